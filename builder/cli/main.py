@@ -1,0 +1,84 @@
+"""The command group, the shared flags, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from builder import __version__
+from builder.errors import EXIT_UNDETERMINED, SmforgeError
+
+COMMANDS = ("plan", "preflight", "build", "audit", "diff", "matrix", "doctor")
+"""Each is `builder.cli.NAME_command:command`, imported only when it is the one that runs."""
+
+SIGINT_EXIT = 130
+
+
+class LazyGroup(click.RichGroup):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        here = Path(__file__).parent
+        return [name for name in COMMANDS if (here / f"{name}_command.py").exists()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"builder.cli.{cmd_name}_command")
+        command = module.command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"builder.cli.{cmd_name}_command.command is not a click command")
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="smforge")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The matrix to read.  [default: versions.json]",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what runs, and tracebacks.")
+@click.pass_context
+def group(ctx: click.Context, config: Path | None, quiet: bool, verbose: bool) -> None:
+    """Build CUDA wheels and images per architecture, and prove what is inside them."""
+    ctx.obj = {"config": config, "quiet": quiet, "verbose": verbose}
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Run the command line and exit the process with its code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: list[str]) -> int:
+    verbose = "--verbose" in arguments or "-v" in arguments
+    try:
+        result: Any = group.main(args=arguments, prog_name="smforge", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SmforgeError as error:
+        if verbose:
+            raise
+        _print_error(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _print_error("Interrupted.")
+        return SIGINT_EXIT
+    except BrokenPipeError:
+        # The reader (head, less) has gone; what it wanted it has.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNDETERMINED
+    return result if isinstance(result, int) else 0
+
+
+def _print_error(text: str) -> None:
+    line = " ".join(text.split())
+    sys.stderr.write(f"smforge: {line}\n")
