@@ -1,0 +1,99 @@
+"""The shared ``-o FORMAT[=FILE]`` flag: which form a result takes and where it goes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import rich_click as click
+
+from builder.errors import UsageError
+
+TABLE = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One ``-o``: a form, and the file it goes to (standard output when None)."""
+
+    format: str
+    file: Path | None = None
+
+
+class OutputType(click.ParamType[OutputSpec]):
+    """Reads ``json`` or ``json=report.json``; the forms a command offers are given to it."""
+
+    name = "FORMAT[=FILE]"
+
+    def __init__(self, formats: Iterable[str]) -> None:
+        self.formats = tuple(formats)
+
+    def convert(
+        self, value: str | OutputSpec, param: click.Parameter | None, ctx: click.Context | None
+    ) -> OutputSpec:
+        if isinstance(value, OutputSpec):
+            return value
+        form, separator, file = value.partition("=")
+        if form not in self.formats:
+            self.fail(f"{form!r} is not one of {', '.join(self.formats)}.", param, ctx)
+        if separator and not file:
+            self.fail(f"{value!r} names no file after the equals sign.", param, ctx)
+        # A lone dash is standard output, as everywhere else.
+        return OutputSpec(form, Path(file) if separator and file != "-" else None)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        return self.name
+
+
+def require_distinct(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
+    """Return the outputs, refusing two that go to one place (they would mix or overwrite)."""
+    specs = tuple(outputs)
+    seen: set[Path | None] = set()
+    for spec in specs:
+        place = None if spec.file is None else spec.file.absolute()
+        if place in seen:
+            where = "standard output" if spec.file is None else str(spec.file)
+            raise UsageError(
+                f"Two outputs go to {where}.", remedy="Give each its own file: -o json=report.json."
+            )
+        seen.add(place)
+    return specs
+
+
+def emit(texts: Mapping[OutputSpec, str]) -> None:
+    """Write each text to where its output says; raises `UsageError` when a file cannot be."""
+    for spec, text in texts.items():
+        if spec.file is None:
+            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        else:
+            write_atomically(spec.file, text)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` so that `path` holds all of it or what it held before."""
+    temporary: Path | None = None
+    try:
+        # The directory of the destination, so that the final step is a rename.
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text if text.endswith("\n") else text + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        # mkstemp's files are private; a report has the permissions of any other new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write {path}: {error.strerror or error}.",
+            remedy="Name a file in an existing directory that you may write to.",
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
