@@ -89,7 +89,8 @@ class FileInventory:
     path: str
     """Relative to the subject, with forward slashes."""
     size: int
-    sha256: str
+    sha256: str | None
+    """None where digests were not asked for (the fastest audits leave them out)."""
     regions: tuple[Region, ...]
     needed: tuple[str, ...] = ()
     """The shared libraries it asks the loader for (DT_NEEDED)."""
@@ -113,8 +114,9 @@ class Subject:
 
     kind: SubjectKind
     name: str
-    digest: str
-    """``sha256:…`` of the file, of an image manifest, or of a tree's sorted path and hash list."""
+    digest: str | None
+    """``sha256:…`` of the file or image manifest; for a tree, of the sorted lines ``sha256  path``
+    of its files with GPU code. None where digests were not asked for."""
     platform: str | None = None
     """``linux/amd64`` where the subject says so."""
 

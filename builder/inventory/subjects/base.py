@@ -1,0 +1,34 @@
+"""What every kind of subject offers to the survey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+from builder.inventory.members import Member
+from builder.inventory.records import Damage, Subject
+
+
+class OpenSubject(Protocol):
+    """A subject that is being read."""
+
+    @property
+    def subject(self) -> Subject:
+        """The identity. Ask after the last member where `Subject.digest` needs all bytes."""
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """Damage of the subject itself that leaves other members readable."""
+
+    def members(self) -> Iterator[Member]:
+        """Yield every regular file once. Raises `DamagedInputError` where none can be listed."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
