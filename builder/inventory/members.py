@@ -29,6 +29,8 @@ class Member:
     readable until its context is left."""
     head: bytes | None = None
     """The first bytes (up to `HEAD_BYTES`; all of a smaller file), where they came for free."""
+    serial: int = 0
+    """Tells members of one path apart: several layers of an image may hold the same path."""
 
 
 @contextmanager

@@ -109,6 +109,18 @@ class SubjectKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ImageConfiguration:
+    """What an image says about the containers that run it."""
+
+    digest: str
+    """``sha256:…`` of the configuration: the same for every way an image is stored or sent."""
+    environment: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    working_directory: str = "/"
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """The identity of what was audited."""
 
@@ -119,6 +131,8 @@ class Subject:
     of its files with GPU code. None where digests were not asked for."""
     platform: str | None = None
     """``linux/amd64`` where the subject says so."""
+    configuration: ImageConfiguration | None = None
+    """Of an image only."""
 
 
 @dataclass(frozen=True, slots=True)

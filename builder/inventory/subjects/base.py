@@ -24,6 +24,14 @@ class OpenSubject(Protocol):
     def members(self) -> Iterator[Member]:
         """Yield every regular file once. Raises `DamagedInputError` where none can be listed."""
 
+    def paths_of(self, member: Member) -> tuple[str, ...]:
+        """Where `member` lies in the subject as it will be used; ask after the last member.
+
+        The member's own path, except in an image: a file that an upper layer removes or replaces
+        lies nowhere, and one with hard links in several places. What was found in a member that
+        lies nowhere is dropped; what was found in one with several paths counts for each.
+        """
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
