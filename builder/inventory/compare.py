@@ -1,0 +1,82 @@
+"""Compares what two backends found, object by object."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from builder.arch.target import Target
+from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin
+
+Names = tuple[str, ...] | None
+
+Key = tuple[Kind, Target, Names]
+"""What two backends must agree on for each code object: kind, target and kernel names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Code objects of one file that one backend sees more often than the other."""
+
+    path: str
+    kind: Kind
+    target: Target
+    kernels: Names
+    native: int
+    cuobjdump: int
+
+    def __str__(self) -> str:
+        what = f"{self.kind} for {self.target}"
+        if self.kernels:
+            what += f" with {len(self.kernels)} kernels ({self.kernels[0]}, …)"
+        return f"{self.path}: {what}: native {self.native}, cuobjdump {self.cuobjdump}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The result of comparing two inventories of one subject."""
+
+    files: int
+    """Files that both could read."""
+    objects: int
+    kernels: int
+    """Kernel names compared, each object's own."""
+    differences: tuple[Difference, ...]
+    unread: tuple[Damage, ...]
+    """Files that cuobjdump could not read, with its own words."""
+
+
+def compare(native: Inventory, cuobjdump: Inventory) -> Comparison:
+    """Compare the multisets of (kind, target, kernel names) of every file.
+
+    Code outside the sections that cuobjdump reads is left out, and so is relocatable code where
+    there is linked code, which cuobjdump does not list then either.
+    """
+    theirs = {file.path: file for file in cuobjdump.files}
+    ours = {file.path: file for file in native.files}
+    unread = tuple(damage for file in cuobjdump.files for damage in file.damage)
+    failed = {damage.path for damage in unread}
+    paths = [path for path in sorted(ours.keys() | theirs.keys()) if path not in failed]
+    differences: list[Difference] = []
+    objects = kernels = 0
+    for path in paths:
+        left = _objects(ours.get(path))
+        right = _objects(theirs.get(path))
+        objects += left.total()
+        kernels += sum(len(key[2] or ()) * count for key, count in left.items())
+        differences.extend(
+            Difference(path, *key, native=left[key], cuobjdump=right[key])
+            for key in left.keys() | right.keys()
+            if left[key] != right[key]
+        )
+    return Comparison(len(paths), objects, kernels, tuple(differences), unread)
+
+
+def _objects(file: FileInventory | None) -> Counter[Key]:
+    if file is None:
+        return Counter()
+    visible = [r for r in file.regions if r.origin in {Origin.FATBIN, Origin.RAW}]
+    visible = visible or [r for r in file.regions if r.origin is Origin.RELOCATABLE]
+    return Counter(
+        (code.kind, code.target, code.kernels) for region in visible for code in region.objects
+    )

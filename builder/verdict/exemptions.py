@@ -1,0 +1,75 @@
+"""Exceptions to a verdict: which kernels and files somebody has excused, and why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import translate
+from functools import lru_cache
+
+from builder.arch.target import ComputeCapability
+from builder.verdict.names import demangle
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """Kernels or files that may be missing or PTX-only, with the reason for it.
+
+    Patterns are shell patterns (``*``, ``?``, ``[…]``) over the whole text, case-sensitive. A
+    kernel pattern is tried on the mangled and on the C++ name. Where both `kernel` and `file` are
+    given both must match; `anything` matches either.
+    """
+
+    reason: str
+    policy: str
+    """Where it stands: a policy's name or file, or ``--allow``."""
+    kernel: str | None = None
+    file: str | None = None
+    anything: str | None = None
+    devices: tuple[ComputeCapability, ...] = ()
+    """The devices it holds for; empty for all."""
+    reference: str | None = None
+    expires: date | None = None
+    """The last day it holds."""
+    shipped: bool = False
+    """Whether it comes with smforge, so that nobody needs to hear that it was not used."""
+
+    @property
+    def pattern(self) -> str:
+        """The patterns in one line, for people."""
+        if self.anything is not None:
+            return self.anything
+        return " in ".join(part for part in (self.kernel, self.file) if part is not None)
+
+    def holds(self, device: ComputeCapability, today: date) -> bool:
+        """Whether it applies to a device on a day."""
+        if self.expires is not None and today > self.expires:
+            return False
+        return not self.devices or device in self.devices
+
+    def covers(self, kernel: str, path: str) -> bool:
+        """Whether a mangled kernel name in a file is meant."""
+        if self.anything is not None:
+            return _matches(self.anything, path) or _matches_kernel(self.anything, kernel)
+        if self.file is not None and not _matches(self.file, path):
+            return False
+        return self.kernel is None or _matches_kernel(self.kernel, kernel)
+
+
+def covering(exemptions: tuple[Exemption, ...], kernel: str, path: str) -> tuple[Exemption, ...]:
+    """Return the exemptions that mean a kernel of a file."""
+    return tuple(exemption for exemption in exemptions if exemption.covers(kernel, path))
+
+
+def _matches_kernel(pattern: str, name: str) -> bool:
+    return _matches(pattern, name) or _matches(pattern, demangle(name))
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return _compiled(pattern).match(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern))

@@ -1,0 +1,139 @@
+"""Judges an inventory by the terms of an audit.
+
+Pure: the same inventory, terms and evidence give the same verdict, and nothing is read or run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from builder.arch.devices import current_devices
+from builder.arch.target import ComputeCapability
+from builder.inventory.records import Inventory
+from builder.verdict.case import Case
+from builder.verdict.checks import CHECKS
+from builder.verdict.exemptions import Exemption
+from builder.verdict.kernels import names_read
+from builder.verdict.names import families
+from builder.verdict.reach import CANNOT_RUN, Reach
+from builder.verdict.records import (
+    DeviceOutcome,
+    DeviceVerdict,
+    ExceptionUse,
+    FileVerdict,
+    Finding,
+    Level,
+    Outcome,
+    Tally,
+    Verdict,
+)
+from builder.verdict.rules import EXCEPTION_EXPIRED, EXCEPTION_UNUSED, RULE_BY_ID
+from builder.verdict.terms import Evidence, Terms
+from builder.verdict.views import DeviceView, FileView, view_file
+
+_ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
+_NO_EVIDENCE = Evidence()
+
+
+def judge(inventory: Inventory, terms: Terms, evidence: Evidence = _NO_EVIDENCE) -> Verdict:
+    """Judge `inventory`: per device and kernel whether it runs, the findings, and the outcome.
+
+    Where no device is required all current ones are counted, and none of them can fail.
+    """
+    devices = terms.requirements.devices or current_devices()
+    views = tuple(view_file(file, devices, terms) for file in inventory.files)
+    case = Case(inventory, views, terms, evidence, all(names_read(f) for f in inventory.files))
+    findings = [finding for check in CHECKS for finding in check(case)]
+    uses = _uses(case)
+    findings.extend(_exception_findings(terms, uses))
+    findings.sort(key=lambda finding: _ORDER[finding.level])
+    return Verdict(
+        inventory=inventory,
+        files=tuple(_file_verdict(view) for view in views),
+        devices=tuple(_device_verdict(device, views) for device in devices),
+        findings=tuple(findings),
+        exceptions=tuple(use for use in uses.values() if use.kernels),
+        outcome=_outcome(inventory, findings),
+        names_read=case.names_read,
+    )
+
+
+def _file_verdict(view: FileView) -> FileVerdict:
+    exempt = {one.kernel for device in view.devices.values() for one in device.excused}
+    tallies = {device: seen.tally for device, seen in view.devices.items()}
+    return FileVerdict(view.file, view.groups, tallies, frozenset(exempt))
+
+
+def _device_verdict(device: ComputeCapability, views: tuple[FileView, ...]) -> DeviceVerdict:
+    seen = [view.devices[device] for view in views]
+    tally = sum((one.tally for one in seen), Tally())
+    return DeviceVerdict(device, tally, _device_outcome(tally, seen))
+
+
+def _device_outcome(tally: Tally, seen: list[DeviceView]) -> DeviceOutcome:
+    if not tally.native + tally.ptx:
+        return DeviceOutcome.NONE
+    if any(view.names(*CANNOT_RUN) for view in seen):
+        return DeviceOutcome.PARTIAL
+    if not tally.native or any(view.names(Reach.PTX, Reach.PTX_UNSURE) for view in seen):
+        return DeviceOutcome.PTX
+    return DeviceOutcome.NATIVE
+
+
+def _outcome(inventory: Inventory, findings: list[Finding]) -> Outcome:
+    """Weigh the findings: a certain no, then doubt, then nothing at all, then yes.
+
+    An error about a damaged file, or about a whole subject of which a part is damaged, is not
+    certain: what is missing may lie in the part that could not be read. A library that is whole
+    and fails makes the answer no, whatever else is damaged.
+    """
+    errors = [finding for finding in findings if finding.level is Level.ERROR]
+    doubts = [finding for finding in errors if RULE_BY_ID[finding.rule].undetermined]
+    doubtful = {finding.file for finding in doubts}
+    for finding in errors:
+        if finding in doubts or finding.file in doubtful or (finding.file is None and doubts):
+            continue
+        return Outcome.FAIL
+    if errors:
+        return Outcome.UNDETERMINED
+    return Outcome.PASS if inventory.files else Outcome.NOTHING
+
+
+def _uses(case: Case) -> dict[Exemption, ExceptionUse]:
+    """What each exemption excused, in the order of the terms."""
+    kernels: dict[Exemption, dict[tuple[str, str], None]] = {e: {} for e in case.terms.exemptions}
+    devices: dict[Exemption, set[ComputeCapability]] = {e: set() for e in case.terms.exemptions}
+    for view in case.views:
+        for device, seen in view.devices.items():
+            for excused in seen.excused:
+                for exemption in excused.exemptions:
+                    kernels[exemption][view.file.path, excused.kernel] = None
+                    devices[exemption].add(device)
+    return {
+        exemption: ExceptionUse(
+            pattern=exemption.pattern,
+            reason=exemption.reason,
+            policy=exemption.policy,
+            reference=exemption.reference,
+            expires=exemption.expires.isoformat() if exemption.expires else None,
+            kernels=len(names),
+            families=families(name for _, name in names),
+            devices=tuple(sorted(devices[exemption])),
+        )
+        for exemption, names in kernels.items()
+    }
+
+
+def _exception_findings(terms: Terms, uses: dict[Exemption, ExceptionUse]) -> Iterator[Finding]:
+    for exemption, use in uses.items():
+        if exemption.expires is not None and terms.today > exemption.expires:
+            yield EXCEPTION_EXPIRED.finding(
+                f"The exception {exemption.pattern!r} of {exemption.policy} expired on "
+                f"{exemption.expires} and is not applied ({exemption.reason}).",
+                remedy="Renew it with a reason that still holds, or take it out.",
+            )
+        elif not use.kernels and not exemption.shipped:
+            yield EXCEPTION_UNUSED.finding(
+                f"The exception {exemption.pattern!r} of {exemption.policy} excused nothing.",
+                remedy="Take it out, or correct its pattern.",
+            )

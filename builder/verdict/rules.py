@@ -1,0 +1,175 @@
+"""The rules: what each is called, how much it weighs, and what it means.
+
+A check (`builder.verdict.checks`) finds; a rule names what was found. docs/rules.md describes
+every one of them, which a test proves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from builder.arch.target import ComputeCapability, Target
+from builder.verdict.records import Family, Finding, Level
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of finding."""
+
+    id: str
+    level: Level
+    """How much it weighs unless the terms of an audit say otherwise."""
+    summary: str
+    """What it means when this rule speaks, in one sentence."""
+    undetermined: bool = False
+    """Whether an error says that the answer is not known, rather than that it is no."""
+
+    def finding(  # noqa: PLR0913 - one argument per field of a finding
+        self,
+        message: str,
+        *,
+        level: Level | None = None,
+        file: str | None = None,
+        device: ComputeCapability | None = None,
+        target: Target | None = None,
+        remedy: str | None = None,
+        families: tuple[Family, ...] = (),
+    ) -> Finding:
+        """Speak, at the rule's own level unless another is given."""
+        return Finding(
+            self.id, level or self.level, message, file, device, target, remedy, families
+        )
+
+
+DEVICE_MISSING = Rule(
+    "device-missing",
+    Level.ERROR,
+    "Nothing in a library, or in the whole subject, can run on a required device.",
+)
+KERNELS_MISSING = Rule(
+    "kernels-missing",
+    Level.ERROR,
+    "A library runs on a required device, but some of its kernels cannot.",
+)
+DEVICE_PTX_ONLY = Rule(
+    "device-ptx-only",
+    Level.WARNING,
+    "Kernels of a library reach a required device only as PTX, which the driver must assemble.",
+)
+DEVICE_FOREIGN = Rule(
+    "device-foreign",
+    Level.NOTE,
+    "A library holds only code specialised for other devices than a required one.",
+)
+TARGET_MISSING = Rule(
+    "target-missing", Level.ERROR, "No library embeds code for a required target."
+)
+TARGET_ABSENT = Rule(
+    "target-absent",
+    Level.NOTE,
+    "A library does not embed a required target that others do or do not.",
+)
+PTX_NEWER_THAN_DRIVER = Rule(
+    "ptx-newer-than-driver",
+    Level.ERROR,
+    "Kernels reach a required device only as PTX that is newer than the driver can assemble.",
+)
+PTX_DRIVER_UNKNOWN = Rule(
+    "ptx-driver-unknown",
+    Level.ERROR,
+    "Kernels reach a required device only as PTX, and it is not known whether the driver reads it.",
+    undetermined=True,
+)
+SUFFIX_UNKNOWN = Rule(
+    "suffix-unknown",
+    Level.ERROR,
+    "A cubin does not record whether it is plain, a or f code, and the answer depends on it.",
+    undetermined=True,
+)
+JIT_ASSEMBLER_TOO_OLD = Rule(
+    "jit-assembler-too-old",
+    Level.ERROR,
+    "The assembler that a JIT compiler uses on a required device does not know its target.",
+)
+JIT_ASSEMBLER_UNREAD = Rule(
+    "jit-assembler-unread",
+    Level.ERROR,
+    "An assembler that a JIT compiler uses could not be asked which targets it knows.",
+    undetermined=True,
+)
+JIT_COMPILER = Rule(
+    "jit-compiler",
+    Level.NOTE,
+    "Which of NVRTC and nvJitLink the subject brings for code that is compiled on the device.",
+)
+CUDART_MISMATCH = Rule(
+    "cudart-mismatch",
+    Level.ERROR,
+    "Libraries of one subject need CUDA libraries of different major versions.",
+)
+DAMAGED_CODE_OBJECT = Rule(
+    "damaged-code-object",
+    Level.ERROR,
+    "A part of the subject contradicts its format, so what it holds is not known.",
+    undetermined=True,
+)
+BACKEND_DISAGREEMENT = Rule(
+    "backend-disagreement",
+    Level.ERROR,
+    "The native reader and cuobjdump do not see the same code, so neither is believed.",
+    undetermined=True,
+)
+CUOBJDUMP_FAILED = Rule(
+    "cuobjdump-failed",
+    Level.ERROR,
+    "cuobjdump was asked to confirm a file and could not read it.",
+    undetermined=True,
+)
+REGIONS_UNKNOWN = Rule(
+    "regions-unknown",
+    Level.NOTE,
+    "cuobjdump does not show which translation unit code belongs to, so kernels of one name in "
+    "one file may be taken for one kernel.",
+)
+UNSEEN_CODE = Rule(
+    "unseen-code",
+    Level.NOTE,
+    "A library carries GPU code outside the sections that cuobjdump reads.",
+)
+UNJUDGED_CODE = Rule(
+    "unjudged-code",
+    Level.WARNING,
+    "A file carries GPU code without a kernel that could be judged, such as LTO-IR.",
+    undetermined=True,
+)
+EXCEPTION_UNUSED = Rule("exception-unused", Level.NOTE, "An exception of a policy excused nothing.")
+EXCEPTION_EXPIRED = Rule(
+    "exception-expired", Level.WARNING, "An exception of a policy has expired and is not applied."
+)
+
+RULES: tuple[Rule, ...] = (
+    DEVICE_MISSING,
+    KERNELS_MISSING,
+    DEVICE_PTX_ONLY,
+    DEVICE_FOREIGN,
+    TARGET_MISSING,
+    TARGET_ABSENT,
+    PTX_NEWER_THAN_DRIVER,
+    PTX_DRIVER_UNKNOWN,
+    SUFFIX_UNKNOWN,
+    JIT_ASSEMBLER_TOO_OLD,
+    JIT_ASSEMBLER_UNREAD,
+    JIT_COMPILER,
+    CUDART_MISMATCH,
+    DAMAGED_CODE_OBJECT,
+    BACKEND_DISAGREEMENT,
+    CUOBJDUMP_FAILED,
+    REGIONS_UNKNOWN,
+    UNSEEN_CODE,
+    UNJUDGED_CODE,
+    EXCEPTION_UNUSED,
+    EXCEPTION_EXPIRED,
+)
+"""In the order of docs/rules.md; SARIF refers to them by position."""
+
+RULE_BY_ID = {rule.id: rule for rule in RULES}

@@ -1,0 +1,38 @@
+"""What a subject is judged by, and what was learned about it beside its inventory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from builder.arch.drivers import DriverVersion
+from builder.arch.requirement import Requirements
+from builder.inventory.compare import Comparison
+from builder.verdict.exemptions import Exemption
+
+
+def today() -> date:
+    """The day that decides which exceptions have expired (UTC)."""
+    return datetime.now(UTC).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The question that a verdict answers."""
+
+    requirements: Requirements = field(default_factory=Requirements)
+    driver: DriverVersion | None = None
+    """The driver of the machines it must run on; None for one that reads all PTX."""
+    native_only: bool = False
+    """Whether code that runs only from PTX fails the audit."""
+    exemptions: tuple[Exemption, ...] = ()
+    today: date = field(default_factory=today)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Observations that only some audits make."""
+
+    backend: str = "native"
+    comparison: Comparison | None = None
+    """What two backends agreed on; None when one alone was used."""
