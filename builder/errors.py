@@ -7,6 +7,7 @@ defect of smforge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 EXIT_PASS = 0
@@ -30,6 +31,11 @@ class SmforgeError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}" if self.remedy else self.message
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What the user reads: one line, or several where one reading found several problems."""
+        return (str(self),)
+
 
 class UsageError(SmforgeError):
     """The command line asks for something that does not exist or does not go together."""
@@ -45,6 +51,18 @@ class ConfigurationError(SmforgeError):
 
 class ImpossibleCellError(ConfigurationError):
     """The matrix asks for a build that cannot exist, such as sm_110 with CUDA 12.9."""
+
+
+class SeveralProblemsError(ConfigurationError):
+    """Several problems that one reading of a file found, so that they are mended in one go."""
+
+    def __init__(self, problems: Sequence[ConfigurationError]) -> None:
+        super().__init__(" ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(str(problem) for problem in self.problems)
 
 
 class NothingToAuditError(SmforgeError):

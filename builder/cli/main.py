@@ -67,7 +67,8 @@ def _exit_code(arguments: list[str]) -> int:
     except SmforgeError as error:
         if verbose:
             raise
-        _print_error(str(error))
+        for line in error.lines:
+            _print_error(line)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _print_error("Interrupted.")

@@ -1,0 +1,61 @@
+"""A plan as JSON; the shape is published in data/plan.schema.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from builder import __version__
+from builder.plan.records import Cell, Plan, PlannedComponent
+
+SCHEMA_VERSION = 1
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data, in the order of versions.json."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "smforge", "version": __version__},
+        "matrix": {"name": plan.matrix_name, "sha256": plan.matrix_sha256},
+        "cells": [cell_document(cell) for cell in plan.cells],
+    }
+
+
+def cell_document(cell: Cell) -> dict[str, Any]:
+    """One cell as plain data; a build's record holds it as well."""
+    return {
+        "name": cell.name,
+        "variant": cell.variant,
+        "platform": cell.platform,
+        "toolkit": {
+            "cuda": cell.toolkit.cuda,
+            "tag": cell.toolkit.tag,
+            "ptx_isa": cell.toolkit.ptx_isa,
+            "minimum_driver": cell.toolkit.minimum_driver,
+            "torch": cell.toolkit.torch,
+        },
+        "base": {
+            "kind": cell.base.kind,
+            "image": cell.base.image,
+            "suite": cell.base.suite,
+            "packages": list(cell.base.packages),
+        },
+        "require": {
+            "devices": [str(device) for device in cell.requirements.devices],
+            "targets": [str(target) for target in cell.requirements.targets],
+        },
+        "components": [_component(component) for component in cell.components],
+        "targets": list(cell.targets),
+        "variables": dict(cell.variables),
+        "dropped": [{"what": one.what, "why": one.why} for one in cell.dropped],
+    }
+
+
+def _component(component: PlannedComponent) -> dict[str, Any]:
+    return {
+        "name": component.name,
+        "version": component.version,
+        "archs": list(component.archs),
+        "targets": [str(target) for target in component.targets],
+        "ptx": [str(target) for target in component.ptx],
+        "settings": dict(component.settings),
+    }

@@ -1,0 +1,96 @@
+"""What a plan says: one cell per variant and platform, ready for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from builder.arch.requirement import Requirements
+from builder.arch.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedToolkit:
+    """The CUDA release that compiles a cell, and the torch beside it."""
+
+    cuda: str
+    """With its update: ``13.0.2``."""
+    tag: str
+    """As wheel versions have it: ``cu130``."""
+    ptx_isa: str
+    minimum_driver: str | None
+    """The lowest Linux driver that also assembles its PTX; None where that is not known."""
+    torch: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBase:
+    """The devel base that everything is compiled on."""
+
+    kind: str
+    """``packages`` or ``registry``."""
+    image: str | None
+    """The registry image, with its digest when that is known."""
+    suite: str | None
+    """The Debian suite of a base from packages."""
+    packages: tuple[str, ...]
+    """NVIDIA's wheels of a base from packages: ``nvidia-cuda-nvcc==13.0.88``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedComponent:
+    """One component of a cell."""
+
+    name: str
+    version: str
+    archs: tuple[str, ...]
+    """As versions.json has them, in the component's grammar; empty when taken as published."""
+    targets: tuple[Target, ...]
+    """The machine code that is asked for, suffixes as the component's tool gives them."""
+    ptx: tuple[Target, ...]
+    """The PTX that is asked for beside it."""
+    settings: Mapping[str, str]
+    """What else versions.json says of it, for example the selection of modules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something that the matrix asks for and the build will not do as written."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One build: a variant on a platform."""
+
+    variant: str
+    platform: str
+    toolkit: PlannedToolkit
+    base: PlannedBase
+    requirements: Requirements
+    components: tuple[PlannedComponent, ...]
+    targets: tuple[str, ...]
+    """The targets of docker-bake.hcl that build it, in order of dependency."""
+    variables: Mapping[str, str]
+    """The variables of docker-bake.hcl; those that depend on the host are added by the build."""
+    dropped: tuple[Dropped, ...]
+
+    @property
+    def name(self) -> str:
+        """A name that files and CI jobs can have: ``cu130-thor-linux-arm64``."""
+        return f"{self.variant}-{self.platform.replace('/', '-')}"
+
+    def component(self, name: str) -> PlannedComponent | None:
+        """The component with this name, if the cell has it."""
+        return next((one for one in self.components if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a matrix amounts to for some of its variants."""
+
+    matrix_name: str
+    matrix_sha256: str
+    cells: tuple[Cell, ...]

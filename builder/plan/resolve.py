@@ -1,0 +1,125 @@
+"""From a matrix and the names of variants to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from builder.arch import toolkits
+from builder.arch.requirement import parse_requirements
+from builder.errors import UsageError
+from builder.matrix.checks import COMPILED, closest, components_of, cuda_tag, source_of
+from builder.matrix.lists import Entry, read_list
+from builder.matrix.load import Matrix
+from builder.matrix.models import Document, Platform, Toolkit, Variant
+from builder.plan import bake
+from builder.plan.records import (
+    Cell,
+    Dropped,
+    Plan,
+    PlannedBase,
+    PlannedComponent,
+    PlannedToolkit,
+)
+
+
+def resolve(matrix: Matrix, variant_names: Sequence[str] = ()) -> Plan:
+    """Resolve the named variants, all when none is named; each counts once.
+
+    Raises `UsageError` for a name that the matrix lacks. Everything else was refused when the
+    matrix was loaded.
+    """
+    document = matrix.document
+    for name in variant_names:
+        if name not in document.variants:
+            raise UsageError(
+                f"{matrix.path} has no variant {name!r}.", remedy=closest(name, document.variants)
+            )
+    names = dict.fromkeys(variant_names or document.variants)
+    cells = tuple(
+        _resolve_cell(document, name, platform)
+        for name in names
+        for platform in document.variants[name].require
+    )
+    return Plan(matrix.path.name, matrix.sha256, cells)
+
+
+def _resolve_cell(document: Document, name: str, platform: Platform) -> Cell:
+    variant = document.variants[name]
+    declared = document.toolkits[variant.toolkit]
+    cuda = toolkits.toolkit(declared.cuda)
+    toolkit = PlannedToolkit(
+        cuda=declared.cuda,
+        tag=cuda_tag(declared.cuda),
+        ptx_isa=cuda.ptx_isa,
+        minimum_driver=str(cuda.minimum_driver) if cuda.minimum_driver else None,
+        torch=declared.torch,
+    )
+    base = _resolve_base(declared, variant)
+    lists = {
+        component: read_list(
+            component, getattr(variant.components, component).archs[platform], cuda
+        )
+        for component in COMPILED
+        if getattr(variant.components, component) is not None
+    }
+    components = tuple(
+        _resolve_component(document, variant, component, lists.get(component, ()))
+        for component in components_of(variant.components)
+    )
+    cell = Cell(
+        variant=name,
+        platform=platform,
+        toolkit=toolkit,
+        base=base,
+        requirements=parse_requirements(variant.require[platform]),
+        components=components,
+        targets=bake.targets_for(components),
+        variables={},
+        dropped=(*_changed(lists), *bake.without_target(components)),
+    )
+    return replace(cell, variables=bake.variables_for(document, cell))
+
+
+def _resolve_base(toolkit: Toolkit, variant: Variant) -> PlannedBase:
+    if variant.base == "registry":
+        registry = toolkit.bases.registry
+        assert registry is not None, "the matrix was loaded without this variant's base"
+        image = f"{registry.image}@{registry.digest}" if registry.digest else registry.image
+        return PlannedBase("registry", image, None, ())
+    packages = toolkit.bases.packages
+    assert packages is not None, "the matrix was loaded without this variant's base"
+    pins = tuple(f"{name}=={version}" for name, version in packages.packages.items())
+    return PlannedBase("packages", None, packages.suite, pins)
+
+
+def _resolve_component(
+    document: Document, variant: Variant, name: str, entries: Sequence[Entry]
+) -> PlannedComponent:
+    declared = getattr(variant.components, name)
+    source = source_of(document.sources, name, document.toolkits[variant.toolkit].cuda)
+    assert source is not None, "the matrix was loaded without this component's source"
+    return PlannedComponent(
+        name=name,
+        version=source.version,
+        archs=tuple(dict.fromkeys(entry.word for entry in entries)),
+        targets=tuple(entry.target for entry in entries),
+        ptx=tuple(entry.target for entry in entries if entry.ptx),
+        settings=dict(_settings(declared)),
+    )
+
+
+def _settings(component: object) -> Iterator[tuple[str, str]]:
+    for key in ("selection", "extensions"):
+        value: str | Iterable[str] | None = getattr(component, key, None)
+        if value is not None:
+            yield key, value if isinstance(value, str) else " ".join(value)
+
+
+def _changed(lists: dict[str, tuple[Entry, ...]]) -> Iterator[Dropped]:
+    """The words that a component's tool compiles as something else."""
+    for component, entries in lists.items():
+        for entry in entries:
+            word = entry.word.removesuffix("+PTX")
+            if word != str(entry.target):
+                yield Dropped(f"{component} {word}", f"{component} compiles it as {entry.target}")
