@@ -1,6 +1,7 @@
 """What nvcc's command line says it compiles: ``-gencode``, and ``-arch`` with ``-code``.
 
-Source: nvcc --help of CUDA 13.0 (--gpu-architecture, --gpu-code, --generate-code).
+Sources: nvcc --help of CUDA 13.0 (--gpu-architecture, --gpu-code, --generate-code), and for what
+the help does not say the steps that nvcc --dryrun prints, which are the same from 13.0 to 13.5.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from builder.arch.grammar import names
 from builder.arch.grammar.names import CodeForm, CodeName
-from builder.arch.target import Target
+from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.errors import ArchitectureError
 
 _GENCODE = ("-gencode", "--generate-code")
@@ -44,6 +45,7 @@ def parse(words: Iterable[str]) -> tuple[Gencode, ...]:
     ``all``, ``all-major`` and ``native``, which depend on the toolkit or the machine.
     """
     passes: list[Gencode] = []
+    shorthand: tuple[Gencode, ...] = ()
     arch: str | None = None
     code: str | None = None
     for option, value in _options(iter(words)):
@@ -54,10 +56,10 @@ def parse(words: Iterable[str]) -> tuple[Gencode, ...]:
         else:
             code = value
     if arch is not None:
-        passes.append(_shorthand(arch, code))
+        shorthand = _shorthand(arch, code)
     elif code is not None:
         raise ArchitectureError(f"-code={code} stands without -arch.", remedy="Use -gencode.")
-    return tuple(passes)
+    return (*shorthand, *passes)
 
 
 def parse_specification(text: str) -> Gencode:
@@ -76,6 +78,36 @@ def render(passes: Iterable[Gencode]) -> tuple[str, ...]:
     return tuple(f"-gencode={one}" for one in passes)
 
 
+def embedded(passes: Iterable[Gencode]) -> tuple[CodeName, ...]:
+    """What nvcc embeds for the passes together, each thing once, in order.
+
+    Machine code asked for without a suffix by a family-specific pass becomes family-specific:
+    ``arch=compute_100f,code=sm_103`` embeds sm_103f.
+    """
+    return tuple(dict.fromkeys(_embedded(one.arch, code) for one in passes for code in one.codes))
+
+
+def conflicts(passes: Iterable[Gencode]) -> tuple[ComputeCapability, ...]:
+    """The capabilities for which nvcc refuses the passes in one command.
+
+    It does not make sm_120 and sm_120f together, though either of them goes with sm_120a.
+    """
+    cubins = {code.target for code in embedded(passes) if code.form is CodeForm.CUBIN}
+    plain = {one.capability for one in cubins if one.suffix is Suffix.PLAIN}
+    family = {one.capability for one in cubins if one.suffix is Suffix.FAMILY_SPECIFIC}
+    return tuple(sorted(plain & family))
+
+
+def _embedded(arch: Target, code: CodeName) -> CodeName:
+    if (
+        code.form is CodeForm.CUBIN
+        and code.target.suffix is Suffix.PLAIN
+        and arch.suffix is Suffix.FAMILY_SPECIFIC
+    ):
+        return CodeName(code.form, Target(code.target.capability, arch.suffix))
+    return code
+
+
 def _options(words: Iterator[str]) -> Iterator[tuple[str, str]]:
     """The options that choose architectures, with their values."""
     for word in words:
@@ -87,17 +119,27 @@ def _options(words: Iterator[str]) -> Iterator[tuple[str, str]]:
         yield option, value.strip("\"'")
 
 
-def _shorthand(arch: str, code: str | None) -> Gencode:
-    """``-arch=sm_90`` is compute_90 with both forms; ``-arch=compute_90`` is PTX alone."""
+def _shorthand(arch: str, code: str | None) -> tuple[Gencode, ...]:
+    """The passes of ``-arch``.
+
+    Without ``-code`` it stands for machine code and PTX (``sm_90``), PTX (``compute_90``) or
+    LTO-IR (``lto_90``); and where the name has a suffix, nvcc adds the portable form of the plain
+    target, which the help does not mention.
+    """
     if arch in _MANY:
         raise ArchitectureError(
             f"-arch={arch} does not say what is compiled.", remedy="Name the targets."
         )
     if code is not None:
-        return Gencode(_virtual(arch), _codes(code))
+        return (Gencode(_virtual(arch), _codes(code)),)
     name = names.parse(arch)
-    ptx = CodeName(CodeForm.PTX, name.target)
-    return Gencode(name.target, (ptx,) if name.form is CodeForm.PTX else (name, ptx))
+    portable = CodeForm.LTO_IR if name.form is CodeForm.LTO_IR else CodeForm.PTX
+    forms = dict.fromkeys((name.form, portable))
+    own = Gencode(name.target, tuple(CodeName(form, name.target) for form in forms))
+    if name.target.suffix is Suffix.PLAIN:
+        return (own,)
+    plain = Target(name.target.capability)
+    return (Gencode(plain, (CodeName(portable, plain),)), own)
 
 
 def _virtual(text: str) -> Target:

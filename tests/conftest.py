@@ -1,0 +1,120 @@
+"""Fixtures for every test: NVIDIA's own tools, found on the machine or brought from packages.
+
+What is brought is kept in .smforge/toolchains, whole or not at all, and used again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOOLCHAINS = ROOT / ".smforge" / "toolchains"
+PINS: dict[str, Any] = json.loads((Path(__file__).parent / "toolchains" / "pins.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def nvcc() -> Path:
+    """An nvcc 13.0 that compiles and links: the machine's own, else the one of the packages.
+
+    It needs a host compiler (g++), as nvcc always does.
+    """
+    own = shutil.which("nvcc")
+    if own is not None and "release 13.0," in _output(own, "--version"):
+        return Path(own)
+    return _unpacked("nvcc", PINS["nvcc"]) / "bin" / "nvcc"
+
+
+@pytest.fixture(scope="session")
+def ptxas(nvcc: Path) -> Path:
+    """The ptxas that belongs to `nvcc`."""
+    beside = nvcc.resolve().parent / "ptxas"
+    found = beside if beside.exists() else Path(shutil.which("ptxas") or beside)
+    assert found.exists(), f"{nvcc} has no ptxas beside it"
+    return found
+
+
+@pytest.fixture(scope="session")
+def cuobjdump() -> Path:
+    """The cuobjdump of the package that smforge itself depends on."""
+    for file in metadata.distribution("nvidia-cuda-cuobjdump").files or ():
+        if file.name == "cuobjdump":
+            return Path(str(file.locate())).resolve()
+    pytest.fail("nvidia-cuda-cuobjdump is installed but holds no cuobjdump")
+
+
+@pytest.fixture(scope="session")
+def compiler_folder() -> Callable[[str], Path]:
+    """Gives, for a CUDA release such as 12.9, a folder with its compiler's bin/ and include/.
+
+    Before 13.0 the packages have ptxas but no nvcc.
+    """
+
+    def folder(version: str) -> Path:
+        return _unpacked(f"compiler-{version}", PINS["compilers"][version])
+
+    return folder
+
+
+def _unpacked(name: str, packages: list[dict[str, Any]]) -> Path:
+    """The root of the toolkit that the wheels of `packages` make together."""
+    cpu = platform.machine()
+    pins = "".join(f"{one['requirement']} --hash=sha256:{one['sha256'][cpu]}\n" for one in packages)
+    kept = TOOLCHAINS / f"{name}-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
+    if not kept.is_dir():
+        TOOLCHAINS.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=TOOLCHAINS) as scratch:
+            made = Path(scratch) / name
+            _bring(pins, Path(scratch) / "wheels", made)
+            try:
+                made.rename(kept)
+            except OSError:
+                # Another test session was faster; its folder is as good.
+                if not kept.is_dir():
+                    raise
+    (root,) = {found.parents[1] for found in kept.glob("nvidia/*/bin/ptxas")}
+    return root
+
+
+def _bring(pins: str, wheels: Path, made: Path) -> None:
+    wheels.mkdir()
+    requirements = wheels / "requirements.txt"
+    requirements.write_text(pins)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    subprocess.run(
+        [*pip, "--require-hashes", "--dest", str(wheels), "--requirement", str(requirements)],
+        check=True,
+    )
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(made)
+    for folder in ("bin", "nvvm/bin"):
+        for program in made.glob(f"nvidia/*/{folder}/*"):
+            program.chmod(0o755)
+    for library in made.glob("nvidia/*/lib/lib*.so.*"):
+        # Wheels carry no development links, which the linker needs.
+        library.with_name(f"{library.name.partition('.so.')[0]}.so").symlink_to(library.name)
+    for root in made.glob("nvidia/cu*"):
+        if (root / "lib").is_dir() and not (root / "lib64").exists():
+            (root / "lib64").symlink_to("lib")
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=_plain()).stdout
+
+
+def _plain() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C"}
