@@ -1,0 +1,108 @@
+"""Keeps what was worked out once, under the digest of everything it depends on.
+
+Entries are only ever added whole, by renaming; a damaged or foreign one is worked out again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache as memoise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.preflight.records import Configuration
+from builder.preflight.store import configuration_from_json, configuration_to_json
+
+if TYPE_CHECKING:
+    from builder.preflight.configure import Request
+    from builder.preflight.source import Source
+
+
+def default_directory() -> Path:
+    """The user's cache directory for this stage (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "smforge" / "preflight"
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A directory that may be emptied at any time."""
+
+    directory: Path
+
+    @property
+    def generators(self) -> Path:
+        """Where the outcomes of source generators are kept."""
+        return self.directory / _code_digest()[:16] / "generators"
+
+    def load(self, request: Request) -> Configuration | None:
+        """What was found for a request before, if anything."""
+        try:
+            return configuration_from_json(json.loads(self._entry(request).read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def store(self, request: Request, configuration: Configuration) -> None:
+        """Keep a result; a cache that cannot be written is no reason to fail."""
+        entry = self._entry(request)
+        with contextlib.suppress(OSError):
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=entry.parent, prefix=".new-")
+            with os.fdopen(descriptor, "w") as stream:
+                json.dump(configuration_to_json(configuration), stream)
+            Path(name).replace(entry)
+
+    def unpacked(self, source: Source, unpack: Callable[[Path], None]) -> Path:
+        """The directory with an archive's build inputs, unpacked now or earlier."""
+        place = self.directory / _code_digest()[:16] / "sources" / _plain(source.identity.digest)
+        if place.exists():
+            return place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=place.parent, prefix=".new-"))
+        try:
+            unpack(new)
+            with contextlib.suppress(OSError):  # another run was first
+                new.rename(place)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        return place
+
+    def _entry(self, request: Request) -> Path:
+        digest = hashlib.sha256()
+        parts = [request.source.identity.digest, request.cuda, request.list]
+        checkouts = {**request.externals, **request.variables}
+        parts += [f"{name}={_state(path)}" for name, path in sorted(checkouts.items())]
+        digest.update("\0".join(parts).encode())
+        return self.directory / _code_digest()[:16] / "results" / f"{digest.hexdigest()}.json"
+
+
+@memoise
+def _code_digest() -> str:
+    """The digest of this stage's code, probe and data: another version has other results."""
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for file in sorted(here.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(here)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _state(directory: Path) -> str:
+    """Names, sizes and times of a checkout's files; reading gigabytes would cost too much."""
+    digest = hashlib.sha256(str(directory.resolve()).encode())
+    for file in sorted(directory.rglob("*")):
+        if file.is_file() and ".git" not in file.parts:
+            status = file.stat()
+            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _plain(digest: str) -> str:
+    return digest.replace(":", "-")

@@ -1,0 +1,149 @@
+"""Source trees and sdists: what they are, and a private copy of what configuring reads.
+
+The tree that a user names is only ever read. Hidden directories (.git, .deps, .venv) and those of
+data/sources.json take no part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+
+from builder.errors import DamagedInputError, UsageError
+from builder.preflight.records import SourceIdentity
+
+_DATA = Path(__file__).parent / "data" / "sources.json"
+_FIELD = re.compile(r"^(?P<key>Name|Version): (?P<value>\S+)\s*$", re.MULTILINE)
+_REMEDY = "Name an unpacked vLLM tree, a git checkout, or an sdist (vllm-X.Y.Z.tar.gz)."
+_READ = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A tree or an archive that holds vLLM."""
+
+    path: Path
+    identity: SourceIdentity
+    archive: bool
+
+
+def open_source(path: Path) -> Source:
+    """Identify what `path` holds.
+
+    Raises `UsageError` when it is not vLLM's sources, `DamagedInputError` when an archive cannot
+    be read.
+    """
+    if path.is_dir():
+        return _open_tree(path)
+    if path.is_file():
+        return _open_archive(path)
+    raise UsageError(f"There is no {path}.", remedy=_REMEDY)
+
+
+def copy_inputs(source: Source, into: Path) -> None:
+    """Lay the build inputs out in `into`, which must exist and be empty."""
+    if source.archive:
+        _unpack(source.path, into)
+        return
+    for file in _tree_files(source.path):
+        relative = file.relative_to(source.path)
+        (into / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, into / relative)
+
+
+def takes_part(relative: PurePosixPath) -> bool:
+    """Whether configuring may read a file, by its path below the tree."""
+    if len(relative.parts) < 2:
+        return True
+    top = relative.parts[0]
+    return not top.startswith(".") and top not in _left_out()
+
+
+def require_vllm(root: Path, named: Path) -> None:
+    """Raise `UsageError` unless `root` has what marks vLLM's sources; `named` is what users see."""
+    for mark in _table()["marks"]["files"]:
+        if not (root / mark).exists():
+            raise UsageError(
+                f"{named} does not hold vLLM's sources: it has no {mark}.", remedy=_REMEDY
+            )
+
+
+def _open_tree(root: Path) -> Source:
+    require_vllm(root, root)
+    digest = hashlib.sha256()
+    for file in _tree_files(root):
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{file.relative_to(root).as_posix()}\0{content}\n".encode())
+    name, version = _metadata(
+        (root / "PKG-INFO").read_text(encoding="utf-8", errors="replace")
+        if (root / "PKG-INFO").is_file()
+        else ""
+    )
+    identity = SourceIdentity(name or "vllm", version, f"sha256:{digest.hexdigest()}")
+    return Source(root, identity, archive=False)
+
+
+def _open_archive(path: Path) -> Source:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    name, _, version = path.name.removesuffix(".tar.gz").rpartition("-")
+    return Source(path, SourceIdentity(name or "vllm", version or None, f"sha256:{digest}"), True)
+
+
+def _tree_files(root: Path) -> Iterator[Path]:
+    """The build inputs of a tree, sorted; links are followed, dangling ones left out."""
+    for top in sorted(root.iterdir()):
+        if top.is_dir():
+            if takes_part(PurePosixPath(top.name, "x")):
+                yield from (file for file in sorted(top.rglob("*")) if file.is_file())
+        elif top.is_file():
+            yield top
+
+
+def _unpack(archive: Path, into: Path) -> None:
+    """Unpack the build inputs, without the top directory that every sdist has."""
+    try:
+        with _gunzip(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as members:
+            for member in members:
+                relative = PurePosixPath(*PurePosixPath(member.name).parts[1:])
+                if not member.isfile() or not relative.parts or not takes_part(relative):
+                    continue
+                renamed = member.replace(name=str(relative), deep=False)
+                members.extract(renamed, into, set_attrs=False, filter="data")
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise DamagedInputError(
+            f"{archive} cannot be read as a .tar.gz archive: {error}.",
+            remedy="Download it again and compare its SHA-256.",
+        ) from error
+
+
+def _gunzip(path: Path) -> IO[bytes]:
+    from isal import igzip  # noqa: PLC0415 - only archives need it
+
+    opened = igzip.open(path, "rb")  # type: ignore[no-untyped-call]  # isal has no types
+    return cast("IO[bytes]", opened)
+
+
+def _metadata(text: str) -> tuple[str | None, str | None]:
+    head = text.partition("\n\n")[0]
+    fields = {match["key"]: match["value"] for match in _FIELD.finditer(head)}
+    return fields.get("Name"), fields.get("Version")
+
+
+@cache
+def _left_out() -> frozenset[str]:
+    return frozenset(row["directory"] for row in _table()["left_out"])
+
+
+@cache
+def _table() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(_DATA.read_text(encoding="utf-8"))
+    return content
