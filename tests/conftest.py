@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TOOLCHAINS = ROOT / ".smforge" / "toolchains"
+_EVERYTHING = ("*",)
 PINS: dict[str, Any] = json.loads((Path(__file__).parent / "toolchains" / "pins.json").read_text())
 
 
@@ -64,13 +65,19 @@ def compiler_folder() -> Callable[[str], Path]:
     """
 
     def folder(version: str) -> Path:
-        return _unpacked(f"compiler-{version}", PINS["compilers"][version])
+        wanted = ("bin/ptxas", "bin/nvcc*", "include/crt/host_config.h")
+        return _unpacked(f"compiler-{version}", PINS["compilers"][version], wanted)
 
     return folder
 
 
-def _unpacked(name: str, packages: list[dict[str, Any]]) -> Path:
-    """The root of the toolkit that the wheels of `packages` make together."""
+def _unpacked(
+    name: str, packages: list[dict[str, Any]], wanted: tuple[str, ...] = _EVERYTHING
+) -> Path:
+    """The root of the toolkit that the wheels of `packages` make together.
+
+    `wanted` are patterns of the files to keep, relative to that root.
+    """
     cpu = platform.machine()
     pins = "".join(f"{one['requirement']} --hash=sha256:{one['sha256'][cpu]}\n" for one in packages)
     kept = TOOLCHAINS / f"{name}-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
@@ -78,7 +85,7 @@ def _unpacked(name: str, packages: list[dict[str, Any]]) -> Path:
         TOOLCHAINS.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=TOOLCHAINS) as scratch:
             made = Path(scratch) / name
-            _bring(pins, Path(scratch) / "wheels", made)
+            _bring(pins, Path(scratch) / "wheels", made, wanted)
             try:
                 made.rename(kept)
             except OSError:
@@ -89,7 +96,7 @@ def _unpacked(name: str, packages: list[dict[str, Any]]) -> Path:
     return root
 
 
-def _bring(pins: str, wheels: Path, made: Path) -> None:
+def _bring(pins: str, wheels: Path, made: Path, wanted: tuple[str, ...]) -> None:
     wheels.mkdir()
     requirements = wheels / "requirements.txt"
     requirements.write_text(pins)
@@ -100,7 +107,9 @@ def _bring(pins: str, wheels: Path, made: Path) -> None:
     )
     for wheel in sorted(wheels.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(made)
+            for member in archive.namelist():
+                if any(fnmatchcase(member, f"nvidia/*/{pattern}") for pattern in wanted):
+                    archive.extract(member, made)
     for folder in ("bin", "nvvm/bin"):
         for program in made.glob(f"nvidia/*/{folder}/*"):
             program.chmod(0o755)
@@ -113,8 +122,4 @@ def _bring(pins: str, wheels: Path, made: Path) -> None:
 
 
 def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=_plain()).stdout
-
-
-def _plain() -> dict[str, str]:
-    return {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

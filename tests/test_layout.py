@@ -1,0 +1,120 @@
+"""The shape of the package: stages import leftwards only, and modules stay small.
+
+    arch ► matrix ► plan ► preflight ► bake ► inventory ► verdict ► report ► cli
+
+The right-hand half, from inventory on, judges things that smforge did not build, so it does not
+lean on the half that builds.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import builder
+
+PACKAGE = Path(builder.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES = 400
+
+MAY_IMPORT = {
+    "arch": set[str](),
+    "matrix": {"arch"},
+    "plan": {"arch", "matrix"},
+    "preflight": {"arch", "matrix", "plan"},
+    "bake": {"arch", "matrix", "plan", "preflight"},
+    "inventory": {"arch"},
+    "verdict": {"arch", "inventory"},
+    "report": {"arch", "inventory", "verdict"},
+    "cli": {
+        "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
+    },
+}  # fmt: skip
+EVERYWHERE = {"errors", "__version__"}
+
+
+def stage_of(module: Path) -> str | None:
+    """The stage a module belongs to; None for the modules of the package itself."""
+    parts = module.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def imports(module: Path, source: str) -> Iterator[tuple[int, str]]:
+    """Line and first name below `builder` of every import of the package, lazy ones included."""
+    package = ("builder", *module.relative_to(PACKAGE).parts[:-1])
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            dotted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            prefix = ".".join(part for part in (base, node.module) if part)
+            dotted = [f"{prefix}.{alias.name}" for alias in node.names]
+        elif names_a_module(node):
+            assert isinstance(node, ast.Constant)
+            dotted = [node.value]
+        else:
+            continue
+        for name in dotted:
+            root, _, rest = name.partition(".")
+            if root == "builder" and rest:
+                yield node.lineno, rest.partition(".")[0]
+
+
+def names_a_module(node: ast.AST) -> bool:
+    """Whether a text is the dotted name of a module, as for importlib.import_module."""
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.startswith("builder.")
+        and all(part.isidentifier() for part in node.value.split("."))
+    )
+
+
+def wrong_imports(module: Path, source: str) -> list[str]:
+    stage = stage_of(module)
+    if stage is None:
+        return []
+    allowed = MAY_IMPORT[stage] | EVERYWHERE | {stage}
+    return [
+        f"{module.relative_to(PACKAGE)}:{line} imports builder.{name}"
+        for line, name in imports(module, source)
+        if name not in allowed
+    ]
+
+
+def test_stages_are_known_and_say_what_enters_and_leaves() -> None:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders == set(MAY_IMPORT)
+    for stage in sorted(folders - {"cli"}):
+        text = ast.get_docstring(ast.parse((PACKAGE / stage / "__init__.py").read_text())) or ""
+        assert "Enters:" in text, stage
+        assert "Leaves:" in text, stage
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_is_small_documented_and_imports_leftwards(module: Path) -> None:
+    source = module.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= MOST_LINES
+    assert module.name == "__main__.py" or ast.get_docstring(ast.parse(source))
+    assert wrong_imports(module, source) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "source", "wrong"),
+    [
+        ("inventory", "from builder.verdict import judge", 1),
+        ("inventory", "def late():\n    import builder.report.table", 1),
+        ("inventory", "from builder import verdict, errors", 1),
+        ("inventory", "from ..bake import engine", 1),
+        ("inventory", "import_module('builder.cli.main')", 1),
+        ("inventory", "from . import elf\nfrom builder.arch.target import Target", 0),
+        ("verdict", "from builder.plan.cells import Cell", 1),
+        ("bake", "from builder.plan.cells import Cell\nfrom builder.errors import ToolError", 0),
+        ("arch", "from builder import __version__\nimport json", 0),
+    ],
+)
+def test_the_check_sees_every_way_to_import(stage: str, source: str, wrong: int) -> None:
+    assert len(wrong_imports(PACKAGE / stage / "some.py", source)) == wrong
