@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from builder.arch.target import Target
+from builder.inventory.linked import counted_regions
 from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin
 
 Names = tuple[str, ...] | None
@@ -49,8 +50,8 @@ class Comparison:
 def compare(native: Inventory, cuobjdump: Inventory) -> Comparison:
     """Compare the multisets of (kind, target, kernel names) of every file.
 
-    Code outside the sections that cuobjdump reads is left out, and so is relocatable code where
-    there is linked code, which cuobjdump does not list then either.
+    What cuobjdump does not list is left out: code outside the sections that it reads, relocatable
+    code where there is linked code, and files that are PTX text.
     """
     theirs = {file.path: file for file in cuobjdump.files}
     ours = {file.path: file for file in native.files}
@@ -75,8 +76,10 @@ def compare(native: Inventory, cuobjdump: Inventory) -> Comparison:
 def _objects(file: FileInventory | None) -> Counter[Key]:
     if file is None:
         return Counter()
-    visible = [r for r in file.regions if r.origin in {Origin.FATBIN, Origin.RAW}]
-    visible = visible or [r for r in file.regions if r.origin is Origin.RELOCATABLE]
     return Counter(
-        (code.kind, code.target, code.kernels) for region in visible for code in region.objects
+        (code.kind, code.target, code.kernels)
+        for region in counted_regions(file)
+        if region.origin is not Origin.EMBEDDED
+        for code in region.objects
+        if not (region.origin is Origin.RAW and code.kind is Kind.PTX)
     )

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from builder.arch.target import Suffix, Target
-from builder.inventory.records import CodeObject, FileInventory, Kind, Origin, Region
+from builder.inventory.linked import counted_regions
+from builder.inventory.records import CodeObject, FileInventory, Kind, Region
 
 MACHINE_CODE = frozenset({Kind.CUBIN, Kind.OLD_CUBIN})
 RUNNABLE = MACHINE_CODE | {Kind.PTX}
@@ -61,16 +62,6 @@ class KernelGroup:
     @property
     def count(self) -> int:
         return len(self.names)
-
-
-def counted_regions(file: FileInventory) -> tuple[Region, ...]:
-    """The regions that decide what runs.
-
-    Relocatable code is the device linker's input: where the file has linked code too, that is
-    what the runtime loads.
-    """
-    linked = tuple(r for r in file.regions if r.origin is not Origin.RELOCATABLE)
-    return linked or file.regions
 
 
 def group_kernels(file: FileInventory) -> tuple[KernelGroup, ...]:

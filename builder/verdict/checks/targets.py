@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from builder.arch.requirement import Form, RequiredTarget
 from builder.arch.target import Target
+from builder.inventory.linked import counted_regions
 from builder.inventory.records import FileInventory, Kind
 from builder.verdict.case import Case
-from builder.verdict.kernels import MACHINE_CODE, counted_regions
+from builder.verdict.kernels import MACHINE_CODE
 from builder.verdict.records import Finding
 from builder.verdict.rules import TARGET_ABSENT, TARGET_MISSING
 from builder.verdict.views import FileView

@@ -1,0 +1,1 @@
+"""The second opinion: an inventory made from what NVIDIA's cuobjdump prints."""

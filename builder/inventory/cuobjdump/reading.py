@@ -1,0 +1,125 @@
+"""Reads one file with cuobjdump, and makes of its listing what the native reader would."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from builder.arch.target import Target
+from builder.errors import DamagedInputError
+from builder.inventory.blob import Blob, FileBlob, chunks
+from builder.inventory.cuobjdump.listing import CubinListing, FatbinListing
+from builder.inventory.cuobjdump.locate import Cuobjdump
+from builder.inventory.elf import MACHINE_CUDA, MAGIC, read_header
+from builder.inventory.options import ReadOptions
+from builder.inventory.records import CodeObject, Damage, FileInventory, Kind, Origin, Region
+from builder.inventory.sandbox import Bounds, Run, stream
+
+_NO_CODE = "does not contain device code"
+
+
+def read_file(
+    tool: Cuobjdump, path: str, blob: Blob, options: ReadOptions, bounds: Bounds
+) -> FileInventory | None:
+    """Describe the GPU code of one file as cuobjdump sees it; None where it sees none.
+
+    A listing that cuobjdump breaks off is no listing: what it had printed until then is dropped,
+    and the file is recorded as damaged in cuobjdump's own words.
+    """
+    regions: tuple[Region, ...] = ()
+    damage: tuple[Damage, ...] = ()
+    with _descriptor(blob) as descriptor:
+        try:
+            if _is_cubin(blob):
+                regions = _read_cubin(tool, descriptor, blob.size, options, bounds)
+            else:
+                regions = _read_fatbins(tool, descriptor, options, bounds)
+        except DamagedInputError as error:
+            damage = (Damage(path, str(error)),)
+    if not regions and not damage:
+        return None
+    return FileInventory(path, blob.size, None, regions, damage=damage)
+
+
+def _read_cubin(
+    tool: Cuobjdump, descriptor: int, size: int, options: ReadOptions, bounds: Bounds
+) -> tuple[Region, ...]:
+    listing = CubinListing()
+    run = Run()
+    for chunk in _listed(tool, ["-elf", "-symbols"], descriptor, run, bounds):
+        listing.feed(chunk)
+    _check(run)
+    return (Region(Origin.RAW, "", 0, (listing.code_object(size, names=options.names),)),)
+
+
+def _read_fatbins(
+    tool: Cuobjdump, descriptor: int, options: ReadOptions, bounds: Bounds
+) -> tuple[Region, ...]:
+    # Without either flag PTX is not listed; its text is what its kernels' names stand in.
+    flags = ["-symbols", "-ptx"] if options.names else ["-symbols"]
+    listing = FatbinListing()
+    run = Run()
+    for chunk in _listed(tool, flags, descriptor, run, bounds):
+        listing.feed(chunk)
+    if run.status and _NO_CODE in run.stderr:
+        return ()
+    _check(run)
+    return group_by_repetition(listing.objects(names=options.names))
+
+
+def _listed(
+    tool: Cuobjdump, flags: Sequence[str], descriptor: int, run: Run, bounds: Bounds
+) -> Iterator[bytes]:
+    # The file goes by its descriptor: nothing of an archive becomes a name or an argument.
+    command = [str(tool.path), *flags, f"/proc/self/fd/{descriptor}"]
+    return stream(command, run, bounds, (descriptor,))
+
+
+def _check(run: Run) -> None:
+    if run.status != 0:
+        raise DamagedInputError(f"{run.explain()}.")
+
+
+def group_by_repetition(listed: Iterable[tuple[str, CodeObject]]) -> tuple[Region, ...]:
+    """Guess the regions from code objects in the order of the listing.
+
+    cuobjdump does not show where a translation unit's fatbin ends. A unit embeds each target
+    once, so the second object of a kind and target begins another one. Of two units without a
+    target in common it makes one, which the rule `regions-unknown` says.
+    """
+    regions: list[Region] = []
+    group: list[CodeObject] = []
+    seen: set[tuple[str, Kind, Target]] = set()
+    place = ""
+    for member, code in listed:
+        key = (member, code.kind, code.target)
+        if group and (member != place or key in seen):
+            regions.append(Region(Origin.FATBIN, "", len(regions), tuple(group), None, place))
+            group = []
+            seen.clear()
+        seen.add(key)
+        group.append(code)
+        place = member
+    if group:
+        regions.append(Region(Origin.FATBIN, "", len(regions), tuple(group), None, place))
+    return tuple(regions)
+
+
+def _is_cubin(blob: Blob) -> bool:
+    if blob.size < 64 or blob.read_at(0, 4) != MAGIC:
+        return False
+    return read_header(blob).machine == MACHINE_CUDA
+
+
+@contextmanager
+def _descriptor(blob: Blob) -> Iterator[int]:
+    """Give a descriptor of a file with the blob's bytes; it has no name where it is a copy."""
+    if isinstance(blob, FileBlob):
+        yield blob.fileno()
+        return
+    with tempfile.TemporaryFile(prefix="smforge-", buffering=0) as file:
+        for part in chunks(blob, 0, blob.size):
+            os.write(file.fileno(), part)
+        yield file.fileno()
