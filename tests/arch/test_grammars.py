@@ -135,6 +135,7 @@ def test_flashinfer_lists_that_flashinfer_cannot_split(text: str) -> None:
         ("8.0 8.9 9.0 10.0 10.3 11.0", "13.0", "8.0 8.9 9.0a 10.0a 10.3a 11.0a"),
         ("12.0 12.1", "13.0.2", "12.0f 12.1a"),
         ("12.0", "12.9", "12.0f"),
+        ("12.0 12.0f 12.1a 12.1", "13.0", "12.0f 12.1a"),
         ("12.0", "12.8", "12.0a"),
         ("12.0a 10.0f 9.0a", "13.0", "12.0a 10.0f 9.0a"),
     ],
@@ -150,7 +151,7 @@ def test_effective_targets_settle_and_keep_capabilities(
 ) -> None:
     once = flashinfer_list.effective_targets(entries, cuda)
     assert flashinfer_list.effective_targets(once, cuda) == once
-    assert [one.capability for one in once] == [one.capability for one in entries]
+    assert {one.capability for one in once} == {one.capability for one in entries}
 
 
 @pytest.mark.parametrize(

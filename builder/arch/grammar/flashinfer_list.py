@@ -36,13 +36,13 @@ def render(targets: Iterable[Target]) -> str:
 
 
 def effective_targets(targets: Iterable[Target], cuda_version: str) -> tuple[Target, ...]:
-    """What FlashInfer compiles for a list with a toolkit, in the list's order.
+    """What FlashInfer compiles for a list with a toolkit: each target once, in the list's order.
 
     An explicit suffix is kept; data/flashinfer_suffixes.json says what a plain element gets.
     `cuda_version` is ``12.9`` or ``13.0.2``.
     """
     release = toolkit(cuda_version).release
-    return tuple(_effective(target, release) for target in targets)
+    return tuple(dict.fromkeys(_effective(target, release) for target in targets))
 
 
 def _effective(target: Target, release: tuple[int, int]) -> Target:
