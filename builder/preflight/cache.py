@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache as memoise
 from pathlib import Path
@@ -29,6 +29,16 @@ def default_directory() -> Path:
     """The user's cache directory for this stage (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "smforge" / "preflight"
+
+
+@contextlib.contextmanager
+def temporary_or_default(*, temporary: bool) -> Iterator[Cache]:
+    """The user's cache, or one that is gone afterwards."""
+    if not temporary:
+        yield Cache(default_directory())
+        return
+    with tempfile.TemporaryDirectory(prefix="smforge-cache-") as name:
+        yield Cache(Path(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,8 @@ class Cache:
     def _entry(self, request: Request) -> Path:
         digest = hashlib.sha256()
         parts = [request.source.identity.digest, request.cuda, request.list]
-        checkouts = {**request.externals, **request.variables}
+        checkouts = {name: Path(path) for name, path in request.variables.items()}
+        checkouts |= request.externals
         parts += [f"{name}={_state(path)}" for name, path in sorted(checkouts.items())]
         digest.update("\0".join(parts).encode())
         return self.directory / _code_digest()[:16] / "results" / f"{digest.hexdigest()}.json"

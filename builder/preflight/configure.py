@@ -51,8 +51,17 @@ class Request:
     archs: tuple[TorchEntry, ...]
     externals: Mapping[str, Path] = field(default_factory=dict)
     """Checkouts of external projects by name, in lower case."""
-    variables: Mapping[str, Path] = field(default_factory=dict)
-    """The same by the environment variable that the sources take them in: QUTLASS_SRC_DIR."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Where checkouts are also named, in variables such as QUTLASS_SRC_DIR."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of the environment that name checkouts."""
+        return {
+            name: value
+            for name, value in self.environment.items()
+            if name.endswith("_SRC_DIR") and value
+        }
 
     @property
     def list(self) -> str:
@@ -202,10 +211,9 @@ esac
 def _environment(request: Request, workspace: Workspace, cache: Cache) -> dict[str, str]:
     """A small environment: the caller's CXXFLAGS, CUDAARCHS and the like must not leak in."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    given = {name: str(path) for name, path in request.variables.items()}
     return (
         kept
-        | given
+        | request.variables
         | {
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(PROBE / "python"),

@@ -32,8 +32,8 @@ class Question:
     """Lists to compare with; siblings of the requested targets where none is named."""
     externals: Mapping[str, Path] = field(default_factory=dict)
     """Checkouts of external projects, by name."""
-    variables: Mapping[str, Path] = field(default_factory=dict)
-    """The same, by upstream's variable: ``QUTLASS_SRC_DIR``."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Where upstream's variables for checkouts are looked up: ``QUTLASS_SRC_DIR``."""
     allowances: tuple[Allowance, ...] = ()
 
 
@@ -55,7 +55,7 @@ def preflight(question: Question, cache: Cache) -> Preflight:
             question.cuda,
             entries,
             {name.lower(): _checkout(name, path) for name, path in question.externals.items()},
-            {name: _checkout(name, path) for name, path in question.variables.items()},
+            question.environment,
         )
 
     requests = [request(archs), *(request(one.archs) for one in baselines)]

@@ -25,7 +25,6 @@ _DATA = Path(__file__).parent / "data" / "probe.json"
 
 _BELOW_EXTERNAL = re.compile(r"\$\{(?P<name>[\w-]+)_SOURCE_DIR\}/(?P<path>[\w./+-]+)(?=[\s\"');])")
 """A file or directory that a build description names below an external project."""
-_SOURCE_VARIABLE = re.compile(r"\bENV\{(\w+_SRC_DIR)\}")
 _OWN_VARIABLES = frozenset({"cmake", "cmake_current", "project"})
 _REFUSING_TOOL = "#!/bin/sh\necho 'smforge preflight: nothing is compiled here' >&2\nexit 1\n"
 
@@ -101,12 +100,6 @@ def torch_release(tree: Path) -> str | None:
     text = (tree / "CMakeLists.txt").read_text(encoding="utf-8", errors="replace")
     match = re.search(_table()["torch_release"]["pattern"], text)
     return match.group(1) if match else None
-
-
-def source_variables(tree: Path) -> frozenset[str]:
-    """The environment variables in which the tree's CMake takes checkouts of external projects."""
-    texts = (one.read_text(encoding="utf-8", errors="replace") for one in build_description(tree))
-    return frozenset(name for text in texts for name in _SOURCE_VARIABLE.findall(text))
 
 
 def compiler_version(cuda: str) -> str:

@@ -1,0 +1,124 @@
+"""``smforge preflight``: what a build would compile, before it is built."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+from builder.errors import EXIT_FINDINGS, EXIT_PASS, UsageError
+
+if TYPE_CHECKING:
+    from builder.preflight.records import Preflight
+
+FORMATS = ("table", "json", "markdown")
+
+
+@click.command("preflight")
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path),
+    help="vLLM's sources: an sdist (.tar.gz), an unpacked tree or a git checkout.",
+)
+@click.option("--cuda", metavar="VERSION", help="The CUDA release that compiles: 13.0.")
+@click.option("--archs", metavar="LIST", help='As in TORCH_CUDA_ARCH_LIST: "9.0 12.1a".')
+@click.option(
+    "--baseline",
+    "baselines",
+    metavar="LIST",
+    multiple=True,
+    help="A list to compare with, in place of the siblings of the requested targets; repeatable.",
+)
+@click.option(
+    "--external",
+    "externals",
+    metavar="NAME=DIR",
+    multiple=True,
+    help="A checkout of a project that the build would fetch: cutlass=DIR; repeatable.",
+)
+@click.option(
+    "--allow",
+    "allowed",
+    metavar="GLOB",
+    multiple=True,
+    help="Sources that may be lost, by path; repeatable.",
+)
+@click.option("--no-cache", is_flag=True, help="Configure anew, and keep nothing.")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    type=OutputType(FORMATS),
+    multiple=True,
+    default=("table",),
+    help=f"{', '.join(FORMATS)}, to standard output or to a file; repeatable.",
+)
+def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    source: Path | None,
+    cuda: str | None,
+    archs: str | None,
+    baselines: tuple[str, ...],
+    externals: tuple[str, ...],
+    allowed: tuple[str, ...],
+    no_cache: bool,
+    outputs: tuple[OutputSpec, ...],
+) -> int:
+    """Show, per source file, what a build compiles for which GPU, and what a list loses.
+
+    The real build description of the real sources is configured in a private copy, without
+    compiler, GPU or torch. Exit code 1 means that a requested architecture loses sources.
+    """
+    from builder.preflight.cache import temporary_or_default  # noqa: PLC0415
+    from builder.preflight.compare import Allowance  # noqa: PLC0415
+    from builder.preflight.records import Outcome  # noqa: PLC0415
+    from builder.preflight.run import Question, preflight  # noqa: PLC0415
+
+    specs = require_distinct(outputs)
+    if source is None or cuda is None or archs is None:
+        raise UsageError(
+            "Without a variant, --source, --cuda and --archs are all needed.",
+            remedy='For example: --source vllm-0.33.0.tar.gz --cuda 13.0 --archs "12.1a".',
+        )
+    question = Question(
+        source=source,
+        cuda=cuda,
+        archs=archs,
+        baselines=baselines,
+        externals=dict(_external(one) for one in externals),
+        environment=os.environ,
+        allowances=tuple(Allowance(one, "allowed on the command line") for one in allowed),
+    )
+    with temporary_or_default(temporary=no_cache) as cache:
+        result = preflight(question, cache)
+    emit({spec: _render(result, spec) for spec in specs})
+    return EXIT_PASS if result.outcome is Outcome.PASS else EXIT_FINDINGS
+
+
+def _external(text: str) -> tuple[str, Path]:
+    name, separator, directory = text.partition("=")
+    if not (name and separator and directory):
+        raise UsageError(f"{text!r} is not NAME=DIR.", remedy="For example: --external cutlass=DIR")
+    return name, Path(directory)
+
+
+def _render(result: Preflight, spec: OutputSpec) -> str:
+    # Imported one by one: rich takes longer to load than a cached preflight to answer.
+    if spec.format == "json":
+        from builder.report.preflight_document import render_json  # noqa: PLC0415
+
+        return render_json(result)
+    if spec.format == "markdown":
+        from builder.report.preflight_markdown import render_markdown  # noqa: PLC0415
+
+        return render_markdown(result)
+    from builder.report.preflight_table import render_table  # noqa: PLC0415
+
+    return render_table(result, color=spec.file is None and _color_wanted())
+
+
+def _color_wanted() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
