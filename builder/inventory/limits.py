@@ -48,6 +48,11 @@ class Limits:
                 "member_bytes",
             )
 
+    def check_objects(self, count: int) -> None:
+        """Raise `LimitExceededError` when one file has more code objects than allowed."""
+        if count > self.objects:
+            raise _exceeded(f"The file has more than {self.objects} code objects", "objects")
+
     def check_expansion(self, packed: int, unpacked: int, where: str) -> None:
         """Raise `LimitExceededError` when `where` unpacks to implausibly many bytes."""
         if unpacked > self.total_bytes:

@@ -1,0 +1,27 @@
+"""How thoroughly to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from builder.inventory.limits import Limits
+
+
+def _silent(path: str, position: int) -> None:
+    """Report no progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What to look for and what it may cost."""
+
+    names: bool = True
+    """Read kernel names and source files. Without them nothing is decompressed."""
+    digests: bool = True
+    """Hash the files with GPU code, and the subject."""
+    workers: int | None = None
+    """How many threads unpack code objects; None takes one per usable CPU, four at most."""
+    limits: Limits = field(default_factory=Limits)
+    progress: Callable[[str, int], None] = _silent
+    """Called with a member's path and its number before it is read, from one thread."""

@@ -1,0 +1,135 @@
+"""Reads one file: finds its GPU code by content, and describes every code object of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from builder.errors import DamagedInputError, LimitExceededError
+from builder.inventory import archive_ar, elf, ptx
+from builder.inventory.blob import Blob, SliceBlob
+from builder.inventory.code import read_raw_cubin, read_raw_ptx
+from builder.inventory.digest import Hashing
+from builder.inventory.fatbin import REGION_MAGIC
+from builder.inventory.members import HEAD_BYTES
+from builder.inventory.options import ReadOptions
+from builder.inventory.records import FileInventory, Origin, Region
+from builder.inventory.regions import RegionReader
+from builder.inventory.spans import Span, elf_spans, raw_spans
+from builder.inventory.trouble import Trouble
+
+
+def may_hold_code(path: str, head: bytes) -> bool:
+    """Tell from the first bytes (`HEAD_BYTES` of them) whether `read_file` would look further."""
+    if head.startswith(elf.MAGIC):
+        return elf.is_host_or_cubin(head)
+    if head.startswith((archive_ar.MAGIC, REGION_MAGIC)):
+        return True
+    return path.endswith(".ptx") or ptx.looks_like_ptx(head)
+
+
+def read_file(path: str, blob: Blob, options: ReadOptions) -> FileInventory | None:
+    """Describe the GPU code of one file; None where there is none and nothing is damaged.
+
+    What cannot be read is recorded as `Damage` and the rest is still read: no content of a file
+    makes this raise.
+    """
+    head = blob.read_at(0, min(HEAD_BYTES, blob.size))
+    if not may_hold_code(path, head):
+        return None
+    reader = _FileReader(path, blob, options)
+    try:
+        reader.read(head)
+        return reader.inventory()
+    finally:
+        reader.close()
+
+
+class _FileReader:
+    """The state of reading one file."""
+
+    def __init__(self, path: str, blob: Blob, options: ReadOptions) -> None:
+        self._path = path
+        self._blob = blob
+        self._options = options
+        self._trouble = Trouble(path, options.limits)
+        self._region_reader = RegionReader(options, self._trouble)
+        self._hashing: Hashing | None = None
+        self._regions: list[Region] = []
+        self._machine: str | None = None
+        self._needed: tuple[str, ...] = ()
+
+    def read(self, head: bytes) -> None:
+        """Fill in all that `inventory` gives."""
+        try:
+            self._dispatch(head)
+        except DamagedInputError as error:
+            self._trouble.give_up(error)
+
+    def inventory(self) -> FileInventory | None:
+        """Give what was found."""
+        damage = self._trouble.damage
+        if not self._regions and not damage:
+            return None
+        if self._options.digests:
+            self._start_hashing()
+        return FileInventory(
+            path=self._path,
+            size=self._blob.size,
+            sha256=self._hashing.hexdigest() if self._hashing else None,
+            regions=tuple(self._regions),
+            needed=self._needed,
+            machine=self._machine,
+            damage=damage,
+        )
+
+    def close(self) -> None:
+        """Leave the blob alone."""
+        if self._hashing is not None:
+            self._hashing.stop()
+
+    def _dispatch(self, head: bytes) -> None:
+        if head.startswith(archive_ar.MAGIC):
+            for member in archive_ar.members(self._blob):
+                self._read_member(member)
+        elif head.startswith(elf.MAGIC):
+            self._read_elf(self._blob, "", 0)
+        elif head.startswith(REGION_MAGIC):
+            self._read_spans(self._blob, raw_spans(self._blob, self._trouble), "", 0)
+        elif self._blob.size:
+            found = read_raw_ptx(self._blob, names=self._options.names)
+            self._regions.append(Region(Origin.RAW, "", 0, (found,)))
+
+    def _read_member(self, member: archive_ar.ArchiveMember) -> None:
+        blob = SliceBlob(self._blob, member.offset, member.size)
+        head = blob.read_at(0, min(HEAD_BYTES, blob.size))
+        if not elf.is_host_or_cubin(head):
+            return
+        try:
+            self._read_elf(blob, member.name, member.offset)
+        except LimitExceededError:
+            raise
+        except DamagedInputError as error:
+            self._trouble.record(error, member.offset)
+
+    def _read_elf(self, blob: Blob, member: str, base: int) -> None:
+        header = elf.read_header(blob)
+        if header.machine == elf.MACHINE_CUDA:
+            found, source = read_raw_cubin(blob, names=self._options.names)
+            self._regions.append(Region(Origin.RAW, "", base, (found,), source, member))
+            return
+        self._machine = self._machine or elf.MACHINES.get(header.machine)
+        self._read_spans(blob, elf_spans(blob, self._trouble), member, base)
+        if self._regions and not member:
+            self._needed = elf.read_needed(blob, header)
+
+    def _read_spans(self, blob: Blob, spans: Iterable[Span], member: str, base: int) -> None:
+        found = list(spans)
+        if not found:
+            return
+        if self._options.digests:
+            self._start_hashing()
+        self._regions += self._region_reader.read(blob, found, member, base)
+
+    def _start_hashing(self) -> None:
+        if self._hashing is None:
+            self._hashing = Hashing(self._blob)

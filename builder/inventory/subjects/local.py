@@ -1,0 +1,137 @@
+"""Subjects that are plain files of the host: a folder, or one file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from builder.errors import DamagedInputError, UsageError
+from builder.inventory.blob import Blob, FileBlob
+from builder.inventory.limits import Limits
+from builder.inventory.members import HEAD_BYTES, Member
+from builder.inventory.reader import may_hold_code
+from builder.inventory.records import Damage, Subject, SubjectKind
+
+_FORMATS = {
+    ".so": "a library",
+    ".cubin": "a cubin",
+    ".fatbin": "a fatbin",
+    ".a": "a static archive",
+    ".o": "an object file",
+    ".whl": "a wheel",
+}
+"""What a file's name claims it to be."""
+
+
+class _LocalSubject:
+    """What folders and files have in common."""
+
+    subject: Subject
+
+    def __init__(self) -> None:
+        self._damage: list[Damage] = []
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        return tuple(self._damage)
+
+    def paths_of(self, member: Member) -> tuple[str, ...]:
+        return (member.path,)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+
+class TreeSubject(_LocalSubject):
+    """A folder. Symbolic links are not followed: no file is read twice, none from outside."""
+
+    def __init__(self, root: Path, limits: Limits) -> None:
+        super().__init__()
+        self._root = os.fspath(root)
+        self._limits = limits
+        self.subject = Subject(SubjectKind.TREE, root.resolve().name or "/", None)
+
+    def members(self) -> Iterator[Member]:
+        for count, path in enumerate(self._walk(), start=1):
+            self._limits.check_members(count, self._root)
+            relative = os.path.relpath(path, self._root).replace(os.sep, "/")
+            try:
+                status = os.lstat(path)
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                head = _head(path)
+            except OSError as error:
+                self._unreadable(error)
+                continue
+            yield Member(_printable(relative), status.st_size, partial(_open, path), head)
+
+    def _walk(self) -> Iterator[str]:
+        for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
+            folders.sort()
+            for name in sorted(files):
+                yield os.path.join(folder, name)  # noqa: PTH118 - a Path for each costs time
+
+    def _unreadable(self, error: OSError) -> None:
+        path = os.path.relpath(error.filename or self._root, self._root)
+        self._damage.append(Damage(_printable(path), f"It cannot be read: {error.strerror}."))
+
+
+class FileSubject(_LocalSubject):
+    """One file: a library, an object file, a static archive, a cubin, a fatbin or PTX."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self.subject = Subject(SubjectKind.FILE, path.name, None)
+
+    def members(self) -> Iterator[Member]:
+        try:
+            head = _head(os.fspath(self._path))
+            size = self._path.stat().st_size
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        if not size:
+            raise DamagedInputError(f"{self._path} is empty.", remedy="Copy or download it again.")
+        claim = _FORMATS.get(self._path.suffix)
+        if claim is not None and not may_hold_code(self._path.name, head):
+            raise DamagedInputError(
+                f"{self._path} is named like {claim}, but its content is something else.",
+                remedy="Copy or download it again.",
+            )
+        yield Member(self._path.name, size, partial(_open, os.fspath(self._path)), head)
+
+
+def unreadable(path: Path, error: OSError) -> UsageError:
+    """Say why a file of the host cannot be opened."""
+    return UsageError(f"{path} cannot be read: {error.strerror or error}.")
+
+
+def _open(path: str) -> AbstractContextManager[Blob]:
+    return FileBlob.from_path(Path(path))
+
+
+def _head(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        return os.pread(fd, HEAD_BYTES, 0)
+    finally:
+        os.close(fd)
+
+
+def _printable(path: str) -> str:
+    """A file name need not be text; a report must be."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,56 @@
+"""From an argument of the command line to an open subject."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Final
+
+from builder.errors import UsageError
+from builder.inventory.blob import FileBlob
+from builder.inventory.options import ReadOptions
+from builder.inventory.subjects.base import OpenSubject
+from builder.inventory.subjects.local import FileSubject, TreeSubject, unreadable
+from builder.inventory.subjects.wheel import WheelSubject
+
+_SCHEMES: Final = {
+    "image": "builder.inventory.subjects.engine",
+    "oci": "builder.inventory.subjects.oci",
+    "archive": "builder.inventory.subjects.archive",
+    "registry": "builder.inventory.subjects.registry",
+}
+_ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
+    """Open what `argument` names: ``image:…`` and the like, a folder, a wheel or another file.
+
+    Files are told apart by content. Raises `UsageError` for what does not exist and
+    `DamagedInputError` for what is not what it claims to be.
+    """
+    scheme, colon, rest = argument.partition(":")
+    if colon and scheme in _SCHEMES:
+        module = importlib.import_module(_SCHEMES[scheme])
+        opened: OpenSubject = module.open_subject(rest, options)
+        return opened
+    path = Path(argument)
+    if path.is_dir():
+        return TreeSubject(path, options.limits)
+    return _open_file(path, options)
+
+
+def _open_file(path: Path, options: ReadOptions) -> OpenSubject:
+    try:
+        if not path.is_file():
+            raise UsageError(
+                f"{path} does not exist, or is neither a file nor a folder.",
+                remedy="Name a wheel, folder, library or cubin, or an image as image:NAME:TAG.",
+            )
+        blob = FileBlob.from_path(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    magic = blob.read_at(0, min(4, blob.size))
+    if magic in _ZIP_MAGICS:
+        return WheelSubject(path.name, blob, options.limits, digests=options.digests)
+    blob.close()
+    return FileSubject(path)

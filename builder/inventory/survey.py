@@ -1,0 +1,91 @@
+"""Takes the inventory of one subject."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from builder.errors import DamagedInputError
+from builder.inventory.members import Member
+from builder.inventory.options import ReadOptions
+from builder.inventory.reader import may_hold_code, read_file
+from builder.inventory.records import (
+    Damage,
+    FileInventory,
+    Inventory,
+    Subject,
+    SubjectKind,
+)
+from builder.inventory.subjects.base import OpenSubject
+from builder.inventory.subjects.opening import open_subject
+
+__all__ = ["ReadOptions", "read_file", "take_inventory"]
+
+
+def take_inventory(argument: str, options: ReadOptions | None = None) -> Inventory:
+    """List every code object of the subject that `argument` names.
+
+    Raises `UsageError` where it does not exist and `DamagedInputError` where its members cannot
+    be listed. Members that cannot be read become `Damage`, and the others are still read.
+    """
+    options = options or ReadOptions()
+    with open_subject(argument, options) as subject:
+        return survey(subject, options)
+
+
+def survey(subject: OpenSubject, options: ReadOptions) -> Inventory:
+    """Read every member of an open subject."""
+    found: list[tuple[Member, FileInventory]] = []
+    broken: list[tuple[Member, Damage]] = []
+    examined = 0
+    for examined, member in enumerate(subject.members(), start=1):
+        options.progress(member.path, examined)
+        try:
+            file = _read(member, options)
+        except DamagedInputError as error:
+            broken.append((member, Damage(member.path, str(error))))
+            continue
+        if file is not None:
+            found.append((member, file))
+    files = tuple(
+        file if path == file.path else _at(file, path)
+        for member, file in found
+        for path in subject.paths_of(member)
+    )
+    damage = tuple(
+        replace(item, path=path) for member, item in broken for path in subject.paths_of(member)
+    )
+    files = tuple(sorted(files, key=lambda file: file.path))
+    return Inventory(
+        subject=_identity(subject.subject, files, options),
+        files=files,
+        examined=examined,
+        damage=subject.damage + damage,
+    )
+
+
+def _read(member: Member, options: ReadOptions) -> FileInventory | None:
+    if member.head is not None and not may_hold_code(member.path, member.head):
+        return None
+    options.limits.check_member(member.size, member.path)
+    with member.open() as blob:
+        return read_file(member.path, blob, options)
+
+
+def _at(file: FileInventory, path: str) -> FileInventory:
+    damage = tuple(replace(item, path=path) for item in file.damage)
+    return replace(file, path=path, damage=damage)
+
+
+def _identity(subject: Subject, files: tuple[FileInventory, ...], options: ReadOptions) -> Subject:
+    """Complete the digest of subjects that are known only by what was read."""
+    if subject.digest is not None or not options.digests:
+        return subject
+    if subject.kind is SubjectKind.FILE:
+        digest = files[0].sha256 if files else None
+    elif subject.kind is SubjectKind.TREE:
+        lines = "".join(f"{file.sha256}  {file.path}\n" for file in files)
+        digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    else:
+        return subject
+    return replace(subject, digest=f"sha256:{digest}" if digest else None)
