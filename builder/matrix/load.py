@@ -58,7 +58,7 @@ def parse(data: bytes) -> Document:
         document = Document.model_validate_json(data)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
-        raise _together([_explain(one) for one in details]) from None
+        raise _together([_explain(one) for one in details if _says_more(one, details)]) from None
     if found := list(problems(document)):
         raise _together(found)
     return document
@@ -112,10 +112,18 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _says_more(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Whether a mistake is one of its own: a list of one wrong word is not also an empty list."""
+    where = detail["loc"]
+    return detail["type"] != "too_short" or not any(
+        other["loc"] != where and other["loc"][: len(where)] == where for other in details
+    )
+
+
 def _explain(detail: ErrorDetails) -> ConfigurationError:
     where = tuple(step for step in detail["loc"] if step != "[key]")
     message = detail["msg"][:1].lower() + detail["msg"][1:]
-    remedy = None
+    remedy = "docs/matrix.md says what may stand there."
     match detail["type"]:
         case "extra_forbidden":
             message = f"the key {where[-1]!r} is unknown here"

@@ -172,7 +172,7 @@ class Document(Strict):
         dict[str, Variable],
         Field(
             description="What the default variant gives docker-bake.hcl, for a bare "
-            "`docker buildx bake`; `python -m builder.plan.defaults --write` keeps it so."
+            "`docker buildx bake`; `python -m builder.plan.defaults` writes it."
         ),
     ] = {}
     default: Annotated[Name, Field(description="The variant built when none is named.")]

@@ -13,6 +13,7 @@ from builder.matrix.lists import Entry, read_list
 from builder.matrix.load import Matrix
 from builder.matrix.models import Document, Platform, Toolkit, Variant
 from builder.plan import bake
+from builder.plan.defaults import check_block
 from builder.plan.records import (
     Cell,
     Dropped,
@@ -26,8 +27,8 @@ from builder.plan.records import (
 def resolve(matrix: Matrix, variant_names: Sequence[str] = ()) -> Plan:
     """Resolve the named variants, all when none is named; each counts once.
 
-    Raises `UsageError` for a name that the matrix lacks. Everything else was refused when the
-    matrix was loaded.
+    Raises `UsageError` for a name that the matrix lacks, and `ConfigurationError` when its
+    `variable` block is stale. Everything else was refused when the matrix was loaded.
     """
     document = matrix.document
     for name in variant_names:
@@ -35,6 +36,7 @@ def resolve(matrix: Matrix, variant_names: Sequence[str] = ()) -> Plan:
             raise UsageError(
                 f"{matrix.path} has no variant {name!r}.", remedy=closest(name, document.variants)
             )
+    check_block(matrix, default_variables(matrix))
     names = dict.fromkeys(variant_names or document.variants)
     cells = tuple(
         _resolve_cell(document, name, platform)
@@ -42,6 +44,13 @@ def resolve(matrix: Matrix, variant_names: Sequence[str] = ()) -> Plan:
         for platform in document.variants[name].require
     )
     return Plan(matrix.path.name, matrix.sha256, cells)
+
+
+def default_variables(matrix: Matrix) -> dict[str, str]:
+    """The variables of the default variant's first platform."""
+    document = matrix.document
+    platform = next(iter(document.variants[document.default].require))
+    return dict(_resolve_cell(document, document.default, platform).variables)
 
 
 def _resolve_cell(document: Document, name: str, platform: Platform) -> Cell:
