@@ -46,6 +46,15 @@ class Comparison:
     unread: tuple[Damage, ...]
     """Files that cuobjdump could not read, with its own words."""
 
+    def __add__(self, other: Comparison) -> Comparison:
+        return Comparison(
+            self.files + other.files,
+            self.objects + other.objects,
+            self.kernels + other.kernels,
+            self.differences + other.differences,
+            self.unread + other.unread,
+        )
+
 
 def compare(native: Inventory, cuobjdump: Inventory) -> Comparison:
     """Compare the multisets of (kind, target, kernel names) of every file.

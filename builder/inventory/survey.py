@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 from builder.errors import DamagedInputError
+from builder.inventory.blob import Blob
 from builder.inventory.members import Member
 from builder.inventory.options import ReadOptions
 from builder.inventory.reader import may_hold_code, read_file
@@ -19,7 +21,10 @@ from builder.inventory.records import (
 from builder.inventory.subjects.base import OpenSubject
 from builder.inventory.subjects.opening import open_subject
 
-__all__ = ["ReadOptions", "read_file", "take_inventory"]
+ReadFile = Callable[[str, Blob, ReadOptions], FileInventory | None]
+"""Reads one file: the native reader's `read_file`, or one that asks cuobjdump."""
+
+__all__ = ["ReadFile", "ReadOptions", "read_file", "survey", "take_inventory"]
 
 
 def take_inventory(argument: str, options: ReadOptions | None = None) -> Inventory:
@@ -33,15 +38,15 @@ def take_inventory(argument: str, options: ReadOptions | None = None) -> Invento
         return survey(subject, options)
 
 
-def survey(subject: OpenSubject, options: ReadOptions) -> Inventory:
-    """Read every member of an open subject."""
+def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_file) -> Inventory:
+    """Read every member of an open subject, with `read` where it may hold GPU code."""
     found: list[tuple[Member, FileInventory]] = []
     broken: list[tuple[Member, Damage]] = []
     examined = 0
     for examined, member in enumerate(subject.members(), start=1):
         options.progress(member.path, examined)
         try:
-            file = _read(member, options)
+            file = _read(member, options, read)
         except DamagedInputError as error:
             broken.append((member, Damage(member.path, str(error))))
             continue
@@ -64,12 +69,12 @@ def survey(subject: OpenSubject, options: ReadOptions) -> Inventory:
     )
 
 
-def _read(member: Member, options: ReadOptions) -> FileInventory | None:
+def _read(member: Member, options: ReadOptions, read: ReadFile) -> FileInventory | None:
     if member.head is not None and not may_hold_code(member.path, member.head):
         return None
     options.limits.check_member(member.size, member.path)
     with member.open() as blob:
-        return read_file(member.path, blob, options)
+        return read(member.path, blob, options)
 
 
 def _at(file: FileInventory, path: str) -> FileInventory:

@@ -1,0 +1,61 @@
+"""File readers for the survey that ask cuobjdump, alone or beside the native reader."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from builder.inventory import reader as native
+from builder.inventory.blob import Blob
+from builder.inventory.cuobjdump.locate import Cuobjdump
+from builder.inventory.cuobjdump.reading import read_file
+from builder.inventory.digest import sha256_of
+from builder.inventory.options import ReadOptions
+from builder.inventory.records import FileInventory, Inventory
+from builder.inventory.sandbox import Bounds
+
+
+class CuobjdumpReader:
+    """Reads files with cuobjdump alone."""
+
+    def __init__(self, tool: Cuobjdump, bounds: Bounds | None = None) -> None:
+        self._tool = tool
+        self._bounds = bounds or Bounds()
+
+    def __call__(self, path: str, blob: Blob, options: ReadOptions) -> FileInventory | None:
+        found = read_file(self._tool, path, blob, options, self._bounds)
+        if found is None or not options.digests:
+            return found
+        return replace(found, sha256=sha256_of(blob))
+
+
+class BothReaders:
+    """Reads files natively and remembers what cuobjdump says of the same bytes."""
+
+    def __init__(self, tool: Cuobjdump, bounds: Bounds | None = None) -> None:
+        self._tool = tool
+        self._bounds = bounds or Bounds()
+        self._second: dict[str, FileInventory] = {}
+
+    def __call__(self, path: str, blob: Blob, options: ReadOptions) -> FileInventory | None:
+        first = native.read_file(path, blob, options)
+        second = read_file(self._tool, path, blob, options, self._bounds)
+        if second is None:
+            return first
+        # What cuobjdump alone sees must not get lost: the file stands there without code, and
+        # the comparison says that the backends disagree.
+        first = first or replace(second, regions=(), damage=())
+        self._second[_key(first)] = second
+        return first
+
+    def second_opinion(self, inventory: Inventory) -> Inventory:
+        """The same subject as cuobjdump sees it: the same files, at the same paths."""
+        files = []
+        for file in inventory.files:
+            if second := self._second.get(_key(file)):
+                damage = tuple(replace(item, path=file.path) for item in second.damage)
+                files.append(replace(second, path=file.path, damage=damage))
+        return replace(inventory, files=tuple(files))
+
+
+def _key(file: FileInventory) -> str:
+    return file.sha256 or file.path

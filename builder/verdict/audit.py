@@ -1,0 +1,137 @@
+"""The whole audit of one subject: read, compare, judge. The command and the build share it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import reduce
+from operator import add
+
+from builder.errors import UsageError
+from builder.inventory.compare import Comparison, compare
+from builder.inventory.cuobjdump.locate import locate
+from builder.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader
+from builder.inventory.options import ReadOptions
+from builder.inventory.records import Inventory, Subject, SubjectKind
+from builder.inventory.subjects.opening import open_subject
+from builder.inventory.survey import survey, take_inventory
+from builder.verdict.judge import judge
+from builder.verdict.records import Verdict
+from builder.verdict.terms import Evidence, Terms
+
+
+class Backend(StrEnum):
+    """Who reads the code objects."""
+
+    NATIVE = "native"
+    CUOBJDUMP = "cuobjdump"
+    BOTH = "both"
+    """The native reader, confirmed by cuobjdump object by object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a subject holds, who says so, and whether they agree."""
+
+    inventory: Inventory
+    backend: Backend = Backend.NATIVE
+    cuobjdump_version: str | None = None
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A verdict with the question it answers and the reading it rests on."""
+
+    reading: Reading
+    terms: Terms
+    verdict: Verdict
+
+
+def audit(
+    argument: str,
+    terms: Terms,
+    backend: Backend = Backend.NATIVE,
+    options: ReadOptions | None = None,
+) -> Audit:
+    """Audit the subject that `argument` names.
+
+    Raises `UsageError` where there is no such subject, `DamagedInputError` where its members
+    cannot be listed and `ToolError` where cuobjdump is asked for and missing.
+    """
+    return judge_reading(read(argument, backend, options or ReadOptions()), terms)
+
+
+def audit_together(
+    arguments: Sequence[str],
+    name: str,
+    terms: Terms,
+    backend: Backend = Backend.NATIVE,
+    options: ReadOptions | None = None,
+) -> Audit:
+    """Audit several subjects as one, called `name`: wheels that serve different devices, say.
+
+    Files are told apart by their subject's name in front of the path.
+    """
+    if not arguments:
+        raise UsageError("There is nothing to audit.", remedy="Name at least one subject.")
+    readings = [read(argument, backend, options or ReadOptions()) for argument in arguments]
+    return judge_reading(_join(readings, name), terms)
+
+
+def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
+    """Take the inventory of a subject with the backend asked for."""
+    if backend is Backend.NATIVE:
+        return Reading(take_inventory(argument, options))
+    tool = locate()
+    with open_subject(argument, options) as subject:
+        if backend is Backend.CUOBJDUMP:
+            return Reading(survey(subject, options, CuobjdumpReader(tool)), backend, tool.version)
+        readers = BothReaders(tool)
+        inventory = survey(subject, options, readers)
+    comparison = compare(inventory, readers.second_opinion(inventory))
+    return Reading(inventory, backend, tool.version, comparison)
+
+
+def judge_reading(reading: Reading, terms: Terms) -> Audit:
+    """Judge what was read."""
+    evidence = Evidence(reading.backend.value, reading.comparison)
+    return Audit(reading, terms, judge(reading.inventory, terms, evidence))
+
+
+def _join(readings: Sequence[Reading], name: str) -> Reading:
+    inventories = [_below_its_name(reading.inventory) for reading in readings]
+    comparisons = [one.comparison for one in readings if one.comparison is not None]
+    return replace(
+        readings[0],
+        inventory=Inventory(
+            _joined_subject([inventory.subject for inventory in inventories], name),
+            tuple(file for inventory in inventories for file in inventory.files),
+            sum(inventory.examined for inventory in inventories),
+            tuple(damage for inventory in inventories for damage in inventory.damage),
+        ),
+        comparison=reduce(add, comparisons) if comparisons else None,
+    )
+
+
+def _joined_subject(subjects: Sequence[Subject], name: str) -> Subject:
+    lines = "".join(f"{subject.digest}  {subject.name}\n" for subject in subjects)
+    digest = f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+    platforms = {subject.platform for subject in subjects}
+    return Subject(SubjectKind.TREE, name, digest, platforms.pop() if len(platforms) == 1 else None)
+
+
+def _below_its_name(inventory: Inventory) -> Inventory:
+    prefix = f"{inventory.subject.name}/"
+    files = tuple(
+        replace(
+            file,
+            path=prefix + file.path,
+            damage=tuple(replace(item, path=prefix + item.path) for item in file.damage),
+        )
+        for file in inventory.files
+    )
+    damage = tuple(replace(item, path=prefix + item.path) for item in inventory.damage)
+    return replace(inventory, files=files, damage=damage)
