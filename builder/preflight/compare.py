@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from fnmatch import fnmatchcase
 
-from builder.arch.coverage import cubin_runs_on, ptx_assembles_for
-from builder.arch.target import ComputeCapability, Target
+from builder.arch.coverage import cubin_runs_on, family, ptx_assembles_for
+from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.arch.toolkits import Toolkit, explain_unknown
 from builder.preflight.records import (
     Configuration,
@@ -85,6 +85,7 @@ def compare(
         findings += _spelled(configuration, target)
         tallies[target.capability] = _tally(configuration, target.capability, losses)
         findings += _ptx_only(configuration, target, losses, allowances)
+        findings += _narrowed(configuration, target)
         findings += _foreign(target, tallies[target.capability])
     findings += _not_examined(configuration)
     findings += _by_default(configuration)
@@ -98,6 +99,8 @@ class _Loss:
     baseline: Target
     location: Location | None
     """Where the build description adds the source for the sibling."""
+    helps: bool
+    """Whether the sibling's code would run on the requested device."""
 
 
 def _losses(
@@ -112,7 +115,8 @@ def _losses(
             for unit in comparison.configuration.units:
                 now = have.get(_key(unit), Reach.NONE)
                 if now < Reach.NATIVE and reach(unit, stands_in.capability) is Reach.NATIVE:
-                    loss = _Loss(_key(unit), now, stands_in, unit.location)
+                    helps = reach(unit, device) is Reach.NATIVE
+                    loss = _Loss(_key(unit), now, stands_in, unit.location, helps)
                     losses.setdefault(loss.key, loss)
     return losses
 
@@ -120,20 +124,24 @@ def _losses(
 def _reduced(
     target: Target, losses: Mapping[Key, _Loss], allowances: Sequence[Allowance]
 ) -> Iterator[Finding]:
-    groups: dict[tuple[Target, Reach, Location | None, str | None], list[str]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[_Loss]] = defaultdict(list)
     for loss in losses.values():
         allowed = _allowed(loss.key[1], allowances)
-        groups[loss.baseline, loss.now, loss.location, allowed].append(loss.key[1])
-    for (baseline, now, location, allowed), sources in groups.items():
-        names = _listed(sources)
+        groups[loss.baseline, loss.now, loss.location, loss.helps, allowed].append(loss)
+    for group in groups.values():
+        first, sources = group[0], [loss.key[1] for loss in group]
+        allowed, location = _allowed(sources[0], allowances), first.location
         where = "" if location is None else f" ({location})"
-        compiled = "are not compiled" if now is Reach.NONE else "are compiled to PTX only"
-        message = f"{_count(sources)} that {baseline} gets {compiled} for {target}{where}: {names}."
+        gone = first.now is Reach.NONE
         yield Finding(
-            rule="source-lost" if now is Reach.NONE else "source-ptx-only",
+            rule="source-lost" if gone else "source-ptx-only",
             level=Level.ERROR if allowed is None else Level.NOTE,
-            message=message,
-            remedy=_remedy(target, baseline),
+            message=(
+                f"{_count(sources)} that {first.baseline} gets {_are(sources)} "
+                f"{'not compiled' if gone else 'compiled to PTX only'} for {target}{where}: "
+                f"{_listed(sources)}."
+            ),
+            remedy=_remedy(target, first),
             device=target.capability,
             target=target,
             location=location,
@@ -142,9 +150,10 @@ def _reduced(
         )
 
 
-def _remedy(target: Target, baseline: Target) -> str:
-    if cubin_runs_on(baseline, target.capability):
-        return f"Ask for {baseline}, whose code runs on {target.capability}, in place of {target}."
+def _remedy(target: Target, loss: _Loss) -> str:
+    if loss.helps:
+        code = f"the code it gives these sources runs on {target.capability}"
+        return f"Ask for {loss.baseline} in place of {target}: {code}."
     return "Change the condition at that place in the build description, or allow the loss."
 
 
@@ -163,7 +172,10 @@ def _ptx_only(
         yield Finding(
             rule="source-ptx-only",
             level=Level.WARNING if allowed is None else Level.NOTE,
-            message=f"{_count(sources)} reach {target.capability} as PTX only: {_listed(sources)}.",
+            message=(
+                f"{_count(sources)} {_are(sources)} there for {target.capability} as PTX only: "
+                f"{_listed(sources)}."
+            ),
             remedy="The driver assembles them when they are first loaded; it must know that PTX.",
             device=target.capability,
             target=target,
@@ -197,6 +209,32 @@ def _spelled(configuration: Configuration, target: Target) -> Iterator[Finding]:
             device=device,
             target=target,
         )
+
+
+def _narrowed(configuration: Configuration, target: Target) -> Iterator[Finding]:
+    """Sources of a family-specific request whose code does not serve the whole family."""
+    if target.suffix is not Suffix.FAMILY_SPECIFIC:
+        return
+    for device in sorted(family(target) - {target.capability}):
+        sources = [
+            unit.source
+            for unit in configuration.units
+            if reach(unit, target.capability) is Reach.NATIVE and reach(unit, device) < Reach.NATIVE
+        ]
+        if sources:
+            yield Finding(
+                rule="family-narrowed",
+                level=Level.WARNING,
+                message=(
+                    f"{_count(sources)} asked for as {target} {_are(sources)} compiled for "
+                    f"{target.capability} alone and cannot run on {device} as machine code: "
+                    f"{_listed(sources)}."
+                ),
+                remedy=f"Ask for {device} as well where it is used.",
+                device=device,
+                target=target,
+                sources=tuple(sorted(sources)),
+            )
 
 
 def _foreign(target: Target, tally: DeviceTally) -> Iterator[Finding]:
@@ -315,8 +353,8 @@ def _by_default(configuration: Configuration) -> Iterator[Finding]:
             rule="arch-by-default",
             level=Level.WARNING,
             message=(
-                f"{_count(sources)} get no architecture from the build description, so nvcc "
-                f"compiles them for its own default ({default}): {_listed(sources)}."
+                f"{_count(sources)} {_are(sources)} given no architecture by the build "
+                f"description, so nvcc takes its own default ({default}): {_listed(sources)}."
             ),
             sources=tuple(sorted(sources)),
         )
@@ -336,6 +374,10 @@ def _count(sources: Sequence[str]) -> str:
 
 def _count_of(number: int) -> str:
     return "1 source" if number == 1 else f"{number} sources"
+
+
+def _are(sources: Sequence[str]) -> str:
+    return "is" if len(sources) == 1 else "are"
 
 
 def _listed(sources: Iterable[str]) -> str:

@@ -181,6 +181,7 @@ def _arguments(request: Request, workspace: Workspace, torch: str) -> list[str]:
         # CMake discards a prepared CMakeFiles/<version> directory without this mark.
         "CMAKE_PLATFORM_INFO_INITIALIZED": "1",
         "CMAKE_MODULE_PATH": PROBE / "cmake",
+        "CMAKE_LIBRARY_PATH": workspace.libraries,
         "NVCC_EXECUTABLE": workspace.tools / "nvcc",
         "SMFORGE_PROBE": PROBE,
         "SMFORGE_SKELETONS": workspace.skeletons,

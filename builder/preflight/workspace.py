@@ -48,6 +48,11 @@ class Workspace:
         return self.root / "tools"
 
     @property
+    def libraries(self) -> Path:
+        """Empty libraries, for CMake to find."""
+        return self.root / "libraries"
+
+    @property
     def trace(self) -> Path:
         return self.root / "trace.json"
 
@@ -82,8 +87,9 @@ class Workspace:
 def prepare(workspace: Workspace, *, cmake_version: str, cuda: str, processor: str) -> None:
     """Fill in everything but the tree, which must be there already."""
     _lay_out_tools(workspace.tools)
+    _lay_out_libraries(workspace.libraries)
     _preset_compilers(workspace, cmake_version, cuda, processor)
-    _lay_out_skeletons(workspace)
+    lay_out_skeletons(workspace)
     query = workspace.build / ".cmake/api/v1/query/client-smforge/query.json"
     query.parent.mkdir(parents=True)
     query.write_text(json.dumps({"requests": [{"kind": "codemodel", "version": 2}]}))
@@ -121,6 +127,12 @@ def _lay_out_tools(tools: Path) -> None:
         (tools / name).chmod(0o755)
 
 
+def _lay_out_libraries(libraries: Path) -> None:
+    libraries.mkdir()
+    for name in _table()["libraries"]["names"]:
+        (libraries / f"lib{name}.so").touch()
+
+
 def _preset_compilers(workspace: Workspace, cmake_version: str, cuda: str, processor: str) -> None:
     info = workspace.build / "CMakeFiles" / cmake_version
     info.mkdir(parents=True)
@@ -149,7 +161,7 @@ def _preset_compilers(workspace: Workspace, cmake_version: str, cuda: str, proce
         (info / f"CMake{row['lang']}Compiler.cmake").write_text(_fill(template, values))
 
 
-def _lay_out_skeletons(workspace: Workspace) -> None:
+def lay_out_skeletons(workspace: Workspace) -> None:
     """Create, empty, every file that the build description names below an external project.
 
     CMake wants a source that it compiles and a file that it reads to exist.
