@@ -105,6 +105,10 @@ class LayerChanges:
         return self._additions.changes()
 
     def _add_whiteout(self, parent: str, name: str) -> None:
+        if parent:
+            # The whiteout itself needs its folder, even where lower layers have something else.
+            self._require_directory(parent)
+            self._additions.append(Change(ChangeType.DIRECTORY, parent))
         if name == OPAQUE_WHITEOUT:
             self._removals.append(Change(ChangeType.EMPTY, parent))
         elif not name.startswith(_META_PREFIX):

@@ -1,0 +1,348 @@
+"""One image in every storage gives the same files and identity; damage is always told."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builder.errors import DamagedInputError, LimitExceededError, SmforgeError, UsageError
+from builder.inventory.limits import Limits
+from builder.inventory.subjects import archive, oci
+
+LOWER = (("file", "lib/a.so", random.Random(1).randbytes(300_000)), ("file", "lib/b.so", b"b"))
+UPPER = (("file", "lib/.wh.b.so"), ("file", "lib/c.so", b"c"))
+FILES = {"lib/a.so": LOWER[0][2], "lib/c.so": b"c"}
+
+FilesOf = Callable[[Any], dict[str, bytes]]
+
+
+@pytest.fixture
+def layout(writing: Any) -> Any:
+    layout = writing.layout()
+    layout.add([writing.layer(*LOWER), writing.layer(*UPPER)], environment=["A=b=c", "D"])
+    return layout
+
+
+@pytest.mark.parametrize("packing", ["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("layers", ["plain", "gzip", "zstd"])
+def test_every_packing_gives_the_same_files(
+    packing: str, layers: str, writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    layout.add([writing.layer(*LOWER), writing.layer(*UPPER)], packing=layers)
+    path = layout.write_archive(tmp_path / "image.tar", packing)
+    assert files_of(archive.open_subject(str(path))) == FILES
+
+
+def test_a_file_beyond_what_is_held_in_memory_is_the_same(
+    writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    content = random.Random(2).randbytes(4096) * 1200
+    layout = writing.layout()
+    layout.add([writing.layer(("file", "big", content), ("file", "small", b"x"))])
+    folder = layout.write_folder(tmp_path)
+    assert files_of(oci.open_subject(str(folder))) == {"big": content, "small": b"x"}
+
+
+def test_every_storage_gives_the_same_identity(
+    layout: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    subjects = [
+        oci.open_subject(str(layout.write_folder(tmp_path / "layout"))),
+        archive.open_subject(str(layout.write_archive(tmp_path / "plain.tar"))),
+        archive.open_subject(str(layout.write_archive(tmp_path / "packed.tar.gz", "gzip"))),
+    ]
+    for subject in subjects:
+        assert files_of(subject) == FILES
+    first, *others = (subject.subject for subject in subjects)
+    assert all(other == first for other in others)
+    assert first.digest == layout.manifests[0]["digest"]
+    assert (first.name, first.platform) == ("example/image:1", "linux/amd64")
+    assert first.configuration is not None
+    assert first.configuration.environment == (("A", "b=c"), ("D", ""))
+    assert first.configuration.labels == (("a", "b"),)
+    assert first.configuration.working_directory == "/w"
+
+
+@pytest.mark.parametrize("packing", ["plain", "gzip", "zstd"])
+def test_archives_of_older_engines_are_read(
+    packing: str, writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    path = tmp_path / "image.tar"
+    saved = writing.docker_archive([writing.layer(*LOWER), writing.layer(*UPPER)])
+    path.write_bytes(writing.pack(packing, saved))
+    subject = archive.open_subject(str(path))
+    assert files_of(subject) == FILES
+    identity = subject.subject
+    assert identity.configuration is not None
+    assert identity.digest == identity.configuration.digest
+    assert identity.name == "example/image:1"
+
+
+def test_layers_that_older_engines_link_are_found(
+    writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    lower = writing.layer(*LOWER)
+    configuration = json.dumps(
+        {
+            "os": "linux",
+            "architecture": "amd64",
+            "rootfs": {"diff_ids": [writing.digest(lower)] * 2},
+        }
+    ).encode()
+    listed = [{"Config": "c.json", "RepoTags": None, "Layers": ["x/layer.tar", "y/layer.tar"]}]
+    path = tmp_path / "image.tar"
+    path.write_bytes(
+        writing.layer(
+            ("symlink", "x/layer.tar", "../y/layer.tar"),
+            ("file", "y/layer.tar", lower),
+            ("file", "c.json", configuration),
+            ("file", "manifest.json", json.dumps(listed).encode()),
+        )
+    )
+    assert files_of(archive.open_subject(str(path))) == {name: data for _, name, data in LOWER}
+
+
+def test_one_of_several_platforms_has_to_be_chosen(
+    writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    for architecture in ("amd64", "arm64"):
+        layout.add([writing.layer(("file", architecture, b"x"))], architecture=architecture)
+    folder = str(layout.write_folder(tmp_path))
+    with pytest.raises(UsageError, match=r"linux/amd64.*linux/arm64.*--platform"):
+        oci.open_subject(folder)
+    with pytest.raises(UsageError, match=r"does not hold linux/s390x. It holds .*linux/arm64"):
+        oci.open_subject(folder, platform="linux/s390x")
+    with pytest.raises(UsageError, match="not a platform"):
+        oci.open_subject(folder, platform="arm64")
+    for platform in ("linux/arm64", "linux/arm64/v8"):
+        chosen = oci.open_subject(folder, platform=platform)
+        assert files_of(chosen) == {"arm64": b"x"}
+        assert chosen.subject.platform == "linux/arm64"
+
+
+def test_one_of_several_names_has_to_be_chosen(
+    writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    for name in ("docker.io/library/one:1", "docker.io/library/two:1"):
+        layout.add([writing.layer(("file", name, b"x"))], name=name)
+    folder = str(layout.write_folder(tmp_path / "layout"))
+    with pytest.raises(UsageError, match=r"one:1.*two:1"):
+        oci.open_subject(folder)
+    assert list(files_of(oci.open_subject(f"{folder}:two:1"))) == ["docker.io/library/two:1"]
+    packed = layout.write_archive(tmp_path / "x.tgz", "gzip")
+    assert list(files_of(archive.open_subject(f"{packed}:one:1"))) == ["docker.io/library/one:1"]
+
+
+def test_attestations_are_no_images(writing: Any, files_of: FilesOf, tmp_path: Path) -> None:
+    layout = writing.layout()
+    image = layout.manifest([writing.layer(("file", "a", b"x"))])
+    proof = layout.manifest([b"{}"], packing="plain")
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    index = json.dumps(
+        {
+            "schemaVersion": 2,
+            "manifests": [
+                writing.descriptor(image, kind, platform={"os": "linux", "architecture": "amd64"}),
+                writing.descriptor(
+                    proof,
+                    kind,
+                    platform={"os": "unknown", "architecture": "unknown"},
+                    annotations={"vnd.docker.reference.type": "attestation-manifest"},
+                ),
+            ],
+        }
+    ).encode()
+    layout.put(index)
+    layout.manifests = [writing.descriptor(index, "application/vnd.oci.image.index.v1+json")]
+    subject = oci.open_subject(str(layout.write_folder(tmp_path)))
+    assert files_of(subject) == {"a": b"x"}
+    assert subject.subject.digest == writing.digest(image)
+
+
+def test_a_platform_of_the_index_that_was_not_saved_is_no_choice(
+    writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    layout.add([writing.layer(("file", "a", b"x"))])
+    there = layout.add([writing.layer(("file", "b", b"x"))], architecture="arm64")
+    del layout.blobs[there]
+    folder = str(layout.write_folder(tmp_path))
+    assert files_of(oci.open_subject(folder)) == {"a": b"x"}
+    with pytest.raises(DamagedInputError, match="does not hold it"):
+        oci.open_subject(folder, platform="linux/arm64")
+
+
+def test_other_artefacts_are_not_taken_for_images(writing: Any, tmp_path: Path) -> None:
+    layout = writing.layout()
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "config": writing.descriptor(b"{}", "application/vnd.cncf.helm.config.v1+json"),
+            "layers": [],
+        }
+    ).encode()
+    layout.put(manifest)
+    layout.manifests = [writing.descriptor(manifest, "application/vnd.oci.image.manifest.v1+json")]
+    with pytest.raises(UsageError, match="not a container image"):
+        oci.open_subject(str(layout.write_folder(tmp_path)))
+
+
+def layer_blob(layout: Any) -> str:
+    """The largest blob, which is the lower layer."""
+    return max(layout.blobs, key=lambda name: len(layout.blobs[name]))
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "missing", "longer"])
+@pytest.mark.parametrize("storage", ["folder", "plain", "gzip"])
+def test_a_damaged_layer_is_never_passed_over(
+    damage: str, storage: str, layout: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    name = layer_blob(layout)
+    data = layout.blobs[name]
+    layout.blobs[name] = {
+        "cut": data[:-9],
+        "changed": data[:30] + bytes([data[30] ^ 1]) + data[31:],
+        "missing": b"",
+        "longer": data + b"x",
+    }[damage]
+    if damage == "missing":
+        del layout.blobs[name]
+    with pytest.raises(DamagedInputError, match=name):
+        files_of(opened(layout, storage, tmp_path))
+
+
+def opened(layout: Any, storage: str, folder: Path) -> Any:
+    if storage == "folder":
+        return oci.open_subject(str(layout.write_folder(folder / "layout")))
+    return archive.open_subject(str(layout.write_archive(folder / "image.tar", storage)))
+
+
+@pytest.mark.parametrize("kind", ["config", "manifest"])
+@pytest.mark.parametrize("storage", ["folder", "plain", "gzip"])
+def test_changed_descriptions_are_damage(
+    kind: str, storage: str, layout: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    manifest = layout.manifests[0]["digest"]
+    name = (
+        manifest if kind == "manifest" else json.loads(layout.blobs[manifest])["config"]["digest"]
+    )
+    layout.blobs[name] = layout.blobs[name].replace(b"linux", b"LINUX").replace(b"2", b"3", 1)
+    with pytest.raises(DamagedInputError, match=name):
+        files_of(opened(layout, storage, tmp_path))
+
+
+@pytest.mark.parametrize("packing", ["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("at", [0, 100, 600, 200_000, -11_000])
+def test_a_cut_archive_is_damaged_or_no_archive(
+    packing: str, at: int, layout: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    path = layout.write_archive(tmp_path / "image.tar", packing)
+    data = path.read_bytes()
+    path.write_bytes(data[:at])
+    with pytest.raises(DamagedInputError):
+        files_of(archive.open_subject(str(path)))
+
+
+def test_layers_by_path_are_held_against_the_configuration(
+    writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    good = writing.layer(("file", "a", b"good"))
+    saved = writing.docker_archive([good]).replace(b"good", b"evil")
+    path = tmp_path / "image.tar"
+    path.write_bytes(saved)
+    with pytest.raises(DamagedInputError, match="unpacks to"):
+        files_of(archive.open_subject(str(path)))
+
+
+def test_what_is_no_image_is_said_to_be_none(tmp_path: Path, writing: Any) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        archive.open_subject(str(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match="not an OCI layout"):
+        oci.open_subject(str(tmp_path))
+    other = tmp_path / "other.tar"
+    other.write_bytes(writing.layer(("file", "README", b"hello")))
+    with archive.open_subject(str(other)) as subject, pytest.raises(DamagedInputError):
+        list(subject.members())
+
+
+def test_a_layer_that_expands_without_end_is_refused(
+    writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    layout.add([writing.layer(("file", "zeros", bytes(30_000_000)))])
+    folder = str(layout.write_folder(tmp_path))
+    limits = Limits(ratio=100, ratio_floor=1_000_000)
+    with pytest.raises(LimitExceededError, match="over 100 times"):
+        files_of(oci.open_subject(folder, limits=limits))
+    with pytest.raises(LimitExceededError, match="more than 3 members"):
+        layout.add([writing.layer(*(("dir", str(n)) for n in range(4)))], name="b")
+        folder = str(layout.write_folder(tmp_path / "members"))
+        files_of(oci.open_subject(f"{folder}:b", limits=Limits(members=3)))
+
+
+def test_a_forgotten_subject_leaves_no_thread_behind(layout: Any, tmp_path: Path) -> None:
+    with oci.open_subject(str(layout.write_folder(tmp_path))) as subject:
+        members = subject.members()
+        next(members)
+        members.close()
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_mangled_archives_never_escape_our_errors(
+    data: st.DataObject, writing: Any, files_of: FilesOf, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    layout = writing.layout()
+    layout.add([writing.layer(("file", "a", b"x")), writing.layer(("file", ".wh.a"))])
+    whole = layout.write_archive(tmp_path_factory.mktemp("mangled") / "image.tar")
+    mangled = bytearray(whole.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(mangled) - 1))
+        mangled[at] = data.draw(st.integers(0, 255))
+    packing = data.draw(st.sampled_from(["plain", "gzip"]))
+    whole.write_bytes(gzip.compress(mangled, 1) if packing == "gzip" else mangled)
+    try:
+        files_of(archive.open_subject(str(whole)))
+    except SmforgeError:
+        pass
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 1 << 70) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
+)
+_keys = ("manifests", "config", "layers", "digest", "size", "mediaType", "platform", "annotations")
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_mangled_descriptions_never_escape_our_errors(
+    data: st.DataObject, writing: Any, files_of: FilesOf, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    layout = writing.layout()
+    document = json.loads(layout.manifest([writing.layer(("file", "a", b"x"))]))
+    places = [document, document["config"], document["layers"][0]]
+    place = data.draw(st.sampled_from(places))
+    place[data.draw(st.sampled_from(_keys))] = data.draw(_json)
+    manifest = json.dumps(document).encode()
+    layout.put(manifest)
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    layout.manifests = [writing.descriptor(manifest, kind)]
+    layout.manifests[0][data.draw(st.sampled_from(_keys))] = data.draw(_json)
+    folder = layout.write_folder(tmp_path_factory.mktemp("mangled"))
+    try:
+        files_of(oci.open_subject(str(folder)))
+    except SmforgeError:
+        pass
