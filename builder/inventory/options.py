@@ -23,5 +23,7 @@ class ReadOptions:
     workers: int | None = None
     """How many threads unpack code objects; None takes one per usable CPU, four at most."""
     limits: Limits = field(default_factory=Limits)
+    platform: str | None = None
+    """Which image of an index to read: ``linux/arm64``. Needed where there are several."""
     progress: Callable[[str, int], None] = _silent
     """Called with a member's path and its number before it is read, from one thread."""

@@ -22,9 +22,9 @@ from builder.inventory.images.streamed import StreamedSource
 from builder.inventory.images.streams import inflated, is_compressed
 from builder.inventory.images.tar import EntryType, entries
 from builder.inventory.limits import Limits
+from builder.inventory.options import ReadOptions
 from builder.inventory.subjects.oci import split_reference
 
-_DEFAULT_LIMITS = Limits()
 _MAX_MEMBERS = 100_000
 
 
@@ -111,9 +111,7 @@ class _FileSource(StreamedSource):
         os.close(self._fd)
 
 
-def open_subject(
-    argument: str, *, platform: str | None = None, limits: Limits = _DEFAULT_LIMITS
-) -> ImageSubject:
+def open_subject(argument: str, options: ReadOptions) -> ImageSubject:
     """Open ``FILE`` or ``FILE:REFERENCE``.
 
     A plain OCI archive is read at the places of the chosen image's blobs only; a compressed one,
@@ -126,18 +124,17 @@ def open_subject(
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}).") from error
     try:
-        source = _source(fd, str(path), limits, reference, platform)
+        source = _source(fd, str(path), options, reference)
     except BaseException:
         os.close(fd)
         raise
-    return ImageSubject(source, argument, limits)
+    return ImageSubject(source, argument, options.limits)
 
 
-def _source(
-    fd: int, where: str, limits: Limits, reference: str | None, platform: str | None
-) -> ImageSource:
+def _source(fd: int, where: str, options: ReadOptions, reference: str | None) -> ImageSource:
+    platform = options.platform
     if not is_compressed(os.pread(fd, 4, 0)):
         store = ArchiveStore(fd, where)
         if store.is_layout:
             return StoredSource(store, reference=reference, platform=platform)
-    return _FileSource(fd, where, limits, reference=reference, platform=platform)
+    return _FileSource(fd, where, options.limits, reference=reference, platform=platform)

@@ -18,8 +18,8 @@ from builder.inventory.images.image import ImageSubject
 from builder.inventory.images.reading import PART_BYTES
 from builder.inventory.images.streamed import StreamedSource
 from builder.inventory.limits import Limits
+from builder.inventory.options import ReadOptions
 
-_DEFAULT_LIMITS = Limits()
 _INSPECT_SECONDS = 60
 _EXIT_SECONDS = 30
 
@@ -61,15 +61,14 @@ class EngineSource(StreamedSource):
             raise ToolError(f"docker image save failed: {said or 'it gave no reason'}.")
 
 
-def open_subject(
-    argument: str, *, platform: str | None = None, limits: Limits = _DEFAULT_LIMITS
-) -> ImageSubject:
+def open_subject(argument: str, options: ReadOptions) -> ImageSubject:
     """Open the image `argument`, a name or an identifier as the engine takes it.
 
     Raises `UsageError` when the engine does not have it and `ToolError` when no engine answers.
     """
     _require_image(argument)
-    return ImageSubject(EngineSource(argument, limits, platform=platform), argument, limits)
+    source = EngineSource(argument, options.limits, platform=options.platform)
+    return ImageSubject(source, argument, options.limits)
 
 
 def _require_image(reference: str) -> None:

@@ -16,9 +16,7 @@ from builder.inventory.images.store import (
     checked_document,
     layout_roots,
 )
-from builder.inventory.limits import Limits
-
-_DEFAULT_LIMITS = Limits()
+from builder.inventory.options import ReadOptions
 
 
 class LayoutStore:
@@ -88,14 +86,12 @@ def split_reference(argument: str) -> tuple[Path, str | None]:
     raise UsageError(f"{argument} does not exist.")
 
 
-def open_subject(
-    argument: str, *, platform: str | None = None, limits: Limits = _DEFAULT_LIMITS
-) -> ImageSubject:
+def open_subject(argument: str, options: ReadOptions) -> ImageSubject:
     """Open ``DIR`` or ``DIR:REFERENCE``.
 
     Raises `UsageError` when that is no layout or leaves several images, and `DamagedInputError`
     when the layout contradicts itself.
     """
     folder, reference = split_reference(argument)
-    source = StoredSource(LayoutStore(folder), reference=reference, platform=platform)
-    return ImageSubject(source, argument, limits)
+    source = StoredSource(LayoutStore(folder), reference=reference, platform=options.platform)
+    return ImageSubject(source, argument, options.limits)

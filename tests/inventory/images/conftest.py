@@ -169,7 +169,6 @@ class Writing:
     descriptor: Callable[..., dict[str, Any]] = descriptor
     docker_archive: Callable[..., bytes] = docker_archive
     layout: type[Layout] = Layout
-    packers: Any = None
 
     def pack(self, packing: str, data: bytes) -> bytes:
         return PACKERS[packing](data)

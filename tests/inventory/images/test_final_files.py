@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.errors import DamagedInputError
+from builder.inventory.options import ReadOptions
 from builder.inventory.subjects import archive, engine
 
 Item = tuple[str, str] | tuple[str, str, bytes] | tuple[str, str, str]
@@ -65,26 +66,26 @@ def as_tar_items(items: list[Item]) -> list[Any]:
 def model(layers: list[list[Item]]) -> dict[str, bytes | str]:
     """The slow and obvious way: a dictionary of everything, changed entry by entry."""
     tree: dict[str, bytes | str] = {}
-
-    def clear(path: str) -> None:
-        for other in [other for other in tree if other.startswith(f"{path}/")]:
-            del tree[other]
-
     for items in layers:
         for kind, path, *_ in items:
             if kind in {"whiteout", "opaque"}:
-                clear(path)
+                clear(tree, path)
                 if kind == "whiteout" or tree.get(path) != "dir":
                     tree.pop(path, None)
         for kind, path, *rest in items:
             for count in range(path.count("/"), 0, -1):
                 tree[path.rsplit("/", count)[0]] = "dir"
-            if kind == "whiteout":
-                continue
-            if kind not in {"dir", "opaque"}:
-                clear(path)
-            tree[path] = rest[0] if kind == "file" else "dir" if kind == "opaque" else kind
+            if kind in {"dir", "opaque"}:
+                tree[path] = "dir"
+            elif kind != "whiteout":
+                clear(tree, path)
+                tree[path] = rest[0] if kind == "file" else kind
     return tree
+
+
+def clear(tree: dict[str, bytes | str], path: str) -> None:
+    for other in [other for other in tree if other.startswith(f"{path}/")]:
+        del tree[other]
 
 
 def files_in(tree: dict[str, bytes | str]) -> dict[str, bytes]:
@@ -103,7 +104,7 @@ def test_layers_come_out_as_in_the_model(
     layout = writing.layout()
     layout.add([writing.layer(*as_tar_items(items)) for items in layers], packing="plain")
     layout.write_archive(path)
-    assert files_of(archive.open_subject(str(path))) == files_in(model(layers))
+    assert files_of(archive.open_subject(str(path), ReadOptions())) == files_in(model(layers))
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def final(
         layout = writing.layout()
         layout.add([writing.layer(*items) for items in layers])
         path = layout.write_archive(tmp_path / "x.tar")
-        return files_of(archive.open_subject(str(path)))
+        return files_of(archive.open_subject(str(path), ReadOptions()))
 
     return read
 
@@ -208,7 +209,7 @@ def test_links_resolve_in_the_final_image(writing: Any, tmp_path: Path) -> None:
         ("symlink", "loop", "loop"),
     ]
     layout.add([writing.layer(*lower), writing.layer(*upper)])
-    subject = archive.open_subject(str(layout.write_archive(tmp_path / "x.tar")))
+    subject = archive.open_subject(str(layout.write_archive(tmp_path / "x.tar")), ReadOptions())
     with subject:
         list(subject.members())
         assert subject.resolve("/usr/local/cuda/bin/ptxas") == "usr/local/cuda-13.0/bin/ptxas"
@@ -243,7 +244,7 @@ def test_layers_come_out_as_in_a_container(
     finally:
         docker("container", "rm", container)
     try:
-        ours = files_of(engine.open_subject(tag))
+        ours = files_of(engine.open_subject(tag, ReadOptions()))
     finally:
         docker("image", "rm", tag)
     assert ours == real_files(exported)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import tarfile
@@ -122,10 +123,8 @@ def test_damage_is_an_error_of_ours_or_harmless(
 
 @given(st.binary(max_size=3000))
 def test_noise_is_an_error_of_ours_or_empty(noise: bytes) -> None:
-    try:
+    with contextlib.suppress(DamagedInputError):
         assert read(noise) == []
-    except DamagedInputError:
-        pass
 
 
 @given(st.integers(1, 5000))
