@@ -86,7 +86,7 @@ def _from_ptx(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]
             level=level,
             file=file.file.path,
             device=view.device,
-            remedy=_rebuild(view.device),
+            remedy=f"Build it for {view.device} to spare users the first load's compilation.",
             families=_families(case, names),
         )
     if driver is None:

@@ -1,0 +1,197 @@
+"""``smforge audit``: does every required GPU really run what is in here?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+from builder.errors import (
+    EXIT_FINDINGS,
+    EXIT_NOTHING,
+    EXIT_PASS,
+    EXIT_UNDETERMINED,
+    SmforgeError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from builder.report.model import Report
+    from builder.verdict.terms import Terms
+
+FORMATS = ("table", "json", "markdown", "junit", "sarif")
+_EXITS = {
+    "pass": EXIT_PASS,
+    "fail": EXIT_FINDINGS,
+    "nothing": EXIT_NOTHING,
+    "undetermined": EXIT_UNDETERMINED,
+}
+_WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
+
+
+@click.command("audit")
+@click.argument("subjects", metavar="SUBJECT...", nargs=-1, required=True)
+@click.option(
+    "--require",
+    "words",
+    metavar="WORDS",
+    multiple=True,
+    help='Devices (12.1) and targets (12.0f, sm_120) to cover: "11.0 12.1a"; repeatable.',
+)
+@click.option("--variant", metavar="NAME", help="Take the requirements from versions.json.")
+@click.option("--driver", metavar="VERSION", help="The driver it must run with: 570.195.03.")
+@click.option("--native", is_flag=True, help="PTX does not count.")
+@click.option("--kernels", is_flag=True, help="List every kernel.")
+@click.option("--no-kernels", is_flag=True, help="Read targets only, the fastest.")
+@click.option(
+    "--allow",
+    "allowed",
+    metavar="GLOB",
+    multiple=True,
+    help="Kernels or files that may be missing or PTX-only; repeatable.",
+)
+@click.option(
+    "--policy",
+    "policies",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Requirements and exceptions, each with its reason; repeatable.",
+)
+@click.option("--no-default-policy", is_flag=True, help="Without the policies smforge ships.")
+@click.option(
+    "--backend",
+    type=click.Choice(["native", "cuobjdump", "both"]),
+    default="native",
+    show_default=True,
+    help="Who reads the code; both compares them object by object.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    type=OutputType(FORMATS),
+    multiple=True,
+    default=("table",),
+    help=f"{', '.join(FORMATS)}, to standard output or to a file; repeatable.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The matrix that --variant is read from.  [default: versions.json]",
+)
+@click.pass_context
+def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    ctx: click.Context,
+    subjects: tuple[str, ...],
+    words: tuple[str, ...],
+    variant: str | None,
+    driver: str | None,
+    native: bool,
+    kernels: bool,
+    no_kernels: bool,
+    allowed: tuple[str, ...],
+    policies: tuple[Path, ...],
+    no_default_policy: bool,
+    backend: str,
+    outputs: tuple[OutputSpec, ...],
+    config: Path | None,
+) -> int:
+    """Show which GPU runs every kernel of a wheel, a folder, a library, a cubin or an image.
+
+    SUBJECT is a file, a folder, image:REF, oci:DIR, archive:FILE.tar or registry:HOST/NAME:TAG.
+    Exit codes: 0 pass, 1 findings, 2 usage, 3 no GPU code, 4 undetermined. With several subjects
+    a certain failure of one decides.
+    """
+    specs = require_distinct(outputs)
+    if kernels and no_kernels:
+        raise UsageError(
+            "--kernels and --no-kernels contradict each other.", remedy="Leave one of them out."
+        )
+    # Imported when it runs: --help must not wait for pydantic and rich.
+    from builder.cli.audit_terms import terms_of  # noqa: PLC0415
+
+    terms = terms_of(
+        words=words,
+        variant=variant,
+        config=config or ctx.obj["config"],
+        driver=driver,
+        native=native,
+        allowed=allowed,
+        policies=policies,
+        shipped=not no_default_policy,
+    )
+    audits = _Audits(terms, backend, names=not no_kernels, listed=kernels, quiet=ctx.obj["quiet"])
+    reports = audits.of(subjects)
+    if reports:
+        emit({spec: _render(reports, spec) for spec in specs})
+    return audits.exit_code
+
+
+class _Audits:
+    """Audits one subject after the other; an error of one does not keep the others from it."""
+
+    def __init__(
+        self, terms: Terms, backend: str, *, names: bool, listed: bool, quiet: bool
+    ) -> None:
+        from builder.cli.audit_progress import Progress  # noqa: PLC0415
+        from builder.inventory.options import ReadOptions  # noqa: PLC0415
+        from builder.verdict.audit import Backend  # noqa: PLC0415
+
+        self._terms = terms
+        self._backend = Backend(backend)
+        self._listed = listed
+        self._progress = Progress(sys.stderr, quiet=quiet)
+        self._options = ReadOptions(names=names, progress=self._progress)
+        self._exits: list[int] = []
+
+    def of(self, subjects: Sequence[str]) -> list[Report]:
+        """Return the reports of the subjects that could be read."""
+        if len(subjects) == 1:
+            return [self._one(subjects[0])]
+        reports = []
+        for subject in subjects:
+            try:
+                reports.append(self._one(subject))
+            except UsageError:
+                raise
+            except SmforgeError as error:
+                _complain(f"{subject}: {error}")
+                self._exits.append(error.exit_code)
+        return reports
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of the subjects'."""
+        return next((code for code in _WORST_FIRST if code in self._exits), max(self._exits))
+
+    def _one(self, subject: str) -> Report:
+        from builder.report.build import report_of  # noqa: PLC0415
+        from builder.verdict.audit import audit  # noqa: PLC0415
+
+        try:
+            done = audit(subject, self._terms, self._backend, self._options)
+        finally:
+            self._progress.clear()
+        report = report_of(done, kernels=self._listed)
+        self._exits.append(_EXITS[report.verdict])
+        if report.verdict == "nothing":
+            _complain(
+                f"{subject} holds no GPU code, so there is nothing to pass or to fail. "
+                "Name the wheel, folder or image that has the CUDA libraries."
+            )
+        return report
+
+
+def _render(reports: Sequence[Report], spec: OutputSpec) -> str:
+    from builder.cli.audit_rendering import render  # noqa: PLC0415
+
+    return render(reports, spec.format, to_terminal=spec.file is None)
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"smforge: {' '.join(text.split())}\n")

@@ -1,0 +1,64 @@
+"""From the flags of ``smforge audit`` to the terms of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder.arch.devices import device
+from builder.arch.drivers import DriverVersion
+from builder.arch.requirement import Requirements, parse_requirements
+from builder.verdict.exemptions import Exemption
+from builder.verdict.terms import Terms
+
+
+def terms_of(  # noqa: PLR0913 - one per flag
+    *,
+    words: Sequence[str],
+    variant: str | None,
+    config: Path | None,
+    driver: str | None,
+    native: bool,
+    allowed: Sequence[str],
+    policies: Sequence[Path],
+    shipped: bool,
+) -> Terms:
+    """Gather what is asked. Raises `UsageError` and `ConfigurationError` for what cannot be."""
+    requirements = [parse_requirements(words)]
+    if variant is not None:
+        requirements.append(_requirements_of(variant, config))
+    exemptions: list[Exemption] = []
+    if policies or allowed or shipped:
+        # Imported when needed: pydantic costs more than a small audit.
+        from builder.verdict import policy  # noqa: PLC0415
+
+        loaded = [policy.load_policy(path) for path in policies]
+        requirements += [one.requirements() for one in loaded]
+        native = native or any(one.native for one in loaded)
+        exemptions += [exemption for one in loaded for exemption in one.exemptions()]
+        exemptions += [policy.allowed_on_command_line(pattern) for pattern in allowed]
+        if shipped:
+            for one in policy.shipped_policies():
+                exemptions += one.exemptions(shipped=True)
+    asked = _joined(requirements)
+    for capability in asked.devices:
+        device(capability)
+    return Terms(
+        requirements=asked,
+        driver=None if driver is None else DriverVersion.parse(driver),
+        native_only=native,
+        exemptions=tuple(exemptions),
+    )
+
+
+def _requirements_of(variant: str, config: Path | None) -> Requirements:
+    from builder.matrix.load import load  # noqa: PLC0415
+    from builder.plan.resolve import resolve  # noqa: PLC0415
+
+    return _joined([cell.requirements for cell in resolve(load(config), (variant,)).cells])
+
+
+def _joined(several: Sequence[Requirements]) -> Requirements:
+    devices = dict.fromkeys(one for requirements in several for one in requirements.devices)
+    targets = dict.fromkeys(one for requirements in several for one in requirements.targets)
+    return Requirements(tuple(devices), tuple(targets))

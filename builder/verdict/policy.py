@@ -1,0 +1,145 @@
+"""Policy files: what a subject must cover, and what it may lack, each with a written reason.
+
+The shape is published as data/policy.schema.json, generated from these models.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from builder.arch.requirement import Requirements, parse_requirements
+from builder.arch.target import ComputeCapability
+from builder.errors import ConfigurationError
+from builder.verdict.exemptions import Exemption
+
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Capability = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?\.\d$")]
+Reason = Annotated[str, StringConstraints(min_length=10, strip_whitespace=True)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Allowance(Strict):
+    """Kernels or libraries that may be missing or PTX-only."""
+
+    kernel: Annotated[
+        Pattern | None,
+        Field(description="Shell pattern over the mangled or the C++ name: *marlin::Marlin<*."),
+    ] = None
+    file: Annotated[
+        Pattern | None, Field(description="Shell pattern over the path: vllm/_qutlass_C*.so.")
+    ] = None
+    devices: Annotated[
+        tuple[Capability, ...], Field(description="The devices it holds for; none for all.")
+    ] = ()
+    reason: Annotated[Reason, Field(description="Why this is no defect, in a sentence.")]
+    reference: Annotated[
+        str | None, Field(description="Where upstream says so: a file and line, or an address.")
+    ] = None
+    expires: Annotated[date | None, Field(description="The last day it holds.")] = None
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.kernel is None and self.file is None:
+            raise ValueError("an allowance names a kernel, a file or both")
+        return self
+
+
+class Policy(Strict):
+    """A policy file."""
+
+    schema_version: Literal[1] = 1
+    name: Annotated[str, Field(description="What reports call it; the file's name by default.")] = (
+        ""
+    )
+    require: Annotated[
+        tuple[str, ...], Field(description='Devices and targets, as --require: ["11.0", "12.0f"].')
+    ] = ()
+    native: Annotated[bool, Field(description="Whether PTX-only code fails the audit.")] = False
+    allow: tuple[Allowance, ...] = ()
+
+    def requirements(self) -> Requirements:
+        """What it requires. Raises `ArchitectureError` for a word that is none."""
+        return parse_requirements(self.require)
+
+    def exemptions(self, *, shipped: bool = False) -> tuple[Exemption, ...]:
+        """Its allowances as exemptions."""
+        return tuple(
+            Exemption(
+                reason=one.reason,
+                policy=self.name,
+                kernel=one.kernel,
+                file=one.file,
+                devices=tuple(ComputeCapability.parse(device) for device in one.devices),
+                reference=one.reference,
+                expires=one.expires,
+                shipped=shipped,
+            )
+            for one in self.allow
+        )
+
+
+def load_policy(path: Path) -> Policy:
+    """Read a policy file, TOML or (where its name ends in .json) JSON.
+
+    Raises `ConfigurationError` with the place in the file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The policy {path} cannot be read: {error.strerror or error}."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"The policy {path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: "
+            f"{error}."
+        ) from error
+    return _validated(content, path)
+
+
+def shipped_policies() -> tuple[Policy, ...]:
+    """The policies that come with smforge (data/policies), by name."""
+    folder = Path(__file__).parent / "data" / "policies"
+    return tuple(load_policy(path) for path in sorted(folder.glob("*.toml")))
+
+
+def allowed_on_command_line(pattern: str) -> Exemption:
+    """The exemption that ``--allow PATTERN`` asks for."""
+    return Exemption(
+        reason="allowed on the command line, without a written reason",
+        policy="--allow",
+        anything=pattern,
+    )
+
+
+def _validated(content: Any, path: Path) -> Policy:
+    try:
+        policy = Policy.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"])
+        problem = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(
+            f"The policy {path} is wrong at ${place}: {problem}.",
+            remedy="docs/auditing.md describes policy files.",
+        ) from error
+    return policy if policy.name else policy.model_copy(update={"name": path.name})
