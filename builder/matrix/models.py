@@ -15,7 +15,7 @@ BaseKind = Literal["packages", "registry"]
 Selection = Literal["core", "common", "full"]
 CudaMajor = Literal["12", "13"]
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)+(\.?(a|b|rc|post|dev)\d+)*$")]
 CudaVersion = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
 CudaTag = Annotated[str, StringConstraints(pattern=r"^cu\d{3}$")]

@@ -1,0 +1,64 @@
+"""``smforge matrix``: the CI jobs of the matrix."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+
+if TYPE_CHECKING:
+    from builder.plan.records import Plan
+
+FORMATS = ("github", "buildkite", "json")
+
+
+@click.command("matrix")
+@click.argument("variants", metavar="[VARIANT]...", nargs=-1)
+@click.option(
+    "--format",
+    "-o",
+    "outputs",
+    type=OutputType(FORMATS),
+    multiple=True,
+    default=("json",),
+    help="github, buildkite or json, to standard output or to a file; repeatable.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The matrix to read.  [default: versions.json]",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    variants: tuple[str, ...],
+    outputs: tuple[OutputSpec, ...],
+    config: Path | None,
+) -> int:
+    """Make the CI pipeline: one job per variant and platform, behind one that checks the matrix.
+
+    Without a VARIANT all of them are in it. pipelines/ holds what this prints for the
+    repository's own matrix.
+    """
+    # Imported when it runs: pydantic costs more than all the rest.
+    from builder.matrix.load import load  # noqa: PLC0415
+    from builder.plan.resolve import resolve  # noqa: PLC0415
+
+    specs = require_distinct(outputs)
+    plan = resolve(load(config or ctx.obj["config"]), variants)
+    emit({spec: _render(plan, spec.format) for spec in specs})
+    return 0
+
+
+def _render(plan: Plan, form: str) -> str:
+    if form == "json":
+        from builder.plan.jobs import jobs_document  # noqa: PLC0415
+
+        return json.dumps(jobs_document(plan), indent=2)
+    from builder.plan import pipelines  # noqa: PLC0415
+
+    return pipelines.github(plan) if form == "github" else pipelines.buildkite(plan)
