@@ -76,7 +76,7 @@ def compare(
     findings = list(_unknown_to_toolkit(configuration, requested, toolkit))
     if configuration.refusal is not None:
         findings.append(_refused(configuration))
-        return _sorted(findings), {}
+        return by_weight(findings), {}
     findings += _without_comparison(comparisons)
     tallies: dict[ComputeCapability, DeviceTally] = {}
     for target in requested:
@@ -89,7 +89,12 @@ def compare(
         findings += _foreign(target, tallies[target.capability])
     findings += _not_examined(configuration)
     findings += _by_default(configuration)
-    return _sorted(findings), tallies
+    return by_weight(findings), tallies
+
+
+def by_weight(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors, then warnings, then notes; within a level as they came."""
+    return tuple(sorted(findings, key=lambda one: _RANK[one.level]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +390,3 @@ def _listed(sources: Iterable[str]) -> str:
     shown = ", ".join(names[:_NAMES_SHOWN])
     rest = len(names) - _NAMES_SHOWN
     return f"{shown} and {rest} more" if rest > 0 else shown
-
-
-def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(findings, key=lambda one: _RANK[one.level]))

@@ -141,13 +141,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+def source_root(source: Source, cache: Cache) -> Path:
+    """A directory with the build inputs: the tree itself, or an archive unpacked in the cache."""
+    if not source.archive:
+        return source.path
+    return cache.unpacked(source, lambda into: copy_inputs(source, into))
+
+
 def _copy(source: Source, tree: Path, cache: Cache) -> None:
     """Copy the build inputs; those of an archive are unpacked once and copied from then on."""
-    if not source.archive:
+    if source.archive:
+        shutil.copytree(source_root(source, cache), tree, dirs_exist_ok=True)
+    else:
         copy_inputs(source, tree)
-        return
-    unpacked = cache.unpacked(source, lambda into: copy_inputs(source, into))
-    shutil.copytree(unpacked, tree, dirs_exist_ok=True)
 
 
 def _cmake() -> tuple[list[str], str]:

@@ -115,6 +115,20 @@ class SourceIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamList:
+    """An arch list that one of upstream's own files defaults to."""
+
+    component: str
+    """What is built with it: ``vllm``, ``flashinfer``."""
+    archs: str
+    location: Location
+    who: str
+    """Whose builds it holds for, completing "the list for ..."."""
+    level: Level
+    """How much a gap in it weighs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that preflight has to say."""
 
@@ -153,6 +167,7 @@ class Preflight:
     requested: tuple[Target, ...]
     baselines: tuple[Configuration, ...]
     devices: Mapping[ComputeCapability, DeviceTally]
+    upstream_lists: tuple[UpstreamList, ...]
     findings: tuple[Finding, ...]
     """Errors first, then warnings, then notes."""
     outcome: Outcome

@@ -11,11 +11,12 @@ from builder.arch.toolkits import toolkit
 from builder.errors import UsageError
 from builder.preflight import torch_flags
 from builder.preflight.cache import Cache
-from builder.preflight.compare import Allowance, Comparison, compare
-from builder.preflight.configure import Request, configure
+from builder.preflight.compare import Allowance, Comparison, by_weight, compare
+from builder.preflight.configure import Request, configure, source_root
 from builder.preflight.records import Level, Outcome, Preflight
 from builder.preflight.siblings import default_baselines, named_baseline
 from builder.preflight.source import open_source
+from builder.preflight.upstream import disagreements, read_lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ def preflight(question: Question, cache: Cache) -> Preflight:
         for baseline, other in zip(baselines, others, strict=True)
     ]
     findings, devices = compare(configuration, requested, comparisons, release, question.allowances)
+    upstream = read_lists(source_root(source, cache), question.cuda)
+    findings = by_weight((*findings, *disagreements(upstream)))
     failed = any(one.level is Level.ERROR for one in findings)
     return Preflight(
         source=source.identity,
@@ -73,6 +76,7 @@ def preflight(question: Question, cache: Cache) -> Preflight:
         requested=requested,
         baselines=tuple(others),
         devices=devices,
+        upstream_lists=upstream,
         findings=findings,
         outcome=Outcome.FAIL if failed else Outcome.PASS,
     )

@@ -40,6 +40,10 @@ def preflight_document(preflight: Preflight) -> dict[str, Any]:
         "devices": {
             str(device): _tally(tally) for device, tally in sorted(preflight.devices.items())
         },
+        "upstream_lists": [
+            {"component": one.component, "archs": one.archs, "location": str(one.location)}
+            for one in preflight.upstream_lists
+        ],
         "findings": [_finding(one) for one in preflight.findings],
         "verdict": preflight.outcome.value,
     }
