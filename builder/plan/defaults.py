@@ -56,7 +56,9 @@ def _main(file: Path) -> None:
 
     variables = default_variables(load(file))
     text = file.read_text(encoding="utf-8")
-    file.write_text(renew_block(text, variables), encoding="utf-8")
+    renewed = file.with_name(f".{file.name}.new")
+    renewed.write_text(renew_block(text, variables), encoding="utf-8")
+    renewed.replace(file)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +55,14 @@ def test_a_target_that_cuda_12_9_cannot_build(
     assert line.startswith(f"{LIST}[1]: ")
     assert reason in line
     assert remedy in line
+
+
+def test_the_refusal_that_the_guide_shows_is_what_is_said(
+    small: dict[str, Any], lines: Lines
+) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text()
+    (line,) = lines(set_toolkit(set_lists(small, ["11.0", "9.0"], ["9.0"]), "12.9"))
+    assert f"\nsmforge: versions.json: {line}\n" in guide
 
 
 def test_a_required_target_that_the_toolkit_lacks(small: dict[str, Any], lines: Lines) -> None:
