@@ -234,7 +234,10 @@ def _read(
             continue
         for entry in read:
             if why := explain_impossible(toolkit, entry.target):
-                mistakes.append(_impossible(where, *why))
+                reason, remedy = why
+                if not word.startswith(str(entry.target)):
+                    reason = f"{word} stands for {entry.target}. {reason}"
+                mistakes.append(_impossible(where, reason, remedy))
             elif twin := next((one for one in entries if one.target == entry.target), None):
                 mistakes.append(
                     _problem(
