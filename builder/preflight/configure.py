@@ -181,6 +181,7 @@ def _arguments(request: Request, workspace: Workspace, torch: str) -> list[str]:
     definitions = {
         # What vLLM's setup.py passes.
         "VLLM_PYTHON_EXECUTABLE": python,
+        "VLLM_PYTHON_PATH": PROBE / "python",
         "VLLM_TARGET_DEVICE": "cuda",
         "CMAKE_BUILD_TYPE": "Release",
         "FETCHCONTENT_BASE_DIR": workspace.downloads,

@@ -45,7 +45,8 @@ def _record_path(tree: Path, command: list[str]) -> Path | None:
     With a module path outside the tree and the probe (a real CUTLASS) the input is not all known.
     """
     cache = os.environ.get("SMFORGE_GENERATOR_CACHE")
-    paths = [Path(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
+    words = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [Path(one) for one in words if one and Path(one).exists()]
     own = (tree, Path(__file__).parent)
     if not cache or not all(any(one.is_relative_to(root) for root in own) for one in paths):
         return None

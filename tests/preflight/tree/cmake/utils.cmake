@@ -1,0 +1,33 @@
+# The list that torch was given, from the flags that it made of it.
+macro(take_archs out)
+  string(REGEX MATCHALL "code=sm_[0-9]+[af]?" _codes "${CMAKE_CUDA_FLAGS}")
+  string(REGEX REPLACE "-gencode arch=[^ ]+ *" "" CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS}")
+  set(${out})
+  foreach(_code IN LISTS _codes)
+    string(REGEX REPLACE "code=sm_([0-9]+)([0-9][af]?)" "\\1.\\2" _arch "${_code}")
+    list(APPEND ${out} ${_arch})
+  endforeach()
+endmacro()
+
+function(supported out known wanted)
+  set(found)
+  foreach(arch IN LISTS wanted)
+    if(arch IN_LIST known)
+      list(APPEND found ${arch})
+    endif()
+  endforeach()
+  set(${out} "${found}" PARENT_SCOPE)
+endfunction()
+
+macro(gencode sources archs)
+  foreach(_arch ${archs})
+    string(REPLACE "+PTX" "" _base "${_arch}")
+    string(REPLACE "." "" _number "${_base}")
+    set_property(SOURCE ${sources} APPEND PROPERTY COMPILE_OPTIONS
+      "$<$<COMPILE_LANGUAGE:CUDA>:-gencode;arch=compute_${_number},code=sm_${_number}>")
+    if(NOT _arch STREQUAL _base)
+      set_property(SOURCE ${sources} APPEND PROPERTY COMPILE_OPTIONS
+        "$<$<COMPILE_LANGUAGE:CUDA>:-gencode;arch=compute_${_number},code=compute_${_number}>")
+    endif()
+  endforeach()
+endmacro()
