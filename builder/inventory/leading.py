@@ -9,6 +9,8 @@ exact; otherwise `leading_kernels` returns None and the reader of whole cubins d
 
 from __future__ import annotations
 
+import re
+
 from builder.errors import DamagedInputError
 from builder.inventory.elf import MACHINE_CUDA, parse_header
 
@@ -16,8 +18,8 @@ _START = 64
 """The size of a 64-bit ELF header, which the string table follows at once."""
 _TABLE = b"\0.shstrtab\0.strtab\0.symtab\0"
 """How both string tables begin, the second one marking the end of the first."""
-_CONSTANT = b".nv.constant0."
-_TEXT = b".text."
+_CONSTANT = re.compile(rb"\0\.nv\.constant0\.([^\0]*)")
+_CODE = re.compile(rb"\0\.text\.([^\0]*)")
 MAX_PREFIX = 8 << 20
 """Bytes after which looking for the end of the names stops paying."""
 
@@ -46,11 +48,12 @@ def leading_kernels(prefix: bytes, end: int) -> tuple[str, ...] | None:
 
     None where the prefix does not prove that these are all.
     """
-    strings = prefix[_START:end].split(b"\0")
-    kernels = {name[len(_CONSTANT) :] for name in strings if name.startswith(_CONSTANT)}
-    code = {name[len(_TEXT) :] for name in strings if name.startswith(_TEXT)}
+    table = prefix[_START:end]
+    kernels = set(_CONSTANT.findall(table))
+    if kernels != set(_CODE.findall(table)):
+        return None
     sections = parse_header(prefix).section_count
-    named = sum(map(bool, strings))
-    if kernels != code or not sections or named < sections - 1:
+    names = sum(map(bool, table.split(b"\0")))
+    if not 0 < sections <= names + 1:
         return None
     return tuple(sorted(name.decode("utf-8", "backslashreplace") for name in kernels))

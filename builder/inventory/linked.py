@@ -11,7 +11,7 @@ def counted_regions(file: FileInventory) -> tuple[Region, ...]:
     Relocatable code is the device linker's input: where the file (or the member of a static
     archive) has linked code too, that is what the runtime loads, and what cuobjdump lists.
     """
-    linked = {region.member for region in file.regions if region.origin is not Origin.RELOCATABLE}
+    linked = {region.member for region in file.regions if region.origin is Origin.FATBIN}
     return tuple(
         region
         for region in file.regions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -41,6 +40,8 @@ def spool(stream: Iterable[bytes], size: int) -> Iterator[Blob]:
     behind. Raises `DamagedInputError` when the stream is shorter or longer, and `ToolError` when
     the disk for temporary files is full.
     """
+    import tempfile  # noqa: PLC0415 - slow to load, and a plain library needs none
+
     with tempfile.TemporaryFile(prefix="smforge-", buffering=0) as file:
         written = 0
         for part in stream:
@@ -64,5 +65,5 @@ def _write(file: IO[bytes], part: bytes) -> None:
     except OSError as error:
         raise ToolError(
             f"A member cannot be unpacked: {error.strerror or error}.",
-            remedy=f"Free space in {tempfile.gettempdir()}, or point TMPDIR elsewhere.",
+            remedy="Free space for temporary files, or point TMPDIR elsewhere.",
         ) from error

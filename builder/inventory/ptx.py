@@ -14,6 +14,10 @@ _TARGET = re.compile(rb"^[ \t]*\.target[ \t]+(sm_\d+[af]?)\b", re.MULTILINE)
 _NAME = re.compile(rb"\.entry\s+([A-Za-z_$%][\w$]*)")
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _ENTRY = b".entry"
+_GENERATED = re.compile(
+    rb"(?://[^\n]*\n|\n)*\.version \d+\.\d+\n\.target sm_\d+[af]?\n\.address_size \d+\n"
+)
+"""How NVVM and LLVM write the first lines; fatbinary takes the comments out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,32 @@ def parse_header(text: bytes) -> PtxHeader:
     if version is None or target is None:
         raise DamagedInputError("A PTX text does not begin with .version and .target.")
     return PtxHeader((int(version[1]), int(version[2])), Target.parse(target[1].decode()))
+
+
+def generated_by_compiler(head: bytes) -> bool:
+    """Tell whether the text begins, to the letter, as NVIDIA's and LLVM's compilers begin it."""
+    return _GENERATED.match(head) is not None
+
+
+def generated_entry_names(pieces: Iterable[bytes]) -> tuple[str, ...]:
+    """Return what `entry_names` returns, for a text that is `generated_by_compiler`.
+
+    Compilers put ``.entry``, the name and ``(`` on one line, without parameters too, and use few
+    other parentheses: looking for these instead of the word leaves unpacking as the only cost.
+    """
+    names: set[bytes] = set()
+    begun = b""
+    for piece in pieces:
+        position = piece.find(b"(")
+        while position >= 0:
+            line = piece.rfind(b"\n", 0, position) + 1
+            text = piece[line:position] if line else begun + piece[:position]
+            if _ENTRY in text and (match := _NAME.search(text)) and b"//" not in text:
+                names.add(match[1])
+            position = piece.find(b"(", position + 1)
+        last = piece.rfind(b"\n") + 1
+        begun = piece[last:] if last else begun + piece
+    return tuple(sorted(name.decode() for name in names))
 
 
 def entry_names(pieces: Iterable[bytes]) -> tuple[str, ...]:

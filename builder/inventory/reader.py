@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from builder.errors import DamagedInputError, LimitExceededError
 from builder.inventory import archive_ar, elf, ptx
 from builder.inventory.blob import Blob, SliceBlob
-from builder.inventory.code import read_raw_cubin, read_raw_ptx
-from builder.inventory.digest import Hashing
 from builder.inventory.fatbin import REGION_MAGIC
 from builder.inventory.members import HEAD_BYTES
 from builder.inventory.options import ReadOptions
+from builder.inventory.raw import read_raw_cubin, read_raw_ptx
 from builder.inventory.records import FileInventory, Origin, Region
 from builder.inventory.regions import RegionReader
 from builder.inventory.spans import Span, elf_spans, raw_spans
 from builder.inventory.trouble import Trouble
+
+if TYPE_CHECKING:
+    from builder.inventory.digest import Hashing
 
 
 def may_hold_code(path: str, head: bytes) -> bool:
@@ -132,4 +135,6 @@ class _FileReader:
 
     def _start_hashing(self) -> None:
         if self._hashing is None:
+            from builder.inventory.digest import Hashing  # noqa: PLC0415 - OpenSSL loads slowly
+
             self._hashing = Hashing(self._blob)

@@ -57,8 +57,8 @@ class CodeObject:
     """The CUDA release that produced it, where the object says so: ``13.0``."""
     compression: Compression = Compression.NONE
     kernels: tuple[str, ...] | None = None
-    """Mangled entry names, sorted; None when names were not asked for, and where they cannot be
-    known (LTO-IR, a damaged payload)."""
+    """Mangled entry names, sorted. None when names were not asked for, where they cannot be known
+    (LTO-IR, a damaged payload), and for relocatable code beside what was linked from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +100,6 @@ class FileInventory:
     machine: str | None = None
     """The CPU the file is for: ``x86_64``, ``aarch64``; None for raw GPU code."""
     damage: tuple[Damage, ...] = ()
-
-    def counted_regions(self) -> tuple[Region, ...]:
-        """The regions that can reach a device: all but the relocatable ones beside linked ones.
-
-        What the device linker has linked stands in ``.nv_fatbin``; its input in
-        ``__nv_relfatbin`` stays in the file and would count twice. Each member of a static
-        archive is judged by itself.
-        """
-        linked = {region.member for region in self.regions if region.origin is Origin.FATBIN}
-        return tuple(
-            region
-            for region in self.regions
-            if region.origin is not Origin.RELOCATABLE or region.member not in linked
-        )
 
 
 class SubjectKind(StrEnum):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from builder.errors import DamagedInputError, LimitExceededError
 from builder.inventory.blob import Blob
-from builder.inventory.code import NO_DETAILS, Details, describe, read_details
+from builder.inventory.code import NO_DETAILS, Details, describe
 from builder.inventory.fatbin import Entry, read_entries
 from builder.inventory.options import ReadOptions
-from builder.inventory.records import CodeObject, Kind, Region
+from builder.inventory.records import Kind, Origin, Region
 from builder.inventory.spans import Span
 from builder.inventory.trouble import Trouble
 
@@ -32,9 +31,8 @@ class RegionReader:
     def read(self, blob: Blob, spans: Iterable[Span], member: str, base: int) -> list[Region]:
         """Read the regions at `spans` of `blob`, which begins at byte `base` of the file."""
         drafts = [(span, self._entries(blob, span, base)) for span in spans]
-        every = [entry for _, entries in drafts for entry in entries]
-        details = self._details(blob, every, base)
-        return [self._region(span, entries, details, member, base) for span, entries in drafts]
+        details = self._details(blob, drafts, base) if self._options.names else {}
+        return [_region(span, entries, details, member, base) for span, entries in drafts]
 
     def _entries(self, blob: Blob, span: Span, base: int) -> list[Entry]:
         entries: list[Entry] = []
@@ -53,36 +51,27 @@ class RegionReader:
         self._options.limits.check_objects(self._objects)
         return entries
 
-    def _region(
-        self, span: Span, entries: list[Entry], details: Iterator[Details], member: str, base: int
-    ) -> Region:
-        objects: list[CodeObject] = []
-        sources: set[str] = set()
-        for entry in entries:
-            found = next(details)
-            objects.append(describe(entry, found))
-            if found.source is not None:
-                sources.add(found.source)
-        return Region(
-            origin=span.origin,
-            section=span.section,
-            offset=base + span.offset,
-            objects=tuple(objects),
-            source=sources.pop() if len(sources) == 1 else None,
-            member=member,
-        )
+    def _details(
+        self, blob: Blob, drafts: list[tuple[Span, list[Entry]]], base: int
+    ) -> dict[int, Details]:
+        """Read the payloads of all code that is loaded, by offset; damage is recorded.
 
-    def _details(self, blob: Blob, entries: list[Entry], base: int) -> Iterator[Details]:
-        """Yield the details of each entry in order; damage is recorded as it is met."""
-        if not self._options.names:
-            yield from (NO_DETAILS for _ in entries)
-            return
-        for entry, outcome in zip(entries, self._outcomes(blob, entries), strict=True):
+        Relocatable code is only the device linker's input where linked code stands beside it.
+        """
+        linked = any(span.origin is Origin.FATBIN for span, _ in drafts)
+        wanted = [
+            entry
+            for span, entries in drafts
+            if not (linked and span.origin is Origin.RELOCATABLE)
+            for entry in entries
+        ]
+        details: dict[int, Details] = {}
+        for entry, outcome in zip(wanted, self._outcomes(blob, wanted), strict=True):
             if isinstance(outcome, Details):
-                yield outcome
+                details[entry.offset] = outcome
             else:
                 self._trouble.record(outcome, base + entry.offset)
-                yield NO_DETAILS
+        return details
 
     def _outcomes(self, blob: Blob, entries: list[Entry]) -> Iterator[Details | DamagedInputError]:
         shares = list(_shares(entries))
@@ -91,24 +80,43 @@ class RegionReader:
             for share in shares:
                 yield from self._read_share(blob, share)
             return
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow to load
+
         with ThreadPoolExecutor(workers, thread_name_prefix="smforge-read") as pool:
             for results in pool.map(partial(self._read_share, blob), shares):
                 yield from results
 
     def _read_share(self, blob: Blob, entries: list[Entry]) -> list[Details | DamagedInputError]:
-        self._trouble.check_time()
-        return [self._attempt(blob, entry) for entry in entries]
+        from builder.inventory.details import read_details  # noqa: PLC0415 - slow to load
 
-    def _attempt(self, blob: Blob, entry: Entry) -> Details | DamagedInputError:
-        try:
-            return read_details(blob, entry, self._options.limits)
-        except DamagedInputError as error:
-            return error
+        self._trouble.check_time()
+        outcomes: list[Details | DamagedInputError] = []
+        for entry in entries:
+            try:
+                outcomes.append(read_details(blob, entry, self._options.limits))
+            except DamagedInputError as error:
+                outcomes.append(error)
+        return outcomes
 
 
 def usable_cpus() -> int:
     """How many CPUs this process may use, four at most: more would wait for each other."""
     return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+
+
+def _region(
+    span: Span, entries: list[Entry], details: dict[int, Details], member: str, base: int
+) -> Region:
+    found = [details.get(entry.offset, NO_DETAILS) for entry in entries]
+    sources = {item.source for item in found if item.source is not None}
+    return Region(
+        origin=span.origin,
+        section=span.section,
+        offset=base + span.offset,
+        objects=tuple(map(describe, entries, found)),
+        source=sources.pop() if len(sources) == 1 else None,
+        member=member,
+    )
 
 
 def _shares(entries: list[Entry]) -> Iterator[list[Entry]]:

@@ -1,0 +1,81 @@
+"""Reads what only the payload of a code object tells: kernel names, source file, producer.
+
+Imported only when names are wanted: the decompressors take longer to load than a library's
+headers take to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from builder.inventory import ptx
+from builder.inventory.blob import Blob
+from builder.inventory.code import NO_DETAILS, TEXTS, Details
+from builder.inventory.cubin import CubinReader, toolkit_in
+from builder.inventory.fatbin import Entry
+from builder.inventory.leading import MAX_PREFIX, leading_kernels, may_lead, names_end
+from builder.inventory.limits import Limits
+from builder.inventory.partial import NotKeptError, open_ends
+from builder.inventory.payload import open_payload, stream_payload
+from builder.inventory.records import Compression, Kind
+from builder.inventory.sources import source_of
+
+_STREAMED = (Compression.ZSTD, Compression.ZLIB)
+_LARGE = 16 << 20
+"""Unpacked bytes from which a cubin is not held in memory whole."""
+_FIRST_PIECE = 64 << 10
+"""Bytes per piece where a payload is read until the names end: seldom more than two."""
+
+
+def read_details(blob: Blob, entry: Entry, limits: Limits) -> Details:
+    """Read an entry's payload as far as needed. Raises `DamagedInputError` where it cannot be."""
+    if entry.kind in TEXTS:
+        return Details(kernels=text_names(stream_payload(blob, entry, limits)))
+    if entry.kind is not Kind.CUBIN:
+        return NO_DETAILS
+    if entry.compression in _STREAMED:
+        leading = _leading_details(blob, entry, limits)
+        if leading is not None:
+            return leading
+        if entry.size > _LARGE:
+            try:
+                return read_whole_cubin(open_ends(blob, entry, limits))
+            except NotKeptError:
+                pass
+    return read_whole_cubin(open_payload(blob, entry, limits))
+
+
+def text_names(pieces: Iterator[bytes]) -> tuple[str, ...]:
+    first = next(pieces, b"")
+    text = chain((first,), pieces)
+    if ptx.generated_by_compiler(first):
+        return ptx.generated_entry_names(text)
+    return ptx.entry_names(text)
+
+
+def read_whole_cubin(blob: Blob) -> Details:
+    """Read a cubin by its section table: the reference for every shorter way."""
+    contents = CubinReader(blob).contents()
+    return Details(contents.kernels, contents.source, contents.toolkit)
+
+
+def _leading_details(blob: Blob, entry: Entry, limits: Limits) -> Details | None:
+    """Try to read the names from the first part of the payload; None where it does not suffice."""
+    prefix = bytearray()
+    end = -1
+    for piece in stream_payload(blob, entry, limits, _FIRST_PIECE):
+        searched = len(prefix)
+        prefix += piece
+        if not searched and not may_lead(piece):
+            return None
+        end = names_end(prefix, searched)
+        if end >= 0 or len(prefix) > MAX_PREFIX:
+            break
+    if end < 0:
+        return None
+    leading = bytes(prefix)
+    kernels = leading_kernels(leading, end)
+    if kernels is None:
+        return None
+    return Details(kernels, source_of(leading), toolkit_in(leading))

@@ -1,0 +1,38 @@
+"""Files that are a code object themselves: cubins and PTX texts."""
+
+from __future__ import annotations
+
+from builder.inventory import ptx
+from builder.inventory.blob import Blob, chunks
+from builder.inventory.cubin import CubinReader
+from builder.inventory.records import CodeObject, Kind
+
+_PTX_HEAD = 64 << 10
+
+
+def read_raw_cubin(blob: Blob, *, names: bool) -> tuple[CodeObject, str | None]:
+    """Describe a file that is a cubin. Raises `DamagedInputError` where it cannot be read."""
+    reader = CubinReader(blob)
+    target = reader.target()
+    contents = reader.contents()
+    found = CodeObject(
+        kind=Kind.CUBIN,
+        target=target,
+        stored_bytes=blob.size,
+        toolkit=contents.toolkit,
+        kernels=contents.kernels if names else None,
+    )
+    return found, contents.source if names else None
+
+
+def read_raw_ptx(blob: Blob, *, names: bool) -> CodeObject:
+    """Describe a file that is PTX text."""
+    header = ptx.parse_header(blob.read_at(0, min(_PTX_HEAD, blob.size)))
+    kernels = ptx.entry_names(chunks(blob, 0, blob.size)) if names else None
+    return CodeObject(
+        kind=Kind.PTX,
+        target=header.target,
+        stored_bytes=blob.size,
+        ptx_isa="{}.{}".format(*header.isa),
+        kernels=kernels,
+    )
