@@ -15,18 +15,24 @@ BaseKind = Literal["packages", "registry"]
 Selection = Literal["core", "common", "full"]
 CudaMajor = Literal["12", "13"]
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-Version = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)+(\.?(a|b|rc|post|dev)\d+)*$")]
-CudaVersion = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
-CudaTag = Annotated[str, StringConstraints(pattern=r"^cu\d{3}$")]
+# ASCII classes and max_length, not \w and {0,62}: the Unicode tables of the former and the copies
+# that the latter makes of them would double what it costs to import this module.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=63)]
+Version = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)+(\.?(a|b|rc|post|dev)[0-9]+)*$")
+]
+CudaVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+CudaTag = Annotated[str, StringConstraints(pattern=r"^cu[0-9]{3}$")]
 Distribution = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-FileName = Annotated[str, StringConstraints(pattern=r"^[\w.+-]+\.(tar\.gz|whl)$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+\.(tar\.gz|whl)$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-ImageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[\w][\w.-]{0,127}$")]
+ImageName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+]
 Suite = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
-Extension = Annotated[str, StringConstraints(pattern=r"^\w+$")]
-Word = Annotated[str, StringConstraints(pattern=r"^[\w.+-]{1,32}$")]
+Extension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+$", max_length=32)]
 Words = Annotated[tuple[Word, ...], Field(min_length=1)]
 ArchLists = Annotated[
     dict[Platform, Words],
