@@ -20,11 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 TOOLCHAINS = ROOT / ".smforge" / "toolchains"
 _EVERYTHING = ("*",)
 PINS: dict[str, Any] = json.loads((Path(__file__).parent / "toolchains" / "pins.json").read_text())
+
+# How long an example takes says something about the machine's other users, nothing about the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
