@@ -7,12 +7,12 @@ by family. Nothing is judged here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from builder.report import model
-from builder.verdict.rules import RULE_BY_ID
+from builder.verdict.rules import RULE_BY_ID, UNSEEN_CODE
 
 LEVELS = ("error", "warning", "note")
 _SHOWN_FAMILIES = 3
@@ -232,6 +232,7 @@ def _group(
     level, rule, about = key
     template = _TOLD_TOGETHER.get(rule)
     listed = [finding for finding in findings if finding.file in files]
+    others = [finding for finding in findings if finding.file not in files]
     if template is None or not listed:
         told = findings[0].message if len(findings) == 1 else RULE_BY_ID[rule].summary
         rows = () if len(findings) == 1 else tuple(_plain_row(finding) for finding in findings)
@@ -242,12 +243,25 @@ def _group(
             libraries=_count(len(listed), "library", "libraries"),
             driver=report.question.driver,
         )
-        rows = tuple(
-            _row(finding, files[finding.file]) for finding in listed if finding.file is not None
-        )
-        rows += tuple(_plain_row(finding) for finding in findings if finding not in listed)
+        # What is said of the subject as a whole goes before what is said of its libraries.
+        told = " ".join([*(finding.message for finding in others), f"{told}."])
+        rows = tuple(_rows(listed, files))
     remedies = dict.fromkeys(finding.remedy for finding in findings)
     return Group(level, rule, about, told, rows, next(iter(remedies)))
+
+
+def _rows(findings: list[model.Finding], files: dict[str, model.File]) -> Iterator[Row]:
+    """A row for each library; identical copies of one file share theirs."""
+    copies: dict[str, list[model.Finding]] = {}
+    for finding in findings:
+        assert finding.file is not None
+        copies.setdefault(files[finding.file].sha256 or finding.file, []).append(finding)
+    for same in copies.values():
+        file = files[same[0].file or ""]
+        name = file.path
+        if len(same) > 1:
+            name += f" and {_count(len(same) - 1, 'copy', 'copies')}"
+        yield replace(_row(same[0], file), file=name)
 
 
 def _row(finding: model.Finding, file: model.File) -> Row:
@@ -257,6 +271,8 @@ def _row(finding: model.Finding, file: model.File) -> Row:
     if number and finding.device is not None:
         total = file.devices[finding.device].kernels or number
         share = f"{number:,} of {total:,} kernels"
+    elif finding.rule == UNSEEN_CODE.id:
+        detail = _count(sum(item.count for item in file.unseen), "code object", "code objects")
     else:
         detail = embedded(file)
     shown = finding.families[:_SHOWN_FAMILIES]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import reduce
 from operator import add
 
 from builder.errors import UsageError
+from builder.inventory.companions.records import Companions
+from builder.inventory.companions.watch import WatchedSubject
 from builder.inventory.compare import Comparison, compare
 from builder.inventory.cuobjdump.locate import locate
 from builder.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader
 from builder.inventory.options import ReadOptions
 from builder.inventory.records import Inventory, Subject, SubjectKind
 from builder.inventory.subjects.opening import open_subject
-from builder.inventory.survey import survey, take_inventory
+from builder.inventory.survey import survey
 from builder.verdict.judge import judge
 from builder.verdict.records import Verdict
 from builder.verdict.terms import Evidence, Terms
@@ -39,6 +41,7 @@ class Reading:
     backend: Backend = Backend.NATIVE
     cuobjdump_version: str | None = None
     comparison: Comparison | None = None
+    companions: Companions = field(default_factory=Companions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +86,24 @@ def audit_together(
 
 def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
     """Take the inventory of a subject with the backend asked for."""
-    if backend is Backend.NATIVE:
-        return Reading(take_inventory(argument, options))
-    tool = locate()
-    with open_subject(argument, options) as subject:
+    tool = None if backend is Backend.NATIVE else locate()
+    with WatchedSubject(open_subject(argument, options)) as subject:
+        if tool is None:
+            inventory = survey(subject, options)
+            return Reading(inventory, companions=subject.companions())
         if backend is Backend.CUOBJDUMP:
-            return Reading(survey(subject, options, CuobjdumpReader(tool)), backend, tool.version)
+            inventory = survey(subject, options, CuobjdumpReader(tool))
+            return Reading(inventory, backend, tool.version, None, subject.companions())
         readers = BothReaders(tool)
         inventory = survey(subject, options, readers)
+        companions = subject.companions()
     comparison = compare(inventory, readers.second_opinion(inventory))
-    return Reading(inventory, backend, tool.version, comparison)
+    return Reading(inventory, backend, tool.version, comparison, companions)
 
 
 def judge_reading(reading: Reading, terms: Terms) -> Audit:
     """Judge what was read."""
-    evidence = Evidence(reading.backend.value, reading.comparison)
+    evidence = Evidence(reading.backend.value, reading.comparison, reading.companions)
     return Audit(reading, terms, judge(reading.inventory, terms, evidence))
 
 
@@ -113,6 +119,18 @@ def _join(readings: Sequence[Reading], name: str) -> Reading:
             tuple(damage for inventory in inventories for damage in inventory.damage),
         ),
         comparison=reduce(add, comparisons) if comparisons else None,
+        companions=Companions(
+            tuple(
+                replace(found, path=f"{reading.inventory.subject.name}/{found.path}")
+                for reading in readings
+                for found in reading.companions.assemblers
+            ),
+            tuple(
+                f"{reading.inventory.subject.name}/{path}"
+                for reading in readings
+                for path in reading.companions.libraries
+            ),
+        ),
     )
 
 

@@ -97,6 +97,11 @@ JIT_ASSEMBLER_UNREAD = Rule(
     "An assembler that a JIT compiler uses could not be asked which targets it knows.",
     undetermined=True,
 )
+JIT_ASSEMBLER = Rule(
+    "jit-assembler",
+    Level.NOTE,
+    "An assembler that the subject brings for code compiled on the device, and what it knows.",
+)
 JIT_COMPILER = Rule(
     "jit-compiler",
     Level.NOTE,
@@ -159,6 +164,7 @@ RULES: tuple[Rule, ...] = (
     SUFFIX_UNKNOWN,
     JIT_ASSEMBLER_TOO_OLD,
     JIT_ASSEMBLER_UNREAD,
+    JIT_ASSEMBLER,
     JIT_COMPILER,
     CUDART_MISMATCH,
     DAMAGED_CODE_OBJECT,

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import Requirements
+from builder.inventory.companions.records import Companions
 from builder.inventory.compare import Comparison
 from builder.verdict.exemptions import Exemption
 
@@ -36,3 +37,5 @@ class Evidence:
     backend: str = "native"
     comparison: Comparison | None = None
     """What two backends agreed on; None when one alone was used."""
+    companions: Companions = field(default_factory=Companions)
+    """What the subject brings for compiling on the device."""

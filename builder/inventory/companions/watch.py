@@ -1,0 +1,93 @@
+"""Notes the companions of GPU code while a survey goes through a subject."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from builder.errors import DamagedInputError
+from builder.inventory import elf
+from builder.inventory.blob import Blob
+from builder.inventory.companions.assembler import examine
+from builder.inventory.companions.records import Assembler, Companions, Source
+from builder.inventory.members import Member
+from builder.inventory.records import Damage, Subject
+from builder.inventory.subjects.base import OpenSubject
+
+_ASSEMBLER = re.compile(r"(?:.*/)?ptxas(?:-[\w.]+)?\Z")
+_LIBRARY = re.compile(r"(?:.*/)?lib(?:nvrtc|nvJitLink)\.so(?:\.\d+)*\Z")
+
+
+class WatchedSubject:
+    """A subject that also remembers the assemblers and JIT compilers among its members."""
+
+    def __init__(self, inner: OpenSubject) -> None:
+        self._inner = inner
+        self._assemblers: list[tuple[Member, Assembler]] = []
+        self._libraries: list[Member] = []
+
+    @property
+    def subject(self) -> Subject:
+        return self._inner.subject
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        return self._inner.damage
+
+    def members(self) -> Iterator[Member]:
+        for member in self._inner.members():
+            if _LIBRARY.match(member.path):
+                self._libraries.append(member)
+            if _ASSEMBLER.match(member.path):
+                yield replace(member, open=self._opening(member))
+            else:
+                yield member
+
+    def paths_of(self, member: Member) -> tuple[str, ...]:
+        return self._inner.paths_of(member)
+
+    def companions(self) -> Companions:
+        """What was found; ask after the last member."""
+        assemblers = [
+            replace(assembler, path=path)
+            for member, assembler in self._assemblers
+            for path in self._inner.paths_of(member)
+        ]
+        libraries = [path for member in self._libraries for path in self._inner.paths_of(member)]
+        assemblers.sort(key=lambda assembler: assembler.path)
+        return Companions(tuple(assemblers), tuple(sorted(libraries)))
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._inner.__exit__(kind, error, traceback)
+
+    def _opening(self, member: Member) -> Callable[[], AbstractContextManager[Blob]]:
+        @contextmanager
+        def opened() -> Iterator[Blob]:
+            with member.open() as blob:
+                self._note(member, blob)
+                yield blob
+
+        return opened
+
+    def _note(self, member: Member, blob: Blob) -> None:
+        # A launcher script of that name is no assembler; its interpreter is not asked either.
+        if blob.size < 64 or blob.read_at(0, len(elf.MAGIC)) != elf.MAGIC:
+            return
+        try:
+            found = examine(member.path, blob)
+        except DamagedInputError:
+            found = Assembler(member.path, None, frozenset(), Source.READ)
+        self._assemblers.append((member, found))
