@@ -1,0 +1,526 @@
+"""Images from registries: a real one on loopback, and a scripted one for faults and tokens."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import urllib3
+
+from builder.errors import DamagedInputError, ToolError, UsageError
+from builder.inventory.images import registry_client
+from builder.inventory.images.reference import parse_reference
+from builder.inventory.options import ReadOptions
+from builder.inventory.subjects import oci, registry
+
+FilesOf = Callable[[Any], dict[str, bytes]]
+
+ROOT = Path(__file__).parents[3]
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONTENT = secrets.token_bytes(3_000_000)
+
+
+def read(argument: str, platform: str | None = None) -> Any:
+    return registry.open_subject(argument, ReadOptions(platform=platform))
+
+
+@pytest.fixture
+def layout(writing: Any) -> Any:
+    layout = writing.layout()
+    layout.add([writing.layer(("file", "a", CONTENT)), writing.layer(("file", "b", b"b"))])
+    return layout
+
+
+@pytest.fixture(autouse=True)
+def docker_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in place of this machine's own logins."""
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    return folder
+
+
+# A real registry.
+
+
+@pytest.fixture(scope="session")
+def registry_program() -> Path:
+    """Debian's registry, the machine's own or unpacked from its package without installing it."""
+    own = shutil.which("docker-registry")
+    if own:
+        return Path(own)
+    if shutil.which("apt-get") is None:
+        pytest.skip("docker-registry is not installed and there is no apt-get to bring it")
+    kept = ROOT / ".smforge" / "toolchains" / "docker-registry"
+    program = kept / "usr" / "bin" / "docker-registry"
+    if not program.exists():
+        made = kept.with_name(f"docker-registry-{os.getpid()}")
+        made.mkdir(parents=True)
+        download = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root"]
+        if subprocess.run([*download, "docker-registry"], cwd=made, check=False).returncode:
+            subprocess.run(["apt-get", "update", "-qq"], check=True)
+            subprocess.run([*download, "docker-registry"], cwd=made, check=True)
+        (package,) = made.glob("*.deb")
+        subprocess.run(["dpkg", "-x", package, made], check=True)
+        with contextlib.suppress(OSError):
+            # Another test session may have been faster.
+            made.rename(kept)
+    return program
+
+
+@contextlib.contextmanager
+def serving(program: Path, folder: Path, authentication: str = "") -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    configuration = folder / "registry.yml"
+    configuration.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: '{folder}/data'}}}}\n{authentication}"
+    )
+    with (folder / "registry.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "serve", configuration],
+            stdout=log,
+            stderr=log,
+            env={"OTEL_SDK_DISABLED": "1"},
+        )
+    try:
+        wait_for(port, process)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    pytest.fail("docker-registry does not answer")
+
+
+def push(host: str, name: str, layout: Any, login: str | None = None) -> None:
+    """Upload a layout's blobs and manifests, and its index under `name`."""
+    http = urllib3.PoolManager(headers=urllib3.make_headers(basic_auth=login) if login else None)
+    repository, _, tag = name.rpartition(":")
+    base = f"http://{host}/v2/{repository}"
+    manifests = {item["digest"]: item["mediaType"] for item in layout.manifests}
+    for digest, data in layout.blobs.items():
+        if digest in manifests:
+            continue
+        started = http.request("POST", f"{base}/blobs/uploads/")
+        place = started.headers["Location"]
+        joiner = "&" if "?" in place else "?"
+        assert http.request("PUT", f"{place}{joiner}digest={digest}", body=data).status == 201
+    documents = [(key, kind, layout.blobs[key]) for key, kind in manifests.items()]
+    for version, kind, data in [*documents, (tag, INDEX, layout.index)]:
+        headers = {**http.headers, "Content-Type": kind}
+        answer = http.request("PUT", f"{base}/manifests/{version}", body=data, headers=headers)
+        assert answer.status == 201, answer.data
+    http.clear()
+
+
+@pytest.mark.network
+def test_a_registry_gives_the_same_image_as_a_layout(
+    registry_program: Path, layout: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    local = oci.open_subject(str(layout.write_folder(tmp_path / "layout")), ReadOptions())
+    with serving(registry_program, tmp_path) as host:
+        push(host, "team/image:1", layout)
+        remote = read(f"{host}/team/image:1")
+        assert files_of(remote) == files_of(local) == {"a": CONTENT, "b": b"b"}
+        assert remote.subject.name == f"{host}/team/image:1"
+        assert remote.subject.digest == local.subject.digest
+        assert remote.subject.configuration == local.subject.configuration
+        by_digest = read(f"{host}/team/image@{remote.subject.digest}")
+        assert by_digest.subject.digest == remote.subject.digest
+        by_digest.__exit__(None, None, None)
+        with pytest.raises(UsageError, match=f"{host} has no image {host}/team/image:2"):
+            read(f"{host}/team/image:2")
+
+
+@pytest.mark.network
+def test_a_platform_is_chosen_in_a_registry(
+    registry_program: Path, writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    for architecture in ("amd64", "arm64"):
+        layout.add([writing.layer(("file", architecture, b"x"))], architecture=architecture)
+    with serving(registry_program, tmp_path) as host:
+        push(host, "image:1", layout)
+        assert files_of(read(f"{host}/image:1", "linux/arm64")) == {"arm64": b"x"}
+        with pytest.raises(UsageError, match=r"linux/amd64.*linux/arm64"):
+            read(f"{host}/image:1")
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("storage", ["auths", "helper", "store"])
+def test_the_logins_of_docker_are_used(  # noqa: PLR0917 - fixtures
+    storage: str,
+    registry_program: Path,
+    layout: Any,
+    files_of: FilesOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    docker_configuration = Path(os.environ["DOCKER_CONFIG"])
+    # bcrypt of "secret"; the registry takes no other kind.
+    (tmp_path / "htpasswd").write_text(HTPASSWD)
+    access = f"auth: {{htpasswd: {{realm: here, path: '{tmp_path}/htpasswd'}}}}\n"
+    with serving(registry_program, tmp_path, access) as host:
+        push(host, "image:1", layout, "user:secret")
+        with pytest.raises(ToolError, match=f"docker login {host}"):
+            read(f"{host}/image:1")
+        log_in(storage, host, docker_configuration, monkeypatch)
+        assert files_of(read(f"{host}/image:1")) == {"a": CONTENT, "b": b"b"}
+        wrong = base64.b64encode(b"user:wrong").decode()
+        write_configuration(docker_configuration, {"auths": {host: {"auth": wrong}}})
+        with pytest.raises(ToolError, match=r"refuses.*401") as refused:
+            read(f"{host}/image:1")
+        assert "wrong" not in str(refused.value)
+
+
+HTPASSWD = "user:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
+
+
+def log_in(storage: str, host: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if storage == "auths":
+        entry = {"auth": base64.b64encode(b"user:secret").decode()}
+        write_configuration(folder, {"auths": {f"https://{host}/v2/": entry}})
+        return
+    program = folder / "docker-credential-testing"
+    program.write_text(
+        "#!/bin/sh\nread -r server\n"
+        f'[ "$1 $server" = "get {host}" ] || {{ echo "wrong: $server"; exit 1; }}\n'
+        'echo \'{"ServerURL": "x", "Username": "user", "Secret": "secret"}\'\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    helper = (
+        {"credHelpers": {host: "testing"}} if storage == "helper" else {"credsStore": "testing"}
+    )
+    write_configuration(folder, helper)
+
+
+def write_configuration(folder: Path, content: dict[str, Any]) -> None:
+    (folder / "config.json").write_text(json.dumps(content))
+
+
+# A scripted registry, for what a healthy one does not do.
+
+
+class Scripted(ThreadingHTTPServer):
+    """Serves a layout under /v2/image, with faults that a test plans."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, layout: Any) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.layout = layout
+        self.seen: list[tuple[str, str, dict[str, str]]] = []
+        self.faults: list[Callable[[Handler], bool]] = []
+        self.token = ""
+        self.issue: Callable[[Handler], bool] = lambda _: False
+        self.host = f"127.0.0.1:{self.server_address[1]}"
+
+    def blob(self) -> str:
+        """The layer with the content."""
+        blobs = self.layout.blobs
+        return max(blobs, key=lambda name: len(blobs[name]))
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Scripted
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        server = self.server
+        server.seen.append((self.command, self.path, dict(self.headers)))
+        if self.path.startswith("/token"):
+            server.issue(self)
+            return
+        if server.token and self.headers["Authorization"] != f"Bearer {server.token}":
+            challenge = f'Bearer realm="http://{server.host}/token",service="here",scope="a:b,c"'
+            self.answer(401, b"{}", {"WWW-Authenticate": challenge})
+            return
+        if server.faults and server.faults[0](self):
+            server.faults.pop(0)
+            return
+        version = self.path.rpartition("/")[2]
+        data = server.layout.index if version == "1" else server.layout.blobs.get(version)
+        if data is None:
+            self.answer(404, b"{}")
+        else:
+            self.serve(data, INDEX if version == "1" else MANIFEST)
+
+    def serve(self, data: bytes, kind: str) -> None:
+        asked = self.headers.get("Range")
+        if asked is None:
+            self.answer(200, data, {"Content-Type": kind})
+            return
+        start = int(asked.removeprefix("bytes=").rstrip("-"))
+        place = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        self.answer(206, data[start:], {"Content-Range": place})
+
+    def answer(
+        self, status: int, data: bytes, headers: dict[str, str] | None = None, length: int = -1
+    ) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data) if length < 0 else length))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def scripted(layout: Any) -> Iterator[Scripted]:
+    server = Scripted(layout)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses of no length, where a test counts attempts."""
+    monkeypatch.setattr(registry_client, "_LONGEST_PAUSE_SECONDS", 0.01)
+
+
+def busy(status: int, **headers: str) -> Callable[[Handler], bool]:
+    def fault(handler: Handler) -> bool:
+        handler.answer(status, b"busy", {key.replace("_", "-"): headers[key] for key in headers})
+        return True
+
+    return fault
+
+
+def breaking_off(after: int, blob: str) -> Callable[[Handler], bool]:
+    """Send part of a blob, then close the connection."""
+
+    def fault(handler: Handler) -> bool:
+        if not handler.path.endswith(blob):
+            return False
+        data = handler.server.layout.blobs[blob]
+        start = int((handler.headers.get("Range") or "bytes=0-")[6:-1])
+        status, place = (206, {"Content-Range": f"bytes {start}-"}) if start else (200, {})
+        handler.answer(status, data[start : start + after], place, len(data) - start)
+        handler.close_connection = True
+        return True
+
+    return fault
+
+
+def test_busy_registries_are_asked_again(
+    scripted: Scripted, files_of: FilesOf, impatient: None
+) -> None:
+    scripted.faults = [busy(503), busy(429, Retry_After="0"), busy(500)]
+    assert files_of(read(f"{scripted.host}/image:1"))["a"] == CONTENT
+    assert len([path for _, path, _ in scripted.seen if path.endswith("/1")]) == 4
+
+
+def test_a_registry_that_stays_busy_is_given_up(scripted: Scripted, impatient: None) -> None:
+    scripted.faults = [busy(503)] * 50
+    with pytest.raises(ToolError, match="HTTP 503"):
+        read(f"{scripted.host}/image:1")
+    assert len(scripted.seen) == 7
+
+
+def test_a_blob_that_breaks_off_is_taken_up_where_it_ended(
+    scripted: Scripted, files_of: FilesOf, impatient: None
+) -> None:
+    blob = scripted.blob()
+    scripted.faults = [breaking_off(1_500_000, blob), breaking_off(700_000, blob)]
+    assert files_of(read(f"{scripted.host}/image:1"))["a"] == CONTENT
+    ranges = [headers.get("Range") for _, path, headers in scripted.seen if path.endswith(blob)]
+    assert ranges == [None, "bytes=1500000-", "bytes=2200000-"]
+
+
+def test_a_registry_without_ranges_is_read_from_the_start_again(
+    scripted: Scripted, files_of: FilesOf, impatient: None
+) -> None:
+    blob = scripted.blob()
+
+    def whole(handler: Handler) -> bool:
+        if handler.path.endswith(blob):
+            handler.answer(200, handler.server.layout.blobs[blob])
+            return True
+        return False
+
+    scripted.faults = [breaking_off(1_500_000, blob), whole]
+    assert files_of(read(f"{scripted.host}/image:1"))["a"] == CONTENT
+
+
+def test_a_blob_that_keeps_breaking_off_is_given_up(
+    scripted: Scripted, files_of: FilesOf, impatient: None
+) -> None:
+    scripted.faults = [breaking_off(100_000, scripted.blob())] * 20
+    with pytest.raises(ToolError, match="broke off 9 times, last at byte 900000"):
+        files_of(read(f"{scripted.host}/image:1"))
+
+
+@pytest.mark.parametrize("change", [b"", b"\1", b"extra"])
+def test_a_blob_with_other_bytes_is_damaged(
+    change: bytes, scripted: Scripted, files_of: FilesOf, impatient: None
+) -> None:
+    blob = scripted.blob()
+    data = scripted.layout.blobs[blob]
+    scripted.layout.blobs[blob] = data[:-1] + change
+    with pytest.raises((DamagedInputError, ToolError)):
+        files_of(read(f"{scripted.host}/image:1"))
+
+
+def test_a_missing_layer_is_damage(scripted: Scripted, files_of: FilesOf) -> None:
+    del scripted.layout.blobs[scripted.blob()]
+    with pytest.raises(DamagedInputError, match=r"lacks .*/blobs/sha256"):
+        files_of(read(f"{scripted.host}/image:1"))
+
+
+def test_a_changed_manifest_is_damage(scripted: Scripted) -> None:
+    manifest = scripted.layout.manifests[0]["digest"]
+    scripted.layout.blobs[manifest] = scripted.layout.blobs[manifest].replace(b"2", b"3", 1)
+    with pytest.raises(DamagedInputError, match=manifest):
+        read(f"{scripted.host}/image:1")
+    with pytest.raises(DamagedInputError, match=manifest):
+        read(f"{scripted.host}/image@{manifest}")
+
+
+def test_a_redirect_to_another_host_gets_no_token(
+    scripted: Scripted, layout: Any, files_of: FilesOf
+) -> None:
+    scripted.token = "canary"
+    scripted.issue = lambda handler: bool(handler.answer(200, b'{"token": "canary"}')) or True
+    other = Scripted(layout)
+    thread = threading.Thread(target=other.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+
+    def redirect(handler: Handler) -> bool:
+        if "/blobs/" not in handler.path:
+            return False
+        handler.answer(307, b"", {"Location": f"http://{other.host}{handler.path}"})
+        return True
+
+    scripted.faults = [redirect] * 3
+    try:
+        assert files_of(read(f"{scripted.host}/image:1"))["a"] == CONTENT
+    finally:
+        other.shutdown()
+        other.server_close()
+        thread.join()
+    assert len(other.seen) == 3
+    assert not any("canary" in str(headers) for _, _, headers in other.seen)
+
+
+@pytest.mark.parametrize("login", [None, "password", "identity"])
+def test_tokens_are_fetched_as_the_challenge_says(
+    login: str | None, scripted: Scripted, files_of: FilesOf, docker_configuration: Path
+) -> None:
+    scripted.token = hashlib.sha256(str(login).encode()).hexdigest()
+    asked: list[tuple[str, str | None, dict[str, list[str]]]] = []
+
+    def issue(handler: Handler) -> bool:
+        length = int(handler.headers.get("Content-Length") or 0)
+        query = urlsplit(handler.path).query or handler.rfile.read(length).decode()
+        asked.append((handler.command, handler.headers["Authorization"], parse_qs(query)))
+        handler.answer(200, json.dumps({"access_token": scripted.token}).encode())
+        return True
+
+    scripted.issue = issue
+    basic = base64.b64encode(b"user:secret").decode()
+    if login:
+        entry = {"auth": basic} if login == "password" else {"identitytoken": "identity"}
+        write_configuration(docker_configuration, {"auths": {scripted.host: entry}})
+    assert files_of(read(f"{scripted.host}/image:1"))["a"] == CONTENT
+    ((method, authorization, query),) = asked
+    assert (query["service"], query["scope"]) == (["here"], ["a:b,c"])
+    assert method == ("POST" if login == "identity" else "GET")
+    assert authorization == (f"Basic {basic}" if login == "password" else None)
+    assert query.get("refresh_token") == (["identity"] if login == "identity" else None)
+
+
+@pytest.mark.parametrize("answer", [(403, b"{}"), (200, b"[]"), (200, b'{"token": "a\\nb"}')])
+def test_a_useless_token_answer_is_told(answer: tuple[int, bytes], scripted: Scripted) -> None:
+    scripted.token = "x"
+    scripted.issue = lambda handler: bool(handler.answer(*answer)) or True
+    with pytest.raises(ToolError, match=rf"{scripted.host} g(ave|ives) no"):
+        read(f"{scripted.host}/image:1")
+
+
+def test_an_unreachable_registry_is_told(impatient: None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ToolError, match=f"127.0.0.1:{port} cannot be reached: .*refused"):
+        read(f"127.0.0.1:{port}/image:1")
+
+
+# Names and configurations.
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "version"),
+    [
+        ("docker.io/python:3.13", "https://registry-1.docker.io/v2/library/python", "3.13"),
+        (
+            "docker.io/vllm/vllm-openai",
+            "https://registry-1.docker.io/v2/vllm/vllm-openai",
+            "latest",
+        ),
+        ("example.org:5000/a/b/c:x", "https://example.org:5000/v2/a/b/c", "x"),
+        ("localhost/a:1", "http://localhost/v2/a", "1"),
+        ("[::1]:5000/a:1", "http://[::1]:5000/v2/a", "1"),
+        (f"example.org/a:1@sha256:{'0' * 64}", "https://example.org/v2/a", f"sha256:{'0' * 64}"),
+    ],
+)
+def test_references_lead_to_their_registry(text: str, base: str, version: str) -> None:
+    reference = parse_reference(text)
+    assert (reference.base, reference.version) == (base, version)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "python", "vllm/vllm-openai:1", "example.org/A", "example.org/a:", "a.b/../c", "-a/b"],
+)
+def test_other_texts_are_no_references(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_reference(text)
+
+
+def test_a_helper_that_fails_is_told_without_its_output(
+    scripted: Scripted, docker_configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted.token = "x"
+    write_configuration(docker_configuration, {"credsStore": "nowhere-installed"})
+    with pytest.raises(ToolError, match="docker-credential-nowhere-installed is not installed"):
+        read(f"{scripted.host}/image:1")
+    log_in("store", "another.example", docker_configuration, monkeypatch)
+    with pytest.raises(ToolError, match="docker-credential-testing failed") as failed:
+        read(f"{scripted.host}/image:1")
+    assert "wrong:" not in str(failed.value)
