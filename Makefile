@@ -1,0 +1,46 @@
+# Everything starts here: `make demo` or `make test` on a machine with Python, git and a network.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# The engine that tools/engine provides, or the host's own.
+WITH_ENGINE = tools/engine start && eval "$$(tools/engine env)" &&
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint lock bench clean
+
+help: ## Show what there is
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(VENV)/ready ## Make .venv and see to a Docker Engine; nothing is done twice
+	@tools/engine install || echo "make: without an engine, smforge audits but does not build" >&2
+
+demo: setup ## Build FlashInfer's core for 11.0a, 12.0f, 12.1a, and audit what came out
+	@$(WITH_ENGINE) $(BIN)/smforge build demo
+
+test: setup ## Run the whole test suite, the builds on a real engine included
+	@$(WITH_ENGINE) $(BIN)/pytest $(TESTS)
+
+lint: $(VENV)/ready ## Check style, types, shell scripts and the bake definition
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@for script in tools/engine .ci/run docker/base/with-site-settings docker/base/prove/prove.sh; do bash -n $$script; done
+
+lock: $(VENV)/ready ## Resolve the requirements anew
+	$(COMPILE) --upgrade --python-version 3.11 pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) --upgrade --python-version 3.11 --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --upgrade --python-version 3.12 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
+
+bench: $(VENV)/ready ## Measure
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove what was built; the engine and its cache stay (tools/engine remove)
+	rm -rf $(VENV) out dist .smforge .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
