@@ -100,7 +100,7 @@ def _split_template(text: str) -> tuple[str, str | None]:
         name.append(text[end:start])
         arguments = text[start + 1 : stop]
         end = stop + 1
-    rest = text[end:]
+    rest = text[end:].strip()
     if arguments is not None and rest:
         return "".join(name) + _ELLIPSIS + rest, None
     return "".join(name) + rest, arguments

@@ -1,0 +1,322 @@
+"""From an inventory and terms to findings and an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from builder.arch.devices import current_devices
+from builder.arch.drivers import DriverVersion
+from builder.arch.requirement import parse_requirements
+from builder.arch.target import ComputeCapability
+from builder.inventory.compare import Comparison, Difference
+from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin
+from builder.verdict.exemptions import Exemption
+from builder.verdict.judge import judge
+from builder.verdict.records import DeviceOutcome, Level, Outcome, Verdict
+from builder.verdict.terms import Evidence, Terms
+
+MakeFile = Callable[..., FileInventory]
+MakeInventory = Callable[..., Inventory]
+DAY = date(2026, 11, 21)
+
+
+def terms(*words: str, **others: object) -> Terms:
+    return Terms(parse_requirements(words), today=DAY, **others)  # type: ignore[arg-type]
+
+
+def rules(verdict: Verdict, level: Level | None = None) -> list[str]:
+    return [one.rule for one in verdict.findings if level is None or one.level is level]
+
+
+@pytest.fixture
+def mixed(make_file: MakeFile, make_inventory: MakeInventory) -> Inventory:
+    """A library that runs on 12.1, one in part, one from PTX, and one made for 9.0."""
+    return make_inventory(
+        make_file("good.so", (("sm_120f", ("a", "b")),)),
+        make_file("part.so", (("sm_80", ("a", "b", "c")), ("sm_120", ("a",)))),
+        make_file("ptx.so", (("sm_90", ("a",)), ("compute_90", ("a",)))),
+        make_file("hopper.so", (("sm_90a", ("a",)),)),
+    )
+
+
+def test_each_library_is_held_against_each_device(mixed: Inventory) -> None:
+    verdict = judge(mixed, terms("12.1"))
+    found = {(one.rule, one.file, one.level) for one in verdict.findings}
+    assert found == {
+        ("kernels-missing", "part.so", Level.ERROR),
+        ("device-ptx-only", "ptx.so", Level.WARNING),
+        ("device-foreign", "hopper.so", Level.NOTE),
+    }
+    assert verdict.outcome is Outcome.FAIL
+    (device,) = verdict.devices
+    assert device.outcome is DeviceOutcome.PARTIAL
+    tally = device.tally
+    assert (tally.native, tally.ptx, tally.foreign, tally.missing) == (3, 1, 1, 2)
+
+
+def test_a_finding_names_what_is_missing(mixed: Inventory) -> None:
+    (finding,) = [one for one in judge(mixed, terms("12.1")).findings if one.file == "part.so"]
+    assert "2 of 3 kernels cannot run on 12.1" in finding.message
+    assert "sm_80, sm_120" in finding.message
+    assert finding.remedy
+    assert [(one.name, one.count) for one in finding.families] == [("b", 1), ("c", 1)]
+
+
+def test_native_turns_ptx_into_an_error(mixed: Inventory) -> None:
+    verdict = judge(mixed, terms("12.1", native_only=True))
+    assert ("device-ptx-only", Level.ERROR) in {(one.rule, one.level) for one in verdict.findings}
+
+
+def test_nothing_for_a_device(make_file: MakeFile, make_inventory: MakeInventory) -> None:
+    inventory = make_inventory(make_file("a.so", (("sm_90", ("k",)),)))
+    verdict = judge(inventory, terms("12.1"))
+    assert rules(verdict, Level.ERROR) == ["device-missing", "device-missing"]
+    assert verdict.devices[0].outcome is DeviceOutcome.NONE
+
+
+def test_a_subject_made_for_other_devices_does_not_pass(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    inventory = make_inventory(make_file("a.so", (("sm_120f", ("k",)),)))
+    verdict = judge(inventory, terms("11.0"))
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.devices[0].outcome is DeviceOutcome.NONE
+    assert {(one.rule, one.file) for one in verdict.findings} == {
+        ("device-missing", None),
+        ("device-foreign", "a.so"),
+    }
+
+
+def test_without_requirements_nothing_fails(mixed: Inventory) -> None:
+    verdict = judge(mixed, terms())
+    assert verdict.outcome is Outcome.PASS
+    assert tuple(one.device for one in verdict.devices) == current_devices()
+    assert rules(verdict) == []
+
+
+def test_no_gpu_code_is_no_pass(make_inventory: MakeInventory) -> None:
+    assert judge(make_inventory(), terms()).outcome is Outcome.NOTHING
+    assert judge(make_inventory(), terms("12.1")).outcome is Outcome.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        ("12.0f", Outcome.PASS),
+        ("sm_120f", Outcome.PASS),
+        ("12.1", Outcome.PASS),
+        ("12.1a", Outcome.FAIL),
+        ("sm_120", Outcome.FAIL),
+        ("compute_80", Outcome.PASS),
+        ("sm_80", Outcome.FAIL),
+        ("sm_75", Outcome.FAIL),
+    ],
+)
+def test_required_targets(
+    make_file: MakeFile, make_inventory: MakeInventory, words: str, outcome: Outcome
+) -> None:
+    inventory = make_inventory(
+        make_file("a.so", (("sm_120f", ("k",)), ("sm_75", ()))),
+        make_file("b.so", (("sm_120f", ("k",)), ("compute_80", ("k",)))),
+    )
+    verdict = judge(inventory, terms(words))
+    assert verdict.outcome is outcome
+    missing = [one for one in verdict.findings if one.rule == "target-missing"]
+    assert bool(missing) is (outcome is Outcome.FAIL)
+
+
+def test_libraries_without_a_required_target_are_named(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    inventory = make_inventory(
+        make_file("a.so", (("sm_120f", ("k",)),)), make_file("b.so", (("sm_90a", ("k",)),))
+    )
+    verdict = judge(inventory, terms("12.0f"))
+    assert [(one.rule, one.level, one.file) for one in verdict.findings] == [
+        ("target-absent", Level.NOTE, "b.so")
+    ]
+    absent = [one for one in judge(inventory, terms("12.1a")).findings if one.file]
+    assert {one.file for one in absent} == {"a.so", "b.so"}
+
+
+def test_a_driver_too_old_for_the_ptx(make_file: MakeFile, make_inventory: MakeInventory) -> None:
+    inventory = make_inventory(make_file("a.so", (("compute_90", ("k",)), ("sm_120", ("j",)))))
+    verdict = judge(inventory, terms("12.0", driver=DriverVersion.parse("570.195.03")))
+    (finding,) = verdict.findings
+    assert finding.rule == "ptx-newer-than-driver"
+    assert finding.file == "a.so"
+    assert "580.65.06" in finding.message
+    assert "580.65.06" in (finding.remedy or "")
+    assert verdict.devices[0].tally.missing == 1
+    assert judge(inventory, terms("12.0", driver=DriverVersion.parse("580.65.06"))).outcome is (
+        Outcome.PASS
+    )
+
+
+def test_a_driver_that_nobody_knows_leaves_it_open(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    inventory = make_inventory(make_file("a.so", (("compute_90@99.1", ("k",)),)))
+    verdict = judge(inventory, terms("12.0", driver=DriverVersion.parse("580.65.06")))
+    assert verdict.outcome is not Outcome.PASS
+
+
+class TestExceptions:
+    def test_an_excused_kernel_does_not_fail_and_is_shown(self, mixed: Inventory) -> None:
+        excuse = Exemption("b and c are for Ampere", "p.toml", kernel="[bc]", file="part.so")
+        verdict = judge(mixed, terms("12.1", exemptions=(excuse,)))
+        assert verdict.outcome is Outcome.PASS
+        (use,) = verdict.exceptions
+        assert (use.kernels, use.devices) == (2, (ComputeCapability(12, 1),))
+        tally = verdict.devices[0].tally
+        assert (tally.missing, tally.exempt) == (2, 2)
+        assert verdict.devices[0].outcome is DeviceOutcome.PTX
+
+    def test_an_exception_excuses_no_more_than_it_names(self, mixed: Inventory) -> None:
+        excuse = Exemption("b is for Ampere", "p.toml", kernel="b", file="part.so")
+        verdict = judge(mixed, terms("12.1", exemptions=(excuse,)))
+        (finding,) = [one for one in verdict.findings if one.rule == "kernels-missing"]
+        assert [one.name for one in finding.families] == ["c"]
+
+    def test_unused_and_expired_ones_are_told(self, mixed: Inventory) -> None:
+        unused = Exemption("nothing of that name", "p.toml", kernel="zzz")
+        expired = Exemption("until last year", "p.toml", file="part.so", expires=date(2025, 1, 1))
+        shipped = Exemption("for another library", "vllm", kernel="yyy", shipped=True)
+        verdict = judge(mixed, terms("12.1", exemptions=(unused, expired, shipped)))
+        told = {one.rule: one for one in verdict.findings if one.rule.startswith("exception")}
+        assert "'zzz'" in told["exception-unused"].message
+        assert "2025-01-01" in told["exception-expired"].message
+        assert verdict.outcome is Outcome.FAIL
+        assert len([one for one in verdict.findings if one.rule == "exception-unused"]) == 1
+
+    def test_excusing_everything_does_not_make_a_device_covered(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        inventory = make_inventory(make_file("a.so", (("sm_90", ("k",)),)))
+        excuse = Exemption("all of it", "--allow", anything="*")
+        verdict = judge(inventory, terms("12.1", exemptions=(excuse,)))
+        assert verdict.devices[0].outcome is DeviceOutcome.NONE
+        assert verdict.outcome is Outcome.FAIL
+
+
+class TestDoubt:
+    def test_damage_alone_leaves_it_open(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        hole = Damage("a.so", "The region ends before its size.", 512)
+        inventory = make_inventory(make_file("a.so", (("sm_120", ("k",)),), damage=(hole,)))
+        verdict = judge(inventory, terms("12.0"))
+        assert verdict.outcome is Outcome.UNDETERMINED
+        assert "at byte 512" in verdict.findings[0].message
+
+    def test_what_is_missing_from_a_damaged_file_may_be_in_the_damage(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        hole = Damage("a.so", "The region ends before its size.")
+        broken = make_file("a.so", (("sm_80", ("k",)),), damage=(hole,))
+        assert judge(make_inventory(broken), terms("12.0")).outcome is Outcome.UNDETERMINED
+
+    def test_a_whole_file_that_fails_decides(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        hole = Damage("a.so", "The region ends before its size.")
+        broken = make_file("a.so", (("sm_120", ("k",)),), damage=(hole,))
+        whole = make_file("b.so", (("sm_80", ("k",)),))
+        assert judge(make_inventory(broken, whole), terms("12.0")).outcome is Outcome.FAIL
+
+    def test_damage_of_the_subject_without_any_code(self, make_inventory: MakeInventory) -> None:
+        hole = Damage("x.whl", "Its directory is damaged.")
+        assert judge(make_inventory(damage=(hole,)), terms()).outcome is Outcome.UNDETERMINED
+
+    def test_backends_that_disagree(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        file = make_file("a.so", (("sm_120", ("k",)),))
+        target = file.regions[0].objects[0].target
+        differences = tuple(
+            Difference("a.so", Kind.CUBIN, target, (str(n),), 1, 0) for n in range(9)
+        )
+        comparison = Comparison(1, 9, 9, differences, ())
+        verdict = judge(make_inventory(file), terms("12.0"), Evidence("both", comparison))
+        assert verdict.outcome is Outcome.UNDETERMINED
+        (finding,) = verdict.findings
+        assert "disagree on 9 kinds" in finding.message
+        assert "and 4 more" in finding.message
+
+    def test_a_file_that_cuobjdump_cannot_read_is_not_confirmed(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        file = make_file("a.so", (("sm_120", ("k",)),))
+        unread = (Damage("a.so", "it exits with 1: Invalid ELF."),)
+        evidence = Evidence("both", Comparison(0, 0, 0, (), unread))
+        verdict = judge(make_inventory(file), terms("12.0"), evidence)
+        assert rules(verdict) == ["cuobjdump-failed"]
+        assert verdict.outcome is Outcome.UNDETERMINED
+
+    def test_a_suffix_that_is_not_recorded(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        file = make_file("a.cubin", (("sm_120", ("k",)),), origin=Origin.RAW)
+        code = file.regions[0].objects[0]
+        unknown = type(code.target)(code.target.capability, type(code.target.suffix)("?"))
+        object.__setattr__(code, "target", unknown)
+        verdict = judge(make_inventory(file), terms("12.1"))
+        assert rules(verdict, Level.ERROR) == ["suffix-unknown"]
+        assert verdict.outcome is Outcome.UNDETERMINED
+
+    def test_code_that_nothing_can_be_said_of(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        empty = make_file("a.so", (("sm_120", ()),))
+        assert judge(make_inventory(empty), terms("12.0")).outcome is Outcome.UNDETERMINED
+        full = make_file("b.so", (("sm_120", ("k",)),))
+        verdict = judge(make_inventory(empty, full), terms("12.0"))
+        assert verdict.outcome is Outcome.PASS
+        assert rules(verdict, Level.WARNING) == ["unjudged-code"]
+
+
+def test_without_names_regions_are_judged(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    inventory = make_inventory(make_file("a.so", (("sm_80", None),), (("sm_120", None),)))
+    verdict = judge(inventory, terms("12.0"))
+    assert not verdict.names_read
+    (finding,) = verdict.findings
+    assert "1 of 2 regions cannot run" in finding.message
+    assert finding.families == ()
+
+
+def test_libraries_of_two_cuda_majors(make_file: MakeFile, make_inventory: MakeInventory) -> None:
+    code = (("sm_120", ("k",)),)
+    inventory = make_inventory(
+        make_file("a.so", code, needed=("libc.so.6", "libcudart.so.13", "libcufft.so.12")),
+        make_file("b.so", code, needed=("libcudart.so.13",)),
+        make_file("c.so", code, needed=("libcublas.so.12",)),
+        make_file("d.so", code, needed=("libcudart.so.11.0",)),
+    )
+    found = [one for one in judge(inventory, terms()).findings if one.rule == "cudart-mismatch"]
+    assert {one.file for one in found} == {"c.so", "d.so"}
+    assert "libcublas.so.12 (CUDA 12)" in found[1].message or "CUDA 12" in found[0].message
+
+
+def test_code_that_cuobjdump_does_not_see_counts_and_is_told(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    file = make_file("a.so", (("sm_120", ("k",)),), origin=Origin.EMBEDDED)
+    verdict = judge(make_inventory(file), terms("12.0"))
+    assert verdict.outcome is Outcome.PASS
+    assert rules(verdict) == ["unseen-code"]
+
+
+def test_thousands_of_cubin_files_for_others_are_one_note(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    files = [make_file(f"{n}.cubin", (("sm_100f", ("k",)),), origin=Origin.RAW) for n in range(50)]
+    good = make_file("a.so", (("sm_120", ("k",)),))
+    verdict = judge(make_inventory(good, *files), terms("12.0 sm_120"))
+    assert verdict.outcome is Outcome.PASS
+    assert rules(verdict) == ["device-foreign", "target-absent"]
+    assert all("50 cubin files" in one.message for one in verdict.findings)
