@@ -1,0 +1,4 @@
+"""The HTML page: one file that shows a matrix of rows by devices and opens its cells.
+
+`matrix` is what a page shows, `audit_page` and `preflight_page` make it, `page` writes it down.
+"""

@@ -1,0 +1,187 @@
+"""What the page shows: rows by devices, each cell with what stands behind it.
+
+The same records carry an audit (libraries by devices) and a preflight (sources by devices);
+data/page.js reads them under these names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """The colour, the shape and the word of a cell."""
+
+    NATIVE = "native"
+    PTX = "ptx"
+    PARTIAL = "partial"
+    NONE = "none"
+    FOREIGN = "foreign"
+    EMPTY = "empty"
+    """Nothing in this row could be judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What rows and the things counted in them are called."""
+
+    report: str
+    row: str
+    rows: str
+    item: str
+    items: str
+    family: str
+    families: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A state or a way to reach a device, explained."""
+
+    id: str
+    word: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Things in a cell, by how they reach its device."""
+
+    native: int = 0
+    ptx: int = 0
+    foreign: int = 0
+    missing: int = 0
+    exempt: int = 0
+    """Of the PTX-only and missing ones, how many a policy excuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A device."""
+
+    id: str
+    architecture: str
+    products: tuple[str, ...]
+    required: bool
+    state: State
+    """Over all rows."""
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A family and how many are of it; `name` is an index into `Page.names`."""
+
+    name: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Things in a row that are embedded as the same code."""
+
+    codes: tuple[str, ...]
+    """``sm_90a``, ``compute_80``."""
+    reach: tuple[str, ...]
+    """One id of `Page.reaches` per column."""
+    families: tuple[Counted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A row on a device."""
+
+    state: State
+    tally: Tally
+    excused: tuple[Counted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Code objects of a row, of one kind and target."""
+
+    kind: str
+    code: str
+    isa: str | None
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A library, or a source."""
+
+    id: str
+    """Its path: what a deep link names."""
+    section: str
+    """Rows of one section stand under one heading; empty for none."""
+    facts: tuple[tuple[str, str], ...]
+    count: int
+    cells: tuple[Cell, ...]
+    """One per column."""
+    groups: tuple[Group, ...]
+    stored: tuple[Stored, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A finding."""
+
+    rule: str
+    level: str
+    message: str
+    remedy: str | None
+    row: str | None
+    column: str | None
+    families: tuple[Counted, ...] = ()
+    allowed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Excuse:
+    """What a policy excused, and why."""
+
+    pattern: str
+    reason: str
+    origin: str
+    count: int
+    columns: tuple[str, ...]
+    families: tuple[Counted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One report."""
+
+    words: Words
+    title: str
+    outcome: str
+    headline: str
+    facts: tuple[tuple[str, str], ...]
+    states: tuple[Meaning, ...]
+    reaches: tuple[Meaning, ...]
+    """The worst first."""
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    names: tuple[str, ...]
+    notes: tuple[Note, ...]
+    excuses: tuple[Excuse, ...] = ()
+    runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Which columns each code runs on or, being PTX, can be assembled for."""
+
+
+class Names:
+    """The names of a page, each written down once."""
+
+    def __init__(self) -> None:
+        self._index: dict[str, int] = {}
+
+    def counted(self, name: str, count: int) -> Counted:
+        """Refer to a name."""
+        return Counted(self._index.setdefault(name, len(self._index)), count)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return tuple(self._index)

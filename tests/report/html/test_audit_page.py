@@ -1,0 +1,111 @@
+"""What the page of an audit holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from builder.inventory.records import Origin
+from builder.report.html.audit_page import audit_page
+from builder.report.html.matrix import Page, State, Tally
+from builder.report.html.page import render_page
+from builder.verdict.exemptions import Exemption
+
+EXCUSE = Exemption("Hopper's alone", "the test", kernel="hopper*")
+
+
+def states(page: Page) -> dict[str, dict[str, State]]:
+    devices = [column.id for column in page.columns]
+    return {
+        row.id: dict(zip(devices, [cell.state for cell in row.cells], strict=True))
+        for row in page.rows
+    }
+
+
+@pytest.mark.parametrize(
+    ("objects", "state"),
+    [
+        ([("sm_90", "a", "b")], State.NATIVE),
+        ([("sm_90", "a"), ("compute_80", "a", "b")], State.PTX),
+        ([("sm_90", "a"), ("sm_80", "b")], State.PARTIAL),
+        ([("sm_80", "a", "b")], State.NONE),
+        ([("sm_100a", "a", "b")], State.FOREIGN),
+        ([("sm_90", "a"), ("sm_100a", "b")], State.NATIVE),
+        ([], State.EMPTY),
+    ],
+)
+def test_a_cell_says_how_its_library_runs(
+    make: Any, objects: list[tuple[str, ...]], state: State
+) -> None:
+    lib = make.library("x.so", *(make.code(*one) for one in objects))
+    page = audit_page([make.audit(lib, require="9.0")])
+    assert states(page) == {"x.so": {"9.0": state}}
+
+
+def test_what_a_policy_excuses_counts_as_such_and_is_listed(make: Any) -> None:
+    lib = make.library("x.so", make.code("sm_120", "plain"), make.code("sm_90", "hopper_only"))
+    page = audit_page([make.audit(lib, require="12.0", exemptions=[EXCUSE])])
+    (cell,) = page.rows[0].cells
+    assert cell.state is State.NATIVE
+    assert cell.tally == Tally(native=1, missing=1, exempt=1)
+    assert [page.names[one.name] for one in cell.excused] == ["hopper_only"]
+    assert [one.reason for one in page.excuses] == ["Hopper's alone"]
+    strict = audit_page([make.audit(lib, require="12.0")])
+    assert strict.rows[0].cells[0].state is State.PARTIAL
+
+
+def test_the_worst_library_comes_first_where_devices_are_required(make: Any) -> None:
+    good = make.library("a.so", make.code("sm_90", "k"))
+    bad = make.library("b.so", make.code("sm_80", "k"))
+    assert list(states(audit_page([make.audit(good, bad, require="9.0")]))) == ["b.so", "a.so"]
+    assert list(states(audit_page([make.audit(good, bad)]))) == ["a.so", "b.so"]
+
+
+def test_without_requirements_the_headline_does_not_claim_a_pass(make: Any) -> None:
+    lib = make.library("a.so", make.code("sm_90", "k"))
+    assert audit_page([make.audit(lib)]).headline == "Nothing was required, so nothing could fail."
+    assert audit_page([make.audit(lib, require="9.0")]).headline == "Passes."
+    assert audit_page([make.audit(lib, require="12.0")]).headline.startswith("Fails: ")
+
+
+def test_thousands_of_loose_cubins_become_one_row_per_folder(make: Any) -> None:
+    cubins = [
+        make.library(f"cubins/{i % 2}/{i}.cubin", make.code("sm_90a", f"k{i}"), origin=Origin.RAW)
+        for i in range(3000)
+    ]
+    page = audit_page([make.audit(*cubins, make.library("x.so", make.code("sm_90", "k")))])
+    assert [(row.id, row.count) for row in page.rows] == [
+        ("cubins/0/", 1500),
+        ("cubins/1/", 1500),
+        ("x.so", 1),
+    ]
+    assert states(page)["cubins/0/"]["9.0"] is State.NATIVE
+    assert len(page.rows[0].groups) == 1
+
+
+def test_several_subjects_share_a_page(make: Any) -> None:
+    lib = make.library("x.so", make.code("sm_90", "k"))
+    other = make.library("x.so", make.code("sm_80", "k"))
+    page = audit_page(
+        [make.audit(lib, require="9.0", name="a"), make.audit(other, require="9.0", name="b")]
+    )
+    assert states(page) == {"a/x.so": {"9.0": State.NATIVE}, "b/x.so": {"9.0": State.NONE}}
+    assert [row.section for row in page.rows] == ["a", "b"]
+    assert page.outcome == "fail"
+    assert page.columns[0].state is State.PARTIAL
+    assert page.columns[0].tally == Tally(native=1, missing=1)
+    assert [note.row for note in page.notes if note.rule == "device-missing"] == [None, "b/x.so"]
+
+
+def test_a_page_of_hundreds_of_libraries_stays_small(make: Any) -> None:
+    """Six hundred modules of forty kernels, as FlashInfer's cache has them."""
+    libraries = [
+        make.library(
+            f"cache/module_{i}/module_{i}.so",
+            make.code("sm_90a", *(f"_Z9kernel_{i:03}ILi{j}EEvv" for j in range(40))),
+            make.code("compute_120f", *(f"other_{i}_{j}" for j in range(10))),
+        )
+        for i in range(600)
+    ]
+    assert len(render_page(audit_page([make.audit(*libraries)]))) < 1_500_000

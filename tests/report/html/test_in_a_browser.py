@@ -1,0 +1,213 @@
+"""The page, in a real headless Chromium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    "</script><script>window.owned=1</script>",
+    "<img src=x onerror=window.owned=1>",
+    "<!--<script>",
+    "]]>&lt;&amp;",
+    "javascript:window.owned=1",
+    "\udcff\u202e\u2028\x00",
+    "${policy}\\u003cb>",
+    "__proto__",
+)
+
+
+@pytest.fixture
+def html(make: Any) -> str:
+    """Two libraries: one with a kernel that 12.1 lacks, one for Hopper alone."""
+    return make.html(
+        make.library(
+            "pkg/_C.abi3.so",
+            make.code("sm_120", "_ZN6marlin6MarlinILi1EEEvv", "norm"),
+            make.code("sm_80", "_ZN6marlin6MarlinILi2EEEvv", "norm"),
+            make.code("compute_80", "from_ptx"),
+        ),
+        make.library("pkg/flash/_fa3.so", make.code("sm_90a", "flash_fwd")),
+        require="12.1 9.0",
+    )
+
+
+def test_it_opens_with_verdict_findings_and_matrix(html: str, open_report: Any) -> None:
+    page = open_report(html).page
+    assert page.title() == "some-1.0.whl - smforge audit"
+    assert page.locator("#outcome").inner_text() == "Fails: 2 errors, 2 warnings."
+    levels = page.locator("#notes > .note .level").all_inner_texts()
+    assert levels == ["error", "error", "warning", "warning"]
+    assert page.locator("#matrix thead th b").all_inner_texts() == ["12.1", "9.0"]
+    assert page.locator("#shown").inner_text() == "2 libraries, 2 devices"
+
+
+def test_a_cell_shows_its_state_in_words_and_shape(html: str, open_report: Any) -> None:
+    opened = open_report(html)
+    cell = opened.cell("pkg/_C.abi3.so", "12.1")
+    assert cell.inner_text().split("\n") == ["partial", "1 missing"]
+    assert cell.locator("use").get_attribute("href") == "#shape-partial"
+    label = cell.get_attribute("aria-label")
+    assert label == (
+        "pkg/_C.abi3.so on 12.1: partial, 4 kernels: 1 cannot run, 1 from PTX only, 2 native"
+    )
+
+
+def test_a_cell_opens_to_families_and_what_they_are_embedded_as(
+    html: str, open_report: Any
+) -> None:
+    opened = open_report(html)
+    opened.cell("pkg/_C.abi3.so", "12.1").click()
+    ways = opened.page.locator("#panel details.reach")
+    assert ways.locator("summary .tag").all_inner_texts() == [
+        "1 cannot run",
+        "1 PTX only",
+        "2 native",
+    ]
+    missing = ways.first.locator(".group")
+    assert missing.locator(".code").all_inner_texts() == ["sm_80"]
+    assert missing.locator("li").all_inner_texts() == ["1\nmarlin::Marlin<…>"]
+    ways.last.locator("summary").click()
+    codes = ways.last.locator(".code.runs").all_inner_texts()
+    assert set(codes) == {"sm_120"}
+    opened.cell("pkg/_C.abi3.so", "12.1").click()
+    assert opened.page.locator("#panel").count() == 0
+
+
+def test_the_filter_finds_libraries_kernels_and_devices(html: str, open_report: Any) -> None:
+    page = open_report(html).page
+    field = page.get_by_label("Filter")
+    for words, told in {
+        "flash_fwd": "1 of 2 libraries, 2 of 2 devices",
+        "_fa3": "1 of 2 libraries, 2 of 2 devices",
+        "12.1": "2 of 2 libraries, 1 of 2 devices",
+        "hopper marlin": "1 of 2 libraries, 1 of 2 devices",
+        "spark": "2 of 2 libraries, 1 of 2 devices",
+        "nowhere": "0 of 2 libraries, 2 of 2 devices",
+        "": "2 libraries, 2 devices",
+    }.items():
+        field.fill(words)
+        assert page.locator("#shown").inner_text() == told, words
+    field.fill("nowhere")
+    assert page.locator("#more").inner_text() == "No library matches."
+
+
+def test_a_deep_link_restores_the_view(html: str, open_report: Any) -> None:
+    opened = open_report(html)
+    opened.page.get_by_label("Filter").fill("marlin")
+    opened.cell("pkg/_C.abi3.so", "12.1").click()
+    link = opened.page.url
+    assert "lib=pkg%2F_C.abi3.so&device=12.1&q=marlin" in link
+    again = open_report(html, link.partition("report.html")[2])
+    assert again.page.locator("#panel h3").inner_text() == "pkg/_C.abi3.so on 12.1"
+    assert again.page.get_by_label("Filter").input_value() == "marlin"
+    assert again.cell("pkg/_C.abi3.so", "12.1").get_attribute("aria-expanded") == "true"
+    again.page.keyboard.press("Escape")
+    assert again.page.locator("#panel").count() == 0
+    again.page.go_back()
+    assert again.page.locator("#panel").count() == 1
+
+
+@pytest.mark.parametrize(
+    "fragment", ["#lib=gone.so&device=12.1", "#device=77.7", "#%E0%A4%A", "#q"]
+)
+def test_a_link_to_what_is_not_there_shows_the_matrix(
+    html: str, open_report: Any, fragment: str
+) -> None:
+    page = open_report(html, fragment).page
+    assert page.locator("#panel").count() == 0
+    assert page.locator("button.cell").count() == 4
+
+
+def test_a_finding_leads_to_its_cell(html: str, open_report: Any) -> None:
+    page = open_report(html).page
+    page.locator("#notes .note").first.get_by_role("button").click()
+    assert page.locator("#panel h3").inner_text() == "pkg/_C.abi3.so on 12.1"
+    assert page.evaluate("document.activeElement.id") == "panel"
+
+
+def test_the_matrix_is_one_tab_stop_and_the_arrow_keys_move_in_it(
+    html: str, open_report: Any
+) -> None:
+    opened = open_report(html)
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert opened.page.locator('button.cell[tabindex="0"]').count() == 1
+    opened.page.locator('button.cell[tabindex="0"]').focus()
+    for key, place in (
+        ("ArrowRight", "pkg/_C.abi3.so on 9.0"),
+        ("ArrowDown", "pkg/flash/_fa3.so on 9.0"),
+        ("ArrowDown", "pkg/flash/_fa3.so on 9.0"),
+        ("ArrowLeft", "pkg/flash/_fa3.so on 12.1"),
+    ):
+        opened.page.keyboard.press(key)
+        assert opened.page.evaluate(focused).startswith(place)
+    opened.page.keyboard.press("Enter")
+    assert opened.page.locator("#panel h3").inner_text() == "pkg/flash/_fa3.so on 12.1"
+
+
+def brightness(page: Any, selector: str, what: str) -> float:
+    colour = page.locator(selector).first.evaluate(f"(e) => getComputedStyle(e).{what}")
+    red, green, blue = (
+        (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4)
+        for part in (int(one) / 255 for one in colour[colour.index("(") + 1 : -1].split(",")[:3])
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_dark_and_light_follow_the_reader_and_stay_legible(
+    make: Any, open_report: Any, scheme: str
+) -> None:
+    html = make.html(
+        make.library("native.so", make.code("sm_90", "a")),
+        make.library("ptx.so", make.code("compute_80", "a")),
+        make.library("partial.so", make.code("sm_90", "a"), make.code("sm_80", "b")),
+        make.library("none.so", make.code("sm_80", "a")),
+        make.library("foreign.so", make.code("sm_100a", "a")),
+        require="9.0",
+    )
+    page = open_report(html, color_scheme=scheme).page
+    paper = brightness(page, "body", "backgroundColor")
+    assert (paper > 0.5) == (scheme == "light")
+    for state in ("native", "ptx", "partial", "none", "foreign"):
+        cell = f"button.cell.{state}"
+        pair = sorted(brightness(page, cell, what) for what in ("color", "backgroundColor"))
+        # WCAG 2.2, 1.4.3: text needs a contrast of 4.5 to 1.
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, state
+
+
+@pytest.mark.parametrize("width", [360, 768, 1366])
+def test_it_fits_phones_and_laptops(html: str, open_report: Any, width: int) -> None:
+    page = open_report(html, viewport={"width": width, "height": 800}).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_hostile_names_are_inert(make: Any, open_report: Any) -> None:
+    html = make.html(
+        *(make.library(f"x/{name}", make.code("sm_80", *HOSTILE)) for name in HOSTILE),
+        require="12.1",
+    )
+    opened = open_report(html)
+    for index in range(len(HOSTILE)):
+        opened.page.locator("button.cell").nth(index).click()
+        assert opened.page.locator("#panel li").count() == len(HOSTILE)
+        opened.go(f"#{opened.page.url.partition('#')[2]}")
+        assert opened.page.locator("#panel").count() == 1
+    assert opened.page.evaluate("window.owned") is None
+    assert opened.page.locator("#panel img, #panel script").count() == 0
+
+
+def test_many_libraries_are_drawn_as_they_are_reached_and_all_are_printed(
+    make: Any, open_report: Any
+) -> None:
+    html = make.html(*(make.library(f"{i}.so", make.code("sm_90", "k")) for i in range(500)))
+    opened = open_report(html)
+    rows = opened.page.locator("#matrix tbody tr")
+    assert rows.count() < 300
+    deep = open_report(html, "#lib=99.so&device=9.0")
+    assert deep.page.locator("#panel h3").inner_text() == "99.so on 9.0"
+    assert opened.page.pdf().startswith(b"%PDF")
+    assert rows.count() == 501

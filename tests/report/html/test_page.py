@@ -1,0 +1,55 @@
+"""What is written: one file, inert data, and a policy that allows the page's own parts alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.report.html.matrix import Page, Words
+from builder.report.html.page import json_for_script, render_page
+
+WORDS = Words("audit", "library", "libraries", "kernel", "kernels", "family", "families")
+EMPTY = Page(WORDS, "t", "pass", "h", (), (), (), (), (), (), ())
+ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(
+    ["</script>", "<!--", "<script", "]]>", "\u2028", "$data", "${policy}", "\\u003c", "&lt;"]
+)
+
+
+@given(ANY_TEXT, st.lists(ANY_TEXT, max_size=3))
+def test_foreign_text_is_inert_and_comes_back_whole(title: str, names: list[str]) -> None:
+    written = json_for_script(replace(EMPTY, title=title, names=tuple(names)))
+    assert written.isascii()
+    assert not set("<>&") & set(written)
+    read = json.loads(written)
+    assert (read.get("title", ""), read.get("names", [])) == (title, names)
+
+
+@given(ANY_TEXT)
+def test_a_page_has_its_own_elements_and_no_more(title: str) -> None:
+    html = render_page(replace(EMPTY, title=title))
+    plain = render_page(EMPTY)
+    assert html.isascii()
+    assert re.findall(r"<[^\s>]+", html) == re.findall(r"<[^\s>]+", plain)
+
+
+def test_the_policy_allows_the_style_and_the_script_of_the_page_alone() -> None:
+    html = render_page(EMPTY)
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', html)
+    assert policy.startswith("default-src 'none';")
+    for directive, element in (("style-src", "style"), ("script-src", "script")):
+        (text,) = re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}';" in policy
+    assert " style=" not in html
+    assert not re.search(r"\bon[a-z]+=\"", html)
+
+
+def test_the_page_names_nothing_on_the_network() -> None:
+    addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+", render_page(EMPTY)))
+    assert addresses <= {"http://www.w3.org"}, "the SVG namespace is a name, not an address"
