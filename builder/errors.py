@@ -16,6 +16,8 @@ EXIT_USAGE = 2
 EXIT_NOTHING = 3
 EXIT_UNDETERMINED = 4
 EXIT_BUILD_FAILED = 5
+EXIT_INTERRUPTED = 130
+"""As shells report a process that SIGINT ended."""
 
 
 class SmforgeError(Exception):
@@ -95,3 +97,9 @@ class BuildFailedError(SmforgeError):
 
 class EngineUnavailableError(BuildFailedError):
     """No Docker Engine answers, or it stopped answering during a build."""
+
+
+class InterruptedBuildError(BuildFailedError):
+    """A signal stopped the build; nothing half-written is left."""
+
+    exit_code = EXIT_INTERRUPTED

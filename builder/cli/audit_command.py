@@ -21,10 +21,11 @@ from builder.errors import (
 
 if TYPE_CHECKING:
     from builder.report.model import Report
+    from builder.verdict.audit import Audit
     from builder.verdict.terms import Terms
 
-FORMATS = ("table", "json", "markdown", "junit", "sarif")
-_EXITS = {
+FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
+EXIT_OF_VERDICT = {
     "pass": EXIT_PASS,
     "fail": EXIT_FINDINGS,
     "nothing": EXIT_NOTHING,
@@ -128,7 +129,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     audits = _Audits(terms, backend, names=not no_kernels, listed=kernels, quiet=ctx.obj["quiet"])
     reports = audits.of(subjects)
     if reports:
-        emit({spec: _render(reports, spec) for spec in specs})
+        emit({spec: _render(reports, audits.done, spec) for spec in specs})
     return audits.exit_code
 
 
@@ -148,6 +149,7 @@ class _Audits:
         self._progress = Progress(sys.stderr, quiet=quiet)
         self._options = ReadOptions(names=names, progress=self._progress)
         self._exits: list[int] = []
+        self.done: list[Audit] = []
 
     def of(self, subjects: Sequence[str]) -> list[Report]:
         """Return the reports of the subjects that could be read."""
@@ -177,8 +179,9 @@ class _Audits:
             done = audit(subject, self._terms, self._backend, self._options)
         finally:
             self._progress.clear()
+        self.done.append(done)
         report = report_of(done, kernels=self._listed)
-        self._exits.append(_EXITS[report.verdict])
+        self._exits.append(EXIT_OF_VERDICT[report.verdict])
         if report.verdict == "nothing":
             _complain(
                 f"{subject} holds no GPU code, so there is nothing to pass or to fail. "
@@ -187,7 +190,13 @@ class _Audits:
         return report
 
 
-def _render(reports: Sequence[Report], spec: OutputSpec) -> str:
+def _render(reports: Sequence[Report], audits: Sequence[Audit], spec: OutputSpec) -> str:
+    if spec.format == "html":
+        from builder.report.html.audit_page import audit_page  # noqa: PLC0415
+        from builder.report.html.page import render_page  # noqa: PLC0415
+
+        # The page shows more than a report holds: the families of every kernel.
+        return render_page(audit_page(audits))
     from builder.cli.audit_rendering import render  # noqa: PLC0415
 
     return render(reports, spec.format, to_terminal=spec.file is None)

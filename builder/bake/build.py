@@ -1,0 +1,341 @@
+"""Builds one cell: bake into a staging directory, audit what came out, then put it in place."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from builder import __version__
+from builder.bake import engine as engines
+from builder.bake.command import BakeCall
+from builder.bake.definition import Definition, resolve_definition
+from builder.bake.diagnosis import failure
+from builder.bake.engine import Engine
+from builder.bake.host import HostSettings, bake_call, rootfs_of
+from builder.bake.inputs import artefacts_in, inputs_digest, intact
+from builder.bake.limits import JobLimits, gib_per_job, job_limits
+from builder.bake.logs import TargetLogs
+from builder.bake.places import CellPlaces, promote, reject, staging, write_whole
+from builder.bake.progress import Progress
+from builder.bake.record import (
+    RECORD_NAME,
+    Artefact,
+    AuditRecord,
+    Checkout,
+    Result,
+    RunRecord,
+    Tool,
+    Tools,
+    read_record,
+)
+from builder.bake.rootfs import default_store, ensure_rootfs
+from builder.bake.runner import Outcome, run_bake
+from builder.bake.state import BuildState, Change
+from builder.bake.targets import target_records
+from builder.errors import (
+    EXIT_BUILD_FAILED,
+    EXIT_PASS,
+    BuildFailedError,
+    InterruptedBuildError,
+    SmforgeError,
+)
+from builder.plan.document import cell_document
+from builder.plan.records import Cell
+
+AUDIT_NAME = "audit.json"
+_NOTE_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What the audit said of a cell's artefacts."""
+
+    verdict: str
+    exit_code: int
+    findings: int
+    """How many of level error."""
+    report: str
+    """The full report as JSON."""
+    table: Callable[[int, bool], str]
+    """The report for people, in so many columns, with or without colour."""
+
+
+Auditor = Callable[[Cell, Path], Audited]
+"""Audits the artefacts of a cell in a directory. It is given, since the audit does not know the
+build and the build does not know the audit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What came of one cell."""
+
+    cell: Cell
+    places: CellPlaces
+    record: RunRecord | None
+    """None when it failed before there was anything to record."""
+    up_to_date: bool = False
+    error: SmforgeError | None = None
+    audited: Audited | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 when artefacts that passed lie in their place."""
+        if self.error is not None:
+            return self.error.exit_code
+        return self.record.exit_code if self.record else EXIT_BUILD_FAILED
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Builds cells of one matrix on one engine, which is asked nothing before it is needed."""
+
+    matrix: Path
+    out: Path
+    host: HostSettings
+    audit: Auditor
+    display: Callable[[Cell], Progress]
+    jobs: int | None = None
+    """Replaces the derived number of compiler jobs."""
+    rootfs_store: Path = field(default_factory=default_store)
+    """Where root file systems of bases from packages are kept."""
+    announce: Callable[[str], None] = field(default=lambda _text: None)
+    """Is told what takes long outside of the engine."""
+
+    @property
+    def root(self) -> Path:
+        """The directory of the matrix, which holds docker-bake.hcl and docker/ too."""
+        return self.matrix.resolve().parent
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine. Raises `EngineUnavailableError` when none answers."""
+        return engines.inspect()
+
+    def places(self, cell: Cell) -> CellPlaces:
+        """Where everything of a cell lies."""
+        return CellPlaces(self.out.resolve(), cell.variant, cell.platform)
+
+    def call(self, cell: Cell, cores: int, memory_bytes: int) -> BakeCall:
+        """The bake call of a cell for an engine with these means."""
+        limits = job_limits(cores, memory_bytes, gib_per_job(cell))
+        if self.jobs is not None:
+            limits = JobLimits(self.jobs, 1)
+        return bake_call(cell, self.host, limits, self.places(cell), self.matrix, self.rootfs_store)
+
+    def resolve(self, cell: Cell) -> tuple[BakeCall, Definition]:
+        """The exact call and what bake makes of it, for an engine with the means of this host."""
+        pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+        call = self.call(cell, os.cpu_count() or 1, pages * page)
+        self.places(cell).logs.mkdir(parents=True, exist_ok=True)
+        write_whole(call.override, call.override_text)
+        return call, resolve_definition(call)
+
+    def build(self, cell: Cell, *, force: bool = False) -> Built:
+        """Build and audit a cell, unless its artefacts are up to date and `force` is not set.
+
+        What fails is in the result's `error`, never raised, so that other cells can follow.
+        """
+        places = self.places(cell)
+        try:
+            digest = inputs_digest(cell, self.root, self.matrix)
+            if not force and (record := up_to_date(places, digest)) is not None:
+                return Built(cell, places, record, up_to_date=True)
+            engine = self.engine
+            _require_platform(engine, cell)
+            with staging(places):
+                if (rootfs := rootfs_of(cell)) is not None:
+                    ensure_rootfs(rootfs, self.rootfs_store, announce=self.announce)
+                return _Run(self, cell, places, engine, digest).carry_out()
+        except SmforgeError as error:
+            return Built(cell, places, None, error=error)
+        except OSError as error:
+            return Built(cell, places, None, error=_host_failure(error))
+
+
+def up_to_date(places: CellPlaces, digest: str) -> RunRecord | None:
+    """The record of artefacts that passed, were made from the same inputs and are unchanged."""
+    record = read_record(places.final / RECORD_NAME)
+    if record is None or record.result != "passed" or record.inputs_sha256 != digest:
+        return None
+    return record if intact(record, places.final) else None
+
+
+class _Run:
+    """One build of one cell, from the bake call to the record."""
+
+    def __init__(
+        self, workshop: Workshop, cell: Cell, places: CellPlaces, engine: Engine, digest: str
+    ) -> None:
+        self._workshop = workshop
+        self._cell = cell
+        self._places = places
+        self._engine = engine
+        self._digest = digest
+        self._started = datetime.now(UTC)
+        self._call = workshop.call(cell, engine.cores, engine.memory_bytes)
+        self._artefacts: tuple[Artefact, ...] = ()
+
+    def carry_out(self) -> Built:
+        """Bake, audit, record and place."""
+        places = self._places
+        write_whole(self._call.override, self._call.override_text)
+        places.metadata.unlink(missing_ok=True)
+        definition = resolve_definition(self._call)
+        self._destinations = definition.destinations(self._call.root)
+        outcome = self._bake(definition)
+        if outcome.exit_code != 0 or outcome.interrupted is not None:
+            return self._failed(outcome)
+        self._artefacts = artefacts_in(places.staging)
+        if not self._artefacts:
+            raise BuildFailedError(
+                f"The build of {self._cell.variant} for {self._cell.platform} exported nothing.",
+                remedy="Its targets in docker-bake.hcl need an output below OUT_DIR.",
+            )
+        return self._finish(outcome, self._workshop.audit(self._cell, places.staging))
+
+    def _bake(self, definition: Definition) -> Outcome:
+        state = BuildState(definition.targets)
+        with (
+            TargetLogs(self._places.logs) as logs,
+            self._workshop.display(self._cell) as progress,
+        ):
+            return run_bake(self._call, state, _Observers(logs, progress))
+
+    def _failed(self, outcome: Outcome) -> Built:
+        places = self._places
+        error = failure(
+            outcome,
+            log_of=lambda target: shown(places.logs / f"{target}.log"),
+            engine_answers=lambda: engines.client_answer() is not None,
+        )
+        result: Result = "interrupted" if isinstance(error, InterruptedBuildError) else "failed"
+        record = self._record(outcome, result, error.exit_code, error=str(error))
+        write_whole(places.logs / RECORD_NAME, record.text)
+        return Built(self._cell, places, record, error=error)
+
+    def _finish(self, outcome: Outcome, audited: Audited) -> Built:
+        places = self._places
+        passed = audited.exit_code == EXIT_PASS
+        result: Result = "passed" if passed else "rejected"
+        record = self._record(outcome, result, audited.exit_code, audited=audited)
+        write_whole(places.staging / AUDIT_NAME, audited.report)
+        write_whole(places.staging / RECORD_NAME, record.text)
+        write_whole(places.logs / RECORD_NAME, record.text)
+        if passed:
+            promote(places)
+        else:
+            reject(places, _rejection_note(audited))
+        return Built(self._cell, places, record, audited=audited)
+
+    def _record(
+        self,
+        outcome: Outcome,
+        result: Result,
+        exit_code: int,
+        *,
+        error: str | None = None,
+        audited: Audited | None = None,
+    ) -> RunRecord:
+        finished = datetime.now(UTC)
+        audit = None
+        if audited is not None:
+            audit = AuditRecord(
+                verdict=audited.verdict,
+                exit_code=audited.exit_code,
+                findings=audited.findings,
+                report=AUDIT_NAME,
+            )
+        return RunRecord(
+            tool=Tool(name="smforge", version=__version__),
+            result=result,
+            exit_code=exit_code,
+            error=error,
+            started=self._started,
+            finished=finished,
+            seconds=round((finished - self._started).total_seconds(), 3),
+            inputs_sha256=self._digest,
+            plan=cell_document(self._cell),
+            variables=dict(self._call.variables),
+            command=self._call.argv,
+            tools=Tools(
+                engine=self._engine.version,
+                buildx=self._engine.buildx,
+                buildkit=self._engine.buildkit,
+                builder=self._engine.builder,
+                driver=self._engine.driver,
+            ),
+            checkout=_checkout(self._call.root),
+            targets=target_records(outcome.state, self._places, self._destinations),
+            artefacts=self._artefacts,
+            audit=audit,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Observers:
+    logs: TargetLogs
+    progress: Progress
+
+    def changed(self, state: BuildState, changes: tuple[Change, ...]) -> None:
+        self.logs.write(changes)
+        self.progress.changed(state, changes)
+
+
+def shown(path: Path) -> Path:
+    """`path` as a person in the current directory would write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _require_platform(engine: Engine, cell: Cell) -> None:
+    if engine.platforms and cell.platform not in engine.platforms:
+        raise BuildFailedError(
+            f"The builder {engine.builder!r} cannot build {cell.platform} for {cell.variant}.",
+            remedy="Choose a builder that can ('docker buildx use NAME'), register an emulator "
+            "(Debian's qemu-user-static), or name another --platform.",
+        )
+
+
+def _rejection_note(audited: Audited) -> str:
+    return (
+        f"The audit of these artefacts ended with {audited.verdict!r}: do not publish them.\n"
+        f"The full report is {AUDIT_NAME}, the record of the build {RECORD_NAME}.\n\n"
+        f"{audited.table(_NOTE_WIDTH, False)}"
+    )
+
+
+def _host_failure(error: OSError) -> BuildFailedError:
+    where = f" at {error.filename}" if error.filename else ""
+    return BuildFailedError(
+        f"The build's files cannot be written{where}: {error.strerror or error}.",
+        remedy="Free space or choose another directory with --out, then run the same command "
+        "again: it goes on from the cache.",
+    )
+
+
+def _checkout(root: Path) -> Checkout | None:
+    """The git commit of `root`, or None where there is no checkout or no git."""
+    commit = _git(root, "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return Checkout(commit=commit, dirty=bool(_git(root, "status", "--porcelain", "-uno")))
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done: subprocess.CompletedProcess[Any] = subprocess.run(
+            ("git", "-C", str(root), *arguments),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return str(done.stdout).strip() if done.returncode == 0 else None

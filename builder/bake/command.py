@@ -1,0 +1,92 @@
+"""The exact command line of one bake call and the variables it is given. Nothing here runs.
+
+Bake reads three files: docker-bake.hcl (what there is to build), versions.json (the defaults) and
+an override with the resolved values of one cell, so that the command printed is the command run.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+BAKE_FILE = "docker-bake.hcl"
+
+
+@dataclass(frozen=True, slots=True)
+class BakeCall:
+    """One cell's bake: every target of it, every variable resolved."""
+
+    root: Path
+    """The directory of docker-bake.hcl; bake's relative paths start there."""
+    matrix: Path
+    """versions.json, which is a bake file too."""
+    override: Path
+    """Where the file with the resolved variables lies."""
+    metadata: Path
+    """Where buildx writes the digests of what it built; it does so only on success."""
+    targets: tuple[str, ...]
+    variables: Mapping[str, str]
+    reads: tuple[Path, ...] = ()
+    """Paths outside `root` that the build may read, such as a CA bundle."""
+    writes: tuple[Path, ...] = ()
+    """Directories that the build may write to."""
+    host_network: bool = False
+    """Whether steps may use the host's network."""
+
+    @property
+    def override_text(self) -> str:
+        """The override as a bake file: the later definition of a variable wins."""
+        block = {
+            name: {"default": _literal(value)} for name, value in sorted(self.variables.items())
+        }
+        return json.dumps({"variable": block}, indent=2) + "\n"
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command that builds."""
+        return (
+            *self._files,
+            "--progress=rawjson",
+            f"--metadata-file={self.metadata}",
+            *self._allowances,
+            *self.targets,
+        )
+
+    @property
+    def print_argv(self) -> tuple[str, ...]:
+        """The command that only resolves the definition; it needs no engine."""
+        return (*self._files, *self._allowances, "--print", *self.targets)
+
+    @property
+    def text(self) -> str:
+        """The building command as one would type it in `root`."""
+        return shlex.join(self.argv)
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """`inherited` without the call's own variables, which bake would let win over the files."""
+        return {name: value for name, value in inherited.items() if name not in self.variables}
+
+    @property
+    def _files(self) -> tuple[str, ...]:
+        files = (BAKE_FILE, _relative(self.matrix, self.root), str(self.override))
+        return ("docker", "buildx", "bake", *(part for file in files for part in ("-f", file)))
+
+    @property
+    def _allowances(self) -> tuple[str, ...]:
+        return (
+            *(f"--allow=fs.read={path}" for path in self.reads),
+            *(f"--allow=fs.write={path}" for path in self.writes),
+            *(("--allow=network.host",) if self.host_network else ()),
+        )
+
+
+def _literal(value: str) -> str:
+    """`value` as bake's JSON files have it: strings there are HCL templates."""
+    return value.replace("${", "$${").replace("%{", "%%{")
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

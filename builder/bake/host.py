@@ -1,0 +1,114 @@
+"""What the host adds to a cell's variables: job limits, its CA bundle, its network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.bake.command import BakeCall
+from builder.bake.limits import JobLimits
+from builder.bake.places import CellPlaces
+from builder.bake.rootfs import Rootfs
+from builder.errors import UsageError
+from builder.plan.records import Cell
+
+CA_SETTING = "SMFORGE_CA_BUNDLE"
+_CA_CUSTOMARY = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PIP_SETTING = "PIP_CONFIG_FILE"
+NETWORK_SETTING = "BUILD_NETWORK"
+HOST_NETWORK = "host"
+_CACHE_SETTINGS = ("CACHE_FROM", "CACHE_TO")
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """The same for every cell that is built here."""
+
+    ca_bundle: Path | None
+    """Certificates that steps trust for their downloads; None for those of their image."""
+    network: str
+    """``default``, or ``host`` where an engine has no other way out."""
+    pip_config: Path | None = None
+    """A pip.conf that steps use, where only a mirror is reachable."""
+    caches: tuple[tuple[str, str], ...] = ()
+    """CACHE_FROM and CACHE_TO of the bake file, those that are set."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> HostSettings:
+        """Read SMFORGE_CA_BUNDLE (else what the host's own tools are told), pip's PIP_CONFIG_FILE,
+        BUILD_NETWORK, CACHE_FROM and CACHE_TO.
+
+        Raises `UsageError` when SMFORGE_CA_BUNDLE names no file; set but empty, it means none.
+        """
+        return cls(
+            ca_bundle=_ca_bundle(environment),
+            network=environment.get(NETWORK_SETTING) or "default",
+            pip_config=_existing(environment.get(_PIP_SETTING)),
+            caches=tuple(
+                (name, value) for name in _CACHE_SETTINGS if (value := environment.get(name))
+            ),
+        )
+
+
+def rootfs_of(cell: Cell) -> Rootfs | None:
+    """The root file system that a cell's base starts from; None where that is an image."""
+    if cell.base.kind != "packages" or cell.base.suite is None:
+        return None
+    # Debian and Docker name these CPUs alike.
+    architecture = cell.platform.rpartition("/")[2]
+    return Rootfs(cell.base.suite, architecture, int(cell.variables["SOURCE_DATE_EPOCH"]))
+
+
+def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings come from
+    cell: Cell,
+    host: HostSettings,
+    limits: JobLimits,
+    places: CellPlaces,
+    matrix: Path,
+    rootfs_store: Path,
+) -> BakeCall:
+    """The bake call of a cell on this host, everything resolved."""
+    variables = {
+        **cell.variables,
+        **dict(host.caches),
+        "OUT_DIR": str(places.staging),
+        "MAX_JOBS": str(limits.jobs),
+        "NVCC_THREADS": str(limits.nvcc_threads),
+        "CA_BUNDLE": str(host.ca_bundle or ""),
+        "PIP_CONFIG": str(host.pip_config or ""),
+        NETWORK_SETTING: host.network,
+    }
+    reads = [path for path in (host.ca_bundle, host.pip_config) if path is not None]
+    if (rootfs := rootfs_of(cell)) is not None:
+        directory = rootfs_store / rootfs.directory_name
+        variables["ROOTFS_DIR"] = str(directory)
+        reads.append(directory)
+    return BakeCall(
+        root=matrix.resolve().parent,
+        matrix=matrix.resolve(),
+        override=places.override,
+        metadata=places.metadata,
+        targets=cell.targets,
+        variables=variables,
+        reads=tuple(reads),
+        writes=(places.staging,),
+        host_network=host.network == HOST_NETWORK,
+    )
+
+
+def _ca_bundle(environment: Mapping[str, str]) -> Path | None:
+    asked = environment.get(CA_SETTING)
+    if asked is not None:
+        if asked and not Path(asked).is_file():
+            raise UsageError(
+                f"{CA_SETTING} names {asked}, which is no file.",
+                remedy="Name a file of PEM certificates, or unset it.",
+            )
+        return Path(asked).resolve() if asked else None
+    found = (_existing(environment.get(name)) for name in _CA_CUSTOMARY)
+    return next((path for path in found if path is not None), None)
+
+
+def _existing(name: str | None) -> Path | None:
+    return Path(name).resolve() if name and Path(name).is_file() else None

@@ -1,0 +1,58 @@
+"""How many compiler jobs an engine can take at once.
+
+The rule: as many jobs as there are cores, but no more than fit into the engine's memory less a
+reserve when every one of them takes what the hungriest file of the cell takes
+(data/compile_memory.json). nvcc compiles a file's architectures in threads beside each other, and
+each thread may take as much as a job, so threads are only what memory leaves after the jobs; two
+at most, since they then compete for cores and serve only to shorten the tail of a build.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from builder.plan.records import Cell
+
+_DATA = Path(__file__).parent / "data" / "compile_memory.json"
+_GIB = 1 << 30
+_MAX_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """What MAX_JOBS and NVCC_THREADS say."""
+
+    jobs: int
+    nvcc_threads: int
+
+
+def job_limits(cores: int, memory_bytes: int, gib_per_job: float) -> JobLimits:
+    """Apply the rule of this module; never less than one job with one thread."""
+    usable = memory_bytes / _GIB - _table()["reserve_gib"]
+    fitting = int(usable / gib_per_job)
+    jobs = max(1, min(cores, fitting))
+    return JobLimits(jobs, max(1, min(_MAX_THREADS, fitting // jobs)))
+
+
+def gib_per_job(cell: Cell) -> float:
+    """The peak that one compiler job of this cell may need, in GiB."""
+    return next(float(row["gib_per_job"]) for row in _table()["rows"] if _applies(row, cell))
+
+
+def _applies(row: dict[str, Any], cell: Cell) -> bool:
+    if "component" not in row:
+        return True
+    component = cell.component(row["component"])
+    if component is None:
+        return False
+    return row.get("selection") in (None, component.settings.get("selection"))
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(_DATA.read_text(encoding="utf-8"))
+    return table

@@ -1,0 +1,162 @@
+"""``smforge build``: drives the bake targets, then audits what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+
+if TYPE_CHECKING:
+    from builder.bake.build import Built, Workshop
+    from builder.plan.records import Cell
+
+FORMATS = ("table", "json")
+
+
+@click.command("build")
+@click.argument("variants", metavar="[VARIANT]...", nargs=-1)
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/CPU",
+    help="Only these platforms of the variants, such as linux/arm64; repeatable.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out"),
+    show_default=True,
+    help="Where the artefacts go: OUT/VARIANT/PLATFORM.",
+)
+@click.option("--force", is_flag=True, help="Build even what is up to date, through the cache.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Compiler jobs at once.  [default: what the engine's cores and memory allow]",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["native", "cuobjdump", "both"]),
+    default="both",
+    show_default=True,
+    help="Who reads the code in the audit; both compares them object by object.",
+)
+@click.option(
+    "--print",
+    "print_only",
+    is_flag=True,
+    help="Build nothing: show the exact command and the resolved definition. Needs no engine.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    type=OutputType(FORMATS),
+    multiple=True,
+    default=("table",),
+    help="table or json, to standard output or to a file; repeatable.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The matrix to read.  [default: versions.json]",
+)
+@click.pass_context
+def command(  # noqa: PLR0913, PLR0917  # one per option
+    ctx: click.Context,
+    variants: tuple[str, ...],
+    platforms: tuple[str, ...],
+    out: Path,
+    force: bool,
+    jobs: int | None,
+    backend: str,
+    print_only: bool,
+    outputs: tuple[OutputSpec, ...],
+    config: Path | None,
+) -> int:
+    """Build variants and audit what came out; a failing audit fails the build.
+
+    Without a VARIANT the default of the matrix is built. Artefacts appear in OUT/VARIANT/PLATFORM
+    only when they are whole and have passed. Exit codes: 0 all passed, 1 the audit found something,
+    5 a build failed, 130 interrupted.
+    """
+    from builder.cli.building import cells_of, workshop  # noqa: PLC0415  # pydantic is slow
+
+    specs = require_distinct(outputs)
+    matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms)
+    shop = workshop(matrix, out, jobs, backend, quiet=ctx.obj["quiet"])
+    if print_only:
+        return _print(shop, cells)
+    results = _build(shop, cells, force=force)
+    emit({spec: _render(results, spec) for spec in specs})
+    return max(built.exit_code for built in results)
+
+
+def _print(shop: Workshop, cells: Sequence[Cell]) -> int:
+    resolved = [(cell, *shop.resolve(cell)) for cell in cells]
+    for _, call, _ in resolved:
+        sys.stderr.write(f"cd {shlex.quote(str(call.root))} && {call.text}\n")
+    document = [
+        {
+            "variant": cell.variant,
+            "platform": cell.platform,
+            "directory": str(call.root),
+            "command": call.argv,
+            "variables": dict(call.variables),
+            "definition": definition.document,
+        }
+        for cell, call, definition in resolved
+    ]
+    sys.stdout.write(json.dumps({"builds": document}, indent=2) + "\n")
+    return 0
+
+
+def _build(shop: Workshop, cells: Sequence[Cell], *, force: bool) -> list[Built]:
+    from builder.errors import EngineUnavailableError, InterruptedBuildError  # noqa: PLC0415
+
+    results = []
+    for cell in cells:
+        built = shop.build(cell, force=force)
+        results.append(built)
+        _tell(built)
+        # Neither comes back by itself: the cells that follow would only fail the same way.
+        if isinstance(built.error, EngineUnavailableError | InterruptedBuildError):
+            break
+    return results
+
+
+def _tell(built: Built) -> None:
+    """Say at once what failed, the telling lines first."""
+    if built.error is None:
+        return
+    from builder.bake.progress import clean  # noqa: PLC0415
+
+    for line in getattr(built.error, "excerpt", ()):
+        sys.stderr.write(f"  | {clean(line)}\n")
+    for line in built.error.lines:
+        sys.stderr.write(f"smforge: {line}\n")
+
+
+def _render(results: Sequence[Built], spec: OutputSpec) -> str:
+    from builder.bake import summary  # noqa: PLC0415
+
+    if spec.format == "json":
+        return json.dumps(summary.document(results), indent=2)
+    terminal = spec.file is None and sys.stdout.isatty()
+    color = terminal and not os.environ.get("NO_COLOR")
+    width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
+    audits = [built.audited.table(width, color) for built in results if built.audited]
+    table = summary.render_table(results, width=width, color=color)
+    return "\n\n".join(
+        part for part in (*audits, table, "\n".join(summary.closing_lines(results))) if part
+    )

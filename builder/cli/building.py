@@ -1,0 +1,83 @@
+"""Puts the stages of a build together: the matrix, the plan, the bake, and the audit after it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder.bake.build import Audited, Workshop
+from builder.bake.host import HostSettings
+from builder.bake.progress import Progress, choose_progress
+from builder.cli.audit_command import EXIT_OF_VERDICT
+from builder.errors import UsageError
+from builder.matrix.load import load
+from builder.plan.records import Cell
+from builder.plan.resolve import resolve
+from builder.report.build import report_of, to_json
+from builder.report.table import render_table
+from builder.verdict.audit import Backend, audit_together
+from builder.verdict.policy import shipped_policies
+from builder.verdict.terms import Terms
+
+
+def cells_of(
+    config: Path | None, variants: Sequence[str], platforms: Sequence[str]
+) -> tuple[Path, tuple[Cell, ...]]:
+    """The matrix file and the cells to build: the default variant's when none is named.
+
+    Raises `UsageError` when a platform is none of those variants', and what loading raises.
+    """
+    matrix = load(config)
+    plan = resolve(matrix, variants or (matrix.document.default,))
+    offered = {cell.platform for cell in plan.cells}
+    for platform in platforms:
+        if platform not in offered:
+            raise UsageError(
+                f"None of these variants is built for {platform!r}.",
+                remedy=f"They are built for {', '.join(sorted(offered))}.",
+            )
+    wanted = set(platforms) or offered
+    return matrix.path, tuple(cell for cell in plan.cells if cell.platform in wanted)
+
+
+def workshop(matrix: Path, out: Path, jobs: int | None, backend: str, *, quiet: bool) -> Workshop:
+    """A workshop with this host's settings, the audit and a display on stderr."""
+
+    def display(cell: Cell) -> Progress:
+        return choose_progress(sys.stderr, f"{cell.variant} {cell.platform}", quiet=quiet)
+
+    def announce(text: str) -> None:
+        if not quiet:
+            sys.stderr.write(f"smforge: {text}\n")
+
+    return Workshop(
+        matrix=matrix,
+        out=out,
+        host=HostSettings.from_environment(os.environ),
+        audit=lambda cell, directory: audit_cell(cell, directory, Backend(backend)),
+        display=display,
+        jobs=jobs,
+        announce=announce,
+    )
+
+
+def audit_cell(cell: Cell, directory: Path, backend: Backend) -> Audited:
+    """Audit what a cell exported against the cell's requirements, with the policies smforge ships.
+
+    The wheels of a cell are judged together: each provider serves its own architecture, and all of
+    them serve the cell's devices.
+    """
+    exemptions = [one for each in shipped_policies() for one in each.exemptions(shipped=True)]
+    terms = Terms(requirements=cell.requirements, exemptions=tuple(exemptions))
+    wheels = sorted(str(path) for path in directory.rglob("*.whl"))
+    name = f"{cell.variant} {cell.platform}"
+    report = report_of(audit_together(wheels or [str(directory)], name, terms, backend))
+    return Audited(
+        verdict=report.verdict,
+        exit_code=EXIT_OF_VERDICT[report.verdict],
+        findings=sum(finding.level == "error" for finding in report.findings),
+        report=to_json(report),
+        table=lambda width, color: render_table(report, width=width, color=color),
+    )

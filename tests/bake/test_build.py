@@ -1,0 +1,148 @@
+"""Real builds on a real engine: what comes out, what is kept, and what a failure says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from builder.bake import record as records
+from builder.bake.build import Audited, Auditor, Workshop
+from builder.bake.diagnosis import StepFailedError
+from builder.bake.places import REJECTION_NOTE
+from builder.plan.records import Cell
+
+pytestmark = pytest.mark.engine
+
+MakeCell = Callable[..., Cell]
+AuditSays = Callable[[str, int], Auditor]
+
+
+@pytest.fixture(autouse=True)
+def _engine_answers(engine: str) -> None:
+    """Every test here needs it."""
+
+
+def test_artefacts_record_and_report_lie_together(
+    workshop: Workshop, cell: MakeCell, tmp_path: Path
+) -> None:
+    odd = f"{tmp_path.name} $x ${{TEXT}} %{{ if }}"
+    built = workshop.build(cell("made", TEXT=odd))
+    places = built.places
+    assert built.error is None
+    assert built.exit_code == 0
+    assert (places.final / "wheel.txt").is_file()
+    record = json.loads((places.final / "record.json").read_text())
+    schema = Path(records.__file__).parent / "data" / "record.schema.json"
+    jsonschema.validate(record, json.loads(schema.read_text()))
+    assert record == json.loads((places.logs / "record.json").read_text())
+    assert record["variables"]["TEXT"] == odd
+    assert [one["path"] for one in record["artefacts"]] == ["wheel.txt"]
+    (target,) = record["targets"]
+    assert (target["name"], target["steps"], target["completed_steps"]) == ("made", 3, 3)
+    assert json.loads((places.final / "audit.json").read_text()) == {"verdict": "pass"}
+    log = (places.out / target["log"]).read_text()
+    assert "[work 1/1] compiling" in log
+    assert "< done in" in log
+    assert not places.staging.exists()
+
+
+def test_nothing_changed_is_seen_without_the_engine_until_something_changes(
+    workshop: Workshop, cell: MakeCell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = cell("made", TEXT=tmp_path.name)
+    first = workshop.build(one)
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+        again = dataclasses.replace(workshop).build(one)
+        assert again.up_to_date
+        assert again.record == first.record
+        assert dataclasses.replace(workshop).build(one, force=True).exit_code == 5
+    (first.places.final / "wheel.txt").write_text("spoilt")
+    mended = workshop.build(one)
+    assert not mended.up_to_date
+    assert mended.record is not None
+    assert mended.record.targets[0].cached
+    assert workshop.build(one, force=True).up_to_date is False
+    assert workshop.build(one).up_to_date
+
+
+def test_a_failing_step_is_named_with_its_lines_and_its_log(
+    workshop: Workshop, cell: MakeCell
+) -> None:
+    workshop.build(cell("made", TEXT="good"))
+    built = workshop.build(cell("broken"))
+    assert isinstance(built.error, StepFailedError)
+    assert built.exit_code == 5
+    assert built.error.target == "broken"
+    assert "exit code 7" in built.error.message
+    assert built.error.excerpt == ("x.cu(3): error: identifier is undefined",)
+    log = built.places.logs / "broken.log"
+    assert str(built.error.log) == str(log)
+    assert "x.cu(3): error: identifier is undefined" in log.read_text()
+    record = json.loads((built.places.logs / "record.json").read_text())
+    assert (record["result"], record["exit_code"]) == ("failed", 5)
+    # What passed before stays as it was.
+    assert (built.places.final / "wheel.txt").read_text() == "good\n"
+    assert not built.places.staging.exists()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "exit_code"), [("fail", 1), ("nothing", 3), ("undetermined", 4)]
+)
+def test_artefacts_that_fail_their_audit_never_reach_their_place(
+    workshop: Workshop, cell: MakeCell, audit_says: AuditSays, verdict: str, exit_code: int
+) -> None:
+    shop = dataclasses.replace(workshop, audit=audit_says(verdict, exit_code))
+    built = shop.build(cell("made", TEXT="x"))
+    assert built.exit_code == exit_code
+    assert not built.places.final.exists()
+    assert (built.places.rejected / "wheel.txt").read_text() == "x\n"
+    assert verdict in (built.places.rejected / REJECTION_NOTE).read_text()
+    assert not shop.build(cell("made", TEXT="x")).up_to_date
+
+
+def test_the_audit_sees_what_was_exported(
+    workshop: Workshop, cell: MakeCell, audit_says: AuditSays
+) -> None:
+    seen = []
+
+    def audit(one: Cell, directory: Path) -> Audited:
+        seen.append(sorted(path.name for path in directory.iterdir()))
+        return audit_says("pass", 0)(one, directory)
+
+    dataclasses.replace(workshop, audit=audit).build(cell("made", TEXT="x"))
+    assert seen == [["wheel.txt"]]
+
+
+def test_a_build_that_exports_nothing_is_no_success(workshop: Workshop, cell: MakeCell) -> None:
+    built = workshop.build(cell("root"))
+    assert built.exit_code == 5
+    assert "exported nothing" in str(built.error)
+
+
+def test_no_network_in_a_step_is_said_in_one_sentence(workshop: Workshop, cell: MakeCell) -> None:
+    built = workshop.build(cell("offline"))
+    assert built.exit_code == 5
+    assert "the network cannot be reached from inside the build" in str(built.error)
+    assert built.error is not None
+    assert built.error.remedy is not None
+
+
+def test_a_definition_that_bake_refuses_leaves_nothing(workshop: Workshop, cell: MakeCell) -> None:
+    built = workshop.build(cell("nowhere"))
+    assert built.exit_code == 2
+    assert "failed to find target nowhere" in str(built.error)
+    assert not built.places.staging.exists()
+
+
+def test_a_platform_that_the_builder_lacks_is_refused_before_the_build(
+    workshop: Workshop, cell: MakeCell
+) -> None:
+    built = workshop.build(dataclasses.replace(cell("made"), platform="linux/s390x"))
+    assert built.exit_code == 5
+    assert "cannot build linux/s390x" in str(built.error)

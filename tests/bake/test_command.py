@@ -1,0 +1,114 @@
+"""The exact command, against the real buildx (which needs no engine to resolve a definition)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.bake.build import Workshop
+from builder.bake.command import BakeCall
+from builder.bake.definition import resolve_definition
+from builder.bake.host import HostSettings
+from builder.errors import ConfigurationError, ToolError, UsageError
+from builder.plan.records import Cell
+
+
+def call(**changes: object) -> BakeCall:
+    plain = BakeCall(
+        root=Path("/site"),
+        matrix=Path("/site/versions.json"),
+        override=Path("/site/out/o.json"),
+        metadata=Path("/site/out/m.json"),
+        targets=("base", "wheel"),
+        variables={"MAX_JOBS": "2"},
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def test_the_command_is_exactly_this() -> None:
+    one = call(reads=(Path("/etc/ca.pem"),), writes=(Path("/site/out/p"),), host_network=True)
+    assert one.text == (
+        "docker buildx bake -f docker-bake.hcl -f versions.json -f /site/out/o.json "
+        "--progress=rawjson --metadata-file=/site/out/m.json --allow=fs.read=/etc/ca.pem "
+        "--allow=fs.write=/site/out/p --allow=network.host base wheel"
+    )
+
+
+def test_a_matrix_elsewhere_keeps_its_path() -> None:
+    assert "-f /other/matrix.json -f" in call(matrix=Path("/other/matrix.json")).text
+
+
+def test_the_environment_cannot_change_what_was_printed() -> None:
+    environment = {"MAX_JOBS": "64", "PATH": "/bin"}
+    assert call().environment(environment) == {"PATH": "/bin"}
+
+
+def test_bake_resolves_the_override_without_an_engine(
+    workshop: Workshop, cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    monkeypatch.setenv("TEXT", "from the environment")
+    odd = 'a "quoted" $x ü'
+    one, definition = workshop.resolve(cell("made", TEXT=odd))
+    assert definition.targets == ("made",)
+    assert definition.document["target"]["made"]["args"]["TEXT"] == odd
+    assert definition.destinations(one.root) == {"made": (workshop.places(cell()).staging,)}
+
+
+def test_an_unknown_target_is_refused_with_bakes_reason(
+    workshop: Workshop, cell: Callable[..., Cell]
+) -> None:
+    with pytest.raises(ConfigurationError, match="failed to find target nowhere"):
+        workshop.resolve(cell("nowhere"))
+
+
+def test_without_docker_the_error_says_so(
+    workshop: Workshop,
+    cell: Callable[..., Cell],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    one, _ = workshop.resolve(cell("made"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match="docker client is not installed"):
+        resolve_definition(one)
+
+
+def test_docker_without_buildx_is_named(
+    workshop: Workshop, cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one, _ = workshop.resolve(cell("made"))
+    # A client that answers as docker does when the plugin is absent.
+    fake = tmp_path / "docker"
+    fake.write_text("#!/bin/sh\necho 'docker: unknown command: docker buildx' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    with pytest.raises(ToolError, match="no buildx command"):
+        resolve_definition(one)
+
+
+def test_the_sites_certificates_come_from_our_setting_first(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours.pem", tmp_path / "theirs.pem"
+    for file in (ours, theirs):
+        file.write_text("-----BEGIN CERTIFICATE-----\n")
+    both = {"SMFORGE_CA_BUNDLE": str(ours), "PIP_CERT": str(theirs)}
+    assert HostSettings.from_environment(both).ca_bundle == ours
+    assert HostSettings.from_environment({"PIP_CERT": str(theirs)}).ca_bundle == theirs
+    assert HostSettings.from_environment({**both, "SMFORGE_CA_BUNDLE": ""}).ca_bundle is None
+    assert HostSettings.from_environment({}).ca_bundle is None
+    with pytest.raises(UsageError, match="SMFORGE_CA_BUNDLE names"):
+        HostSettings.from_environment({"SMFORGE_CA_BUNDLE": str(tmp_path / "absent")})
+
+
+def test_certificates_and_the_hosts_network_are_allowed_by_name(
+    workshop: Workshop, cell: Callable[..., Cell], tmp_path: Path
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("-----BEGIN CERTIFICATE-----\n")
+    shop = dataclasses.replace(workshop, host=HostSettings(bundle, "host"))
+    argv = shop.call(cell("made"), 2, 8 << 30).argv
+    assert f"--allow=fs.read={bundle}" in argv
+    assert "--allow=network.host" in argv

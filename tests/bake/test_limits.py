@@ -1,0 +1,53 @@
+"""The rule for compiler jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.bake import limits
+from builder.bake.limits import JobLimits, gib_per_job, job_limits
+from builder.plan.records import Cell
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("cores", "gib", "per_job", "expected"),
+    [
+        (2, 24, 9.5, JobLimits(2, 1)),  # the machine of FACTS: two CUTLASS jobs in 24 GiB, no more
+        (2, 24, 4.0, JobLimits(2, 2)),
+        (16, 128, 9.5, JobLimits(13, 1)),
+        (96, 1024, 9.5, JobLimits(96, 1)),
+        (1, 2, 9.5, JobLimits(1, 1)),
+    ],
+)
+def test_known_machines(cores: int, gib: int, per_job: float, expected: JobLimits) -> None:
+    assert job_limits(cores, gib * GIB, per_job) == expected
+
+
+@given(st.integers(1, 512), st.integers(0, 4096), st.sampled_from([4.0, 6.0, 9.5]))
+def test_jobs_fit_into_cores_and_memory(cores: int, gib: int, per_job: float) -> None:
+    found = job_limits(cores, gib * GIB, per_job)
+    assert 1 <= found.jobs <= cores
+    assert found.nvcc_threads in {1, 2}
+    if found.jobs * found.nvcc_threads > 1:
+        assert found.jobs * found.nvcc_threads * per_job <= gib - 2
+    more = job_limits(cores, (gib + 16) * GIB, per_job)
+    assert more.jobs >= found.jobs
+
+
+def test_the_demo_needs_what_core_needs(cell: Callable[..., Cell]) -> None:
+    assert cell().component("flashinfer") is not None
+    assert gib_per_job(cell()) == 4.0
+
+
+def test_every_row_says_where_its_figure_is_from() -> None:
+    table = json.loads((Path(limits.__file__).parent / "data/compile_memory.json").read_text())
+    assert all(row["source"] for row in table["rows"])
+    assert "component" not in table["rows"][-1]
