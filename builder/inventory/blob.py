@@ -25,6 +25,13 @@ class Blob(Protocol):
         """Return exactly `length` bytes. Raises `DamagedInputError` where the file ends before."""
 
 
+class OwnedBlob(Blob, Protocol):
+    """A blob that somebody has to close."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
 class BytesBlob:
     """Bytes in memory, for small files and tests."""
 
@@ -37,6 +44,9 @@ class BytesBlob:
     def read_at(self, offset: int, length: int) -> bytes:
         _check_range(offset, length, self.size)
         return self._data[offset : offset + length]
+
+    def close(self) -> None:
+        self._data = b""
 
 
 class FileBlob:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from builder.errors import DamagedInputError
-from builder.inventory.blob import Blob, BytesBlob, FileBlob
+from builder.inventory.blob import Blob, BytesBlob, OwnedBlob
 from builder.inventory.digest import Hashing
 from builder.inventory.limits import Limits
 from builder.inventory.members import HEAD_BYTES, Member, spool
@@ -32,7 +32,7 @@ _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 class WheelSubject:
     """A wheel that is being read."""
 
-    def __init__(self, name: str, blob: FileBlob, limits: Limits, *, digests: bool) -> None:
+    def __init__(self, name: str, blob: OwnedBlob, limits: Limits, *, digests: bool) -> None:
         """Take over `blob`; `digests` asks for the SHA-256 of the whole archive."""
         self._name = name
         self._blob = blob
