@@ -45,6 +45,10 @@ variable "ROOTFS_DIR" {
   default     = "docker/base/rootfs"
   description = "holds rootfs.tar, made by builder.bake.rootfs, where BASE_KIND is packages"
 }
+variable "DEVICES" {
+  default     = "11.0a 12.0f 12.1a 9.0a"
+  description = "for flashinfer-test: what FlashInfer detects for a device, between spaces"
+}
 variable "MAX_JOBS" { default = "1" }
 variable "NVCC_THREADS" { default = "1" }
 variable "CA_BUNDLE" {
@@ -170,6 +174,19 @@ target "flashinfer-shim" {
     ARCHS = FLASHINFER_ARCHS
   }
   output = ["type=local,dest=${OUT_DIR}/flashinfer-shim"]
+}
+
+# Asks FlashInfer for the modules of the wheels below OUT_DIR, device by device, without a GPU.
+target "flashinfer-test" {
+  inherits = ["_flashinfer"]
+  contexts = {
+    wheels = OUT_DIR
+  }
+  target = "report"
+  args = {
+    DEVICES = DEVICES
+  }
+  output = ["type=local,dest=${OUT_DIR}/flashinfer-test"]
 }
 
 target "validate-root" {
