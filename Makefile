@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # The engine that tools/engine provides, or the host's own.
 WITH_ENGINE = tools/engine start && eval "$$(tools/engine env)" &&
+# Build steps trust the certificates that this host trusts.
+export SMFORGE_CA_BUNDLE ?= $(or $(SSL_CERT_FILE),$(PIP_CERT),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help

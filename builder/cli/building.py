@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from builder.bake import own_engine
 from builder.bake.build import Audited, Workshop
 from builder.bake.host import HostSettings
 from builder.bake.progress import Progress, choose_progress
@@ -52,6 +53,7 @@ def workshop(matrix: Path, out: Path, jobs: int | None, backend: str, *, quiet: 
         if not quiet:
             sys.stderr.write(f"smforge: {text}\n")
 
+    os.environ.update(own_engine.settings(os.environ))
     return Workshop(
         matrix=matrix,
         out=out,
