@@ -1,0 +1,171 @@
+"""Folders, single files, and what is said of files that are not what they claim to be."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from builder.errors import DamagedInputError, LimitExceededError, UsageError
+from builder.inventory.limits import Limits
+from builder.inventory.options import ReadOptions
+from builder.inventory.records import SubjectKind
+from builder.inventory.survey import take_inventory
+
+PTX = b".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k()\n{\nret;\n}\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "site-packages"
+    (root / "a").mkdir(parents=True)
+    (root / "a" / "kernels.ptx").write_bytes(PTX)
+    (root / "b.txt").write_text("no code")
+    (root / "empty.so").touch()
+    return root
+
+
+def test_a_folder_lists_files_with_code_in_order(tree):
+    (tree / "a-first.ptx").write_bytes(PTX)
+    inventory = take_inventory(str(tree))
+
+    assert [file.path for file in inventory.files] == ["a-first.ptx", "a/kernels.ptx"]
+    assert inventory.examined == 4
+    assert inventory.damage == ()
+    assert (inventory.subject.kind, inventory.subject.name) == (SubjectKind.TREE, "site-packages")
+
+
+def test_the_digest_of_a_folder_is_that_of_its_files_with_code(tree):
+    before = take_inventory(str(tree)).subject.digest
+    line = f"{hashlib.sha256(PTX).hexdigest()}  a/kernels.ptx\n"
+    assert before == "sha256:" + hashlib.sha256(line.encode()).hexdigest()
+
+    (tree / "b.txt").write_text("other text")
+    assert take_inventory(str(tree)).subject.digest == before
+    (tree / "a" / "kernels.ptx").write_bytes(PTX + b"\n")
+    assert take_inventory(str(tree)).subject.digest != before
+    assert take_inventory(str(tree), ReadOptions(digests=False)).subject.digest is None
+
+
+def test_links_and_special_files_are_left_out(tree, tmp_path):
+    (tmp_path / "outside.ptx").write_bytes(PTX)
+    (tree / "link.ptx").symlink_to(tmp_path / "outside.ptx")
+    (tree / "loop").symlink_to(tree)
+    os.mkfifo(tree / "pipe.ptx")
+
+    assert [file.path for file in take_inventory(str(tree)).files] == ["a/kernels.ptx"]
+
+
+def test_a_name_that_is_no_text_is_still_reported(tree):
+    (tree / os.fsdecode(b"\xff.ptx")).write_bytes(PTX)
+
+    assert "\\xff.ptx" in [file.path for file in take_inventory(str(tree)).files]
+
+
+def test_an_unreadable_file_is_damage(tree, monkeypatch):
+    def refuse(path: str) -> bytes:
+        raise PermissionError(13, "Permission denied", path)
+
+    # Root, whom tests may run as, reads everything.
+    monkeypatch.setattr("builder.inventory.subjects.local._head", refuse)
+
+    damage = take_inventory(str(tree)).damage
+    assert "a/kernels.ptx" in [item.path for item in damage]
+    assert "Permission denied" in damage[0].message
+
+
+def test_a_damaged_member_does_not_hide_the_others(tree):
+    (tree / "broken.ptx").write_bytes(b".version 9.0\n but no target")
+
+    files = {file.path: file for file in take_inventory(str(tree)).files}
+    assert files["broken.ptx"].damage
+    assert files["a/kernels.ptx"].regions
+
+
+def test_one_file(tree):
+    path = tree / "a" / "kernels.ptx"
+    inventory = take_inventory(str(path))
+
+    assert inventory.subject.kind is SubjectKind.FILE
+    assert inventory.subject.digest == f"sha256:{hashlib.sha256(PTX).hexdigest()}"
+    assert [file.path for file in inventory.files] == ["kernels.ptx"]
+
+
+def test_a_file_without_code_is_examined_and_not_listed(tree):
+    inventory = take_inventory(str(tree / "b.txt"))
+
+    assert (inventory.files, inventory.examined, inventory.damage) == ((), 1, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.whl", b"", "is empty"),
+        ("empty.so", b"", "is empty"),
+        ("text.whl", b"this is text", "named like a wheel"),
+        ("text.so", b"this is text", "named like a library"),
+        ("text.cubin", b"this is text", "named like a cubin"),
+        ("cut.whl", b"PK\x03\x04" + bytes(100), "no end record"),
+    ],
+)
+def test_what_a_file_claims_to_be_and_is_not(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(DamagedInputError, match=message) as caught:
+        take_inventory(str(tmp_path / name))
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("argument", ["/no/such/file.whl", "/dev/null"])
+def test_what_does_not_exist(argument):
+    with pytest.raises(UsageError, match="does not exist"):
+        take_inventory(argument)
+
+
+def test_limits_apply_to_folders(tree):
+    with pytest.raises(LimitExceededError):
+        take_inventory(str(tree), ReadOptions(limits=Limits(members=2)))
+
+    (damage,) = take_inventory(str(tree), ReadOptions(limits=Limits(member_bytes=10))).damage
+    assert damage.path == "a/kernels.ptx"
+
+
+def test_progress_names_every_member(tree):
+    seen: list[tuple[str, int]] = []
+    take_inventory(str(tree), ReadOptions(progress=lambda *call: seen.append(call)))
+
+    assert [path for path, _ in seen] == ["b.txt", "empty.so", "a/kernels.ptx"]
+    assert [position for _, position in seen] == [1, 2, 3]
+
+
+@pytest.mark.toolchain
+def test_a_wheel_holds_what_the_folder_holds(samples, tmp_path):
+    root = tmp_path / "tree"
+    root.mkdir()
+    shutil.copy(samples.library("sm_80", "sm_121a", "compute_80"), root / "lib.so")
+    shutil.copy(samples.cubin("sm_120f"), root / "one.cubin")
+    shutil.copy(samples.linked() / "libunits.a", root / "libunits.a")
+    wheel = tmp_path / "x-1-py3-none-any.whl"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(root.iterdir()):
+            archive.write(path, path.name)
+    wheel.write_bytes(buffer.getvalue())
+
+    packed, plain = take_inventory(str(wheel)), take_inventory(str(root))
+    assert packed.files == plain.files
+    assert len(packed.files) == 3
+
+
+@pytest.mark.toolchain
+def test_any_number_of_workers_gives_the_same(samples, monkeypatch):
+    monkeypatch.setattr("builder.inventory.regions._SHARE", 1)
+    path = str(samples.packed("size"))
+
+    one, three = (take_inventory(path, ReadOptions(workers=count)) for count in (1, 3))
+    assert one == three
