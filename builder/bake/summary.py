@@ -10,6 +10,7 @@ from builder import __version__
 from builder.bake.build import Built, shown
 from builder.bake.progress import clock_text
 from builder.bake.record import TargetRecord
+from builder.bake.tables import text_of
 
 SCHEMA_VERSION = 1
 
@@ -46,10 +47,7 @@ def rows(results: Sequence[Built]) -> Iterator[Row]:
 
 def render_table(results: Sequence[Built], *, width: int, color: bool) -> str:
     """The summary table as text."""
-    import io  # noqa: PLC0415
-
-    from rich.console import Console  # noqa: PLC0415  # slow to import
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # slow to import
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -72,12 +70,7 @@ def render_table(results: Sequence[Built], *, width: int, color: bool) -> str:
             row.size,
             Text(row.verdict, style),
         )
-    console = Console(
-        file=io.StringIO(), width=width, force_terminal=color, no_color=not color, highlight=False
-    )
-    console.print(table)
-    text = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
-    return "\n".join(line.rstrip() for line in str(text).splitlines())
+    return text_of(table, width=width, color=color)
 
 
 def document(results: Sequence[Built]) -> dict[str, Any]:
