@@ -41,10 +41,12 @@ def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
 
     Exit codes: 0 when a build can run, 1 when something it needs is lacking.
     """
+    from builder.bake import own_engine  # noqa: PLC0415
     from builder.bake.doctor import Host, can_build, examine  # noqa: PLC0415
     from builder.inventory.cuobjdump.locate import locate  # noqa: PLC0415
 
     specs = require_distinct(outputs)
+    os.environ.update(own_engine.settings(os.environ))
     findings = examine(Host(out, cuobjdump=lambda: locate().version))
     emit({spec: _render(findings, spec) for spec in specs})
     return 0 if can_build(findings) else 1

@@ -33,7 +33,9 @@ def doctor(
 
 
 def test_a_bare_host_is_told_what_to_do_about_each_thing(tmp_path: Path) -> None:
-    done, checks = doctor(out=tmp_path, PATH="/nonexistent", HOME=str(tmp_path))
+    done, checks = doctor(
+        out=tmp_path, PATH="/nonexistent", HOME=str(tmp_path), SMFORGE_STATE=str(tmp_path)
+    )
     assert done.returncode == 1
     assert done.stderr == ""
     assert json.loads(done.stdout)["can_build"] is False
