@@ -189,8 +189,10 @@ target "flashinfer-test" {
   output = ["type=local,dest=${OUT_DIR}/flashinfer-test"]
 }
 
+# Checks read no context, so that any directory stands for those that only a build has.
 target "validate-root" {
   inherits = ["root", "_validate"]
+  context  = "docker/base"
 }
 target "validate-base" {
   inherits = ["base", "_validate"]
@@ -201,6 +203,7 @@ target "validate-base" {
 target "validate-flashinfer" {
   inherits = ["_flashinfer", "_validate"]
   contexts = {
-    base = "docker/base"
+    base   = "docker/base"
+    wheels = "docker/base"
   }
 }
