@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from builder.arch.target import Target
-from builder.errors import DamagedInputError
+from builder.errors import ArchitectureError, DamagedInputError
 
 _VERSION = re.compile(rb"^[ \t]*\.version[ \t]+(\d+)\.(\d+)", re.MULTILINE)
 _TARGET = re.compile(rb"^[ \t]*\.target[ \t]+(sm_\d+[af]?)\b", re.MULTILINE)
@@ -39,7 +39,10 @@ def parse_header(text: bytes) -> PtxHeader:
     version, target = _VERSION.search(plain), _TARGET.search(plain)
     if version is None or target is None:
         raise DamagedInputError("A PTX text does not begin with .version and .target.")
-    return PtxHeader((int(version[1]), int(version[2])), Target.parse(target[1].decode()))
+    try:
+        return PtxHeader((int(version[1]), int(version[2])), Target.parse(target[1].decode()))
+    except ArchitectureError as error:
+        raise DamagedInputError(f"A PTX text is for no known target: {error.message}") from error
 
 
 def generated_by_compiler(head: bytes) -> bool:

@@ -1,0 +1,52 @@
+"""Hands bytes to the reader they look made for, as an audit would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from builder.errors import SmforgeError
+from builder.inventory.blob import BytesBlob
+from builder.inventory.images.reading import ByteReader
+from builder.inventory.images.tar import entries
+from builder.inventory.limits import Limits
+from builder.inventory.options import ReadOptions
+from builder.inventory.reader import read_file
+from builder.inventory.subjects.wheel import WheelSubject
+from builder.inventory.survey import survey
+
+_MIB = 1 << 20
+LIMITS = Limits(payload_bytes=16 * _MIB, ratio_floor=16 * _MIB, ratio=100, seconds=2.0)
+_TAR_MAGIC = slice(257, 262)
+
+
+def exercise(data: bytes) -> None:
+    """Read `data` to its end. Raises nothing unless a reader has a defect."""
+    options = ReadOptions(workers=1, limits=LIMITS)
+    if data[:2] == b"PK":
+        _refusable(_read_wheel, data, options)
+    elif data[_TAR_MAGIC] == b"ustar":
+        _refusable(_read_tar, data, options)
+    else:
+        # What a file holds never raises: it is recorded as damage.
+        name = "x.ptx" if data[:1] in {b"\n", b"/", b"."} else "x.so"
+        read_file(name, BytesBlob(data), options)
+
+
+def _refusable(
+    read: Callable[[bytes, ReadOptions], None], data: bytes, options: ReadOptions
+) -> None:
+    with suppress(SmforgeError):
+        read(data, options)
+
+
+def _read_wheel(data: bytes, options: ReadOptions) -> None:
+    with WheelSubject("x.whl", BytesBlob(data), options.limits, digests=False) as subject:
+        survey(subject, options)
+
+
+def _read_tar(data: bytes, options: ReadOptions) -> None:
+    reader = ByteReader((data[at : at + 4096] for at in range(0, len(data), 4096)), "x.tar")
+    for entry in entries(reader, "x.tar"):
+        options.limits.check_member(entry.size, "x.tar")
+        reader.skip(entry.size)
