@@ -45,6 +45,21 @@ def nvcc() -> Path:
 
 
 @pytest.fixture(scope="session")
+def compile_with(nvcc: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``compile_with(source, output, flag, …)`` runs nvcc and gives the path of what it wrote."""
+
+    def compile_source(source: str, output: str, *flags: str) -> Path:
+        place = tmp_path_factory.mktemp("nvcc")
+        (place / "kernels.cu").write_text(source)
+        command = [str(nvcc), *flags, "-o", output, "kernels.cu"]
+        result = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return place / output
+
+    return compile_source
+
+
+@pytest.fixture(scope="session")
 def ptxas(nvcc: Path) -> Path:
     """The ptxas that belongs to `nvcc`."""
     beside = nvcc.resolve().parent / "ptxas"

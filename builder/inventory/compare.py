@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from builder.arch.target import Target
+from builder.arch.target import Suffix, Target
 from builder.inventory.linked import counted_regions
 from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin
 
@@ -72,6 +72,8 @@ def compare(native: Inventory, cuobjdump: Inventory) -> Comparison:
     for path in paths:
         left = _objects(ours.get(path))
         right = _objects(theirs.get(path))
+        if any(key[1].suffix is Suffix.UNKNOWN for key in right):
+            left, right = _without_families(left), _without_families(right)
         objects += left.total()
         kernels += sum(len(key[2] or ()) * count for key, count in left.items())
         differences.extend(
@@ -80,6 +82,16 @@ def compare(native: Inventory, cuobjdump: Inventory) -> Comparison:
             if left[key] != right[key]
         )
     return Comparison(len(paths), objects, kernels, tuple(differences), unread)
+
+
+def _without_families(objects: Counter[Key]) -> Counter[Key]:
+    """Take plain and f targets for one: an old cuobjdump does not tell them apart."""
+    blurred: Counter[Key] = Counter()
+    for (kind, target, kernels), count in objects.items():
+        specific = target.suffix is Suffix.ARCH_SPECIFIC or kind is not Kind.CUBIN
+        seen = target if specific else Target(target.capability, Suffix.UNKNOWN)
+        blurred[kind, seen, kernels] += count
+    return blurred
 
 
 def _objects(file: FileInventory | None) -> Counter[Key]:

@@ -150,7 +150,9 @@ def _expire(process: subprocess.Popen[bytes], run: Run) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
+    """End the program and whatever it has started; it leads a group of its own."""
+    # Once it has been waited for, its number may belong to somebody else.
+    if process.returncode is None:
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from builder.arch.target import ComputeCapability
+from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.verdict.exemptions import Exemption
 
 KERNEL = "_ZN6marlin6MarlinILi3EEEvPi"
@@ -40,3 +40,28 @@ def test_days_and_devices() -> None:
     assert exemption.holds(thor, date(2027, 1, 31))
     assert not exemption.holds(thor, date(2027, 2, 1))
     assert not exemption.holds(spark, date(2027, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("targets", "embedded", "fits"),
+    [
+        ((), ("7.5", "12.0"), True),
+        (("7.5",), ("7.5",), True),
+        (("7.0", "7.5"), ("7.5",), True),
+        (("7.5",), ("7.5", "8.0"), False),
+        (("12.0",), ("12.0f",), False),
+    ],
+)
+def test_code_embedded_for_more_is_not_meant(
+    targets: tuple[str, ...], embedded: tuple[str, ...], fits: bool
+) -> None:
+    exemption = Exemption("r", "p", kernel="*", targets=tuple(Target.parse(t) for t in targets))
+    assert exemption.fits(frozenset(Target.parse(t) for t in embedded)) is fits
+
+
+def test_an_unknown_suffix_is_no_plain_target() -> None:
+    plain = Target(ComputeCapability(10, 0))
+    unknown = Target(ComputeCapability(10, 0), Suffix.UNKNOWN)
+    exemption = Exemption("r", "p", kernel="*", targets=(unknown,))
+    assert exemption.fits(frozenset({unknown}))
+    assert not exemption.fits(frozenset({plain}))

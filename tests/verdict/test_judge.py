@@ -10,7 +10,7 @@ import pytest
 from builder.arch.devices import current_devices
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import parse_requirements
-from builder.arch.target import ComputeCapability
+from builder.arch.target import ComputeCapability, Target
 from builder.inventory.compare import Comparison, Difference
 from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin
 from builder.verdict.exemptions import Exemption
@@ -180,6 +180,21 @@ class TestExceptions:
         verdict = judge(mixed, terms("12.1", exemptions=(excuse,)))
         (finding,) = [one for one in verdict.findings if one.rule == "kernels-missing"]
         assert [one.name for one in finding.families] == ["c"]
+
+    def test_a_namesake_embedded_for_more_is_not_excused(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        turing, wider = (("sm_75", ("k",)),), (("sm_75", ("k",)), ("sm_80", ("k",)))
+        good = (("sm_120", ("other",)),)
+        excuse = Exemption("made for Turing", "p", kernel="k", targets=(Target.parse("7.5"),))
+        verdict = judge(
+            make_inventory(make_file("a.so", turing, wider, good)),
+            terms("12.0", exemptions=(excuse,)),
+        )
+        (finding,) = [one for one in verdict.findings if one.rule == "kernels-missing"]
+        assert [(one.name, one.count) for one in finding.families] == [("k", 1)]
+        tally = verdict.devices[0].tally
+        assert (tally.missing, tally.exempt) == (2, 1)
 
     def test_unused_and_expired_ones_are_told(self, mixed: Inventory) -> None:
         unused = Exemption("nothing of that name", "p.toml", kernel="zzz")

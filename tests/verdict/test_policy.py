@@ -19,6 +19,7 @@ native = true
 kernel = "*marlin::Marlin<*"
 file = "vllm/_C*.so"
 devices = ["11.0"]
+targets = ["7.5", "10.0?", "12.0f"]
 reason = "made for Ampere alone"
 reference = "csrc/marlin.cu, line 3"
 expires = 2027-01-31
@@ -35,6 +36,7 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
     (exemption,) = policy.exemptions()
     assert exemption.policy == "release gate"
     assert exemption.pattern == "*marlin::Marlin<* in vllm/_C*.so"
+    assert [str(target) for target in exemption.targets] == ["7.5", "10.0?", "12.0f"]
     assert str(exemption.expires) == "2027-01-31"
 
 
@@ -44,6 +46,11 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
         ('[[allow]]\nkernel = "x"', "$.allow[0].reason"),
         ('[[allow]]\nkernel = "x"\nreason = "no"', "$.allow[0].reason"),
         ('[[allow]]\nreason = "a reason that names nothing"', "names a kernel, a file or both"),
+        ('[[allow]]\nkernel = "x"\nreason = "long enough"\nspeling = 1', "$.allow[0].speling"),
+        (
+            '[[allow]]\nkernel = "x"\nreason = "long enough"\ntargets = ["sm_75"]',
+            "$.allow[0].targets[0]",
+        ),
         ("speling = 1", "$.speling"),
         ("schema_version = 2", "$.schema_version"),
         ('require = "11.0"', "$.require"),

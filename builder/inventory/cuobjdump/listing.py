@@ -5,7 +5,9 @@ where 13.5 writes ``FUNC … ENTRY``. What is relied on: a heading ``Fatbin KIND
 fatbin entry, ``arch = …`` and ``code version = [x,y]`` below it, one line per symbol, and PTX text
 as it is. A listing that holds a heading without an architecture is refused.
 
-`--list-elf` is never used: it prints ``sm_120`` for code that was built as ``sm_120f``.
+`--list-elf` is never used: it prints ``sm_120`` for code that was built as ``sm_120f``. Releases
+before 12.9 do that everywhere; of them, plain targets of capability 10.0 and later are taken as
+targets of unknown suffix.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass, field
 
 from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.errors import ArchitectureError, DamagedInputError
-from builder.inventory.records import CodeObject, Compression, Kind
+from builder.inventory.records import CodeObject, Kind
 
 _HEADING = re.compile(rb"Fatbin ([\w -]+?) code:\s*\Z")
 _ARCH = re.compile(rb"arch = (\w+)\s*\Z")
@@ -34,6 +36,7 @@ _KINDS = {
     b"tile ir": Kind.TILE_IR,
     b"tileir": Kind.TILE_IR,
 }
+_FIRST_TOOLKIT = 9
 _HEADINGS = (b"Fatbin ", b"member ")
 _FIRST_FAMILY = ComputeCapability(10, 0)
 """Family-specific targets begin with compute capability 10.0 (PTX ISA 11.1.2)."""
@@ -53,7 +56,8 @@ class _Draft:
 class FatbinListing:
     """Collects code objects from the output of ``cuobjdump -symbols -ptx``, chunk by chunk."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells_families: bool = True) -> None:
+        self._tells_families = tells_families
         self._done: list[_Draft] = []
         self._draft: _Draft | None = None
         self._in_text = False
@@ -79,7 +83,22 @@ class FatbinListing:
         Raises `DamagedInputError` where a heading stood alone.
         """
         self._close()
-        return tuple((draft.member, _code_object(draft, names=names)) for draft in self._done)
+        return tuple((draft.member, self._code_object(draft, names=names)) for draft in self._done)
+
+    def _code_object(self, draft: _Draft, *, names: bool) -> CodeObject:
+        if draft.target is None:
+            raise DamagedInputError("cuobjdump lists a code object without an architecture.")
+        target = draft.target
+        if not self._tells_families and draft.kind is Kind.CUBIN:
+            target = _unsure(target)
+        readable = draft.kind in {Kind.CUBIN, Kind.PTX}
+        return CodeObject(
+            draft.kind,
+            target,
+            stored_bytes=0,
+            ptx_isa=draft.version if draft.kind in {Kind.PTX, Kind.RELOCATABLE_PTX} else None,
+            kernels=_names(draft.kernels) if names and readable else None,
+        )
 
     def _read_line(self, line: bytes) -> None:
         if line.startswith(b"Fatbin ") and (heading := _HEADING.match(line)):
@@ -146,10 +165,9 @@ class CubinListing:
     def _read_heading(self, match: re.Match[bytes]) -> None:
         self._number = int(match[1])
         self._suffix = match[2].decode()
-        if match[3]:
-            digits = match[3].decode()
-            minor = match[4].decode()
-            self._toolkit = f"{digits}.{minor}" if minor else f"{digits[:-1]}.{digits[-1]}"
+        # 12.8 prints nonsense (0.2) for cubins of later releases.
+        if match[3] and match[4] and int(match[3]) >= _FIRST_TOOLKIT:
+            self._toolkit = f"{int(match[3])}.{int(match[4])}"
 
     def code_object(self, size: int, *, names: bool) -> CodeObject:
         """Return the cubin. Raises `DamagedInputError` where no heading was printed."""
@@ -198,15 +216,8 @@ def _names(kernels: set[bytes]) -> tuple[str, ...]:
     return tuple(sorted(name.decode("utf-8", "backslashreplace") for name in kernels))
 
 
-def _code_object(draft: _Draft, *, names: bool) -> CodeObject:
-    if draft.target is None:
-        raise DamagedInputError("cuobjdump lists a code object without an architecture.")
-    readable = draft.kind in {Kind.CUBIN, Kind.PTX}
-    return CodeObject(
-        draft.kind,
-        draft.target,
-        stored_bytes=0,
-        ptx_isa=draft.version if draft.kind in {Kind.PTX, Kind.RELOCATABLE_PTX} else None,
-        compression=Compression.NONE,
-        kernels=_names(draft.kernels) if names and readable else None,
-    )
+def _unsure(target: Target) -> Target:
+    """What a cuobjdump that knows no families calls plain may be family-specific."""
+    if target.suffix is Suffix.PLAIN and target.capability >= _FIRST_FAMILY:
+        return Target(target.capability, Suffix.UNKNOWN)
+    return target

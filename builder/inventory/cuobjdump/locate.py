@@ -13,6 +13,7 @@ from builder.errors import ToolError
 from builder.inventory.sandbox import Bounds, capture
 
 _DISTRIBUTION = "nvidia-cuda-cuobjdump"
+_FAMILY = re.compile(rb"'sm_\d+f'")
 _VERSION = re.compile(rb"release [\d.]+, V([\d.]+)")
 
 
@@ -23,6 +24,9 @@ class Cuobjdump:
     path: Path
     version: str
     """As it says itself: ``13.5.37``."""
+    tells_families: bool
+    """Whether it prints the suffix f. Releases before 12.9 print ``sm_120`` for ``sm_120f``, so
+    what they call plain may be either."""
 
 
 @cache
@@ -37,7 +41,13 @@ def locate() -> Cuobjdump:
             "There is no cuobjdump on this machine.",
             remedy=f"Install the Python package {_DISTRIBUTION}, or use --backend native.",
         )
-    return Cuobjdump(Path(path), _version(Path(path)))
+    return examine(Path(path))
+
+
+def examine(path: Path) -> Cuobjdump:
+    """Ask a cuobjdump what it is. Raises `ToolError` where it does not say."""
+    _, usage = capture([str(path), "--help"], Bounds(seconds=30))
+    return Cuobjdump(path, _version(path), _FAMILY.search(usage) is not None)
 
 
 def _packaged() -> Path | None:

@@ -59,7 +59,7 @@ def _read_fatbins(
 ) -> tuple[Region, ...]:
     # Without either flag PTX is not listed; its text is what its kernels' names stand in.
     flags = ["-symbols", "-ptx"] if options.names else ["-symbols"]
-    listing = FatbinListing()
+    listing = FatbinListing(tells_families=tool.tells_families)
     run = Run()
     for chunk in _listed(tool, flags, descriptor, run, bounds):
         listing.feed(chunk)
