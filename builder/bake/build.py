@@ -106,6 +106,8 @@ class Workshop:
     """Where root file systems of bases from packages are kept."""
     announce: Callable[[str], None] = field(default=lambda _text: None)
     """Is told what takes long outside of the engine."""
+    explain: Callable[[str], None] = field(default=lambda _text: None)
+    """Is told what is run, for those who want to know."""
 
     @property
     def root(self) -> Path:
@@ -186,6 +188,7 @@ class _Run:
         places = self._places
         write_whole(self._call.override, self._call.override_text)
         places.metadata.unlink(missing_ok=True)
+        self._workshop.explain(f"cd {self._call.root} && {self._call.text}")
         definition = resolve_definition(self._call)
         self._destinations = definition.destinations(self._call.root)
         outcome = self._bake(definition)

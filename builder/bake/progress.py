@@ -30,6 +30,7 @@ LOG_SECONDS = 5.0
 _PLAIN_WIDTH = 160
 _SNAPSHOT_SECONDS = 0.1
 _REDRAWS_PER_SECOND = 4
+_HOW_FLAGS = re.compile(r" --(?:mount|network|security)=\S+")
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x1f\x7f\x9b]"
 )
@@ -70,7 +71,7 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
                 case StepStarted(target, step):
                     self._spoke[step.digest + target] = self._clock()
                 case StepEnded(target, step) if _is_shown(step):
-                    self._print(target, step, f"{_ending(step)}: {step.name.action}")
+                    self._print(target, step, f"{_ending(step)}: {short_action(step.name.action)}")
                 case OutputLine(target, step, text) if step is not None and text.strip():
                     self._say_sometimes(target, step, text)
 
@@ -174,6 +175,11 @@ def choose_progress(stream: IO[str], title: str, *, quiet: bool) -> Progress:
     return PlainProgress(stream) if console.is_dumb_terminal else LiveProgress(console, title)
 
 
+def short_action(action: str) -> str:
+    """An instruction without the flags that say how it runs, so that what it runs is seen."""
+    return " ".join(_HOW_FLAGS.sub("", action).split())
+
+
 def clean(text: str) -> str:
     """`text` on one line, without the control sequences that would move a terminal's cursor."""
     return _CONTROL.sub("", text.replace("\t", " ").replace("\n", " "))
@@ -195,7 +201,7 @@ def _row(target: TargetState) -> _Row:
         total=len(target.numbered),
         status=status,
         label=step.name.label if step else "",
-        action=step.name.action if step else "",
+        action=short_action(step.name.action) if step else "",
         since=target.started if status == "running" else None,
         seconds=target.seconds,
         said=next((line for line in reversed(step.tail) if line.strip()), "") if step else "",

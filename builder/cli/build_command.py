@@ -94,7 +94,8 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
 
     specs = require_distinct(outputs)
     matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms)
-    shop = workshop(matrix, out, jobs, backend, quiet=ctx.obj["quiet"])
+    flags = {name: bool(ctx.obj[name]) for name in ("quiet", "verbose")}
+    shop = workshop(matrix, out, jobs, backend, **flags)
     if print_only:
         return _print(shop, cells)
     results = _build(shop, cells, force=force)
@@ -144,7 +145,9 @@ def _tell(built: Built) -> None:
     for line in getattr(built.error, "excerpt", ()):
         sys.stderr.write(f"  | {clean(line)}\n")
     for line in built.error.lines:
-        sys.stderr.write(f"smforge: {line}\n")
+        sys.stderr.write(f"smforge: {' '.join(line.split())}\n")
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
 
 
 def _render(results: Sequence[Built], spec: OutputSpec) -> str:

@@ -43,7 +43,9 @@ def cells_of(
     return matrix.path, tuple(cell for cell in plan.cells if cell.platform in wanted)
 
 
-def workshop(matrix: Path, out: Path, jobs: int | None, backend: str, *, quiet: bool) -> Workshop:
+def workshop(  # noqa: PLR0913  # one per flag
+    matrix: Path, out: Path, jobs: int | None, backend: str, *, quiet: bool, verbose: bool
+) -> Workshop:
     """A workshop with this host's settings, the audit and a display on stderr."""
 
     def display(cell: Cell) -> Progress:
@@ -52,6 +54,10 @@ def workshop(matrix: Path, out: Path, jobs: int | None, backend: str, *, quiet: 
     def announce(text: str) -> None:
         if not quiet:
             sys.stderr.write(f"smforge: {text}\n")
+
+    def explain(text: str) -> None:
+        if verbose:
+            sys.stderr.write(f"+ {text}\n")
 
     os.environ.update(own_engine.settings(os.environ))
     return Workshop(
@@ -62,6 +68,7 @@ def workshop(matrix: Path, out: Path, jobs: int | None, backend: str, *, quiet: 
         display=display,
         jobs=jobs,
         announce=announce,
+        explain=explain,
     )
 
 

@@ -21,6 +21,7 @@ from builder.bake.progress import (
     choose_progress,
     clean,
     clock_text,
+    short_action,
 )
 from builder.bake.state import BuildState
 
@@ -98,6 +99,12 @@ def test_shown_text_cannot_move_the_cursor(text: str) -> None:
 
 def test_colours_are_taken_out_whole() -> None:
     assert clean("\x1b[31merror\x1b[0m:\tx\x1b]0;title\x07!") == "error: x!"
+
+
+def test_an_instruction_is_shown_by_what_it_runs() -> None:
+    action = "RUN --mount=type=cache,target=/c --network=none   python x.py --mount-it"
+    assert short_action(action) == "RUN python x.py --mount-it"
+    assert short_action("COPY --from=work /made /") == "COPY --from=work /made /"
 
 
 def test_times_read_like_a_clock() -> None:
