@@ -8,7 +8,7 @@ from datetime import date
 from fnmatch import translate
 from functools import lru_cache
 
-from builder.arch.target import ComputeCapability
+from builder.arch.target import ComputeCapability, Target
 from builder.verdict.names import demangle
 
 
@@ -29,6 +29,9 @@ class Exemption:
     anything: str | None = None
     devices: tuple[ComputeCapability, ...] = ()
     """The devices it holds for; empty for all."""
+    targets: tuple[Target, ...] = ()
+    """All that a kernel may be embedded for, so that a namesake built for more is not excused;
+    empty for anything."""
     reference: str | None = None
     expires: date | None = None
     """The last day it holds."""
@@ -47,6 +50,10 @@ class Exemption:
         if self.expires is not None and today > self.expires:
             return False
         return not self.devices or device in self.devices
+
+    def fits(self, embedded: frozenset[Target]) -> bool:
+        """Whether a kernel that is embedded for these targets can be meant."""
+        return not self.targets or embedded.issubset(self.targets)
 
     def covers(self, kernel: str, path: str) -> bool:
         """Whether a mangled kernel name in a file is meant."""

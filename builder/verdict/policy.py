@@ -21,12 +21,13 @@ from pydantic import (
 )
 
 from builder.arch.requirement import Requirements, parse_requirements
-from builder.arch.target import ComputeCapability
+from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.errors import ConfigurationError
 from builder.verdict.exemptions import Exemption
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Capability = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?\.\d$")]
+TargetText = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?\.\d[af?]?$")]
 Reason = Annotated[str, StringConstraints(min_length=10, strip_whitespace=True)]
 
 
@@ -48,6 +49,13 @@ class Allowance(Strict):
     ] = None
     devices: Annotated[
         tuple[Capability, ...], Field(description="The devices it holds for; none for all.")
+    ] = ()
+    targets: Annotated[
+        tuple[TargetText, ...],
+        Field(
+            description="All that the kernel may be embedded for (7.5, 12.0f; 10.0?: the file does "
+            "not say); one embedded for anything else is not meant. None for any."
+        ),
     ] = ()
     reason: Annotated[Reason, Field(description="Why this is no defect, in a sentence.")]
     reference: Annotated[
@@ -88,6 +96,7 @@ class Policy(Strict):
                 kernel=one.kernel,
                 file=one.file,
                 devices=tuple(ComputeCapability.parse(device) for device in one.devices),
+                targets=tuple(_target(text) for text in one.targets),
                 reference=one.reference,
                 expires=one.expires,
                 shipped=shipped,
@@ -131,6 +140,12 @@ def allowed_on_command_line(pattern: str) -> Exemption:
     )
 
 
+def _target(text: str) -> Target:
+    if text.endswith(Suffix.UNKNOWN):
+        return Target(ComputeCapability.parse(text.removesuffix(Suffix.UNKNOWN)), Suffix.UNKNOWN)
+    return Target.parse(text)
+
+
 def _validated(content: Any, path: Path) -> Policy:
     try:
         policy = Policy.model_validate(content)
@@ -140,6 +155,6 @@ def _validated(content: Any, path: Path) -> Policy:
         problem = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(
             f"The policy {path} is wrong at ${place}: {problem}.",
-            remedy="docs/auditing.md describes policy files.",
+            remedy="docs/policies.md describes policy files.",
         ) from error
     return policy if policy.name else policy.model_copy(update={"name": path.name})

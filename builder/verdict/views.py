@@ -93,12 +93,12 @@ def _view(
         how = reach(group.embedded, device, terms.driver)
         counts[how] += group.count
         open_names: tuple[str, ...] | list[str] = group.names
-        if terms.exemptions and how in _EXCUSABLE:
+        if how in _EXCUSABLE and (possible := _possible(terms, device, group)):
             open_names = []
             for name in group.names:
                 if name not in covers:
                     covers[name] = covering(terms.exemptions, name, path)
-                holding = tuple(e for e in covers[name] if e.holds(device, terms.today))
+                holding = tuple(e for e in covers[name] if e in possible)
                 if holding:
                     excused.append(Excused(name, holding))
                 else:
@@ -114,3 +114,9 @@ def _view(
     )
     fixed = {how: tuple(names) for how, names in reaching.items()}
     return DeviceView(device, tally, fixed, tuple(excused))
+
+
+def _possible(terms: Terms, device: ComputeCapability, group: KernelGroup) -> tuple[Exemption, ...]:
+    """The exemptions that hold for a device and for code embedded as a group's is."""
+    targets = group.embedded.targets
+    return tuple(e for e in terms.exemptions if e.holds(device, terms.today) and e.fits(targets))
