@@ -28,7 +28,8 @@ from pathlib import Path
 from builder.arch.grammar import gencode
 from builder.preflight import torch_flags
 from builder.preflight.cache import Cache
-from builder.preflight.configure import Request, configure
+from builder.preflight.configure import configure
+from builder.preflight.request import Request
 from builder.preflight.source import Source, copy_inputs, open_source
 from builder.preflight.workspace import Workspace, lay_out_skeletons
 

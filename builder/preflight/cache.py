@@ -21,7 +21,7 @@ from builder.preflight.records import Configuration
 from builder.preflight.store import configuration_from_json, configuration_to_json
 
 if TYPE_CHECKING:
-    from builder.preflight.configure import Request
+    from builder.preflight.request import Request
     from builder.preflight.source import Source
 
 

@@ -24,8 +24,8 @@ from builder.preflight.records import (
     Unit,
 )
 
-Key = tuple[str, str]
-"""Extension and source: what makes a unit the same in two configurations."""
+Key = tuple[str, str, str]
+"""Extension, source and label: what makes a unit the same in two configurations."""
 
 _NAMES_SHOWN = 6
 _RANK = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
@@ -52,7 +52,7 @@ class Allowance:
     """Sources whose loss is known and accepted."""
 
     pattern: str
-    """A glob over the source's path."""
+    """A glob over the source's path, or over ``EXTENSION/SOURCE``."""
     reason: str
 
 
@@ -85,7 +85,7 @@ def compare(
         findings += _spelled(configuration, target)
         tallies[target.capability] = _tally(configuration, target.capability, losses)
         findings += _ptx_only(configuration, target, losses, allowances)
-        findings += _narrowed(configuration, target)
+        findings += _narrowed(configuration, target, comparisons, allowances)
         findings += _foreign(target, tallies[target.capability])
     findings += _not_examined(configuration)
     findings += _by_default(configuration)
@@ -116,7 +116,7 @@ def _losses(
     have = {_key(unit): reach(unit, device) for unit in configuration.units}
     losses: dict[Key, _Loss] = {}
     for comparison in comparisons:
-        for stands_in in (new for old, new in comparison.stands_for if old == target):
+        for stands_in in _siblings_of(target, comparison):
             for unit in comparison.configuration.units:
                 now = have.get(_key(unit), Reach.NONE)
                 if now < Reach.NATIVE and reach(unit, stands_in.capability) is Reach.NATIVE:
@@ -126,16 +126,23 @@ def _losses(
     return losses
 
 
+def _siblings_of(target: Target, comparison: Comparison) -> Iterator[Target]:
+    """What stands for a target; code for a later device of the family says nothing about it."""
+    for requested, stands_in in comparison.stands_for:
+        if requested == target and stands_in.capability <= target.capability:
+            yield stands_in
+
+
 def _reduced(
     target: Target, losses: Mapping[Key, _Loss], allowances: Sequence[Allowance]
 ) -> Iterator[Finding]:
     groups: dict[tuple[object, ...], list[_Loss]] = defaultdict(list)
     for loss in losses.values():
-        allowed = _allowed(loss.key[1], allowances)
+        allowed = _allowed(loss.key, allowances)
         groups[loss.baseline, loss.now, loss.location, loss.helps, allowed].append(loss)
     for group in groups.values():
-        first, sources = group[0], [loss.key[1] for loss in group]
-        allowed, location = _allowed(sources[0], allowances), first.location
+        first, sources = group[0], [_name(loss.key) for loss in group]
+        allowed, location = _allowed(first.key, allowances), first.location
         where = "" if location is None else f" ({location})"
         gone = first.now is Reach.NONE
         yield Finding(
@@ -150,7 +157,7 @@ def _reduced(
             device=target.capability,
             target=target,
             location=location,
-            sources=tuple(sorted(sources)),
+            sources=tuple(sorted(set(sources))),
             allowed=allowed,
         )
 
@@ -172,7 +179,7 @@ def _ptx_only(
     groups: dict[str | None, list[str]] = defaultdict(list)
     for unit in configuration.units:
         if reach(unit, target.capability) is Reach.PTX and _key(unit) not in losses:
-            groups[_allowed(unit.source, allowances)].append(unit.source)
+            groups[_allowed(_key(unit), allowances)].append(_name(_key(unit)))
     for allowed, sources in groups.items():
         yield Finding(
             rule="source-ptx-only",
@@ -184,7 +191,7 @@ def _ptx_only(
             remedy="The driver assembles them when they are first loaded; it must know that PTX.",
             device=target.capability,
             target=target,
-            sources=tuple(sorted(sources)),
+            sources=tuple(sorted(set(sources))),
             allowed=allowed,
         )
 
@@ -216,30 +223,52 @@ def _spelled(configuration: Configuration, target: Target) -> Iterator[Finding]:
         )
 
 
-def _narrowed(configuration: Configuration, target: Target) -> Iterator[Finding]:
-    """Sources of a family-specific request whose code does not serve the whole family."""
+def _narrowed(
+    configuration: Configuration,
+    target: Target,
+    comparisons: Sequence[Comparison],
+    allowances: Sequence[Allowance],
+) -> Iterator[Finding]:
+    """Sources of a family-specific request whose code does not serve the whole family.
+
+    Those are the ones compiled for its first device alone, and the ones that another device of
+    the family gets when it is asked for itself.
+    """
     if target.suffix is not Suffix.FAMILY_SPECIFIC:
         return
+    have = {_key(unit): unit for unit in configuration.units}
+    native = {key for key, unit in have.items() if reach(unit, target.capability) is Reach.NATIVE}
     for device in sorted(family(target) - {target.capability}):
-        sources = [
-            unit.source
-            for unit in configuration.units
-            if reach(unit, target.capability) is Reach.NATIVE and reach(unit, device) < Reach.NATIVE
-        ]
-        if sources:
+        wanted = native | set(_asked_for(device, target, comparisons))
+        groups: dict[str | None, list[str]] = defaultdict(list)
+        for key in wanted:
+            if key not in have or reach(have[key], device) < Reach.NATIVE:
+                groups[_allowed(key, allowances)].append(_name(key))
+        for allowed, short in groups.items():
             yield Finding(
                 rule="family-narrowed",
-                level=Level.WARNING,
+                level=Level.WARNING if allowed is None else Level.NOTE,
                 message=(
-                    f"{_count(sources)} asked for as {target} {_are(sources)} compiled for "
-                    f"{target.capability} alone and cannot run on {device} as machine code: "
-                    f"{_listed(sources)}."
+                    f"{_count(short)} asked for as {target} {_are(short)} not compiled for all of "
+                    f"its family and cannot run on {device} as machine code: {_listed(short)}."
                 ),
                 remedy=f"Ask for {device} as well where it is used.",
                 device=device,
                 target=target,
-                sources=tuple(sorted(sources)),
+                sources=tuple(sorted(set(short))),
+                allowed=allowed,
             )
+
+
+def _asked_for(
+    device: ComputeCapability, target: Target, comparisons: Iterable[Comparison]
+) -> Iterator[Key]:
+    """What a device of the family gets when it is asked for in place of the family's target."""
+    for comparison in comparisons:
+        if any(old == target and new.capability == device for old, new in comparison.stands_for):
+            for unit in comparison.configuration.units:
+                if reach(unit, device) is Reach.NATIVE:
+                    yield _key(unit)
 
 
 def _foreign(target: Target, tally: DeviceTally) -> Iterator[Finding]:
@@ -285,7 +314,7 @@ def _unknown_to_toolkit(
     for unit in configuration.units:
         for target in {*unit.targets, *unit.ptx}:
             if not toolkit.knows(target):
-                compiled[target].append(unit.source)
+                compiled[target].append(unit.label)
     for target, sources in sorted(compiled.items()):
         yield Finding(
             rule="compiler-refuses-target",
@@ -296,7 +325,7 @@ def _unknown_to_toolkit(
             ),
             remedy=explain_unknown(toolkit, target)[1],
             target=target,
-            sources=tuple(sorted(sources)),
+            sources=tuple(sorted(set(sources))),
         )
 
 
@@ -349,7 +378,7 @@ def _not_examined(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _by_default(configuration: Configuration) -> Iterator[Finding]:
-    sources = [unit.source for unit in configuration.units if not unit.gencode]
+    sources = [unit.label for unit in configuration.units if not unit.gencode]
     if sources:
         default = ", ".join(
             {str(one) for u in configuration.units if not u.gencode for one in u.targets}
@@ -361,16 +390,22 @@ def _by_default(configuration: Configuration) -> Iterator[Finding]:
                 f"{_count(sources)} {_are(sources)} given no architecture by the build "
                 f"description, so nvcc takes its own default ({default}): {_listed(sources)}."
             ),
-            sources=tuple(sorted(sources)),
+            sources=tuple(sorted(set(sources))),
         )
 
 
-def _allowed(source: str, allowances: Iterable[Allowance]) -> str | None:
-    return next((one.reason for one in allowances if fnmatchcase(source, one.pattern)), None)
+def _allowed(key: Key, allowances: Iterable[Allowance]) -> str | None:
+    names = (key[1], f"{key[0]}/{key[1]}")
+    matching = (a.reason for a in allowances if any(fnmatchcase(n, a.pattern) for n in names))
+    return next(matching, None)
 
 
 def _key(unit: Unit) -> Key:
-    return unit.extension, unit.source
+    return unit.extension, unit.source, unit.label
+
+
+def _name(key: Key) -> str:
+    return key[2]
 
 
 def _count(sources: Sequence[str]) -> str:
@@ -386,7 +421,7 @@ def _are(sources: Sequence[str]) -> str:
 
 
 def _listed(sources: Iterable[str]) -> str:
-    names = sorted(sources)
+    names = sorted(set(sources))
     shown = ", ".join(names[:_NAMES_SHOWN])
     rest = len(names) - _NAMES_SHOWN
     return f"{shown} and {rest} more" if rest > 0 else shown

@@ -1,82 +1,40 @@
-"""Runs real CMake over a private copy of the sources and reads off what it decided.
+"""Runs configurations: each in a private workspace, two at a time, remembered by the cache.
 
-Nothing outside the temporary directory is written but the cache; an interrupt ends CMake and all
-it started, and takes the directory with it.
+Nothing outside the temporary directories is written but the cache; an interrupt ends the programs
+and all they started, and takes the directories with it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import platform
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from builder.arch.grammar.torch_list import TorchEntry
-from builder.errors import ArchitectureError, ToolError
-from builder.preflight import torch_flags
+from builder.preflight import flashinfer, vllm
 from builder.preflight.cache import Cache
-from builder.preflight.fileapi import read_units
-from builder.preflight.records import Configuration, External, Refusal, Unit
-from builder.preflight.source import Source, copy_inputs, require_vllm
-from builder.preflight.trace import Trace, read_trace
-from builder.preflight.workspace import (
-    DOWNLOADS,
-    PROBE,
-    Workspace,
-    build_description,
-    nvcc_default,
-    prepare,
-    torch_release,
-)
+from builder.preflight.records import Configuration
+from builder.preflight.request import Request
+from builder.preflight.source import Project, Source, copy_inputs, require_project
+from builder.preflight.workspace import Workspace
 
-_MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<name>[\w.]+)'")
-_CMAKE_ERROR = re.compile(r"^CMake Error(?: at (?P<where>\S+))?.*?(?=\n\n|\Z)", re.DOTALL | re.M)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One configuration to run."""
-
-    source: Source
-    cuda: str
-    archs: tuple[TorchEntry, ...]
-    externals: Mapping[str, Path] = field(default_factory=dict)
-    """Checkouts of external projects by name, in lower case."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Where checkouts are also named, in variables such as QUTLASS_SRC_DIR."""
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The variables of the environment that name checkouts."""
-        return {
-            name: value
-            for name, value in self.environment.items()
-            if name.endswith("_SRC_DIR") and value
-        }
-
-    @property
-    def list(self) -> str:
-        """The value of TORCH_CUDA_ARCH_LIST."""
-        return " ".join(str(entry) for entry in self.archs)
+_AT_ONCE = 2
+"""The programs are single-threaded; more at a time would need memory for no speed."""
+_WAYS = {Project.VLLM: vllm, Project.FLASHINFER: flashinfer}
 
 
 def configure(requests: Sequence[Request], cache: Cache) -> tuple[Configuration, ...]:
-    """Run every request that the cache has no answer for, two at a time.
+    """Run every request that the cache has no answer for.
 
-    Raises `ToolError` when CMake is missing or fails for a reason that is not the sources' own
-    refusal, and `UsageError` when the sources are not vLLM's.
+    Raises `ToolError` when a program is missing or fails for a reason that is not the sources'
+    own refusal, and `UsageError` when an archive does not hold what its name says.
     """
     found = {request.list: cache.load(request) for request in requests}
-    waiting = [request for request in requests if found[request.list] is None]
+    waiting = list({one.list: one for one in requests if found[one.list] is None}.values())
     for start in range(0, len(waiting), _AT_ONCE):
         for request, configuration in _run_together(waiting[start : start + _AT_ONCE], cache):
             cache.store(request, configuration)
@@ -84,8 +42,18 @@ def configure(requests: Sequence[Request], cache: Cache) -> tuple[Configuration,
     return tuple(one for request in requests if (one := found[request.list]) is not None)
 
 
-_AT_ONCE = 2
-"""CMake and the generators are single-threaded; more at a time would need memory for no speed."""
+def source_root(source: Source, cache: Cache) -> Path:
+    """A directory with the build inputs, to be read only.
+
+    It is the tree itself, or an archive unpacked in the cache.
+    """
+    return _kept_copy(source, cache) if source.archive else source.path
+
+
+def _kept_copy(source: Source, cache: Cache) -> Path:
+    root = cache.unpacked(source, lambda into: copy_inputs(source, into))
+    require_project(root, source.project, source.path)
+    return root
 
 
 def _run_together(
@@ -95,32 +63,27 @@ def _run_together(
         running = [
             (request, *stack.enter_context(_running(request, cache))) for request in requests
         ]
-        for request, workspace, torch, process in running:
-            code = 0 if process is None else process.wait()
-            yield request, _result(request, workspace, torch, code, refused=process is None)
+        for request, workspace, process in running:
+            code = None if process is None else process.wait()
+            yield request, _WAYS[request.source.project].result(request, workspace, code)
 
 
 @contextlib.contextmanager
 def _running(
     request: Request, cache: Cache
-) -> Iterator[tuple[Workspace, str, subprocess.Popen[bytes] | None]]:
-    """CMake at work in a directory of its own; neither outlives the context."""
+) -> Iterator[tuple[Workspace, subprocess.Popen[bytes] | None]]:
+    """A program at work in a directory of its own; neither outlives the context."""
     with tempfile.TemporaryDirectory(prefix="smforge-preflight-") as name:
         workspace = Workspace(Path(name).resolve())
-        workspace.tree.mkdir()
-        _copy(request.source, workspace.tree, cache)
-        require_vllm(workspace.tree, request.source.path)
-        torch = torch_release(workspace.tree) or torch_flags.assumed_release()
-        if torch_flags.refusal(request.archs, torch) is not None:
-            yield workspace, torch, None
+        _provide_tree(request.source, workspace, cache)
+        launch = _WAYS[request.source.project].launch(request, workspace, cache)
+        if launch is None:
+            yield workspace, None
             return
-        command, version = _cmake()
-        prepare(workspace, cmake_version=version, cuda=request.cuda, processor=platform.machine())
-        arguments = [*command, *_arguments(request, workspace, torch)]
         with workspace.log.open("wb") as log:
             process = subprocess.Popen(
-                arguments,
-                env=_environment(request, workspace, cache),
+                launch.arguments,
+                env=dict(launch.environment),
                 cwd=workspace.root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -128,184 +91,29 @@ def _running(
                 start_new_session=True,
             )
         try:
-            yield workspace, torch, process
+            yield workspace, process
         finally:
             _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End CMake and every generator it started."""
+    """End a program and everything it started."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def source_root(source: Source, cache: Cache) -> Path:
-    """A directory with the build inputs: the tree itself, or an archive unpacked in the cache."""
-    if not source.archive:
-        return source.path
-    return cache.unpacked(source, lambda into: copy_inputs(source, into))
+def _provide_tree(source: Source, workspace: Workspace, cache: Cache) -> None:
+    """Put a private copy of the build inputs where the workspace has its tree.
 
-
-def _copy(source: Source, tree: Path, cache: Cache) -> None:
-    """Copy the build inputs; those of an archive are unpacked once and copied from then on."""
-    if source.archive:
-        shutil.copytree(source_root(source, cache), tree, dirs_exist_ok=True)
+    vLLM's generators write among the sources, so every run has its own. FlashInfer's write into
+    a build directory only, and its sources are large: its runs share one copy in the cache.
+    """
+    if source.project is Project.FLASHINFER:
+        workspace.tree.symlink_to(_kept_copy(source, cache), target_is_directory=True)
+    elif source.archive:
+        shutil.copytree(_kept_copy(source, cache), workspace.tree)
     else:
-        copy_inputs(source, tree)
-
-
-def _cmake() -> tuple[list[str], str]:
-    try:
-        import cmake  # noqa: PLC0415 - importing it looks for its files
-        import ninja  # noqa: PLC0415
-    except ImportError as error:
-        raise ToolError(
-            f"The Python package {error.name} is not installed.",
-            remedy="Reinstall smforge, which depends on it.",
-        ) from error
-    program = Path(cmake.CMAKE_BIN_DIR) / "cmake"
-    generator = Path(ninja.BIN_DIR) / "ninja"
-    version = re.match(r"\d+\.\d+\.\d+", cmake.__version__)
-    if version is None:
-        raise ToolError(f"The cmake package has the unreadable version {cmake.__version__!r}.")
-    return [str(program), "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={generator}"], version.group()
-
-
-def _arguments(request: Request, workspace: Workspace, torch: str) -> list[str]:
-    flags = " ".join(f"-gencode {one}" for one in torch_flags.gencode_flags(request.archs))
-    python = workspace.tools / "python"
-    python.write_text(_PYTHON.format(python=sys.executable, generate=PROBE / "generate.py"))
-    python.chmod(0o755)
-    definitions = {
-        # What vLLM's setup.py passes.
-        "VLLM_PYTHON_EXECUTABLE": python,
-        "VLLM_PYTHON_PATH": PROBE / "python",
-        "VLLM_TARGET_DEVICE": "cuda",
-        "CMAKE_BUILD_TYPE": "Release",
-        "FETCHCONTENT_BASE_DIR": workspace.downloads,
-        # CMake discards a prepared CMakeFiles/<version> directory without this mark.
-        "CMAKE_PLATFORM_INFO_INITIALIZED": "1",
-        "CMAKE_MODULE_PATH": PROBE / "cmake",
-        "CMAKE_LIBRARY_PATH": workspace.libraries,
-        "NVCC_EXECUTABLE": workspace.tools / "nvcc",
-        "SMFORGE_PROBE": PROBE,
-        "SMFORGE_SKELETONS": workspace.skeletons,
-        "SMFORGE_PYTHON": python,
-        "SMFORGE_PYTHON_VERSION": platform.python_version(),
-        "SMFORGE_CUDA_VERSION": request.cuda,
-        "SMFORGE_TORCH_VERSION": torch,
-        "SMFORGE_GENCODE": flags,
-    }
-    definitions |= {f"SMFORGE_EXTERNAL_{name}": path for name, path in request.externals.items()}
-    traced = [f"--trace-source={one}" for one in build_description(workspace.tree)]
-    return [
-        "-S", str(workspace.tree), "-B", str(workspace.build), "-Wno-author",
-        *(f"-D{name}={value}" for name, value in definitions.items()),
-        "--trace-expand", "--trace-format=json-v1", f"--trace-redirect={workspace.trace}", *traced,
-    ]  # fmt: skip
-
-
-_PYTHON = """#!/bin/sh
-# Generators go through the probe, which remembers what they wrote.
-case "$1" in
-  *.py) exec '{python}' '{generate}' "$@" ;;
-  *) exec '{python}' "$@" ;;
-esac
-"""
-
-
-def _environment(request: Request, workspace: Workspace, cache: Cache) -> dict[str, str]:
-    """A small environment: the caller's CXXFLAGS, CUDAARCHS and the like must not leak in."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return (
-        kept
-        | request.variables
-        | {
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(PROBE / "python"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "SMFORGE_TORCH_PREFIX": str(PROBE / "torch" / "share" / "cmake"),
-            "SMFORGE_TREE": str(workspace.tree),
-            "SMFORGE_GENERATOR_CACHE": str(cache.generators),
-            "SMFORGE_GENERATOR_FAILURE": str(_failure_file(workspace)),
-        }
-    )
-
-
-def _failure_file(workspace: Workspace) -> Path:
-    return workspace.root / "generator-failure.json"
-
-
-def _result(
-    request: Request, workspace: Workspace, torch: str, code: int, *, refused: bool
-) -> Configuration:
-    empty = Configuration(request.list, request.cuda, torch, (), (), ())
-    if refused:
-        reason = torch_flags.refusal(request.archs, torch) or ""
-        return replace(empty, refusal=Refusal(reason, None, by="torch"))
-    _raise_for_generator(workspace)
-    trace = _trace(workspace)
-    if code != 0:
-        return replace(empty, skips=trace.skips(), refusal=_refusal(workspace, trace))
-    units = _units(request, workspace)
-    externals = tuple(
-        _count_named(one, units) for one in trace.externals if one.name not in request.externals
-    )
-    return replace(empty, units=units, skips=trace.skips(), not_examined=externals)
-
-
-def _raise_for_generator(workspace: Workspace) -> None:
-    file = _failure_file(workspace)
-    if not file.exists():
-        return
-    failure = json.loads(file.read_text())
-    script = failure["script"].removeprefix("<tree>/")
-    if missing := _MISSING_MODULE.search(failure["stderr"]):
-        raise ToolError(
-            f"The sources' generator {script} needs the Python module {missing['name']}.",
-            remedy=f"Install it beside smforge: {sys.executable} -m pip install {missing['name']}.",
-        )
-    last = (failure["stderr"].strip().splitlines() or ["it said nothing"])[-1]
-    raise ToolError(f"The sources' generator {script} failed: {last}.")
-
-
-def _trace(workspace: Workspace) -> Trace:
-    if not workspace.trace.exists():
-        raise ToolError(f"CMake did not start: {_last_lines(workspace)}")
-    return read_trace(workspace.trace, workspace.tree)
-
-
-def _refusal(workspace: Workspace, trace: Trace) -> Refusal:
-    """The sources' own refusal; any other failure of CMake is an error of this run."""
-    if (message := trace.refusal()) is not None:
-        return Refusal(message.text, message.location, by="sources")
-    log = workspace.log.read_text(encoding="utf-8", errors="replace")
-    error = _CMAKE_ERROR.search(log)
-    text = " ".join(error.group().split()) if error else _last_lines(workspace)
-    raise ToolError(
-        f"CMake could not configure the sources: {text.replace(str(workspace.root), '')}",
-        remedy="Run with --verbose, or report it with the version of the sources.",
-    )
-
-
-def _last_lines(workspace: Workspace) -> str:
-    lines = workspace.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return " ".join(" ".join(lines[-3:]).split()) or "it said nothing."
-
-
-def _units(request: Request, workspace: Workspace) -> tuple[Unit, ...]:
-    default = nvcc_default(request.cuda)
-    try:
-        return tuple(
-            unit if unit.gencode else replace(unit, targets=(default,), ptx=(default,))
-            for unit in read_units(workspace)
-        )
-    except (FileNotFoundError, ArchitectureError) as error:
-        raise ToolError(f"CMake's account of the build cannot be read: {error}") from error
-
-
-def _count_named(external: External, units: Sequence[Unit]) -> External:
-    below = f"{DOWNLOADS}/{external.name}-src/"
-    return replace(external, named_sources=sum(unit.source.startswith(below) for unit in units))
+        workspace.tree.mkdir()
+        copy_inputs(source, workspace.tree)

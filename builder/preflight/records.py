@@ -56,6 +56,13 @@ class Unit:
     """PTX, sorted."""
     location: Location | None = None
     """Where the build description chose the targets."""
+    module: str | None = None
+    """The generated module that it belongs to, where users know modules and not sources."""
+
+    @property
+    def label(self) -> str:
+        """What users call it."""
+        return self.module or self.source
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,33 @@ def default_baselines(archs: tuple[TorchEntry, ...], toolkit: Toolkit) -> tuple[
     )
 
 
+def member_baselines(archs: tuple[TorchEntry, ...], toolkit: Toolkit) -> tuple[Baseline, ...]:
+    """The list with every target replaced by another member of its family, one list per member.
+
+    For builds that make modules for each capability of a family, as FlashInfer's do: 12.0f is
+    compared with 12.1a, and 12.1a with 12.0f.
+    """
+    columns = [_members(entry.target, toolkit) for entry in archs]
+    lists = [
+        tuple(column[min(position, len(column) - 1)] for column in columns)
+        for position in range(max(map(len, columns), default=0))
+    ]
+    return tuple(
+        _baseline(archs, targets)
+        for targets in dict.fromkeys(lists)
+        if targets != tuple(entry.target for entry in archs)
+    )
+
+
+def _members(target: Target, toolkit: Toolkit) -> list[Target]:
+    """The first of the family in its family-specific form, the others in their own."""
+    head = _sibling(target)
+    others = sorted(family(Target(head, Suffix.FAMILY_SPECIFIC)) - {head})
+    members = [_specific(head, toolkit), *(Target(one, Suffix.ARCH_SPECIFIC) for one in others)]
+    known = [one for one in members if toolkit.knows(one) and one != target]
+    return known or [target]
+
+
 def named_baseline(archs: tuple[TorchEntry, ...], named: tuple[TorchEntry, ...]) -> Baseline:
     """A list that a user named: each target is compared with the nearest of its family.
 

@@ -23,6 +23,7 @@ def configuration_to_json(configuration: Configuration) -> dict[str, Any]:
                 [str(one) for one in unit.targets],
                 [str(one) for one in unit.ptx],
                 _place(unit.location),
+                unit.module,
             ]
             for unit in configuration.units
         ],
@@ -46,8 +47,16 @@ def configuration_from_json(data: dict[str, Any]) -> Configuration:
         cuda=data["cuda"],
         torch=data["torch"],
         units=tuple(
-            Unit(extension, source, tuple(gencode), _targets(targets), _targets(ptx), _read(place))
-            for extension, source, gencode, targets, ptx, place in data["units"]
+            Unit(
+                extension,
+                source,
+                tuple(gencode),
+                _targets(targets),
+                _targets(ptx),
+                _read(place),
+                module,
+            )
+            for extension, source, gencode, targets, ptx, place, module in data["units"]
         ),
         skips=tuple(Skip(message, Location(*place)) for message, place in data["skips"]),
         not_examined=tuple(

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from builder.preflight.cache import Cache
-from builder.preflight.configure import Request, configure
+from builder.preflight.configure import configure
 from builder.preflight.records import Configuration
+from builder.preflight.request import Request
 from builder.preflight.source import open_source
 from builder.preflight.torch_flags import parse
 

@@ -17,8 +17,9 @@ import pytest
 
 from builder.errors import ToolError, UsageError
 from builder.preflight.cache import Cache
-from builder.preflight.configure import Request, configure
+from builder.preflight.configure import configure
 from builder.preflight.records import Configuration, Location
+from builder.preflight.request import Request
 from builder.preflight.source import open_source
 from builder.preflight.torch_flags import parse
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from builder.errors import DamagedInputError, UsageError
-from builder.preflight.source import copy_inputs, open_source, takes_part
+from builder.preflight.source import Project, copy_inputs, open_source, takes_part
 
 
 def test_a_tree_says_its_name_and_version(small_tree: Path) -> None:
@@ -38,7 +38,7 @@ def test_the_digest_follows_the_build_inputs_alone(tree: Path) -> None:
      ("vllm/x.py", False), ("tests/x.py", False), ("new_directory/x", True)],
 )  # fmt: skip
 def test_what_takes_part(path: str, expected: bool) -> None:
-    assert takes_part(PurePosixPath(path)) is expected
+    assert takes_part(PurePosixPath(path), Project.VLLM) is expected
 
 
 def test_a_copy_of_tree_and_sdist_hold_the_same(
