@@ -54,12 +54,17 @@ class SilentProgress(AbstractContextManager["SilentProgress"]):
 
 
 class PlainProgress(AbstractContextManager["PlainProgress"]):
-    """One line per step that ends, and now and then a line of what a long step prints."""
+    """One line per step that ends, and now and then a line of what a long step prints.
+
+    A step that several targets share is told of once, with the first of them.
+    """
 
     def __init__(self, stream: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
+        self._owner: dict[str, str] = {}
         self._spoke: dict[str, float] = {}
+        self._ended: set[str] = set()
 
     def __exit__(self, *_: object) -> None:
         self._stream.flush()
@@ -67,19 +72,23 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
     def changed(self, state: BuildState, changes: tuple[Change, ...]) -> None:  # noqa: ARG002
         """Print what is worth a line."""
         for change in changes:
+            step = change.step
+            if step is None or self._owner.setdefault(step.digest, change.target) != change.target:
+                continue
             match change:
-                case StepStarted(target, step):
-                    self._spoke[step.digest + target] = self._clock()
-                case StepEnded(target, step) if _is_shown(step):
-                    self._print(target, step, f"{_ending(step)}: {short_action(step.name.action)}")
-                case OutputLine(target, step, text) if step is not None and text.strip():
-                    self._say_sometimes(target, step, text)
+                case StepStarted():
+                    self._spoke[step.digest] = self._clock()
+                case StepEnded() if _is_shown(step) and step.digest not in self._ended:
+                    self._ended.add(step.digest)
+                    action = short_action(step.name.action)
+                    self._print(change.target, step, f"{_ending(step)}: {action}")
+                case OutputLine(text=text) if text.strip():
+                    self._say_sometimes(change.target, step, text)
 
     def _say_sometimes(self, target: str, step: Step, text: str) -> None:
         now = self._clock()
-        key = step.digest + target
-        if now - self._spoke.get(key, 0.0) >= LOG_SECONDS:
-            self._spoke[key] = now
+        if now - self._spoke.get(step.digest, 0.0) >= LOG_SECONDS:
+            self._spoke[step.digest] = now
             self._print(target, step, f"| {text}")
 
     def _print(self, target: str, step: Step, text: str) -> None:
