@@ -62,13 +62,8 @@ def families(names: Iterable[str]) -> tuple[Family, ...]:
 
 def _without_parameters(text: str) -> str:
     """Cut the parameter list: the last top-level parenthesis that is not part of a name."""
-    depth = 0
-    for position, character in enumerate(text):
-        if character in "<{[":
-            depth += 1
-        elif character in ">}]" and text[position - 1] != "-":
-            depth -= 1
-        elif character == "(" and depth == 0 and not text.startswith("(anonymous", position):
+    for position, character, depth in _depths(text):
+        if character == "(" and depth == 0 and not text.startswith("(anonymous", position):
             if text[:position].endswith("operator"):
                 continue
             return text[:position]
@@ -77,14 +72,9 @@ def _without_parameters(text: str) -> str:
 
 def _without_return_type(text: str) -> str:
     """Cut what stands before the last top-level space: only templates' names carry a type."""
-    depth = 0
     start = 0
-    for position, character in enumerate(text):
-        if character in "<({[":
-            depth += 1
-        elif character in ">)}]":
-            depth -= 1
-        elif character == " " and depth == 0 and not text[:position].endswith("operator"):
+    for position, character, depth in _depths(text):
+        if character == " " and depth == 0 and not text[:position].endswith("operator"):
             start = position + 1
     return text[start:]
 
@@ -108,28 +98,42 @@ def _split_template(text: str) -> tuple[str, str | None]:
 
 def _brackets(text: str) -> Iterator[tuple[int, int]]:
     """Yield where each outermost pair of angle brackets opens and closes."""
-    depth = start = 0
-    for position, character in enumerate(text):
-        if character == "<":
-            if not depth:
-                start = position
-            depth += 1
-        elif character == ">" and depth:
-            depth -= 1
-            if not depth:
-                yield start, position
+    opened = None
+    for position, character, depth in _depths(text):
+        if character == "<" and not depth:
+            opened = position
+        elif character == ">" and not depth and opened is not None:
+            yield opened, position
+            opened = None
 
 
 def _first_argument(arguments: str) -> str:
-    depth = 0
-    for position, character in enumerate(arguments):
-        if character in "<({[":
-            depth += 1
-        elif character in ">)}]":
-            depth -= 1
-        elif character == "," and not depth:
+    for position, character, depth in _depths(arguments):
+        if character == "," and not depth:
             return arguments[:position]
     return arguments
+
+
+_MARK = re.compile(r"[][<>(){}, ]")
+_CLOSED_BY = {"<": ">", "(": ")", "{": "}", "[": "]"}
+
+
+def _depths(text: str) -> Iterator[tuple[int, str, int]]:
+    """Yield brackets, commas and spaces with how many brackets enclose them.
+
+    An angle bracket without its like is an operator: ``enable_if<((8)>(0))>``.
+    """
+    awaited: list[str] = []
+    for mark in _MARK.finditer(text):
+        character = mark[0]
+        if character in ")}]":
+            while awaited and awaited[-1] == ">":
+                awaited.pop()
+        if awaited and character == awaited[-1]:
+            awaited.pop()
+        yield mark.start(), character, len(awaited)
+        if character in _CLOSED_BY:
+            awaited.append(_CLOSED_BY[character])
 
 
 def _is_name(text: str) -> bool:

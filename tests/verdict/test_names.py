@@ -24,6 +24,11 @@ LONG = "_Z3fooI" + "N1a1bE" * 400 + "EvT_"
             "cutlass::device_kernel<cutlass::gemm::kernel::Gemm<…>, …>",
         ),
         ("_ZN1aIiE1bIfEEvT_", None, "a<…>::b<…>"),
+        (
+            "_Z1kIiLi8EENSt9enable_ifIXgtT0_Li0EEvE4typeEPT_",
+            "std::enable_if<((8)>(0)), void>::type k<int, 8>(int*)",
+            "k<…>",
+        ),
     ],
 )
 def test_names(mangled: str, spelling: str | None, folded: str) -> None:
