@@ -50,7 +50,6 @@ variable "DEVICES" {
   description = "for flashinfer-test: what FlashInfer detects for a device, between spaces"
 }
 variable "MAX_JOBS" { default = "1" }
-variable "NVCC_THREADS" { default = "1" }
 variable "CA_BUNDLE" {
   default     = ""
   description = "a PEM file that network steps trust instead of their image's certificates"
@@ -148,7 +147,6 @@ target "_flashinfer" {
     FLASHINFER_SHA256    = FLASHINFER_SHA256
     FLASHINFER_SELECTION = FLASHINFER_SELECTION
     MAX_JOBS             = MAX_JOBS
-    NVCC_THREADS         = NVCC_THREADS
   }
 }
 

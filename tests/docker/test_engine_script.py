@@ -1,0 +1,108 @@
+"""tools/engine: does nothing where it is not needed, refuses with a sentence, cleans up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.bake import own_engine
+
+SCRIPT = Path(__file__).parents[2] / "tools" / "engine"
+NOWHERE = "unix:///nonexistent/docker.sock"
+NOBODY = 65534
+
+
+def engine(
+    verb: str, user: int | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", **variables}
+    return subprocess.run(
+        (str(SCRIPT), verb),
+        env=environment,
+        user=user,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A short path that does not exist: names of sockets have to be short."""
+    parent = Path(tempfile.mkdtemp(dir="/tmp"))
+    parent.chmod(0o755)
+    yield parent / "s"
+    shutil.rmtree(parent)
+
+
+def test_an_unknown_verb_shows_the_known_ones() -> None:
+    done = engine("frobnicate")
+    assert done.returncode == 2
+    for verb in ("install", "start", "stop", "remove", "status", "env"):
+        assert f"\n  {verb} " in done.stderr
+
+
+def test_status_says_that_nothing_answers(state: Path) -> None:
+    done = engine("status", SMFORGE_STATE=str(state), DOCKER_HOST=NOWHERE)
+    assert (done.returncode, done.stdout) == (1, "no engine answers\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("verb", ["install", "start"])
+def test_without_the_right_to_install_it_refuses_in_a_sentence(state: Path, verb: str) -> None:
+    done = engine(verb, NOBODY, SMFORGE_STATE=str(state), DOCKER_HOST=NOWHERE)
+    assert done.returncode == 5
+    (sentence,) = done.stderr.splitlines()
+    assert "only root can run one" in sentence
+    assert "sudo tools/engine start" in sentence
+    assert not state.exists()
+
+
+@pytest.mark.engine
+def test_where_an_engine_answers_nothing_is_done(state: Path) -> None:
+    found = {**os.environ, **own_engine.settings(os.environ), "SMFORGE_STATE": str(state)}
+    for verb in ("install", "start"):
+        done = engine(verb, **found)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert not state.exists()
+
+
+@pytest.mark.engine
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="dockerd needs root")
+@pytest.mark.skipif(own_engine.CUSTOMARY_SOCKET.is_socket(), reason="the host runs an engine")
+def test_it_provides_an_engine_beside_another_and_removes_every_trace(state: Path) -> None:
+    def bridges() -> set[str]:
+        names = Path("/sys/class/net").glob("*/bridge")
+        return {name.parent.name for name in names}
+
+    before = bridges()
+    variables = {"SMFORGE_STATE": str(state)}
+    started = engine("start", **variables)
+    try:
+        assert started.returncode == 0, started.stderr
+        assert f"unpacking into {state}/root" in started.stderr
+        found = own_engine.settings({"PATH": "/usr/bin:/bin", **variables})
+        shown = engine("env", **variables).stdout.splitlines()
+        for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
+            assert f"export {name}='{found[name]}'" in shown
+        status = engine("status", **variables)
+        assert f"of smforge on unix://{state}/run/docker.sock" in status.stdout
+        again = engine("start", **variables)
+        assert (again.returncode, again.stderr) == (0, "")
+        pid = int((state / "run" / "docker.pid").read_text())
+    finally:
+        removed = engine("remove", **variables)
+    assert removed.returncode == 0, removed.stderr
+    assert not state.exists()
+    assert not Path(f"/proc/{pid}").exists()
+    assert bridges() <= before
