@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from builder.errors import DamagedInputError
 from builder.inventory.blob import Blob
@@ -15,8 +14,7 @@ _MAX_NAMES = 64 << 20
 _TABLES = (b"/", b"/SYM64/", b"__.SYMDEF", b"__.SYMDEF SORTED")
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveMember:
+class ArchiveMember(NamedTuple):
     """One member and where its bytes lie."""
 
     name: str

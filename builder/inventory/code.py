@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from builder.inventory.fatbin import Entry
 from builder.inventory.records import CodeObject, Kind
@@ -10,8 +10,7 @@ from builder.inventory.records import CodeObject, Kind
 TEXTS = (Kind.PTX, Kind.RELOCATABLE_PTX)
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(NamedTuple):
     """What only the payload of a code object tells."""
 
     kernels: tuple[str, ...] | None = None

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.errors import DamagedInputError
@@ -34,8 +33,7 @@ _RELEASE = re.compile(rb"Cuda compilation tools, release (\d+\.\d+)")
 _OPTION = re.compile(rb"(?:-arch|--gpu-name)[= ]+sm_(\d+)([af]?)(?![\w])")
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(NamedTuple):
     """What the sections of a cubin say."""
 
     kernels: tuple[str, ...]

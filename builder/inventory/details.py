@@ -78,4 +78,6 @@ def _leading_details(blob: Blob, entry: Entry, limits: Limits) -> Details | None
     kernels = leading_kernels(leading, end)
     if kernels is None:
         return None
-    return Details(kernels, source_of(leading), toolkit_in(leading))
+    # What is internal to a unit is seldom a kernel: most such names stand behind the sections'.
+    source = source_of(leading[end:]) or source_of(leading[:end])
+    return Details(kernels, source, toolkit_in(leading[end:]))

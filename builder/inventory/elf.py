@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from builder.errors import DamagedInputError
 from builder.inventory.blob import Blob
@@ -35,8 +34,7 @@ MACHINES = {3: "i386", 20: "ppc", 21: "ppc64le", 40: "arm", 62: "x86_64", 183: "
 """The host CPUs CUDA has supported, by e_machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(NamedTuple):
     """The structures of one ELF class."""
 
     header: struct.Struct
@@ -61,8 +59,7 @@ _LAYOUTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """One row of the section header table."""
 
     name: str
@@ -79,8 +76,7 @@ class Section:
         return self.offset + self.size
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One row of the program header table."""
 
     type: int
@@ -89,8 +85,7 @@ class Segment:
     file_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The ELF header."""
 
     wide: bool

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.errors import DamagedInputError
@@ -48,8 +47,7 @@ _SUFFIXES: Final = {
 _SUFFIX_MASK = 0x100000 | 0x200000
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of a region: what its header says, and where its payload lies."""
 
     kind: Kind

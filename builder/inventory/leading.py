@@ -52,8 +52,8 @@ def leading_kernels(prefix: bytes, end: int) -> tuple[str, ...] | None:
     kernels = set(_CONSTANT.findall(table))
     if kernels != set(_CODE.findall(table)):
         return None
+    # Every section but the first, which is none, has a name, and each begins with a dot.
     sections = parse_header(prefix).section_count
-    names = sum(map(bool, table.split(b"\0")))
-    if not 0 < sections <= names + 1:
+    if not 0 < sections <= table.count(b"\0.") + 1:
         return None
     return tuple(sorted(name.decode("utf-8", "backslashreplace") for name in kernels))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from builder.arch.target import Target
 from builder.errors import ArchitectureError, DamagedInputError
@@ -20,8 +20,7 @@ _GENERATED = re.compile(
 """How NVVM and LLVM write the first lines; fatbinary takes the comments out."""
 
 
-@dataclass(frozen=True, slots=True)
-class PtxHeader:
+class PtxHeader(NamedTuple):
     """What the first directives of a PTX text say."""
 
     isa: tuple[int, int]

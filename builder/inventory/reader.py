@@ -11,7 +11,6 @@ from builder.inventory.blob import Blob, SliceBlob
 from builder.inventory.fatbin import REGION_MAGIC
 from builder.inventory.members import HEAD_BYTES
 from builder.inventory.options import ReadOptions
-from builder.inventory.raw import read_raw_cubin, read_raw_ptx
 from builder.inventory.records import FileInventory, Origin, Region
 from builder.inventory.regions import RegionReader
 from builder.inventory.spans import Span, elf_spans, raw_spans
@@ -99,6 +98,8 @@ class _FileReader:
         elif head.startswith(REGION_MAGIC):
             self._read_spans(self._blob, raw_spans(self._blob, self._trouble), "", 0)
         elif self._blob.size:
+            from builder.inventory.raw import read_raw_ptx  # noqa: PLC0415 - not for libraries
+
             found = read_raw_ptx(self._blob, names=self._options.names)
             self._regions.append(Region(Origin.RAW, "", 0, (found,)))
 
@@ -117,6 +118,8 @@ class _FileReader:
     def _read_elf(self, blob: Blob, member: str, base: int) -> None:
         header = elf.read_header(blob)
         if header.machine == elf.MACHINE_CUDA:
+            from builder.inventory.raw import read_raw_cubin  # noqa: PLC0415 - not for libraries
+
             found, source = read_raw_cubin(blob, names=self._options.names)
             self._regions.append(Region(Origin.RAW, "", base, (found,), source, member))
             return

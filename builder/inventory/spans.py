@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from builder.errors import DamagedInputError
 from builder.inventory import elf
@@ -17,8 +17,7 @@ _SECTIONS = {".nv_fatbin": Origin.FATBIN, "__nv_relfatbin": Origin.RELOCATABLE}
 _GAP = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The place of one region, or of a section of them."""
 
     origin: Origin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -89,6 +88,8 @@ def _identity(subject: Subject, files: tuple[FileInventory, ...], options: ReadO
     if subject.kind is SubjectKind.FILE:
         digest = files[0].sha256 if files else None
     elif subject.kind is SubjectKind.TREE:
+        import hashlib  # noqa: PLC0415 - OpenSSL loads slowly
+
         lines = "".join(f"{file.sha256}  {file.path}\n" for file in files)
         digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
     else:

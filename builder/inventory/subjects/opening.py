@@ -11,7 +11,6 @@ from builder.inventory.blob import FileBlob
 from builder.inventory.options import ReadOptions
 from builder.inventory.subjects.base import OpenSubject
 from builder.inventory.subjects.local import FileSubject, TreeSubject, unreadable
-from builder.inventory.subjects.wheel import WheelSubject
 
 _SCHEMES: Final = {
     "image": "builder.inventory.subjects.engine",
@@ -51,6 +50,8 @@ def _open_file(path: Path, options: ReadOptions) -> OpenSubject:
         raise unreadable(path, error) from error
     magic = blob.read_at(0, min(4, blob.size))
     if magic in _ZIP_MAGICS:
+        from builder.inventory.subjects.wheel import WheelSubject  # noqa: PLC0415 - slow to load
+
         return WheelSubject(path.name, blob, options.limits, digests=options.digests)
     blob.close()
     return FileSubject(path)
