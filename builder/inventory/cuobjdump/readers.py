@@ -7,7 +7,7 @@ from dataclasses import replace
 from builder.inventory import reader as native
 from builder.inventory.blob import Blob
 from builder.inventory.cuobjdump.locate import Cuobjdump
-from builder.inventory.cuobjdump.reading import read_file
+from builder.inventory.cuobjdump.reading import check_sections, read_file
 from builder.inventory.digest import sha256_of
 from builder.inventory.options import ReadOptions
 from builder.inventory.records import FileInventory, Inventory
@@ -23,6 +23,8 @@ class CuobjdumpReader:
 
     def __call__(self, path: str, blob: Blob, options: ReadOptions) -> FileInventory | None:
         found = read_file(self._tool, path, blob, options, self._bounds)
+        if found is None:
+            check_sections(blob)
         if found is None or not options.digests:
             return found
         return replace(found, sha256=sha256_of(blob))

@@ -107,6 +107,20 @@ def group_by_repetition(listed: Iterable[tuple[str, CodeObject]]) -> tuple[Regio
     return tuple(regions)
 
 
+def check_sections(blob: Blob) -> None:
+    """Refuse to believe "no device code" of an ELF file whose sections cuobjdump cannot find.
+
+    It says so of truncated files and of files without section headers alike. Raises
+    `DamagedInputError`.
+    """
+    if blob.size < len(MAGIC) or blob.read_at(0, len(MAGIC)) != MAGIC:
+        return
+    header = read_header(blob)
+    table = header.sections_offset + header.section_count * header.section_size
+    if not header.sections_offset or table > blob.size:
+        raise DamagedInputError("cuobjdump finds no sections to look for device code in.")
+
+
 def _is_cubin(blob: Blob) -> bool:
     if blob.size < 64 or blob.read_at(0, 4) != MAGIC:
         return False

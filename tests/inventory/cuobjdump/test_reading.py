@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import ToolError
+from builder.errors import DamagedInputError, ToolError
 from builder.inventory import reader as native
 from builder.inventory.blob import BytesBlob, FileBlob
 from builder.inventory.compare import compare
@@ -112,6 +112,18 @@ def test_partial_output_is_damage_not_a_listing(compile_with: Compile) -> None:
     assert found is not None
     assert found.regions == ()
     assert "exits with" in found.damage[0].message
+
+
+@pytest.mark.toolchain
+def test_no_device_code_is_not_believed_where_sections_are_lost(compile_with: Compile) -> None:
+    path = compile_with(SOURCE, "a.so", "-shared", "-Xcompiler", "-fPIC", "-arch=sm_80")
+    whole = path.read_bytes()
+    without_headers = bytearray(whole)
+    without_headers[0x28:0x30] = bytes(8)
+    reader = CuobjdumpReader(locate())
+    for data in (whole[:-30], whole[:200], whole[:60], bytes(without_headers)):
+        with pytest.raises(DamagedInputError):
+            reader("a.so", BytesBlob(data), OPTIONS)
 
 
 def fake(folder: Path, script: str) -> Cuobjdump:
