@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from builder import __version__
 from builder.bake import engine as engines
+from builder.bake.checkout import checkout_of
 from builder.bake.command import BakeCall
 from builder.bake.definition import Definition, resolve_definition
 from builder.bake.diagnosis import failure
@@ -21,25 +20,24 @@ from builder.bake.host import HostSettings, bake_call, rootfs_of
 from builder.bake.inputs import artefacts_in, inputs_digest, intact
 from builder.bake.limits import JobLimits, gib_per_job, job_limits
 from builder.bake.logs import TargetLogs
-from builder.bake.places import CellPlaces, promote, reject, staging, write_whole
+from builder.bake.places import CellPlaces, promote, reject, shown, staging, write_whole
 from builder.bake.progress import Progress
 from builder.bake.record import (
     RECORD_NAME,
     Artefact,
     AuditRecord,
-    Checkout,
     Result,
     RunRecord,
     Tool,
     Tools,
     read_record,
 )
+from builder.bake.results import Audited, Auditor, Built
 from builder.bake.rootfs import default_store, ensure_rootfs
 from builder.bake.runner import Outcome, run_bake
 from builder.bake.state import BuildState, Change
 from builder.bake.targets import target_records
 from builder.errors import (
-    EXIT_BUILD_FAILED,
     EXIT_PASS,
     BuildFailedError,
     InterruptedBuildError,
@@ -50,45 +48,6 @@ from builder.plan.records import Cell
 
 AUDIT_NAME = "audit.json"
 _NOTE_WIDTH = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """What the audit said of a cell's artefacts."""
-
-    verdict: str
-    exit_code: int
-    findings: int
-    """How many of level error."""
-    report: str
-    """The full report as JSON."""
-    table: Callable[[int, bool], str]
-    """The report for people, in so many columns, with or without colour."""
-
-
-Auditor = Callable[[Cell, Path], Audited]
-"""Audits the artefacts of a cell in a directory. It is given, since the audit does not know the
-build and the build does not know the audit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What came of one cell."""
-
-    cell: Cell
-    places: CellPlaces
-    record: RunRecord | None
-    """None when it failed before there was anything to record."""
-    up_to_date: bool = False
-    error: SmforgeError | None = None
-    audited: Audited | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """0 when artefacts that passed lie in their place."""
-        if self.error is not None:
-            return self.error.exit_code
-        return self.record.exit_code if self.record else EXIT_BUILD_FAILED
 
 
 @dataclass(frozen=True)
@@ -273,7 +232,7 @@ class _Run:
                 builder=self._engine.builder,
                 driver=self._engine.driver,
             ),
-            checkout=_checkout(self._call.root),
+            checkout=checkout_of(self._call.root),
             targets=target_records(outcome.state, self._places, self._destinations),
             artefacts=self._artefacts,
             audit=audit,
@@ -288,12 +247,6 @@ class _Observers:
     def changed(self, state: BuildState, changes: tuple[Change, ...]) -> None:
         self.logs.write(changes)
         self.progress.changed(state, changes)
-
-
-def shown(path: Path) -> Path:
-    """`path` as a person in the current directory would write it."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _require_platform(engine: Engine, cell: Cell) -> None:
@@ -320,25 +273,3 @@ def _host_failure(error: OSError) -> BuildFailedError:
         remedy="Free space or choose another directory with --out, then run the same command "
         "again: it goes on from the cache.",
     )
-
-
-def _checkout(root: Path) -> Checkout | None:
-    """The git commit of `root`, or None where there is no checkout or no git."""
-    commit = _git(root, "rev-parse", "HEAD")
-    if not commit:
-        return None
-    return Checkout(commit=commit, dirty=bool(_git(root, "status", "--porcelain", "-uno")))
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done: subprocess.CompletedProcess[Any] = subprocess.run(
-            ("git", "-C", str(root), *arguments),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return str(done.stdout).strip() if done.returncode == 0 else None

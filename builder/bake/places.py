@@ -135,6 +135,12 @@ def write_whole(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def shown(path: Path) -> Path:
+    """`path` as a person in the current directory would write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def _recover(places: CellPlaces) -> None:
     """Undo what a run that was killed left behind, between any two of its steps."""
     shutil.rmtree(places.staging, ignore_errors=True)

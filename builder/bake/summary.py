@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder import __version__
-from builder.bake.build import Built, shown
+from builder.bake.places import shown
 from builder.bake.progress import clock_text
 from builder.bake.record import TargetRecord
+from builder.bake.results import Built
 from builder.bake.tables import text_of
 
 SCHEMA_VERSION = 1

@@ -16,7 +16,8 @@ import rich_click as click
 from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
 
 if TYPE_CHECKING:
-    from builder.bake.build import Built, Workshop
+    from builder.bake.build import Workshop
+    from builder.bake.results import Built
     from builder.plan.records import Cell
 
 FORMATS = ("table", "json")

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder.bake import own_engine
-from builder.bake.build import Audited, Workshop
+from builder.bake.build import Workshop
 from builder.bake.host import HostSettings
 from builder.bake.progress import Progress, choose_progress
+from builder.bake.results import Audited
 from builder.cli.audit_command import EXIT_OF_VERDICT
 from builder.errors import UsageError
 from builder.matrix.load import load

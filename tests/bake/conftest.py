@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.bake.build import Audited, Workshop
+from builder.bake.build import Workshop
 from builder.bake.host import HostSettings
 from builder.bake.progress import SilentProgress
+from builder.bake.results import Audited
 from builder.matrix.load import load
 from builder.plan.records import Cell
 from builder.plan.resolve import resolve
@@ -222,6 +223,10 @@ class SpareEngine:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, as a service manager does, without waiting."""
+        self._process.terminate()
 
     def close(self) -> None:
         if self._process.poll() is None:

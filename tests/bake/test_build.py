@@ -11,9 +11,10 @@ import jsonschema
 import pytest
 
 from builder.bake import record as records
-from builder.bake.build import Audited, Auditor, Workshop
+from builder.bake.build import Workshop
 from builder.bake.diagnosis import StepFailedError
 from builder.bake.places import REJECTION_NOTE
+from builder.bake.results import Audited, Auditor
 from builder.plan.records import Cell
 
 pytestmark = pytest.mark.engine

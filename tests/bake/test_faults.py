@@ -154,13 +154,14 @@ def test_no_engine_is_one_sentence_with_a_remedy(
     assert not built.places.staging.exists()
 
 
-def test_an_engine_that_dies_mid_build_is_named_as_the_cause(
-    start_spare_engine: StartEngine, project: Path, tmp_path: Path
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_an_engine_that_ends_mid_build_is_named_as_the_cause(
+    start_spare_engine: StartEngine, project: Path, tmp_path: Path, end: str
 ) -> None:
     spare_engine = start_spare_engine(tmp_path / "data")
     text = f"dies-{os.getpid()}"
     with started_build(project, text) as build:
-        spare_engine.kill()
+        getattr(spare_engine, end)()
         out, err = build.communicate(timeout=120)
     assert build.returncode == 5, err
     assert "The Docker Engine stopped during the build, while it built made (work 1/1)." in out

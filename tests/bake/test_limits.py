@@ -44,7 +44,7 @@ def test_jobs_fit_into_cores_and_memory(cores: int, gib: int, per_job: float) ->
 
 def test_the_demo_needs_what_core_needs(cell: Callable[..., Cell]) -> None:
     assert cell().component("flashinfer") is not None
-    assert gib_per_job(cell()) == 4.0
+    assert gib_per_job(cell()) == 2.0
 
 
 def test_every_row_says_where_its_figure_is_from() -> None:
