@@ -10,7 +10,7 @@ export SMFORGE_CA_BUNDLE ?= $(or $(SSL_CERT_FILE),$(PIP_CERT),$(wildcard /etc/ss
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock bench clean
+.PHONY: help setup demo test lint lock bench fuzz clean
 
 help: ## Show what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,8 +35,12 @@ lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
 
-bench: $(VENV)/ready ## Measure
+bench: $(VENV)/ready ## Measure the audit beside cuobjdump, on wheels it fetches (1.5 GB)
 	@$(BIN)/python -m benchmarks
+
+fuzz: $(VENV)/ready ## Give the readers 200,000 hostile inputs
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python atheris
+	@$(BIN)/python -m benchmarks.fuzz --runs 200000
 
 clean: ## Remove what was built; the engine and its cache stay (tools/engine remove)
 	rm -rf $(VENV) out dist .smforge .mypy_cache .ruff_cache .pytest_cache .hypothesis
