@@ -1,0 +1,116 @@
+"""What a run of builds is summed up as, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.bake.diagnosis import StepFailedError
+from builder.bake.places import CellPlaces
+from builder.bake.record import RunRecord
+from builder.bake.results import Built
+from builder.bake.summary import closing_lines, document, render_table, size_text
+from builder.errors import EngineUnavailableError
+from builder.plan.records import Cell
+
+MakeCell = Callable[..., Cell]
+
+
+def record(result: str, *targets: dict[str, object], verdict: str | None = None) -> RunRecord:
+    return RunRecord.model_validate(
+        {
+            "tool": {"name": "smforge", "version": "0"},
+            "result": result,
+            "exit_code": {"passed": 0, "rejected": 1, "failed": 5}[result],
+            "started": "2026-11-21T13:00:00Z",
+            "finished": "2026-11-21T13:10:00Z",
+            "seconds": 600.0,
+            "inputs_sha256": "0" * 64,
+            "plan": {},
+            "variables": {},
+            "command": ("docker",),
+            "tools": {},
+            "targets": targets,
+            "audit": verdict and {"verdict": verdict, "exit_code": 0, "findings": 0},
+        }
+    )
+
+
+def target(
+    name: str, done: int, *, cached: bool = False, size: int | None = None
+) -> dict[str, object]:
+    return {
+        "name": name,
+        "seconds": 61.5,
+        "steps": 3,
+        "completed_steps": done,
+        "cached": cached,
+        "size": size,
+    }
+
+
+@pytest.fixture
+def results(cell: MakeCell, tmp_path: Path) -> list[Built]:
+    """A cell that passed, one that failed, one that was not begun."""
+    one = cell("base", "wheel")
+    places = CellPlaces(tmp_path, one.variant, one.platform)
+    good = record(
+        "passed",
+        target("base", 3, cached=True),
+        target("wheel", 3, size=15_900_000),
+        verdict="pass",
+    )
+    error = StepFailedError(
+        "Building wheel failed.", remedy=None, target="wheel", log=Path("x.log"), excerpt=()
+    )
+    bad = record("failed", target("base", 2), target("wheel", 1))
+    return [
+        Built(one, places, good),
+        Built(one, places, bad, error=error),
+        Built(one, places, None, error=EngineUnavailableError("None answers.")),
+    ]
+
+
+def test_every_target_is_a_row_with_its_own_state(results: list[Built]) -> None:
+    lines = render_table(results, width=100, color=False).splitlines()
+    assert [line.split() for line in lines] == [
+        ["build", "target", "time", "state", "size", "verdict"],
+        ["demo", "linux/amd64", "base", "1:01", "cached"],
+        ["wheel", "1:01", "built", "15.9", "MB", "pass"],
+        ["base", "1:01", "not", "finished"],
+        ["wheel", "1:01", "failed"],
+        ["not", "built"],
+    ]
+
+
+def test_the_document_is_plain_data_with_exit_codes(results: list[Built]) -> None:
+    data = json.loads(json.dumps(document(results)))
+    assert [one["result"] for one in data["builds"]] == ["passed", "failed", "failed"]
+    assert [one["exit_code"] for one in data["builds"]] == [0, 5, 5]
+    assert data["builds"][2]["record"] is None
+
+
+def test_what_is_up_to_date_says_so_and_since_when(results: list[Built]) -> None:
+    good = results[0]
+    again = Built(good.cell, good.places, good.record, up_to_date=True)
+    assert list(closing_lines([again])) == [
+        "up to date: demo linux/amd64, built 2026-11-21 13:10 UTC, verdict pass: "
+        f"0 files in {good.places.final}"
+    ]
+    assert "up to date" in render_table([again], width=100, color=False)
+
+
+def test_only_what_was_built_has_a_place(results: list[Built]) -> None:
+    (line,) = closing_lines(results)
+    assert line.startswith("built: demo linux/amd64 in 10:00: ")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (15_900_000, "15.9 MB"), (5_400_000_000, "5.40 GB")],
+)
+def test_sizes_are_decimal(size: int, text: str) -> None:
+    assert size_text(size) == text
