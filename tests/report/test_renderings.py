@@ -1,0 +1,172 @@
+"""The report for people and for other tools: readable, within limits, valid."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
+import pytest
+from sarif_pydantic import Sarif
+
+from builder.report import outline
+from builder.report.junit import render_junit
+from builder.report.markdown import MOST_BYTES, render_markdown
+from builder.report.model import Report
+from builder.report.sarif import render_sarif
+from builder.report.table import render_table
+from builder.verdict.rules import RULES
+
+MakeReport = Callable[..., Report]
+
+
+class TestOutline:
+    def test_what_fails_comes_first(self, full_report: Report) -> None:
+        levels = [group.level for group in outline.groups(full_report)]
+        assert levels == sorted(levels, key=outline.LEVELS.index)
+        assert levels[0] == "error"
+
+    def test_findings_of_a_rule_are_told_as_one(self, make_report: MakeReport) -> None:
+        (missing, *_) = outline.groups(make_report("9.0"))
+        assert (missing.rule, missing.about) == ("device-missing", "9.0")
+        assert [row.file for row in missing.rows] == ["part.so", "hidden.so", "odd|name`<b>&.so"]
+
+    def test_the_worst_library_is_the_first(self, make_report: MakeReport) -> None:
+        assert outline.lines(make_report("12.1"))[0].name == "part.so"
+
+    def test_a_family_stands_for_its_kernels(self, make_report: MakeReport) -> None:
+        (missing, *_) = outline.groups(make_report("12.1"))
+        (row,) = missing.rows
+        assert row.share == "5 of 7 kernels"
+        assert [(one.name, one.count) for one in row.families] == [("add<…>", 4), ("plain", 1)]
+
+    def test_identical_copies_share_a_row(self, make_report: MakeReport) -> None:
+        report = make_report("9.0")
+        copies = [f.model_copy(update={"sha256": "0" * 64}) for f in report.files]
+        (missing, *_) = outline.groups(report.model_copy(update={"files": tuple(copies)}))
+        (row,) = missing.rows
+        assert row.file == "part.so and 2 copies"
+
+    def test_headlines(self, make_report: MakeReport, full_report: Report) -> None:
+        assert outline.headline(make_report("12.0f sm_80")) == "Covers 12.0f sm_80."
+        assert outline.headline(make_report()) == ("Holds GPU code; nothing was required of it.")
+        assert "kernels-missing (1)" in outline.headline(full_report)
+        assert outline.headline(make_report(files=())).startswith("No GPU code")
+        assert outline.headline(make_report("12.0", files=(), damaged=True)).startswith(
+            "No verdict: 1 thing"
+        )
+
+
+class TestTable:
+    @pytest.mark.parametrize("words", ["", "12.1", "12.1 11.0 9.0", "12.1 11.0 9.0 8.0"])
+    @pytest.mark.parametrize("width", [100, 80])
+    def test_it_fits(self, make_report: MakeReport, words: str, width: int) -> None:
+        text = render_table(make_report(words), width=width)
+        assert max(map(len, text.splitlines())) <= width
+        assert "\x1b" not in text
+
+    def test_the_answer_is_near_the_top(self, full_report: Report) -> None:
+        lines = render_table(full_report).splitlines()
+        assert lines[0] == "thing.whl"
+        assert any(line.startswith("FAIL") for line in lines[:6])
+
+    def test_colours_are_only_there_when_wanted(self, full_report: Report) -> None:
+        assert "\x1b[" in render_table(full_report, color=True)
+
+    def test_exemptions_are_shown_with_their_reason(self, full_report: Report) -> None:
+        text = render_table(full_report)
+        assert "plain in part.so (gate.toml)" in text
+        assert "made for Ampere alone" in text
+
+    def test_foreign_text_is_no_markup(self, full_report: Report) -> None:
+        assert "odd|name`<b>&.so" in render_table(full_report)
+
+
+class TestMarkdown:
+    def test_foreign_text_is_no_markup(self, full_report: Report) -> None:
+        text = render_markdown([full_report])
+        outside_code = re.sub(r"`` .*? ``|`[^`\n]*`", "", text)
+        assert "<b>" not in outside_code
+        assert "odd" not in outside_code.replace("odd\\|", "")
+        rows = [line for line in text.splitlines() if line.startswith("| ") and "odd" in line]
+        assert rows
+        assert all(row.replace("\\|", "").count("|") == 5 for row in rows)
+
+    def test_it_fits_a_step_summary(self, full_report: Report) -> None:
+        text = render_markdown([full_report] * 3000)
+        assert len(text.encode()) <= MOST_BYTES
+        assert text.rstrip().endswith("has all of it.*")
+        assert len(render_markdown([full_report]).encode()) < 20_000
+
+
+class TestJunit:
+    def test_each_library_is_a_case_on_each_required_device(self, make_report: MakeReport) -> None:
+        root = ET.fromstring(render_junit([make_report("12.1 9.0")]))
+        cases = {(c.get("classname"), c.get("name")): c for c in root.iter("testcase")}
+        assert cases["part.so", "runs on 12.1"].find("failure") is not None
+        assert cases["good.so", "runs on 12.1"].find("failure") is None
+        failures = sum(case.find("failure") is not None for case in cases.values())
+        assert root.get("failures") == str(failures)
+        assert root.get("tests") == str(len(cases))
+
+    def test_doubt_is_an_error(self, make_report: MakeReport) -> None:
+        root = ET.fromstring(render_junit([make_report("12.0", files=(), damaged=True)]))
+        assert root.get("errors") == "1"
+
+    def test_names_that_xml_cannot_hold(self, full_report: Report) -> None:
+        report = full_report.model_copy(
+            update={
+                "findings": tuple(
+                    one.model_copy(update={"message": "a\x00b\ud800"})
+                    for one in full_report.findings
+                )
+            }
+        )
+        assert ET.fromstring(render_junit([report])) is not None
+
+
+class TestSarif:
+    def test_it_is_sarif(self, full_report: Report) -> None:
+        text = render_sarif([full_report, full_report])
+        log = Sarif.model_validate_json(text)
+        assert len(log.runs) == 2
+        (run, _) = json.loads(text)["runs"]
+        assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == [r.id for r in RULES]
+        for result in run["results"]:
+            assert RULES[result["ruleIndex"]].id == result["ruleId"]
+        assert len(run["results"]) == len(full_report.findings)
+
+    def test_an_alert_keeps_its_fingerprint_when_counts_change(
+        self, make_report: MakeReport
+    ) -> None:
+        def prints(report: Report) -> set[str]:
+            (run,) = json.loads(render_sarif([report]))["runs"]
+            return {one["partialFingerprints"]["smforge/v1"] for one in run["results"]}
+
+        before = make_report("12.1")
+        after = before.model_copy(
+            update={
+                "findings": tuple(
+                    one.model_copy(update={"message": "other"}) for one in before.findings
+                )
+            }
+        )
+        assert prints(before) == prints(after)
+        assert len(prints(before)) == len(before.findings)
+
+    def test_uris_are_escaped(self, make_report: MakeReport) -> None:
+        (run,) = json.loads(render_sarif([make_report("9.0")]))["runs"]
+        uris = {
+            one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+            for one in run["results"]
+        }
+        assert "odd%7Cname%60%3Cb%3E%26.so" in uris
+
+
+def test_thousands_of_cubins_are_one_line(full_report: Report) -> None:
+    base = full_report.files[0]
+    files = tuple(base.model_copy(update={"path": f"cubins/{n}.cubin"}) for n in range(500))
+    (line,) = outline.lines(full_report.model_copy(update={"files": files}))
+    assert line.name == "cubins/ (500 cubins)"
+    assert line.size == 500 * base.size
