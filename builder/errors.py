@@ -83,6 +83,12 @@ class LimitExceededError(DamagedInputError):
     """A subject asks for more memory, time or members than the configured limits allow."""
 
 
+class IncomparableError(SmforgeError):
+    """Two reports do not hold what a comparison of them needs."""
+
+    exit_code = EXIT_UNDETERMINED
+
+
 class ToolError(SmforgeError):
     """An external tool is missing, timed out or failed."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from builder.report.diff.model import Diff
 from builder.report.model import Report
 from builder.verdict.policy import Policy
 
@@ -19,6 +20,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 PUBLISHED: dict[Path, type[BaseModel]] = {
     _PACKAGE / "report" / "data" / "report.schema.json": Report,
+    _PACKAGE / "report" / "diff" / "data" / "diff.schema.json": Diff,
     _PACKAGE / "verdict" / "data" / "policy.schema.json": Policy,
 }
 """Each published file and the model it comes from."""

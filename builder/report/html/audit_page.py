@@ -28,7 +28,7 @@ from builder.report.html.matrix import (
     Tally,
     Words,
 )
-from builder.report.html.wording import headline, plural, size
+from builder.report.wording import headline, plural, size
 from builder.verdict.audit import Audit, Backend
 from builder.verdict.kernels import MACHINE_CODE, RUNNABLE, KernelGroup
 from builder.verdict.names import families

@@ -1,4 +1,4 @@
-"""Small sentences that several pages share."""
+"""Small words and sentences that several reports share."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def headline(outcome: str, *, errors: int, warnings: int, asked: bool) -> str:
     return f"{told}{'; ' if ':' in told else ': '}{', '.join(counts)}." if counts else f"{told}."
 
 
-def plural(number: int, noun: str) -> str:
-    """``1 file``, ``12,455 kernels``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """``1 file``, ``12,455 kernels``; `many` where an s does not make it."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def size(count: int) -> str:
