@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from builder.plan.records import Cell
 
 FORMATS = ("table", "json")
+_EXCERPT_WIDTH = 240
 
 
 @click.command("build")
@@ -144,7 +145,10 @@ def _tell(built: Built) -> None:
     from builder.bake.progress import clean  # noqa: PLC0415
 
     for line in getattr(built.error, "excerpt", ()):
-        sys.stderr.write(f"  | {clean(line)}\n")
+        # A compiler's command line fills a screen; the log has all of it.
+        text = clean(line)
+        cut = text if len(text) <= _EXCERPT_WIDTH else text[: _EXCERPT_WIDTH - 1] + "…"
+        sys.stderr.write(f"  | {cut}\n")
     for line in built.error.lines:
         sys.stderr.write(f"smforge: {' '.join(line.split())}\n")
     if sys.stderr.isatty():
