@@ -72,6 +72,13 @@ _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
     help="Who reads the code; both compares them object by object.",
 )
 @click.option(
+    "--expect",
+    "expected",
+    metavar="PREFLIGHT.json",
+    type=click.Path(path_type=Path),
+    help="A saved preflight report: what was predicted must be what is embedded.",
+)
+@click.option(
     "-o",
     "--output",
     "outputs",
@@ -99,6 +106,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     policies: tuple[Path, ...],
     no_default_policy: bool,
     backend: str,
+    expected: Path | None,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:
@@ -125,6 +133,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         allowed=allowed,
         policies=policies,
         shipped=not no_default_policy,
+        expected=expected,
     )
     audits = _Audits(terms, backend, names=not no_kernels, listed=kernels, quiet=ctx.obj["quiet"])
     reports = audits.of(subjects)

@@ -8,6 +8,7 @@ from pathlib import Path
 from builder.arch.devices import device
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import Requirements, parse_requirements
+from builder.verdict.expectation import read_expectation
 from builder.verdict.exemptions import Exemption
 from builder.verdict.terms import Terms
 
@@ -22,6 +23,7 @@ def terms_of(  # noqa: PLR0913 - one per flag
     allowed: Sequence[str],
     policies: Sequence[Path],
     shipped: bool,
+    expected: Path | None = None,
 ) -> Terms:
     """Gather what is asked. Raises `UsageError` and `ConfigurationError` for what cannot be."""
     requirements = [parse_requirements(words)]
@@ -48,6 +50,7 @@ def terms_of(  # noqa: PLR0913 - one per flag
         driver=None if driver is None else DriverVersion.parse(driver),
         native_only=native,
         exemptions=tuple(exemptions),
+        expectation=None if expected is None else read_expectation(expected),
     )
 
 

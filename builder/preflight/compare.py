@@ -14,7 +14,8 @@ from fnmatch import fnmatchcase
 
 from builder.arch.coverage import cubin_runs_on, family, ptx_assembles_for
 from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.arch.toolkits import Toolkit, explain_unknown
+from builder.arch.toolkits import Toolkit
+from builder.preflight import remarks
 from builder.preflight.records import (
     Configuration,
     DeviceTally,
@@ -23,11 +24,11 @@ from builder.preflight.records import (
     Location,
     Unit,
 )
+from builder.preflight.wording import are_or_is, count, listed
 
 Key = tuple[str, str, str]
 """Extension, source and label: what makes a unit the same in two configurations."""
 
-_NAMES_SHOWN = 6
 _RANK = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
 
 
@@ -73,22 +74,22 @@ def compare(
     allowances: Sequence[Allowance] = (),
 ) -> tuple[tuple[Finding, ...], Mapping[ComputeCapability, DeviceTally]]:
     """Findings, the weightiest first, and the units per requested device."""
-    findings = list(_unknown_to_toolkit(configuration, requested, toolkit))
+    findings = list(remarks.unknown_to_toolkit(configuration, requested, toolkit))
     if configuration.refusal is not None:
-        findings.append(_refused(configuration))
+        findings.append(remarks.refused(configuration))
         return by_weight(findings), {}
-    findings += _without_comparison(comparisons)
+    findings += remarks.without_comparison([one.configuration for one in comparisons])
     tallies: dict[ComputeCapability, DeviceTally] = {}
     for target in requested:
         losses = _losses(configuration, target, comparisons)
         findings += _reduced(target, losses, allowances)
-        findings += _spelled(configuration, target)
+        findings += remarks.spelled(configuration, target)
         tallies[target.capability] = _tally(configuration, target.capability, losses)
         findings += _ptx_only(configuration, target, losses, allowances)
         findings += _narrowed(configuration, target, comparisons, allowances)
-        findings += _foreign(target, tallies[target.capability])
-    findings += _not_examined(configuration)
-    findings += _by_default(configuration)
+        findings += remarks.foreign(target, tallies[target.capability])
+    findings += remarks.not_examined(configuration)
+    findings += remarks.by_default(configuration)
     return by_weight(findings), tallies
 
 
@@ -149,9 +150,9 @@ def _reduced(
             rule="source-lost" if gone else "source-ptx-only",
             level=Level.ERROR if allowed is None else Level.NOTE,
             message=(
-                f"{_count(sources)} that {first.baseline} gets {_are(sources)} "
+                f"{count(sources)} that {first.baseline} gets {are_or_is(sources)} "
                 f"{'not compiled' if gone else 'compiled to PTX only'} for {target}{where}: "
-                f"{_listed(sources)}."
+                f"{listed(sources)}."
             ),
             remedy=_remedy(target, first),
             device=target.capability,
@@ -185,41 +186,14 @@ def _ptx_only(
             rule="source-ptx-only",
             level=Level.WARNING if allowed is None else Level.NOTE,
             message=(
-                f"{_count(sources)} {_are(sources)} there for {target.capability} as PTX only: "
-                f"{_listed(sources)}."
+                f"{count(sources)} {are_or_is(sources)} there for {target.capability} as PTX only: "
+                f"{listed(sources)}."
             ),
             remedy="The driver assembles them when they are first loaded; it must know that PTX.",
             device=target.capability,
             target=target,
             sources=tuple(sorted(set(sources))),
             allowed=allowed,
-        )
-
-
-def _spelled(configuration: Configuration, target: Target) -> Iterator[Finding]:
-    """Whether a requested target survives the build description, and as what."""
-    device = target.capability
-    natives = Counter(
-        one for unit in configuration.units for one in unit.targets if cubin_runs_on(one, device)
-    )
-    if not natives:
-        yield Finding(
-            rule="arch-dropped",
-            level=Level.ERROR,
-            message=f"No source is compiled for {target}: no machine code for {device} comes out.",
-            remedy="See the skips for where the build description drops it.",
-            device=device,
-            target=target,
-        )
-    elif target not in natives:
-        spelled = ", ".join(f"{one} in {_count_of(n)}" for one, n in natives.most_common())
-        yield Finding(
-            rule="arch-collapsed",
-            level=Level.NOTE,
-            message=f"Nothing is compiled as {target}: its device is served by {spelled}.",
-            remedy=f"Do not require the target {target} of the result; require the device.",
-            device=device,
-            target=target,
         )
 
 
@@ -249,8 +223,9 @@ def _narrowed(
                 rule="family-narrowed",
                 level=Level.WARNING if allowed is None else Level.NOTE,
                 message=(
-                    f"{_count(short)} asked for as {target} {_are(short)} not compiled for all of "
-                    f"its family and cannot run on {device} as machine code: {_listed(short)}."
+                    f"{count(short)} asked for as {target} {are_or_is(short)} not compiled for "
+                    f"all of its family and cannot run on {device} as machine code: "
+                    f"{listed(short)}."
                 ),
                 remedy=f"Ask for {device} as well where it is used.",
                 device=device,
@@ -271,20 +246,6 @@ def _asked_for(
                     yield _key(unit)
 
 
-def _foreign(target: Target, tally: DeviceTally) -> Iterator[Finding]:
-    if tally.foreign:
-        yield Finding(
-            rule="source-foreign",
-            level=Level.NOTE,
-            message=(
-                f"{_count_of(tally.foreign)} have no code for {target.capability}, "
-                "nor does its sibling get them: they are made for other devices."
-            ),
-            device=target.capability,
-            target=target,
-        )
-
-
 def _tally(
     configuration: Configuration, device: ComputeCapability, losses: Mapping[Key, _Loss]
 ) -> DeviceTally:
@@ -301,99 +262,6 @@ def _tally(
     )
 
 
-def _unknown_to_toolkit(
-    configuration: Configuration, requested: Iterable[Target], toolkit: Toolkit
-) -> Iterator[Finding]:
-    for target in requested:
-        if not toolkit.knows(target):
-            reason, remedy = explain_unknown(toolkit, target)
-            yield Finding(
-                "toolkit-lacks-target", Level.ERROR, reason, remedy, target.capability, target
-            )
-    compiled: dict[Target, list[str]] = defaultdict(list)
-    for unit in configuration.units:
-        for target in {*unit.targets, *unit.ptx}:
-            if not toolkit.knows(target):
-                compiled[target].append(unit.label)
-    for target, sources in sorted(compiled.items()):
-        yield Finding(
-            rule="compiler-refuses-target",
-            level=Level.ERROR,
-            message=(
-                f"{_count(sources)} are to be compiled for {target}, which {toolkit} does not "
-                f"know, so nvcc will stop: {_listed(sources)}."
-            ),
-            remedy=explain_unknown(toolkit, target)[1],
-            target=target,
-            sources=tuple(sorted(set(sources))),
-        )
-
-
-def _refused(configuration: Configuration) -> Finding:
-    refusal = configuration.refusal
-    assert refusal is not None
-    return Finding(
-        rule="build-refused",
-        level=Level.ERROR,
-        message=f"The build stops while it configures: {refusal.message}",
-        remedy="Ask for other architectures or another toolkit.",
-        location=refusal.location,
-    )
-
-
-def _without_comparison(comparisons: Sequence[Comparison]) -> Iterator[Finding]:
-    for one in comparisons:
-        if one.configuration.refusal is not None:
-            yield Finding(
-                rule="baseline-refused",
-                level=Level.NOTE,
-                message=(
-                    f"The list {one.configuration.archs!r} cannot be compared with: "
-                    f"{one.configuration.refusal.message}"
-                ),
-            )
-    if comparisons and all(one.configuration.refusal is not None for one in comparisons):
-        yield Finding(
-            rule="not-compared",
-            level=Level.WARNING,
-            message="No baseline could be configured, so what the list loses is not known.",
-            remedy="Name a list that these sources accept: --baseline.",
-        )
-
-
-def _not_examined(configuration: Configuration) -> Iterator[Finding]:
-    for external in configuration.not_examined:
-        named = (
-            f"; {_count_of(external.named_sources)} that the tree itself names are among the units"
-            if external.named_sources
-            else ""
-        )
-        yield Finding(
-            rule="not-examined",
-            level=Level.NOTE,
-            message=f"{external.name} was not there to look at{named}.",
-            remedy=f"Give a checkout: --external {external.name}=DIR.",
-            location=external.location,
-        )
-
-
-def _by_default(configuration: Configuration) -> Iterator[Finding]:
-    sources = [unit.label for unit in configuration.units if not unit.gencode]
-    if sources:
-        default = ", ".join(
-            {str(one) for u in configuration.units if not u.gencode for one in u.targets}
-        )
-        yield Finding(
-            rule="arch-by-default",
-            level=Level.WARNING,
-            message=(
-                f"{_count(sources)} {_are(sources)} given no architecture by the build "
-                f"description, so nvcc takes its own default ({default}): {_listed(sources)}."
-            ),
-            sources=tuple(sorted(set(sources))),
-        )
-
-
 def _allowed(key: Key, allowances: Iterable[Allowance]) -> str | None:
     names = (key[1], f"{key[0]}/{key[1]}")
     matching = (a.reason for a in allowances if any(fnmatchcase(n, a.pattern) for n in names))
@@ -406,22 +274,3 @@ def _key(unit: Unit) -> Key:
 
 def _name(key: Key) -> str:
     return key[2]
-
-
-def _count(sources: Sequence[str]) -> str:
-    return _count_of(len(sources))
-
-
-def _count_of(number: int) -> str:
-    return "1 source" if number == 1 else f"{number} sources"
-
-
-def _are(sources: Sequence[str]) -> str:
-    return "is" if len(sources) == 1 else "are"
-
-
-def _listed(sources: Iterable[str]) -> str:
-    names = sorted(set(sources))
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    rest = len(names) - _NAMES_SHOWN
-    return f"{shown} and {rest} more" if rest > 0 else shown

@@ -69,6 +69,17 @@ TARGET_ABSENT = Rule(
     Level.NOTE,
     "A library does not embed a required target that others do or do not.",
 )
+EXPECTED_NOT_EMBEDDED = Rule(
+    "expected-not-embedded",
+    Level.ERROR,
+    "What preflight predicted of the sources and what is embedded differ.",
+)
+EXPECTED_UNREAD = Rule(
+    "expected-unread",
+    Level.ERROR,
+    "A prediction was given, and the subject was read without what it is compared by.",
+    undetermined=True,
+)
 PTX_NEWER_THAN_DRIVER = Rule(
     "ptx-newer-than-driver",
     Level.ERROR,
@@ -159,6 +170,8 @@ RULES: tuple[Rule, ...] = (
     DEVICE_FOREIGN,
     TARGET_MISSING,
     TARGET_ABSENT,
+    EXPECTED_NOT_EMBEDDED,
+    EXPECTED_UNREAD,
     PTX_NEWER_THAN_DRIVER,
     PTX_DRIVER_UNKNOWN,
     SUFFIX_UNKNOWN,

@@ -9,6 +9,7 @@ from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import Requirements
 from builder.inventory.companions.records import Companions
 from builder.inventory.compare import Comparison
+from builder.verdict.expectation import Expectation
 from builder.verdict.exemptions import Exemption
 
 
@@ -27,6 +28,8 @@ class Terms:
     native_only: bool = False
     """Whether code that runs only from PTX fails the audit."""
     exemptions: tuple[Exemption, ...] = ()
+    expectation: Expectation | None = None
+    """What the sources were predicted to become; None where nothing is compared."""
     today: date = field(default_factory=today)
 
 

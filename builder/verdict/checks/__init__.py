@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from builder.verdict.case import Case
-from builder.verdict.checks import devices, integrity, jit, loading, targets
+from builder.verdict.checks import devices, expected, integrity, jit, loading, targets
 from builder.verdict.records import Finding
 
 Check = Callable[[Case], Iterator[Finding]]
@@ -14,6 +14,7 @@ CHECKS: tuple[Check, ...] = (
     devices.check_subject,
     devices.check_files,
     targets.check_targets,
+    expected.check_expected,
     jit.check_assemblers,
     jit.check_compilers,
     loading.check_cuda_majors,
