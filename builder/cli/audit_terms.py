@@ -8,8 +8,8 @@ from pathlib import Path
 from builder.arch.devices import device
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import Requirements, parse_requirements
-from builder.verdict.expectation import read_expectation
 from builder.verdict.exemptions import Exemption
+from builder.verdict.expectation import read_expectation
 from builder.verdict.terms import Terms
 
 

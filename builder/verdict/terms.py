@@ -9,8 +9,8 @@ from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import Requirements
 from builder.inventory.companions.records import Companions
 from builder.inventory.compare import Comparison
-from builder.verdict.expectation import Expectation
 from builder.verdict.exemptions import Exemption
+from builder.verdict.expectation import Expectation
 
 
 def today() -> date:

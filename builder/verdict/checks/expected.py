@@ -15,8 +15,8 @@ from pathlib import PurePosixPath
 from builder.arch.target import Target
 from builder.inventory.linked import counted_regions
 from builder.inventory.records import FileInventory, Kind, Region
-from builder.verdict.expectation import Expectation, ExpectedUnit, symbol_name
 from builder.verdict.case import Case
+from builder.verdict.expectation import Expectation, ExpectedUnit, symbol_name
 from builder.verdict.kernels import MACHINE_CODE
 from builder.verdict.records import Finding, Level
 from builder.verdict.rules import EXPECTED_NOT_EMBEDDED, EXPECTED_UNREAD
