@@ -106,7 +106,8 @@ def closing_lines(results: Sequence[Built]) -> Iterator[str]:
             when = built.record.finished.strftime("%Y-%m-%d %H:%M UTC")
             yield f"up to date: {name}, built {when}, verdict {verdict(built)}: {files}"
         elif built.record.result == "passed":
-            yield f"built: {name} in {clock_text(built.record.seconds)}: {files}"
+            took = clock_text(built.record.seconds)
+            yield f"built: {name} in {took}, verdict {verdict(built)}: {files}"
         else:
             yield f"rejected: {name}, kept for a look: {files}"
 

@@ -18,6 +18,7 @@ from builder.matrix.load import load
 from builder.plan.records import Cell
 from builder.plan.resolve import resolve
 from builder.report.build import report_of, to_json
+from builder.report.model import Report
 from builder.report.table import render_table
 from builder.verdict.audit import Backend, audit_together
 from builder.verdict.policy import shipped_policies
@@ -89,5 +90,11 @@ def audit_cell(cell: Cell, directory: Path, backend: Backend) -> Audited:
         exit_code=EXIT_OF_VERDICT[report.verdict],
         findings=sum(finding.level == "error" for finding in report.findings),
         report=to_json(report),
-        table=lambda width, color: render_table(report, width=width, color=color),
+        table=lambda width, color: render_table(_without_notes(report), width=width, color=color),
     )
+
+
+def _without_notes(report: Report) -> Report:
+    """What a person has to read after a build; the notes stay in the report beside it."""
+    serious = tuple(finding for finding in report.findings if finding.level != "note")
+    return report.model_copy(update={"findings": serious})

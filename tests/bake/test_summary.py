@@ -105,7 +105,7 @@ def test_what_is_up_to_date_says_so_and_since_when(results: list[Built]) -> None
 
 def test_only_what_was_built_has_a_place(results: list[Built]) -> None:
     (line,) = closing_lines(results)
-    assert line.startswith("built: demo linux/amd64 in 10:00: ")
+    assert line.startswith("built: demo linux/amd64 in 10:00, verdict pass: ")
 
 
 @pytest.mark.parametrize(
