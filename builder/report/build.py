@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from builder import __version__
@@ -71,7 +72,7 @@ def _file(file: FileVerdict, verdict: Verdict, *, kernels: bool) -> model.File:
         "toolkit": _toolkit(counted),
         "objects": _objects(r for r in counted if r.origin is not Origin.EMBEDDED),
         "devices": {
-            str(device): model.Tally(**_tally(tally, verdict))
+            str(device): _tally(tally, named=verdict.names_read)
             for device, tally in file.tallies.items()
         },
     }
@@ -137,9 +138,15 @@ def _kernels(file: FileVerdict) -> tuple[model.Kernel, ...]:
     return tuple(sorted(listed, key=lambda kernel: (kernel.demangled, kernel.name)))
 
 
-def _tally(tally: Tally, verdict: Verdict) -> dict[str, Any]:
+@lru_cache(maxsize=4096)
+def _tally(tally: Tally, *, named: bool) -> model.Tally:
+    # Cached: thousands of files share a handful of tallies.
+    return model.Tally(**_counts(tally, named=named))
+
+
+def _counts(tally: Tally, *, named: bool) -> dict[str, Any]:
     return {
-        "kernels": tally.total if verdict.names_read else None,
+        "kernels": tally.total if named else None,
         "native": tally.native,
         "ptx": tally.ptx,
         "foreign": tally.foreign,
@@ -149,7 +156,9 @@ def _tally(tally: Tally, verdict: Verdict) -> dict[str, Any]:
 
 
 def _device(device: DeviceVerdict, verdict: Verdict) -> model.DeviceTally:
-    return model.DeviceTally(**_tally(device.tally, verdict), verdict=device.outcome.value)
+    return model.DeviceTally(
+        **_counts(device.tally, named=verdict.names_read), verdict=device.outcome.value
+    )
 
 
 def _finding(finding: Finding) -> model.Finding:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
+from builder.arch.drivers import DriverVersion
 from builder.arch.target import ComputeCapability, Target
 from builder.inventory.records import FileInventory, Origin
 from builder.verdict.exemptions import Exemption, covering
-from builder.verdict.kernels import KernelGroup, group_kernels
+from builder.verdict.kernels import Embedded, KernelGroup, group_kernels
 from builder.verdict.reach import CANNOT_RUN, Reach, reach
 from builder.verdict.records import Tally
 from builder.verdict.terms import Terms
@@ -21,6 +24,8 @@ class Excused:
     """A kernel that would have been held against the file, and the exemptions that cover it."""
 
     kernel: str
+    group: int
+    """The position of its group: a namesake that is embedded otherwise is another kernel."""
     exemptions: tuple[Exemption, ...]
 
 
@@ -30,12 +35,21 @@ class DeviceView:
 
     device: ComputeCapability
     tally: Tally
-    reaching: Mapping[Reach, tuple[str, ...]]
-    """Kernel names by how they get there, excused ones left out."""
-    excused: tuple[Excused, ...]
+    groups: tuple[KernelGroup, ...]
+    reaches: tuple[Reach, ...]
+    """How each group gets there."""
+    excused: tuple[Excused, ...] = ()
 
-    def names(self, *reaches: Reach) -> tuple[str, ...]:
-        return tuple(name for one in reaches for name in self.reaching.get(one, ()))
+    def names(self, *wanted: Reach) -> tuple[str, ...]:
+        """The kernels that get there in one of these ways, excused ones left out."""
+        excused = {(one.group, one.kernel) for one in self.excused}
+        return tuple(
+            name
+            for position, how in enumerate(self.reaches)
+            if how in wanted
+            for name in self.groups[position].names
+            if (position, name) not in excused
+        )
 
     @property
     def runs(self) -> int:
@@ -74,46 +88,63 @@ def view_file(
 ) -> FileView:
     """Look at a file from each of `devices`."""
     groups = group_kernels(file)
-    covers: dict[str, tuple[Exemption, ...]] = {}
-    views = {device: _view(file.path, groups, device, terms, covers) for device in devices}
+    shape = tuple((group.embedded, group.count) for group in groups)
+    seen = _seen(shape, devices, terms.driver)
+    views = {
+        device: DeviceView(device, tally, groups, reaches)
+        for device, (reaches, tally) in zip(devices, seen, strict=True)
+    }
+    if terms.exemptions:
+        covers: dict[str, tuple[Exemption, ...]] = {}
+        views = {d: _excuse(file.path, view, terms, covers) for d, view in views.items()}
     return FileView(file, groups, views)
 
 
-def _view(
-    path: str,
-    groups: tuple[KernelGroup, ...],
-    device: ComputeCapability,
-    terms: Terms,
-    covers: dict[str, tuple[Exemption, ...]],
+Shape = tuple[tuple[Embedded, int], ...]
+"""What the groups of a file are embedded as, and how many kernels each has."""
+
+
+@lru_cache(maxsize=4096)
+def _seen(
+    shape: Shape, devices: tuple[ComputeCapability, ...], driver: DriverVersion | None
+) -> tuple[tuple[tuple[Reach, ...], Tally], ...]:
+    # Cached: a folder of thousands of cubins has a handful of shapes.
+    found = []
+    for device in devices:
+        reaches = tuple(reach(embedded, device, driver) for embedded, _ in shape)
+        counts = Counter[Reach]()
+        for how, (_, count) in zip(reaches, shape, strict=True):
+            counts[how] += count
+        tally = Tally(
+            native=counts[Reach.NATIVE],
+            ptx=counts[Reach.PTX] + counts[Reach.PTX_UNSURE],
+            foreign=counts[Reach.FOREIGN],
+            missing=sum(counts[one] for one in CANNOT_RUN),
+        )
+        found.append((reaches, tally))
+    return tuple(found)
+
+
+def _excuse(
+    path: str, view: DeviceView, terms: Terms, covers: dict[str, tuple[Exemption, ...]]
 ) -> DeviceView:
-    reaching: dict[Reach, list[str]] = {}
-    counts = dict.fromkeys(Reach, 0)
-    excused: list[Excused] = []
-    for group in groups:
-        how = reach(group.embedded, device, terms.driver)
-        counts[how] += group.count
-        open_names: tuple[str, ...] | list[str] = group.names
-        if how in _EXCUSABLE and (possible := _possible(terms, device, group)):
-            open_names = []
-            for name in group.names:
-                if name not in covers:
-                    covers[name] = covering(terms.exemptions, name, path)
-                holding = tuple(e for e in covers[name] if e in possible)
-                if holding:
-                    excused.append(Excused(name, holding))
-                else:
-                    open_names.append(name)
-        if open_names:
-            reaching.setdefault(how, []).extend(open_names)
-    tally = Tally(
-        native=counts[Reach.NATIVE],
-        ptx=counts[Reach.PTX] + counts[Reach.PTX_UNSURE],
-        foreign=counts[Reach.FOREIGN],
-        missing=sum(counts[one] for one in CANNOT_RUN),
-        exempt=len(excused),
-    )
-    fixed = {how: tuple(names) for how, names in reaching.items()}
-    return DeviceView(device, tally, fixed, tuple(excused))
+    """Take out the kernels that an exemption covers on the view's device.
+
+    `covers` remembers, for the path, which exemptions mean a kernel: patterns cost time.
+    """
+    excused = []
+    for position, group in enumerate(view.groups):
+        if view.reaches[position] not in _EXCUSABLE:
+            continue
+        possible = _possible(terms, view.device, group)
+        for name in group.names if possible else ():
+            if name not in covers:
+                covers[name] = covering(terms.exemptions, name, path)
+            if holding := tuple(one for one in covers[name] if one in possible):
+                excused.append(Excused(name, position, holding))
+    if not excused:
+        return view
+    return replace(view, tally=replace(view.tally, exempt=len(excused)), excused=tuple(excused))
 
 
 def _possible(terms: Terms, device: ComputeCapability, group: KernelGroup) -> tuple[Exemption, ...]:
