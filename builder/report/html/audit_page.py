@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builder import __version__
 from builder.arch.coverage import cubin_runs_on, ptx_assembles_for
@@ -38,8 +38,19 @@ from builder.verdict.records import Tally as VerdictTally
 from builder.verdict.terms import Terms
 from builder.verdict.views import DeviceView
 
-_KERNELS = Words("audit", "library", "libraries", "kernel", "kernels", "family", "families")
-_REGIONS = Words("audit", "library", "libraries", "region", "regions", "source", "sources")
+_KERNELS = Words(
+    report="audit",
+    row="library",
+    rows="libraries",
+    item="kernel",
+    items="kernels",
+    family="family",
+    families="families",
+    embedded="Embedded as",
+    hint="Words narrow the libraries (path or kernel) and the devices (12.1, Hopper, Spark). "
+    "Cells count all of a library; open one for its kernels.",
+)
+_REGIONS = replace(_KERNELS, item="region", items="regions", family="source", families="sources")
 _STATES = (
     Meaning(State.NATIVE, "native", "All that is meant for the device runs from machine code."),
     Meaning(State.PTX, "PTX", "All of it runs, some only after the driver has assembled PTX."),

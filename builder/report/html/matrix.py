@@ -34,6 +34,10 @@ class Words:
     items: str
     family: str
     families: str
+    embedded: str
+    """What stands before the codes of a group."""
+    hint: str
+    """How to use the matrix, in a sentence or two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def test_a_cell_shows_its_state_in_words_and_shape(html: str, open_report: Any) 
     assert cell.locator("use").get_attribute("href") == "#shape-partial"
     label = cell.get_attribute("aria-label")
     assert label == (
-        "pkg/_C.abi3.so on 12.1: partial, 4 kernels: 1 cannot run, 1 from PTX only, 2 native"
+        "pkg/_C.abi3.so on 12.1: partial, 4 kernels: 1 cannot run, 1 PTX only, 2 native"
     )
 
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from builder.report.html.matrix import Page, Words
 from builder.report.html.page import json_for_script, render_page
 
-WORDS = Words("audit", "library", "libraries", "kernel", "kernels", "family", "families")
+WORDS = Words(
+    "audit", "library", "libraries", "kernel", "kernels", "family", "families", "as", "hint"
+)
 EMPTY = Page(WORDS, "t", "pass", "h", (), (), (), (), (), (), ())
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(
     ["</script>", "<!--", "<script", "]]>", "\u2028", "$data", "${policy}", "\\u003c", "&lt;"]

@@ -240,23 +240,31 @@
 
   function drawRow(row) {
     const slash = row.id.replace(/\/$/, "").lastIndexOf("/") + 1;
+    const from = row.section && row.id.startsWith(`${row.section}/`) ? row.section.length + 1 : 0;
     const open = view.lib === row.id && !view.device;
     const line = make("tr", {},
       make("th", { scope: "row" },
         make("button", { class: "name", type: "button", "aria-expanded": String(open),
           onclick: () => toggle(row.id, "") },
-        make("span", { class: "folder" }, ...breakable(row.id.slice(0, slash))), ...breakable(row.id.slice(slash))),
-        make("small", {}, text([words.report === "audit" ? items(row.count) : "", ...(row.facts || []).map(([name, value]) => name === "CUDA" ? `CUDA ${value}` : value)].filter(Boolean).join(", ")))));
+        make("span", { class: "folder" }, ...breakable(row.id.slice(from, Math.max(from, slash)))), ...breakable(row.id.slice(Math.max(from, slash)))),
+        make("small", {}, text(subtitle(row)))));
     for (const index of shownColumns) line.append(make("td", {}, drawCell(row.cells[index], columns[index], row)));
     line.append(make("td", { class: "filler" }));
     line.row = row;
     return line;
   }
 
+  // A library is told by its size and origin, a source by what it is compiled as.
+  function subtitle(row) {
+    if (words.report !== "audit") return [...new Set((row.groups || []).flatMap((group) => group.codes || []))].join(", ");
+    return [items(row.count), ...(row.facts || []).map(([name, value]) => name === "CUDA" ? `CUDA ${value}` : value)].join(", ");
+  }
+
   function drawCell(cell, column, row) {
     const tally = cell.tally || {};
     const label = make("span", { class: "word" }, shape(cell.state), text(word(cell.state)));
-    const short = make("span", { class: "count" }, text(summary(cell.state, tally)));
+    const alone = words.report !== "audit" && total(tally) === 1;
+    const short = alone ? null : make("span", { class: "count" }, text(summary(cell.state, tally)));
     const on = make("span", { class: "on" }, text(column.id));
     if (!row) return make("div", { class: `cell ${cell.state}` }, on, label, short);
     const open = view.lib === row.id && view.device === column.id;
@@ -268,16 +276,18 @@
   const total = (tally) => (tally.native || 0) + (tally.ptx || 0) + (tally.foreign || 0) + (tally.missing || 0);
 
   function summary(state, tally) {
-    if (state === "partial") return `${number(tally.missing)} missing`;
+    if (state === "partial") return `${number(tally.missing)} ${words.report === "audit" ? "missing" : "lost"}`;
     if (state === "ptx" && tally.native) return `${number(tally.ptx)} of ${number(total(tally) - (tally.foreign || 0))}`;
     if (state === "none") return number(tally.missing || tally.foreign);
     return { native: number(tally.native), ptx: number(tally.ptx), foreign: number(tally.foreign) }[state] || "";
   }
 
+  const wayWord = (id) => (page.reaches || []).find((way) => way.id === id).word;
+
   function sentence(tally) {
-    const parts = [[tally.missing, "cannot run"], [tally.ptx, "from PTX only"], [tally.native, "native"],
-      [tally.foreign, "for other devices"], [tally.exempt, "excused by policy"]];
-    return `${items(total(tally))}: ${parts.filter(([value]) => value).map(([value, what]) => `${number(value)} ${what}`).join(", ") || "none"}`;
+    const parts = ["missing", "ptx", "native", "foreign"].map((id) => [tally[id], wayWord(id)]);
+    const told = [...parts, [tally.exempt, "excused by policy"]].filter(([value]) => value);
+    return `${items(total(tally))}: ${told.map(([value, what]) => `${number(value)} ${what}`).join(", ") || "none"}`;
   }
 
   // ---- what a cell opens to ----------------------------------------------------------------
@@ -318,11 +328,11 @@
       if (excused) panel.append(make("h4", {}, text("Excused by policy, of these")), excused);
     } else {
       if (row.stored) panel.append(drawStored(row.stored));
-      const list = make("div", { class: "reach" }, make("h4", {}, text(`What the ${words.items} are embedded as`)));
+      const list = make("div", { class: "reach" }, make("h4", {}, text(words.embedded)));
       for (const group of row.groups || []) list.append(drawGroup(row, group, ""));
       panel.append(list);
     }
-    if (words.report !== "audit") panel.append(make("dl", {}, ...facts(row.facts)));
+    if (words.report !== "audit" && row.facts) panel.append(make("dl", {}, ...facts(row.facts)));
   }
 
   function drawReach(panel, row, way, groups, device) {
@@ -337,7 +347,7 @@
   }
 
   function drawGroup(row, group, device) {
-    const codes = make("div", { class: "codes" }, text("Embedded as"));
+    const codes = make("div", { class: "codes" }, text(words.embedded));
     for (const code of group.codes || []) {
       const runs = device && ((page.runs || {})[code] || []).includes(device);
       codes.append(make("code", { class: `code${runs ? " runs" : ""}`, title: runs ? `Runs on ${device}` : null }, text(code)));
@@ -425,7 +435,7 @@
   drawExcuses();
   at("matrix-section").hidden = !rows.length;
   at("matrix-title").textContent = `${words.rows[0].toUpperCase()}${words.rows.slice(1)} by device`;
-  at("filter-help").textContent = `Words narrow the ${words.rows} (path or ${words.item}) and the devices (12.1, Hopper, Spark). Cells count all of a ${words.row}; open one for its ${words.families}.`;
+  at("filter-help").textContent = words.hint;
   for (const state of page.states || []) {
     at("legend").append(make("div", {}, make("dt", { class: state.id }, shape(state.id), text(state.word)), make("dd", {}, text(state.text))));
   }
