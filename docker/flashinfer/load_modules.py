@@ -30,9 +30,9 @@ def ask(target: str) -> dict[str, str | None]:
 
 def load_here() -> dict[str, str | None]:
     """Load every module of every installed provider for this process's target."""
-    from flashinfer import aot
-    from flashinfer.jit import env
-    from flashinfer.jit.core import MissingJITCacheError, jit_spec_registry
+    from flashinfer import aot  # noqa: PLC0415  # here its target is set
+    from flashinfer.jit import env  # noqa: PLC0415
+    from flashinfer.jit.core import MissingJITCacheError, jit_spec_registry  # noqa: PLC0415
 
     aot.register_default_modules()
     specs = jit_spec_registry.get_all_specs()

@@ -1,10 +1,10 @@
-"""Make FlashInfer's source tree usable in place.
+"""Make FlashInfer's source tree usable in place, with the torch that is installed.
 
-usage: prepare.py SOURCE_TREE CUDA_HOME
+usage: prepare.py SOURCE_TREE CUDA_HOME CUDA_TAG
 
-Two things are lacking. The tree's own data directory: without it nvcc takes the toolkit's CCCL
-instead of FlashInfer's, and some modules do not compile. And the headers and libraries of CUDA's
-mathematics, which a base from packages leaves to torch, so that nothing is installed twice.
+Two things are lacking in the tree. Its own data directory: without it nvcc takes the toolkit's
+CCCL instead of FlashInfer's, and some modules do not compile. And the headers and libraries of
+CUDA's mathematics, which a base from packages leaves to torch, so that nothing is installed twice.
 """
 
 from __future__ import annotations
@@ -36,13 +36,25 @@ def link_missing(wheels: Path, toolkit: Path) -> int:
     return linked
 
 
-def main(source: Path, toolkit: Path) -> None:
+def torch_tag(site_packages: Path) -> str:
+    """The CUDA that torch was built for, as ``cu130``, read without the seconds of importing it."""
+    text = (site_packages / "torch" / "version.py").read_text(encoding="utf-8")
+    found = re.search(r"^cuda\b.*= '(\d+)\.(\d+)'", text, re.MULTILINE)
+    return f"cu{found[1]}{found[2]}" if found else "no CUDA"
+
+
+def main(source: Path, toolkit: Path, cuda_tag: str) -> None:
     """Prepare `source` and complete `toolkit`."""
-    make_data_directory(source)
     site_packages = Path(sysconfig.get_path("purelib"))
+    if (tag := torch_tag(site_packages)) != cuda_tag:
+        raise SystemExit(
+            f"error: the installed torch is built for {tag}, the wheels are to be for {cuda_tag}. "
+            f"Name an index that has torch for {cuda_tag} in a pip.conf, with PIP_CONFIG_FILE."
+        )
+    make_data_directory(source)
     for wheels in sorted(site_packages.glob("nvidia/cu[0-9]*")):
         print(f"{link_missing(wheels, toolkit)} names of {wheels.name} linked into {toolkit}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
