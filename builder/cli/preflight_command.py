@@ -15,15 +15,18 @@ from builder.errors import EXIT_FINDINGS, EXIT_PASS, UsageError
 if TYPE_CHECKING:
     from builder.preflight.records import Preflight
 
-FORMATS = ("table", "json", "markdown")
+FORMATS = ("table", "json", "markdown", "html")
 
 
 @click.command("preflight")
+@click.argument("variant", metavar="[VARIANT]", required=False)
 @click.option(
     "--source",
     type=click.Path(path_type=Path),
-    help="vLLM's sources: an sdist (.tar.gz), an unpacked tree or a git checkout.",
+    help="Sources of vLLM or FlashInfer: an sdist (.tar.gz), a tree or a git checkout.",
 )
+@click.option("--platform", metavar="OS/CPU", help="Of a variant with several: linux/arm64.")
+@click.option("--component", metavar="NAME", help="Of a variant: vllm or flashinfer.")
 @click.option("--cuda", metavar="VERSION", help="The CUDA release that compiles: 13.0.")
 @click.option("--archs", metavar="LIST", help='As in TORCH_CUDA_ARCH_LIST: "9.0 12.1a".')
 @click.option(
@@ -57,8 +60,18 @@ FORMATS = ("table", "json", "markdown")
     default=("table",),
     help=f"{', '.join(FORMATS)}, to standard output or to a file; repeatable.",
 )
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The matrix that VARIANT is read from.  [default: versions.json]",
+)
+@click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    ctx: click.Context,
+    variant: str | None,
     source: Path | None,
+    platform: str | None,
+    component: str | None,
     cuda: str | None,
     archs: str | None,
     baselines: tuple[str, ...],
@@ -66,43 +79,35 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     allowed: tuple[str, ...],
     no_cache: bool,
     outputs: tuple[OutputSpec, ...],
+    config: Path | None,
 ) -> int:
     """Show, per source file, what a build compiles for which GPU, and what a list loses.
 
     The real build description of the real sources is configured in a private copy, without
     compiler, GPU or torch. Exit code 1 means that a requested architecture loses sources.
     """
+    from builder.cli.preflight_questions import Flags, of_sources, of_variant  # noqa: PLC0415
     from builder.preflight.cache import temporary_or_default  # noqa: PLC0415
-    from builder.preflight.compare import Allowance  # noqa: PLC0415
     from builder.preflight.records import Outcome  # noqa: PLC0415
-    from builder.preflight.run import Question, preflight  # noqa: PLC0415
+    from builder.preflight.run import preflight  # noqa: PLC0415
 
     specs = require_distinct(outputs)
-    if source is None or cuda is None or archs is None:
+    if (variant is None) == (source is None):
         raise UsageError(
-            "Without a variant, --source, --cuda and --archs are all needed.",
-            remedy='For example: --source vllm-0.33.0.tar.gz --cuda 13.0 --archs "12.1a".',
+            "Name either a variant of versions.json or sources.",
+            remedy="smforge preflight VARIANT, or smforge preflight --source DIR_OR_SDIST.",
         )
-    question = Question(
-        source=source,
-        cuda=cuda,
-        archs=archs,
-        baselines=baselines,
-        externals=dict(_external(one) for one in externals),
-        environment=os.environ,
-        allowances=tuple(Allowance(one, "allowed on the command line") for one in allowed),
-    )
+    flags = Flags(baselines, externals, allowed)
     with temporary_or_default(temporary=no_cache) as cache:
+        if source is not None:
+            question = of_sources(flags, source, cuda, archs)
+        else:
+            assert variant is not None
+            chosen = config or ctx.obj["config"]
+            question = of_variant(flags, variant, platform, component, chosen, cache)
         result = preflight(question, cache)
     emit({spec: _render(result, spec) for spec in specs})
     return EXIT_PASS if result.outcome is Outcome.PASS else EXIT_FINDINGS
-
-
-def _external(text: str) -> tuple[str, Path]:
-    name, separator, directory = text.partition("=")
-    if not (name and separator and directory):
-        raise UsageError(f"{text!r} is not NAME=DIR.", remedy="For example: --external cutlass=DIR")
-    return name, Path(directory)
 
 
 def _render(result: Preflight, spec: OutputSpec) -> str:
@@ -115,6 +120,11 @@ def _render(result: Preflight, spec: OutputSpec) -> str:
         from builder.report.preflight_markdown import render_markdown  # noqa: PLC0415
 
         return render_markdown(result)
+    if spec.format == "html":
+        from builder.report.html.page import render_page  # noqa: PLC0415
+        from builder.report.html.preflight_page import preflight_page  # noqa: PLC0415
+
+        return render_page(preflight_page(result))
     from builder.report.preflight_table import render_table  # noqa: PLC0415
 
     return render_table(result, color=spec.file is None and _color_wanted())
