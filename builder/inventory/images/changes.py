@@ -25,6 +25,7 @@ OPAQUE_WHITEOUT = ".wh..wh..opq"
 PATH_MAX = 4096
 """The longest path that Linux takes, in bytes."""
 _META_PREFIX = ".wh..wh."
+_LOG_BATCH = 1000
 _MAX_LINKS = 255
 """Symbolic links followed for one path, as in Go's path handling of the container engines."""
 
@@ -208,17 +209,20 @@ def _joined(parent: str, name: str) -> str:
 class _Log:
     """A list of changes, compressed: a layer can hold a million, and most are looked at once."""
 
-    __slots__ = ("_compressor", "_packed")
+    __slots__ = ("_compressor", "_fresh", "_packed")
 
     def __init__(self) -> None:
+        self._fresh: list[str] = []
         self._packed = bytearray()
         self._compressor = zstandard.ZstdCompressor(level=1).compressobj()
 
     def append(self, change: Change) -> None:
-        record = f"{change.type.value}{change.path}\0{change.detail}\0"
-        self._packed += self._compressor.compress(record.encode("utf-8", "surrogateescape"))
+        self._fresh.append(f"{change.type.value}{change.path}\0{change.detail}\0")
+        if len(self._fresh) >= _LOG_BATCH:
+            self._pack()
 
     def close(self) -> None:
+        self._pack()
         self._packed += self._compressor.flush()
 
     def changes(self) -> Iterator[Change]:
@@ -230,3 +234,8 @@ class _Log:
             texts = (field.decode("utf-8", "surrogateescape") for field in fields)
             for path, detail in zip(texts, texts, strict=True):
                 yield Change(ChangeType(path[0]), path[1:], detail)
+
+    def _pack(self) -> None:
+        records = "".join(self._fresh).encode("utf-8", "surrogateescape")
+        self._packed += self._compressor.compress(records)
+        self._fresh.clear()

@@ -119,7 +119,10 @@ class ImageSubject:
     def _members_of(self, layer: LayerStream) -> Iterator[Member]:
         where = f"Layer {layer.key}"
         changes = LayerChanges(where)
-        with read_ahead(inflated(layer.parts, self._limits, where)) as parts:
+        with (
+            read_ahead(layer.parts) as stored,
+            read_ahead(inflated(stored, self._limits, where)) as parts,
+        ):
             reader = ByteReader(parts, where)
             for entry in entries(reader, where):
                 path = changes.path_of(entry)
