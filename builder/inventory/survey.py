@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from builder.errors import DamagedInputError
-from builder.inventory.blob import Blob
 from builder.inventory.members import Member
 from builder.inventory.options import ReadOptions
+from builder.inventory.overlap import OverlappingReader, ReadFile
 from builder.inventory.reader import may_hold_code, read_file
 from builder.inventory.records import (
     Damage,
@@ -19,9 +18,6 @@ from builder.inventory.records import (
 )
 from builder.inventory.subjects.base import OpenSubject
 from builder.inventory.subjects.opening import open_subject
-
-ReadFile = Callable[[str, Blob, ReadOptions], FileInventory | None]
-"""Reads one file: the native reader's `read_file`, or one that asks cuobjdump."""
 
 __all__ = ["ReadFile", "ReadOptions", "read_file", "survey", "take_inventory"]
 
@@ -42,38 +38,31 @@ def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_fil
     found: list[tuple[Member, FileInventory]] = []
     broken: list[tuple[Member, Damage]] = []
     examined = 0
-    for examined, member in enumerate(subject.members(), start=1):
-        options.progress(member.path, examined)
-        try:
-            file = _read(member, options, read)
-        except DamagedInputError as error:
-            broken.append((member, Damage(member.path, str(error))))
-            continue
-        if file is not None:
-            found.append((member, file))
+    with OverlappingReader(read, options) as reader:
+        for examined, member in enumerate(subject.members(), start=1):
+            options.progress(member.path, examined)
+            if member.head is None or may_hold_code(member.path, member.head):
+                reader.take(member)
+        for member, outcome in reader.outcomes():
+            if isinstance(outcome, DamagedInputError):
+                broken.append((member, Damage(member.path, str(outcome))))
+            elif outcome is not None:
+                found.append((member, outcome))
     files = tuple(
         file if path == file.path else _at(file, path)
         for member, file in found
         for path in subject.paths_of(member)
     )
+    files = tuple(sorted(files, key=lambda file: file.path))
     damage = tuple(
         replace(item, path=path) for member, item in broken for path in subject.paths_of(member)
     )
-    files = tuple(sorted(files, key=lambda file: file.path))
     return Inventory(
         subject=_identity(subject.subject, files, options),
         files=files,
         examined=examined,
-        damage=subject.damage + damage,
+        damage=subject.damage + tuple(sorted(damage, key=lambda item: item.path)),
     )
-
-
-def _read(member: Member, options: ReadOptions, read: ReadFile) -> FileInventory | None:
-    if member.head is not None and not may_hold_code(member.path, member.head):
-        return None
-    options.limits.check_member(member.size, member.path)
-    with member.open() as blob:
-        return read(member.path, blob, options)
 
 
 def _at(file: FileInventory, path: str) -> FileInventory:
