@@ -1,0 +1,108 @@
+"""Records what wheels embed, small enough to keep: run it on wheels to renew the files beside it.
+
+    python tests/verdict/data/record.py vllm-0.33.0-….whl …
+
+A record holds, per file, the kernels by what they are embedded as. Of kernels that are missing on
+a recorded device (or whose suffix is not known) each family stands with its count and its shortest
+mangled name; the rest is only counted. The totals per device are those of an audit without
+exceptions.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from builder.arch.requirement import parse_requirements
+from builder.inventory.options import ReadOptions
+from builder.inventory.records import Inventory
+from builder.verdict.audit import Backend, read
+from builder.verdict.judge import judge
+from builder.verdict.kernels import KernelGroup
+from builder.verdict.names import family
+from builder.verdict.reach import CANNOT_RUN, reach
+from builder.verdict.terms import Terms
+
+REQUIRED = parse_requirements(("11.0", "12.0", "12.1"))
+
+
+def record(inventory: Inventory) -> dict[str, Any]:
+    """What is kept of an inventory."""
+    verdict = judge(inventory, Terms(REQUIRED))
+    loose = len(verdict.files) > 100
+    groups: dict[str, dict[str, list[KernelGroup]]] = defaultdict(lambda: defaultdict(list))
+    stand_ins: dict[tuple[str, str], str] = {}
+    for file in verdict.files:
+        for group in file.groups:
+            key, path = _key(group), file.file.path
+            if loose:
+                path = stand_ins.setdefault((path.rpartition("/")[0], key), path)
+            groups[path][key].append(group)
+    return {
+        "subject": inventory.subject.name,
+        "digest": inventory.subject.digest,
+        "devices": {
+            str(one.device): {
+                "native": one.tally.native,
+                "ptx": one.tally.ptx,
+                "foreign": one.tally.foreign,
+                "missing": one.tally.missing,
+            }
+            for one in verdict.devices
+        },
+        "files": {
+            path: [_group(several, loose=loose) for several in by_key.values()]
+            for path, by_key in groups.items()
+        },
+    }
+
+
+def _key(group: KernelGroup) -> str:
+    return " ".join(group.embedded.names())
+
+
+def _group(several: list[KernelGroup], *, loose: bool) -> dict[str, Any]:
+    embedded = several[0].embedded
+    names = [name for group in several for name in group.names]
+    kept: dict[str, Any] = {
+        "cubins": sorted(str(target) for target in embedded.cubins),
+        "ptx": sorted(f"{one.target}@{one.isa}" for one in embedded.ptx),
+        "kernels": len(names),
+    }
+    if any(reach(embedded, device, None) in CANNOT_RUN for device in REQUIRED.devices):
+        kept["families"] = [(len(names), min(names, key=len))] if loose else _families(names)
+    return {key: value for key, value in kept.items() if value}
+
+
+def _families(names: Iterable[str]) -> list[tuple[int, str]]:
+    shortest: dict[str, str] = {}
+    counts: dict[str, int] = defaultdict(int)
+    for name in names:
+        folded = family(name)
+        counts[folded] += 1
+        if folded not in shortest or len(name) < len(shortest[folded]):
+            shortest[folded] = name
+    return [(counts[folded], shortest[folded]) for folded in shortest]
+
+
+def _text(kept: dict[str, Any]) -> str:
+    """The JSON with one group of kernels to a line."""
+    files = ",\n".join(
+        f"{json.dumps(path)}: [\n" + ",\n".join(json.dumps(one) for one in groups) + "\n]"
+        for path, groups in kept["files"].items()
+    )
+    rest = {key: value for key, value in kept.items() if key != "files"}
+    head = json.dumps(rest, indent=2).removesuffix("\n}")
+    return f'{head},\n  "files": {{\n{files}\n}}}}\n'
+
+
+if __name__ == "__main__":
+    for wheel in sys.argv[1:]:
+        kept = record(read(wheel, Backend.NATIVE, ReadOptions()).inventory)
+        target = Path(__file__).parent / f"{Path(wheel).stem}.json"
+        target.write_text(_text(kept), encoding="utf-8")
+        sys.stdout.write(f"{target.name}: {target.stat().st_size} bytes\n")
