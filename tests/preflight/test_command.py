@@ -1,0 +1,116 @@
+"""``smforge preflight`` from outside: formats, exit codes, what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import builder
+
+Smforge = Callable[..., subprocess.CompletedProcess[str]]
+SCHEMA = Path(builder.__file__).parent / "report" / "data" / "preflight.schema.json"
+
+
+@pytest.fixture
+def smforge(tmp_path: Path) -> Smforge:
+    """Run the command with a cache of its own."""
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "builder", "preflight", *map(str, words)],
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "xdg")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_a_list_that_loses_nothing_passes(smforge: Smforge, small_tree: Path) -> None:
+    """12.0f gets csrc/forgotten.cu, which nobody chose an architecture for: no machine code."""
+    done = smforge("--source", small_tree, "--cuda", "13.0", "--archs", "12.0", "-o", "json")
+    assert (done.returncode, done.stderr) == (1, "")
+    lost = {name for one in json.loads(done.stdout)["findings"] for name in one["sources"]
+            if one["level"] == "error"}  # fmt: skip
+    assert lost == {"csrc/fp4.cu"}
+    done = smforge("--source", small_tree, "--cuda", "13.0", "--archs", "12.0", "--allow",
+                   "csrc/fp4.cu", "-o", "json")  # fmt: skip
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["verdict"]) == (0, "pass")
+    assert "allowed on the command line" in {one["allowed"] for one in report["findings"]}
+
+
+def test_every_form_of_the_report(smforge: Smforge, small_tree: Path, tmp_path: Path) -> None:
+    done = smforge(
+        "--source", small_tree, "--cuda", "13.0", "--archs", "12.1a",
+        "-o", "table", "-o", f"json={tmp_path}/r.json", "-o", f"markdown={tmp_path}/r.md",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "source-lost: 1 source that 12.0f gets is not compiled for 12.1a" in done.stdout
+    assert "CMakeLists.txt:36" in done.stdout
+    markdown = (tmp_path / "r.md").read_text()
+    assert "| _C | 12.1a | - | 1 |" in markdown
+    assert "**error** `source-lost`" in markdown
+    report = json.loads((tmp_path / "r.json").read_text())
+    jsonschema.validate(report, json.loads(SCHEMA.read_text()))
+    assert report["verdict"] == "fail"
+    assert report["devices"] == {"12.1": {"native": 1, "ptx": 2, "foreign": 0, "missing": 2}}
+
+
+def test_a_refused_build_is_a_finding(smforge: Smforge, small_tree: Path) -> None:
+    done = smforge("--source", small_tree, "--cuda", "13.0", "--archs", "11.0", "-o", "json")
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, json.loads(SCHEMA.read_text()))
+    assert done.returncode == 1
+    assert "build-refused" in {one["rule"] for one in report["findings"]}
+    assert report["units"] == []
+
+
+def test_a_named_baseline_takes_the_place_of_the_siblings(
+    smforge: Smforge, small_tree: Path
+) -> None:
+    done = smforge("--source", small_tree, "--cuda", "13.0", "--archs", "12.1a",
+                   "--baseline", "12.1a", "-o", "json")  # fmt: skip
+    report = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert [one["archs"] for one in report["baselines"]] == ["12.1a"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ((), "Name either a variant"),
+        (("--source", "nowhere", "--cuda", "13.0", "--archs", "12.0"), "There is no nowhere"),
+        (("--source", ".", "--cuda", "13.0", "--archs", "12.0"), "neither vLLM's nor"),
+        (("--source", "TREE", "--cuda", "13.0"), "--source needs --cuda and --archs"),
+        (("--source", "TREE", "--cuda", "1.0", "--archs", "12.0"), "CUDA 1.0 is not"),
+        (("--source", "TREE", "--cuda", "13.0", "--archs", "Hopper"), "as numbers"),
+        (("--source", "TREE", "--cuda", "13.0", "--archs", "12.0", "--external", "x"),
+         "not NAME=DIR"),
+        (("--source", "TREE", "--cuda", "13.0", "--archs", "12.0", "--external", "x=nowhere"),
+         "is not a directory"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_one_sentence(
+    smforge: Smforge,
+    small_tree: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[tuple[str, ...], str],
+) -> None:
+    words, said = case
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(builder.__file__).parents[1]))
+    done = smforge(*(str(small_tree) if word == "TREE" else word for word in words))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
