@@ -20,7 +20,7 @@ _SHOWN_FAMILIES = 3
 _TOLD_TOGETHER = {
     "device-missing": "{kernels} in {libraries} cannot run, and nothing there can",
     "kernels-missing": "{kernels} in {libraries} cannot run",
-    "device-ptx-only": "{kernels} in {libraries} run only after the driver has compiled PTX",
+    "device-ptx-only": "{kernels} in {libraries} run only once the driver has compiled PTX",
     "device-foreign": "{libraries} made for other devices by design",
     "target-absent": "{libraries} without it",
     "ptx-newer-than-driver": "{kernels} in {libraries} are only PTX too new for {driver}",
@@ -39,6 +39,7 @@ class Mark(StrEnum):
     PTX = "P"
     PARTIAL = "◐"
     NONE = "✗"
+    EXEMPT = "e"
     FOREIGN = "-"
     EMPTY = " "
 
@@ -48,6 +49,7 @@ MARKS = {
     Mark.PTX: "part from PTX",
     Mark.PARTIAL: "kernels missing",
     Mark.NONE: "nothing runs",
+    Mark.EXEMPT: "excused",
     Mark.FOREIGN: "made for other devices",
 }
 
@@ -170,8 +172,10 @@ def lines(report: model.Report) -> tuple[Line, ...]:
 def mark(tally: model.Tally) -> Mark:
     """The state of a library on a device in one character."""
     runs = tally.native + tally.ptx
-    if tally.missing:
+    if tally.missing > tally.exempt:
         return Mark.PARTIAL if runs else Mark.NONE
+    if tally.exempt and not runs:
+        return Mark.EXEMPT
     if not runs:
         return Mark.FOREIGN if tally.foreign else Mark.EMPTY
     return Mark.PTX if tally.ptx else Mark.NATIVE
@@ -179,18 +183,17 @@ def mark(tally: model.Tally) -> Mark:
 
 def words(tally: model.Tally) -> str:
     """The state of a library on a device in words: ``12 missing, 3 PTX, 80 native``."""
+    excused = f" ({tally.exempt:,} excused)" if tally.exempt else ""
     parts = [
         f"{number:,} {word}"
         for number, word in (
-            (tally.missing, "missing"),
-            (tally.ptx, "PTX"),
+            (tally.missing, f"missing{excused}"),
+            (tally.ptx, "PTX" if tally.missing else f"PTX{excused}"),
             (tally.native, "native"),
             (tally.foreign, "for others"),
         )
         if number
     ]
-    if tally.exempt:
-        parts.append(f"{tally.exempt:,} of them exempt")
     if len(parts) == 1:
         return "all " + parts[0].partition(" ")[2]
     return ", ".join(parts)
@@ -206,10 +209,12 @@ def brief(tally: model.Tally) -> str:
             return f"{state} {tally.ptx:,} PTX"
         case Mark.FOREIGN:
             return f"{state} for others"
+        case Mark.EXEMPT:
+            return f"{state} {tally.exempt:,} excused"
         case Mark.EMPTY:
             return ""
         case _:
-            return f"{state} {tally.missing:,} missing"
+            return f"{state} {tally.missing - tally.exempt:,} missing"
 
 
 def embedded(file: model.File) -> str:

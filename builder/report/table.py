@@ -12,16 +12,13 @@ from rich.text import Text
 from builder.arch.devices import find_device
 from builder.arch.target import ComputeCapability
 from builder.report import model, outline
+from builder.report.coverage_table import coverage, shortened
 
 WIDTH = 100
 _MOST_ROWS = 12
 """Libraries listed below one finding; `-o json` has all."""
-_MOST_LINES = 40
 _WIDE = 56
-_NARROW = 34
-"""Characters of a path, beside few columns and beside many."""
-_MOST_BRIEF = 3
-"""Devices up to which a library's state is told in words; beyond, marks alone fit."""
+"""Characters of a path beside its finding."""
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 _VERDICTS = {
@@ -31,14 +28,6 @@ _VERDICTS = {
     "undetermined": ("UNDETERMINED", "bold magenta"),
 }
 _DEVICE_VERDICTS = {"native": "green", "ptx": "yellow", "partial": "red", "none": "bold red"}
-_MARK_COLOURS = {
-    outline.Mark.NATIVE: "green",
-    outline.Mark.PTX: "yellow",
-    outline.Mark.PARTIAL: "red",
-    outline.Mark.NONE: "bold red",
-    outline.Mark.FOREIGN: "dim",
-    outline.Mark.EMPTY: "",
-}
 
 
 def render_table(report: model.Report, *, width: int = WIDTH, color: bool = False) -> str:
@@ -56,28 +45,31 @@ def render_table(report: model.Report, *, width: int = WIDTH, color: bool = Fals
         markup=False,
     )
     with console.capture() as capture:
-        console.print(Group(*_parts(report)))
+        console.print(Group(*_parts(report, width)))
         for line in _kernels(report):
             console.print(line, soft_wrap=True)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def _parts(report: model.Report) -> Iterator[RenderableType]:
+def _parts(report: model.Report, width: int) -> Iterator[RenderableType]:
     yield Text(report.subject.name, style="bold")
     yield Text(outline.subject_line(report), style="dim")
     yield Text(outline.backend_line(report), style="dim")
     yield Text()
     label, style = _VERDICTS[report.verdict]
     yield Text.assemble((label, style), "  ", outline.headline(report))
+    if report.files:
+        yield Text()
+        yield _devices(report)
     for group in outline.groups(report):
         yield Text()
         yield from _finding_group(group)
+    if report.files:
+        yield Text()
+        yield from coverage(report, width)
     if report.exempted:
         yield Text()
         yield from _exempted(report)
-    if report.files:
-        yield Text()
-        yield from _coverage(report)
 
 
 def _finding_group(group: outline.Group) -> Iterator[RenderableType]:
@@ -100,7 +92,7 @@ def _finding_row(row: outline.Row) -> RenderableType:
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", overflow="fold", max_width=WIDTH // 2)
-    table.add_row(_shortened(row.file, _WIDE), row.share or row.detail)
+    table.add_row(shortened(row.file, _WIDE), row.share or row.detail)
     parts: list[RenderableType] = [Padding(table, (0, 0, 0, 4))]
     names = Table.grid(padding=(0, 2))
     names.add_column(justify="right", min_width=7)
@@ -116,47 +108,19 @@ def _finding_row(row: outline.Row) -> RenderableType:
 
 
 def _exempted(report: model.Report) -> Iterator[RenderableType]:
-    yield Text("exempted by policy", style="bold")
+    """A line for each exception and one for its reason; Markdown and JSON have all of both."""
+    yield Text("excused by policy", style="bold")
     for one in report.exempted:
         devices = " ".join(one.devices)
-        head = f"{one.kernels:,} kernels on {devices}: {one.pattern} ({one.policy})"
-        yield Padding(Text(head), (0, 0, 0, 4))
-        reference = f" {one.reference}" if one.reference else ""
-        expires = f" Until {one.expires}." if one.expires else ""
-        yield Padding(Text(f"{one.reason}{reference}{expires}", style="dim"), (0, 0, 0, 8))
+        head = f"{one.kernels:,} kernels on {devices} ({one.policy}): {one.pattern}"
+        expires = f"until {one.expires}: " if one.expires else ""
+        for text, indent in ((Text(head), 4), (Text(f"{expires}{one.reason}", style="dim"), 8)):
+            text.no_wrap = True
+            text.overflow = "ellipsis"
+            yield Padding(text, (0, 0, 0, indent))
 
 
-def _coverage(report: model.Report) -> Iterator[RenderableType]:
-    lines = outline.lines(report)
-    devices = list(report.devices)
-    marked = len(devices) > _MOST_BRIEF
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("library", ratio=1, no_wrap=True, overflow="ellipsis")
-    # Eleven devices leave no room for what `-o json` has too.
-    for heading in () if marked else ("size", "CUDA"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column(report.counted, justify="right", no_wrap=True)
-    for device in devices:
-        table.add_column(device, justify="center" if marked else "left", no_wrap=True)
-    cell = _mark if marked else _brief
-    for line in lines[:_MOST_LINES]:
-        table.add_row(
-            _shortened(line.name, _NARROW if marked else _WIDE),
-            *(() if marked else (_megabytes(line.size), line.toolkit or "?")),
-            "" if line.kernels is None else f"{line.kernels:,}",
-            *(cell(line.devices[device]) for device in devices),
-        )
-    yield table
-    if len(lines) > _MOST_LINES:
-        yield Text(f"and {len(lines) - _MOST_LINES:,} more", style="dim")
-    yield Text()
-    yield from _devices(report)
-    if marked:
-        legend = "   ".join(f"{mark} {meaning}" for mark, meaning in outline.MARKS.items())
-        yield Text(legend, style="dim")
-
-
-def _devices(report: model.Report) -> Iterator[RenderableType]:
+def _devices(report: model.Report) -> Table:
     table = Table.grid(padding=(0, 2))
     for device, tally in report.devices.items():
         table.add_row(
@@ -165,16 +129,7 @@ def _devices(report: model.Report) -> Iterator[RenderableType]:
             Text(tally.verdict, style=_DEVICE_VERDICTS[tally.verdict]),
             outline.words(tally),
         )
-    yield table
-
-
-def _mark(tally: model.Tally) -> Text:
-    mark = outline.mark(tally)
-    return Text(str(mark), style=_MARK_COLOURS[mark])
-
-
-def _brief(tally: model.Tally) -> Text:
-    return Text(outline.brief(tally), style=_MARK_COLOURS[outline.mark(tally)])
+    return table
 
 
 def _products(device: str) -> str:
@@ -192,14 +147,3 @@ def _kernels(report: model.Report) -> Iterator[Text]:
             targets += [f"compute_{target.replace('.', '')}" for target in kernel.ptx]
             excused = " (exempt)" if kernel.exempt else ""
             yield Text(f"  {kernel.demangled}  [{' '.join(targets)}]{excused}")
-
-
-def _shortened(path: str, most: int) -> str:
-    """Cut a path in the middle: its end names the library, its start the package."""
-    if len(path) <= most:
-        return path
-    return f"{path[: most // 3]}…{path[-(most - most // 3 - 1) :]}"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"

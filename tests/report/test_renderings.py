@@ -76,7 +76,7 @@ class TestTable:
 
     def test_exemptions_are_shown_with_their_reason(self, full_report: Report) -> None:
         text = render_table(full_report)
-        assert "plain in part.so (gate.toml)" in text
+        assert "(gate.toml): plain in part.so" in text
         assert "made for Ampere alone" in text
 
     def test_foreign_text_is_no_markup(self, full_report: Report) -> None:
