@@ -76,7 +76,9 @@ def _file(file: FileVerdict, verdict: Verdict, *, kernels: bool) -> model.File:
             for device, tally in file.tallies.items()
         },
     }
-    linker_input = [region for region in found.regions if region not in counted]
+    # By identity: comparing thousands of regions with one another takes minutes.
+    kept = {id(region) for region in counted}
+    linker_input = [region for region in found.regions if id(region) not in kept]
     optional: dict[str, Callable[[], tuple[Any, ...]]] = {
         "relocatable": lambda: _objects(linker_input),
         "unseen": lambda: _objects(r for r in counted if r.origin is Origin.EMBEDDED),
