@@ -1,0 +1,2 @@
+# ruff: noqa
+raise ImportError("the front ends must not be imported")
