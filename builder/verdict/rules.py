@@ -120,7 +120,7 @@ JIT_COMPILER = Rule(
 )
 CUDART_MISMATCH = Rule(
     "cudart-mismatch",
-    Level.ERROR,
+    Level.WARNING,
     "Libraries of one subject need CUDA libraries of different major versions.",
 )
 DAMAGED_CODE_OBJECT = Rule(

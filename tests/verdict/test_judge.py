@@ -11,6 +11,7 @@ from builder.arch.devices import current_devices
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import parse_requirements
 from builder.arch.target import ComputeCapability, Target
+from builder.inventory.companions.records import Companions
 from builder.inventory.compare import Comparison, Difference
 from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin
 from builder.verdict.exemptions import Exemption
@@ -304,17 +305,43 @@ def test_without_names_regions_are_judged(
     assert finding.families == ()
 
 
-def test_libraries_of_two_cuda_majors(make_file: MakeFile, make_inventory: MakeInventory) -> None:
-    code = (("sm_120", ("k",)),)
-    inventory = make_inventory(
-        make_file("a.so", code, needed=("libc.so.6", "libcudart.so.13", "libcufft.so.12")),
-        make_file("b.so", code, needed=("libcudart.so.13",)),
-        make_file("c.so", code, needed=("libcublas.so.12",)),
-        make_file("d.so", code, needed=("libcudart.so.11.0",)),
-    )
-    found = [one for one in judge(inventory, terms()).findings if one.rule == "cudart-mismatch"]
-    assert {one.file for one in found} == {"c.so", "d.so"}
-    assert "libcublas.so.12 (CUDA 12)" in found[1].message or "CUDA 12" in found[0].message
+class TestCudaMajors:
+    @pytest.fixture
+    def mixed(self, make_file: MakeFile, make_inventory: MakeInventory) -> Inventory:
+        code = (("sm_120", ("k",)),)
+        return make_inventory(
+            make_file("a.so", code, needed=("libc.so.6", "libcudart.so.13", "libcufft.so.12")),
+            make_file("b.so", code, needed=("libcudart.so.13",)),
+            make_file("c.so", code, needed=("libcublas.so.12",)),
+            make_file("d.so", code, needed=("libcudart.so.11.0",)),
+        )
+
+    def test_the_minority_is_named(self, mixed: Inventory) -> None:
+        verdict = judge(mixed, terms())
+        found = {one.file: one for one in verdict.findings if one.rule == "cudart-mismatch"}
+        assert set(found) == {"c.so", "d.so"}
+        assert "libcublas.so.12 (CUDA 12)" in found["c.so"].message
+        assert "(CUDA 11)" in found["d.so"].message
+        assert {one.level for one in found.values()} == {Level.WARNING}
+        assert verdict.outcome is Outcome.PASS
+
+    def test_a_library_that_is_not_there_cannot_be_loaded(self, mixed: Inventory) -> None:
+        brought = ("lib/libcudart.so.13", "lib/libcudart.so.11.0.221", "lib/libcublasLt.so.12")
+        evidence = Evidence(companions=Companions(libraries=brought))
+        verdict = judge(mixed, terms(), evidence)
+        levels = {one.file: one.level for one in verdict.findings if one.file}
+        assert levels == {"c.so": Level.ERROR, "d.so": Level.WARNING}
+        assert verdict.outcome is Outcome.FAIL
+
+    def test_one_major_is_no_finding(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        code = (("sm_120", ("k",)),)
+        inventory = make_inventory(
+            make_file("a.so", code, needed=("libcudart.so.13", "libcufft.so.12")),
+            make_file("b.so", code, needed=("libcublas.so.13", "libcurand.so.10")),
+        )
+        assert judge(inventory, terms()).findings == ()
 
 
 def test_code_that_cuobjdump_does_not_see_counts_and_is_told(

@@ -35,4 +35,4 @@ class Companions:
 
     assemblers: tuple[Assembler, ...] = ()
     libraries: tuple[str, ...] = ()
-    """Paths of libraries that compile or link on the device: NVRTC, nvJitLink."""
+    """Paths of CUDA libraries whose soname carries the CUDA major: libcudart, libnvrtc, …"""

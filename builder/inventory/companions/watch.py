@@ -19,7 +19,9 @@ from builder.inventory.records import Damage, Subject
 from builder.inventory.subjects.base import OpenSubject
 
 _ASSEMBLER = re.compile(r"(?:.*/)?ptxas(?:-[\w.]+)?\Z")
-_LIBRARY = re.compile(r"(?:.*/)?lib(?:nvrtc|nvJitLink)\.so(?:\.\d+)*\Z")
+_LIBRARY = re.compile(
+    r"(?:.*/)?lib(?:cublas|cublasLt|cudart|cupti|nvJitLink|nvblas|nvrtc)\.so(?:\.\d+)*\Z"
+)
 
 
 class WatchedSubject:

@@ -24,6 +24,7 @@ from builder.verdict.rules import (
     JIT_COMPILER,
 )
 
+_LIBRARIES = ("nvrtc", "nvJitLink")
 _VERSIONED_CUDA = re.compile(r"(?<=/)cuda-[\d.]+(?=/)")
 
 
@@ -60,11 +61,9 @@ def check_compilers(case: Case) -> Iterator[Finding]:
                 file=assembler.path,
             )
     libraries = case.evidence.companions.libraries
-    if libraries or case.evidence.companions.assemblers:
-        told = (
-            f"{name} is {'there' if any(name in path for path in libraries) else 'not there'}"
-            for name in ("nvrtc", "nvJitLink")
-        )
+    there = {name: any(f"/lib{name}.so" in f"/{path}" for path in libraries) for name in _LIBRARIES}
+    if any(there.values()) or case.evidence.companions.assemblers:
+        told = (f"{name} is {'there' if found else 'not there'}" for name, found in there.items())
         yield JIT_COMPILER.finding(f"For code compiled on the device, {' and '.join(told)}.")
 
 

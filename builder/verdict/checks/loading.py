@@ -7,12 +7,16 @@ from collections.abc import Iterator
 
 from builder.verdict.case import Case
 from builder.verdict.data import table
-from builder.verdict.records import Finding
+from builder.verdict.records import Finding, Level
 from builder.verdict.rules import CUDART_MISMATCH
 
 
 def check_cuda_majors(case: Case) -> Iterator[Finding]:
-    """Libraries that need CUDA libraries of another major version than most."""
+    """Libraries that need CUDA libraries of another major version than most.
+
+    A subject may bring both majors on purpose, so that is a warning. Where it brings CUDA
+    libraries and the one that is needed is not among them, loading fails for certain.
+    """
     needs: dict[int, dict[str, str]] = {}
     for view in case.views:
         for soname in view.file.needed:
@@ -24,13 +28,33 @@ def check_cuda_majors(case: Case) -> Iterator[Finding]:
     common = max(needs, key=lambda major: (len(needs[major]), major))
     for major in sorted(needs.keys() - {common}):
         for path, soname in sorted(needs[major].items()):
-            peer, peer_soname = min(needs[common].items())
-            yield CUDART_MISMATCH.finding(
-                f"{path} needs {soname} (CUDA {major}), but {len(needs[common])} libraries, "
-                f"{peer} among them, need CUDA {common} ({peer_soname}).",
-                file=path,
-                remedy=f"Take the build of {path} that was made for CUDA {common}.",
-            )
+            yield _mismatch(case, (path, soname, major), common, needs[common])
+
+
+def _mismatch(
+    case: Case, needing: tuple[str, str, int], common: int, others: dict[str, str]
+) -> Finding:
+    path, soname, major = needing
+    peer, peer_soname = min(others.items())
+    absent = _is_absent(case, soname)
+    consequence = f"; {soname} is not in the subject, so it cannot be loaded" if absent else ""
+    count = "1 library" if len(others) == 1 else f"{len(others)} libraries"
+    return CUDART_MISMATCH.finding(
+        f"{path} needs {soname} (CUDA {major}), but {count}, {peer} among them, need CUDA "
+        f"{common} ({peer_soname}){consequence}.",
+        level=Level.ERROR if absent else Level.WARNING,
+        file=path,
+        remedy=f"Take the build of {path} that was made for CUDA {common}, or see that the two "
+        "are never loaded together.",
+    )
+
+
+def _is_absent(case: Case, soname: str) -> bool:
+    """Whether the subject brings a CUDA runtime, but not the library of this name."""
+    brought = [path.rpartition("/")[2] for path in case.evidence.companions.libraries]
+    if not any(name.startswith("libcudart.so") for name in brought):
+        return False
+    return not any(name == soname or name.startswith(f"{soname}.") for name in brought)
 
 
 def _cuda_major(soname: str) -> int | None:
