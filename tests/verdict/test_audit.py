@@ -1,0 +1,67 @@
+"""The whole way from an argument to a verdict, on real libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.arch.requirement import parse_requirements
+from builder.errors import UsageError
+from builder.inventory.options import ReadOptions
+from builder.verdict.audit import Backend, audit, audit_together
+from builder.verdict.records import DeviceOutcome, Outcome
+from builder.verdict.terms import Terms
+
+SOURCE = 'extern "C" __global__ void twice(float* a) { a[threadIdx.x] *= 2; }'
+SHARED = ("-shared", "-Xcompiler", "-fPIC")
+OPTIONS = ReadOptions(workers=1)
+pytestmark = pytest.mark.toolchain
+
+
+@pytest.fixture(scope="module")
+def per_device(
+    compile_with: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> list[str]:
+    """Two folders as one wheel per architecture has them: for 11.0 and for 12.0 and 12.1."""
+    folders = []
+    for target in ("110a", "120f"):
+        folder = tmp_path_factory.mktemp(f"sm{target}")
+        flags = ("-gencode", f"arch=compute_{target},code=sm_{target}")
+        compile_with(SOURCE, "twice.so", *SHARED, *flags).rename(folder / "twice.so")
+        folders.append(str(folder))
+    return folders
+
+
+def terms(*words: str) -> Terms:
+    return Terms(parse_requirements(words))
+
+
+@pytest.mark.parametrize("backend", Backend)
+def test_providers_are_judged_together(per_device: list[str], backend: Backend) -> None:
+    alone = audit(per_device[0], terms("11.0 12.1"), backend, OPTIONS)
+    assert alone.verdict.outcome is Outcome.FAIL
+    together = audit_together(per_device, "demo", terms("11.0 12.1"), backend, OPTIONS)
+    assert together.verdict.outcome is Outcome.PASS
+    assert {one.outcome for one in together.verdict.devices} == {DeviceOutcome.NATIVE}
+    inventory = together.reading.inventory
+    assert [file.path.rpartition("/")[2] for file in inventory.files] == ["twice.so", "twice.so"]
+    assert len({file.path for file in inventory.files}) == 2
+    assert (inventory.subject.digest or "").startswith("sha256:")
+    if backend is Backend.BOTH:
+        assert together.reading.comparison is not None
+        assert together.reading.comparison.files == 2
+        assert together.reading.comparison.differences == ()
+
+
+def test_nothing_together_is_refused() -> None:
+    with pytest.raises(UsageError):
+        audit_together([], "demo", terms("11.0"))
+
+
+def test_cuobjdump_alone_says_what_it_does_not_know(per_device: list[str]) -> None:
+    found = audit(per_device[0], terms("11.0"), Backend.CUOBJDUMP, OPTIONS)
+    assert found.reading.cuobjdump_version is not None
+    assert [one.rule for one in found.verdict.findings] == ["regions-unknown"]
+    assert found.verdict.outcome is Outcome.PASS
