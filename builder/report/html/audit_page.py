@@ -11,7 +11,7 @@ from builder.arch.devices import find_device
 from builder.arch.target import ComputeCapability
 from builder.inventory.linked import counted_regions
 from builder.inventory.records import CodeObject, Kind
-from builder.report.html.folding import Shelf, shelves
+from builder.report.html.folding import Shelf, fold_families, shelves
 from builder.report.html.matrix import (
     Cell,
     Column,
@@ -57,6 +57,7 @@ _STATES = (
     Meaning(State.PARTIAL, "partial", "Some of it cannot run."),
     Meaning(State.NONE, "none", "Nothing of it can run."),
     Meaning(State.FOREIGN, "foreign", "Specialised for other devices, by design."),
+    Meaning(State.UNCLEAR, "not known", "It depends on a suffix that the cubin does not record."),
 )
 _REACHES = (
     Meaning(Reach.MISSING, "cannot run", "Ordinary code, and nothing embedded runs here."),
@@ -69,7 +70,15 @@ _REACHES = (
 )
 _OUTCOMES = (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.NOTHING, Outcome.PASS)
 _LEVELS = tuple(level.value for level in Level)
-_BADNESS = (State.NONE, State.PARTIAL, State.PTX, State.NATIVE, State.FOREIGN, State.EMPTY)
+_BADNESS = (
+    State.NONE,
+    State.PARTIAL,
+    State.UNCLEAR,
+    State.PTX,
+    State.NATIVE,
+    State.FOREIGN,
+    State.EMPTY,
+)
 _BACKENDS = {
     Backend.NATIVE: "natively",
     Backend.CUOBJDUMP: "with cuobjdump",
@@ -144,7 +153,7 @@ def _excuse(use: ExceptionUse, names: Names) -> Excuse:
         origin=use.policy,
         count=use.kernels,
         columns=tuple(str(device) for device in use.devices),
-        families=_counted(use.families, names),
+        families=_counted(fold_families(use.families), names),
     )
 
 
@@ -205,7 +214,7 @@ def _row(
             Group(
                 codes=group.embedded.names(),
                 reach=tuple(reach(group.embedded, one, terms.driver).value for one in devices),
-                families=_counted(families(group.names), names),
+                families=_counted(fold_families(families(group.names)), names),
             )
             for group in groups
         ),
@@ -226,11 +235,15 @@ def _row_facts(shelf: Shelf) -> tuple[tuple[str, str], ...]:
 
 def _cell(views: Sequence[DeviceView], names: Names) -> Cell:
     excused = families(one.kernel for view in views for one in view.excused)
-    return Cell(_state(views), _tally(views), _counted(excused, names))
+    return Cell(_state(views), _tally(views), _counted(fold_families(excused), names))
 
 
 def _state(views: Sequence[DeviceView]) -> State:
     tally = _tally(views)
+    if any(view.names(Reach.UNCLEAR) for view in views) and not any(
+        view.names(Reach.MISSING, Reach.PTX_TOO_NEW) for view in views
+    ):
+        return State.UNCLEAR
     if not tally.native + tally.ptx:
         if tally.missing:
             return State.NONE
@@ -305,7 +318,7 @@ def _note(finding: Finding, place: dict[str, str], names: Names) -> Note:
         remedy=finding.remedy,
         row=place.get(finding.file) if finding.file else None,
         column=None if finding.device is None else str(finding.device),
-        families=_counted(finding.families, names),
+        families=_counted(fold_families(finding.families), names),
     )
 
 

@@ -1,21 +1,26 @@
-"""Which files share a row of the page.
+"""What is folded so that a page stays a page.
 
 A library has a row of its own. Loose cubins, of which a package can hold sixteen thousand, have
-one row per folder.
+one row per folder, and where thousands of names share no template their beginnings stand for them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import dirname
 
 from builder.arch.target import ComputeCapability
 from builder.inventory.records import Origin
-from builder.verdict.records import FileVerdict
+from builder.verdict.records import Family, FileVerdict
 from builder.verdict.terms import Terms
 from builder.verdict.views import DeviceView, view_file
 
+_MOST_FAMILIES = 250
+"""Families that one group of kernels may show."""
+_WORD = re.compile(r"_*(?:[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|.)", re.DOTALL)
+"""A word of a name, however its words are joined: ``fmha``, ``Sm``, ``100``, ``_Qkv``."""
 _FEW = 12
 """Loose cubins that a folder may hold before they are folded."""
 
@@ -50,6 +55,29 @@ def shelves(
     return tuple(
         _shelf(prefix + path, tuple(held), devices, terms) for path, held in placed.items()
     )
+
+
+def fold_families(found: tuple[Family, ...]) -> tuple[Family, ...]:
+    """Let the first words of the names stand for them, as many words as leave a readable number."""
+    if len(found) <= _MOST_FAMILIES:
+        return found
+    split = [(_WORD.findall(one.name), one) for one in found]
+    folded = _by_words(split, 1)
+    for words in range(2, max(len(parts) for parts, _ in split) + 1):
+        finer = _by_words(split, words)
+        if len(finer) > _MOST_FAMILIES:
+            break
+        folded = finer
+    ordered = sorted(folded.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Family(name, count) for name, count in ordered)
+
+
+def _by_words(split: Sequence[tuple[list[str], Family]], words: int) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for parts, one in split:
+        short = one.name if len(parts) <= words else f"{''.join(parts[:words])}…"
+        counts[short] = counts.get(short, 0) + one.count
+    return counts
 
 
 def _shelf(

@@ -19,6 +19,8 @@ class State(StrEnum):
     PARTIAL = "partial"
     NONE = "none"
     FOREIGN = "foreign"
+    UNCLEAR = "unclear"
+    """It depends on what a file does not record."""
     EMPTY = "empty"
     """Nothing in this row could be judged."""
 

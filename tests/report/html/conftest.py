@@ -6,14 +6,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from builder.arch.requirement import parse_requirements
-from builder.arch.target import Target
+from builder.arch.target import Suffix, Target
 from builder.inventory.records import (
     CodeObject,
     FileInventory,
@@ -112,10 +112,13 @@ class Maker:
     """Makes audits of subjects that no compiler would: hostile names, hundreds of libraries."""
 
     def code(self, target: str, *kernels: str) -> CodeObject:
-        """A code object: ``sm_90a`` is machine code, ``compute_90`` PTX."""
+        """A code object: ``sm_90a`` machine code, ``compute_90`` PTX, ``sm_90?`` does not say."""
         kind = Kind.PTX if target.startswith("compute_") else Kind.CUBIN
         isa = "8.0" if kind is Kind.PTX else None
-        return CodeObject(kind, Target.parse(target), 1000, isa, "13.0", kernels=kernels)
+        parsed = Target.parse(target.rstrip("?"))
+        if target.endswith("?"):
+            parsed = replace(parsed, suffix=Suffix.UNKNOWN)
+        return CodeObject(kind, parsed, 1000, isa, "13.0", kernels=kernels)
 
     def library(
         self, path: str, *objects: CodeObject, origin: Origin = Origin.FATBIN

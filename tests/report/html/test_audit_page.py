@@ -109,3 +109,23 @@ def test_a_page_of_hundreds_of_libraries_stays_small(make: Any) -> None:
         for i in range(600)
     ]
     assert len(render_page(audit_page([make.audit(*libraries)]))) < 1_500_000
+
+
+def test_names_without_templates_are_folded_by_their_first_words(make: Any) -> None:
+    names = [f"gemm_Bf16_m{m}_n{n}x{k}" for m in range(4) for n in range(40) for k in range(20)]
+    lib = make.library("x.so", make.code("sm_90", "alone", *names))
+    page = audit_page([make.audit(lib)])
+    (group,) = page.rows[0].groups
+    shown = {page.names[one.name]: one.count for one in group.families}
+    assert sum(shown.values()) == len(names) + 1
+    assert shown["gemm_Bf16_m0_n7x…"] == 20
+    assert shown["alone"] == 1
+    assert len(shown) <= 250
+
+
+def test_a_suffix_that_is_not_recorded_leaves_a_cell_open(make: Any) -> None:
+    cubin = make.library("x.cubin", make.code("sm_100?", "k"), origin=Origin.RAW)
+    page = audit_page([make.audit(cubin, require="10.0 10.3 9.0")])
+    assert states(page) == {
+        "x.cubin": {"10.0": State.NATIVE, "10.3": State.UNCLEAR, "9.0": State.UNCLEAR}
+    }

@@ -167,12 +167,13 @@ def test_dark_and_light_follow_the_reader_and_stay_legible(
         make.library("partial.so", make.code("sm_90", "a"), make.code("sm_80", "b")),
         make.library("none.so", make.code("sm_80", "a")),
         make.library("foreign.so", make.code("sm_100a", "a")),
+        make.library("unclear.cubin", make.code("sm_80?", "a")),
         require="9.0",
     )
     page = open_report(html, color_scheme=scheme).page
     paper = brightness(page, "body", "backgroundColor")
     assert (paper > 0.5) == (scheme == "light")
-    for state in ("native", "ptx", "partial", "none", "foreign"):
+    for state in ("native", "ptx", "partial", "none", "foreign", "unclear"):
         cell = f"button.cell.{state}"
         pair = sorted(brightness(page, cell, what) for what in ("color", "backgroundColor"))
         # WCAG 2.2, 1.4.3: text needs a contrast of 4.5 to 1.

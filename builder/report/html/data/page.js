@@ -11,7 +11,7 @@
   const meaning = new Map((page.states || []).map((one) => [one.id, one]));
   const STATES_OF_REACH = {
     native: "native", ptx: "ptx", "ptx-unsure": "ptx", foreign: "foreign",
-    missing: "none", "ptx-too-new": "none", unclear: "partial",
+    missing: "none", "ptx-too-new": "none", unclear: "unclear",
   };
   const ROWS_AT_ONCE = 60;
   const FAMILIES_AT_ONCE = 60;
@@ -269,7 +269,7 @@
     if (!row) return make("div", { class: `cell ${cell.state}` }, on, label, short);
     const open = view.lib === row.id && view.device === column.id;
     return make("button", { class: `cell ${cell.state}`, type: "button", tabindex: "-1", "aria-expanded": String(open),
-      "aria-label": `${row.id} on ${column.id}: ${word(cell.state)}, ${sentence(tally)}`,
+      "aria-label": `${row.id} on ${column.id}: ${word(cell.state)}, ${sentence(cell.state, tally)}`,
       onclick: () => toggle(row.id, column.id) }, on, label, short);
   }
 
@@ -277,6 +277,7 @@
 
   function summary(state, tally) {
     if (state === "partial") return `${number(tally.missing)} ${words.report === "audit" ? "missing" : "lost"}`;
+    if (state === "unclear") return `${number(tally.missing)} of ${number(total(tally))}`;
     if (state === "ptx" && tally.native) return `${number(tally.ptx)} of ${number(total(tally) - (tally.foreign || 0))}`;
     if (state === "none") return number(tally.missing || tally.foreign);
     return { native: number(tally.native), ptx: number(tally.ptx), foreign: number(tally.foreign) }[state] || "";
@@ -284,8 +285,8 @@
 
   const wayWord = (id) => (page.reaches || []).find((way) => way.id === id).word;
 
-  function sentence(tally) {
-    const parts = ["missing", "ptx", "native", "foreign"].map((id) => [tally[id], wayWord(id)]);
+  function sentence(state, tally) {
+    const parts = ["missing", "ptx", "native", "foreign"].map((id) => [tally[id], wayWord(id === "missing" && state === "unclear" ? state : id)]);
     const told = [...parts, [tally.exempt, "excused by policy"]].filter(([value]) => value);
     return `${items(total(tally))}: ${told.map(([value, what]) => `${number(value)} ${what}`).join(", ") || "none"}`;
   }
@@ -320,7 +321,7 @@
       make("button", { class: "link close", type: "button", onclick: () => toggle(view.lib, view.device) }, text("Close"))));
     if (column) {
       const cell = row.cells[index];
-      panel.append(make("p", {}, text(`${sentence(cell.tally || {})}.`)));
+      panel.append(make("p", {}, text(`${sentence(cell.state, cell.tally || {})}.`)));
       for (const way of page.reaches || []) {
         drawReach(panel, row, way, (row.groups || []).filter((group) => group.reach[index] === way.id), column.id);
       }
