@@ -69,19 +69,27 @@ class FileBlob:
 
     def read_at(self, offset: int, length: int) -> bytes:
         _check_range(offset, length, self.size)
-        data = os.pread(self._fd, length, offset)
+        data = self._pread(length, offset)
         if len(data) == length:
             return data
         # Linux returns at most 2 GiB at once, and a file can shrink while it is read.
         parts = [data]
         got = len(data)
         while got < length:
-            part = os.pread(self._fd, length - got, offset + got)
+            part = self._pread(length - got, offset + got)
             if not part:
                 raise _too_short(offset, length, offset + got)
             parts.append(part)
             got += len(part)
         return b"".join(parts)
+
+    def _pread(self, length: int, offset: int) -> bytes:
+        try:
+            return os.pread(self._fd, length, offset)
+        except OSError as error:
+            raise DamagedInputError(
+                f"The file cannot be read at byte {offset}: {error.strerror or error}."
+            ) from error
 
     def close(self) -> None:
         if self._fd >= 0:

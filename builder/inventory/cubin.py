@@ -12,7 +12,14 @@ from typing import Final, NamedTuple
 from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.errors import DamagedInputError
 from builder.inventory.blob import Blob
-from builder.inventory.elf import MACHINE_CUDA, SHT_SYMTAB, Header, read_header, read_string_table
+from builder.inventory.elf import (
+    MACHINE_CUDA,
+    MAX_SECTIONS,
+    SHT_SYMTAB,
+    Header,
+    read_header,
+    read_table,
+)
 from builder.inventory.sources import source_of
 
 _ABI_7: Final = 0x33
@@ -61,8 +68,8 @@ class CubinReader:
         if offset and not count:
             # 65,280 sections or more: the number stands in the first row.
             count = row.unpack(self._blob.read_at(offset, row.size))[5]
-            if count * row.size > self._blob.size:
-                raise DamagedInputError("A cubin's section table is larger than the cubin.")
+            if count > MAX_SECTIONS:
+                raise DamagedInputError(f"A cubin of {count} sections is not plausible.")
         return list(row.iter_unpack(self._blob.read_at(offset, count * row.size)))
 
     def contents(self) -> Contents:
@@ -116,8 +123,8 @@ class CubinReader:
             if row[6] >= len(self._rows):
                 raise DamagedInputError("A cubin's symbols name no string table.")
             strings = self._rows[row[6]]
-            table = read_string_table(self._blob, strings[4], strings[5])
-            symbols = self._blob.read_at(row[4], row[5])
+            table = read_table(self._blob, strings[4], strings[5])
+            symbols = read_table(self._blob, row[4], row[5])
             names.update(_entry_names(symbols, table, self.header.wide))
             source = source or source_of(table)
         return tuple(sorted(name.decode("utf-8", "backslashreplace") for name in names)), source

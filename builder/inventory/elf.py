@@ -28,7 +28,8 @@ _SHN_XINDEX = 0xFFFF
 
 _LITTLE_ENDIAN = 1
 _MAX_DYNAMIC_BYTES = 1 << 20
-_MAX_STRING_TABLE = 256 << 20
+_MAX_TABLE = 256 << 20
+MAX_SECTIONS: Final = 1 << 20
 
 MACHINES = {3: "i386", 20: "ppc", 21: "ppc64le", 40: "arm", 62: "x86_64", 183: "aarch64"}
 """The host CPUs CUDA has supported, by e_machine."""
@@ -157,8 +158,8 @@ def read_header(blob: Blob) -> Header:
 def read_sections(blob: Blob, header: Header) -> list[Section]:
     """Read the section header table; empty where it was stripped.
 
-    Raises `DamagedInputError` where the table or a section of the file lies outside the file,
-    which is how a truncated file shows.
+    Raises `DamagedInputError` where the table lies outside the file, which is how a truncated
+    file shows; a section may still do so.
     """
     if header.sections_offset == 0:
         return []
@@ -167,14 +168,9 @@ def read_sections(blob: Blob, header: Header) -> list[Section]:
         return []
     if names_index >= len(rows):
         raise DamagedInputError("The ELF section name table does not exist.")
-    names = read_string_table(blob, rows[names_index][4], rows[names_index][5])
+    names = read_table(blob, rows[names_index][4], rows[names_index][5])
     sections = []
     for name, kind, flags, _address, offset, size, link, info, _align, entry_size in rows:
-        if kind != SHT_NOBITS and offset + size > blob.size:
-            label = string_at(names, name)
-            raise DamagedInputError(
-                f"The file ends at byte {blob.size}, before its section {label!r} does."
-            )
         sections.append(
             Section(string_at(names, name), kind, flags, offset, size, link, info, entry_size)
         )
@@ -191,8 +187,8 @@ def _section_rows(blob: Blob, header: Header) -> tuple[list[tuple[int, ...]], in
         first = row.unpack(blob.read_at(header.sections_offset, row.size))
         count = count or first[5]
         names_index = first[6] if names_index == _SHN_XINDEX else names_index
-    if count * row.size > blob.size:
-        raise DamagedInputError("The ELF section header table is larger than the file.")
+    if count > MAX_SECTIONS:
+        raise DamagedInputError(f"An ELF file of {count} sections is not plausible.")
     table = blob.read_at(header.sections_offset, count * row.size)
     return list(row.iter_unpack(table)), names_index
 
@@ -227,7 +223,7 @@ def read_needed(blob: Blob, header: Header) -> tuple[str, ...]:
     size = where.get(_DT_STRSZ, 0)
     if offset is None or offset + size > blob.size:
         raise DamagedInputError("The names of the needed libraries lie outside the file.")
-    names = read_string_table(blob, offset, size)
+    names = read_table(blob, offset, size)
     return tuple(string_at(names, value) for value in needed)
 
 
@@ -238,10 +234,10 @@ def _file_offset(segments: list[Segment], address: int) -> int | None:
     return None
 
 
-def read_string_table(blob: Blob, offset: int, size: int) -> bytes:
-    """Read a string table. Raises `DamagedInputError` where it lies outside the file."""
-    if size > _MAX_STRING_TABLE:
-        raise DamagedInputError(f"An ELF string table of {size} bytes is not plausible.")
+def read_table(blob: Blob, offset: int, size: int) -> bytes:
+    """Read a table of strings or symbols. Raises `DamagedInputError` where the file ends before."""
+    if size > _MAX_TABLE:
+        raise DamagedInputError(f"An ELF table of {size} bytes is not plausible.")
     return blob.read_at(offset, size)
 
 

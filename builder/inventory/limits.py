@@ -32,7 +32,7 @@ class Limits:
     """Code objects in one file."""
     damages: int = 100
     """Damaged places recorded for one file before the rest of it is given up."""
-    seconds: float = 3600.0
+    seconds: float = 600.0
     """Time for one file."""
 
     def check_members(self, count: int, where: str) -> None:

@@ -132,9 +132,10 @@ _STREAMS: Final = {Compression.ZSTD: _open_zstd, Compression.ZLIB: _open_zlib}
 
 
 def _check_size(entry: Entry, limits: Limits) -> None:
-    if entry.size > limits.payload_bytes:
+    size = max(entry.size, entry.stored)
+    if size > limits.payload_bytes:
         raise LimitExceededError(
-            f"A code object would unpack to {entry.size} bytes, more than {limits.payload_bytes}."
+            f"A code object takes {size} bytes to unpack, more than {limits.payload_bytes}."
         )
 
 

@@ -28,8 +28,8 @@ class PtxHeader(NamedTuple):
 
 
 def looks_like_ptx(head: bytes) -> bool:
-    """Tell PTX from other text by its first bytes; comments may precede the directives."""
-    return b"\0" not in head and _VERSION.search(head) is not None
+    """Tell PTX from other text by its first bytes, which must hold both first directives."""
+    return b"\0" not in head and all(line.search(head) for line in (_VERSION, _TARGET))
 
 
 def parse_header(text: bytes) -> PtxHeader:

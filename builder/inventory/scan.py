@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from builder.errors import DamagedInputError
 from builder.inventory.blob import Blob
@@ -25,8 +25,12 @@ def find_magic(blob: Blob, start: int, end: int) -> Iterator[int]:
         position += _CHUNK
 
 
-def find_regions(blob: Blob, start: int, end: int) -> Iterator[tuple[int, int]]:
+def find_regions(
+    blob: Blob, start: int, end: int, check_time: Callable[[], None]
+) -> Iterator[tuple[int, int]]:
     """Yield (offset, end) of every whole fatbin in the range.
+
+    `check_time` is called for each place that is looked at, and may raise to end the search.
 
     The magic also stands in the code and tables of programs that read fatbins, so whatever does
     not hold at least one entry, and known kinds from its first byte to its last, is not one.
@@ -35,6 +39,7 @@ def find_regions(blob: Blob, start: int, end: int) -> Iterator[tuple[int, int]]:
     for offset in find_magic(blob, start, end):
         if offset < after:
             continue
+        check_time()
         try:
             stop = region_end(blob, offset, end)
             entries = list(read_entries(blob, offset, stop))

@@ -30,16 +30,22 @@ def elf_spans(blob: Blob, trouble: Trouble) -> Iterator[Span]:
     """Yield the regions of a host ELF file, whether or not its section table was stripped."""
     sections = elf.read_sections(blob, elf.read_header(blob))
     if not sections:
-        for offset, end in find_regions(blob, 0, blob.size):
+        for offset, end in find_regions(blob, 0, blob.size, trouble.check_time):
             yield Span(Origin.EMBEDDED, "", offset, end)
         return
     for section in elf.data_sections(sections):
+        if section.end > blob.size:
+            message = (
+                f"The file ends at byte {blob.size}, before its section {section.name!r} does."
+            )
+            trouble.record(DamagedInputError(message), section.offset)
+            continue
         origin = _SECTIONS.get(section.name)
         if origin is not None:
             place = Span(origin, section.name, section.offset, section.end)
             yield from _walk(blob, place, trouble)
         else:
-            for offset, end in find_regions(blob, section.offset, section.end):
+            for offset, end in find_regions(blob, section.offset, section.end, trouble.check_time):
                 yield Span(Origin.EMBEDDED, section.name, offset, end)
 
 

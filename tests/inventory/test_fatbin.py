@@ -91,6 +91,12 @@ written = st.builds(
     compression=st.sampled_from(list(PACKERS)),
     header_size=st.integers(8, 18).map(lambda words: words * 8),
 )
+
+
+def never() -> None:
+    """Time that never runs out."""
+
+
 SAMPLE = Written(
     Kind.PTX, Target.parse("12.0f"), (9, 0), b"some text" * 8, Compression.ZSTD, 64
 )  # fmt: skip
@@ -139,7 +145,7 @@ def test_junk_between_regions_is_damage_and_costs_only_itself(junk, entries):
 def test_a_fatbin_is_found_among_other_bytes(entries, before, after):
     data = before + region(*entries) + after
 
-    found = list(find_regions(BytesBlob(data), 0, len(data)))
+    found = list(find_regions(BytesBlob(data), 0, len(data), never))
     assert (len(before), len(before) + len(region(*entries))) in found
 
 
@@ -155,7 +161,7 @@ def test_a_fatbin_is_found_among_other_bytes(entries, before, after):
     ids=["empty", "too large", "no entries", "cut off", "unknown kind"],
 )
 def test_the_magic_alone_is_no_fatbin(data):
-    assert list(find_regions(BytesBlob(data), 0, len(data))) == []
+    assert list(find_regions(BytesBlob(data), 0, len(data), never)) == []
 
 
 @pytest.mark.parametrize("header_size", [0, 56, 5000])

@@ -14,6 +14,7 @@ from builder.inventory.compare import compare
 from builder.inventory.cuobjdump.locate import locate
 from builder.inventory.cuobjdump.readers import BothReaders
 from builder.inventory.fatbin import read_entries
+from builder.inventory.limits import Limits
 from builder.inventory.linked import counted_regions
 from builder.inventory.options import ReadOptions
 from builder.inventory.reader import read_file
@@ -284,3 +285,25 @@ def test_a_truncated_library_is_damage(samples, kept):
     assert file is not None
     assert file.damage
     assert "ends" in file.damage[0].message
+
+
+def test_a_section_beyond_the_end_is_damage_and_the_others_are_read(samples, targets):
+    data = bytearray(samples.packed("size").read_bytes())
+    table, count = struct.unpack_from("<Q", data, 40)[0], struct.unpack_from("<H", data, 60)[0]
+    rows = [struct.unpack_from("<IIQQQQIIQQ", data, table + 64 * i) for i in range(count)]
+    # The comment section: data that nobody needs.
+    row = next(i for i, fields in enumerate(rows) if fields[1] == 1 and fields[2] == 0x30)
+    struct.pack_into("<Q", data, table + 64 * row + 32, 1 << 40)
+
+    file = read_file("kernels.o", BytesBlob(bytes(data)), ReadOptions())
+    assert file is not None
+    assert "before its section '.comment'" in file.damage[0].message
+    assert targets(file) == list(samples.PACKED_TARGETS)
+
+
+def test_a_file_that_takes_too_long_is_given_up(samples):
+    data = samples.packed("size").read_bytes()
+
+    file = read_file("kernels.o", BytesBlob(data), ReadOptions(limits=Limits(seconds=-1)))
+    assert file is not None
+    assert "takes more than" in file.damage[0].message

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from builder.errors import DamagedInputError, LimitExceededError, UsageError
+from builder.inventory.blob import FileBlob
 from builder.inventory.limits import Limits
 from builder.inventory.options import ReadOptions
 from builder.inventory.records import SubjectKind
+from builder.inventory.subjects.opening import open_subject
 from builder.inventory.survey import take_inventory
 
 PTX = b".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k()\n{\nret;\n}\n"
@@ -169,3 +171,21 @@ def test_any_number_of_workers_gives_the_same(samples, monkeypatch):
 
     one, three = (take_inventory(path, ReadOptions(workers=count)) for count in (1, 3))
     assert one == three
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_damage(tree):
+    with open_subject(str(tree), ReadOptions()) as subject:
+        for member in subject.members():
+            (tree / member.path).unlink()
+            with pytest.raises(DamagedInputError, match="cannot be opened"):
+                member.open()
+
+
+def test_a_disk_that_fails_is_damage(tree, monkeypatch):
+    def fail(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with FileBlob.from_path(tree / "b.txt") as blob:
+        monkeypatch.setattr("os.pread", fail)
+        with pytest.raises(DamagedInputError, match="Input/output error"):
+            blob.read_at(0, 4)

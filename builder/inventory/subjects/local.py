@@ -121,7 +121,10 @@ def unreadable(path: Path, error: OSError) -> UsageError:
 
 
 def _open(path: str) -> AbstractContextManager[Blob]:
-    return FileBlob.from_path(Path(path))
+    try:
+        return FileBlob.from_path(Path(path))
+    except OSError as error:
+        raise DamagedInputError(f"It cannot be opened: {error.strerror or error}.") from error
 
 
 def _head(path: str) -> bytes:
