@@ -42,6 +42,8 @@ class Reading:
     cuobjdump_version: str | None = None
     comparison: Comparison | None = None
     companions: Companions = field(default_factory=Companions)
+    families_told: bool = True
+    """Whether the cuobjdump that was used prints the suffix f."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +88,27 @@ def audit_together(
 
 def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
     """Take the inventory of a subject with the backend asked for."""
-    tool = None if backend is Backend.NATIVE else locate()
-    with WatchedSubject(open_subject(argument, options)) as subject:
-        if tool is None:
+    if backend is Backend.NATIVE:
+        with WatchedSubject(open_subject(argument, options)) as subject:
             inventory = survey(subject, options)
             return Reading(inventory, companions=subject.companions())
-        if backend is Backend.CUOBJDUMP:
-            inventory = survey(subject, options, CuobjdumpReader(tool))
-            return Reading(inventory, backend, tool.version, None, subject.companions())
-        readers = BothReaders(tool)
-        inventory = survey(subject, options, readers)
+    tool = locate()
+    comparison = None
+    readers = BothReaders(tool)
+    reader = readers if backend is Backend.BOTH else CuobjdumpReader(tool)
+    with WatchedSubject(open_subject(argument, options)) as subject:
+        inventory = survey(subject, options, reader)
         companions = subject.companions()
-    comparison = compare(inventory, readers.second_opinion(inventory))
-    return Reading(inventory, backend, tool.version, comparison, companions)
+    if backend is Backend.BOTH:
+        comparison = compare(inventory, readers.second_opinion(inventory))
+    return Reading(inventory, backend, tool.version, comparison, companions, tool.tells_families)
 
 
 def judge_reading(reading: Reading, terms: Terms) -> Audit:
     """Judge what was read."""
-    evidence = Evidence(reading.backend.value, reading.comparison, reading.companions)
+    evidence = Evidence(
+        reading.backend.value, reading.comparison, reading.families_told, reading.companions
+    )
     return Audit(reading, terms, judge(reading.inventory, terms, evidence))
 
 

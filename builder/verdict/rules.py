@@ -147,6 +147,11 @@ REGIONS_UNKNOWN = Rule(
     "cuobjdump does not show which translation unit code belongs to, so kernels of one name in "
     "one file may be taken for one kernel.",
 )
+FAMILIES_UNTOLD = Rule(
+    "families-untold",
+    Level.WARNING,
+    "The cuobjdump in use is older than family-specific code and prints no suffix f.",
+)
 UNSEEN_CODE = Rule(
     "unseen-code",
     Level.NOTE,
@@ -184,6 +189,7 @@ RULES: tuple[Rule, ...] = (
     BACKEND_DISAGREEMENT,
     CUOBJDUMP_FAILED,
     REGIONS_UNKNOWN,
+    FAMILIES_UNTOLD,
     UNSEEN_CODE,
     UNJUDGED_CODE,
     EXCEPTION_UNUSED,

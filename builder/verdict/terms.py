@@ -40,5 +40,7 @@ class Evidence:
     backend: str = "native"
     comparison: Comparison | None = None
     """What two backends agreed on; None when one alone was used."""
+    families_told: bool = True
+    """Whether the cuobjdump that was used prints the suffix f."""
     companions: Companions = field(default_factory=Companions)
     """What the subject brings for compiling on the device."""

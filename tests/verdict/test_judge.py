@@ -262,6 +262,14 @@ class TestDoubt:
         assert "disagree on 9 kinds" in finding.message
         assert "and 4 more" in finding.message
 
+    def test_an_old_cuobjdump_confirms_no_family(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        file = make_file("a.so", (("sm_120f", ("k",)),))
+        evidence = Evidence("both", Comparison(1, 1, 1, (), ()), families_told=False)
+        verdict = judge(make_inventory(file), terms("12.0"), evidence)
+        assert rules(verdict, Level.WARNING) == ["families-untold"]
+
     def test_a_file_that_cuobjdump_cannot_read_is_not_confirmed(
         self, make_file: MakeFile, make_inventory: MakeInventory
     ) -> None:

@@ -11,6 +11,7 @@ from builder.verdict.rules import (
     BACKEND_DISAGREEMENT,
     CUOBJDUMP_FAILED,
     DAMAGED_CODE_OBJECT,
+    FAMILIES_UNTOLD,
     REGIONS_UNKNOWN,
     UNJUDGED_CODE,
     UNSEEN_CODE,
@@ -39,6 +40,12 @@ def check_backends(case: Case) -> Iterator[Finding]:
             "cuobjdump does not show which translation unit code belongs to: kernels are grouped "
             "by the order in which it lists code.",
             remedy="Use the native backend, or both.",
+        )
+    if not case.evidence.families_told:
+        yield FAMILIES_UNTOLD.finding(
+            "This cuobjdump is older than family-specific code: it prints sm_120 for sm_120f, so "
+            "it confirms neither.",
+            remedy="Use cuobjdump 12.9 or newer.",
         )
     comparison = case.evidence.comparison
     if comparison is None:
