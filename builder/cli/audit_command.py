@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from builder.errors import (
 )
 
 if TYPE_CHECKING:
+    from builder.inventory.options import ReadOptions
     from builder.report.model import Report
     from builder.verdict.audit import Audit
     from builder.verdict.terms import Terms
@@ -72,6 +74,11 @@ _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
     help="Who reads the code; both compares them object by object.",
 )
 @click.option(
+    "--platform",
+    metavar="OS/ARCH",
+    help="Which image of several to read: linux/arm64.",
+)
+@click.option(
     "--expect",
     "expected",
     metavar="PREFLIGHT.json",
@@ -106,6 +113,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     policies: tuple[Path, ...],
     no_default_policy: bool,
     backend: str,
+    platform: str | None,
     expected: Path | None,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
@@ -123,6 +131,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         )
     # Imported when it runs: --help must not wait for pydantic and rich.
     from builder.cli.audit_terms import terms_of  # noqa: PLC0415
+    from builder.inventory.options import ReadOptions  # noqa: PLC0415
 
     terms = terms_of(
         words=words,
@@ -135,7 +144,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         shipped=not no_default_policy,
         expected=expected,
     )
-    audits = _Audits(terms, backend, names=not no_kernels, listed=kernels, quiet=ctx.obj["quiet"])
+    options = ReadOptions(names=not no_kernels, platform=platform)
+    audits = _Audits(terms, backend, options, listed=kernels, quiet=ctx.obj["quiet"])
     reports = audits.of(subjects)
     if reports:
         emit({spec: _render(reports, audits.done, spec) for spec in specs})
@@ -146,17 +156,16 @@ class _Audits:
     """Audits one subject after the other; an error of one does not keep the others from it."""
 
     def __init__(
-        self, terms: Terms, backend: str, *, names: bool, listed: bool, quiet: bool
+        self, terms: Terms, backend: str, options: ReadOptions, *, listed: bool, quiet: bool
     ) -> None:
         from builder.cli.audit_progress import Progress  # noqa: PLC0415
-        from builder.inventory.options import ReadOptions  # noqa: PLC0415
         from builder.verdict.audit import Backend  # noqa: PLC0415
 
         self._terms = terms
         self._backend = Backend(backend)
         self._listed = listed
         self._progress = Progress(sys.stderr, quiet=quiet)
-        self._options = ReadOptions(names=names, progress=self._progress)
+        self._options = replace(options, progress=self._progress)
         self._exits: list[int] = []
         self.done: list[Audit] = []
 

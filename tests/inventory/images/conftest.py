@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -192,3 +193,13 @@ def shown(subject: Any) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def files_of() -> Callable[[Any], dict[str, bytes]]:
     return shown
+
+
+@pytest.fixture(scope="session")
+def docker() -> Callable[..., bytes]:
+    """Runs the engine's command line."""
+
+    def run(*arguments: str) -> bytes:
+        return subprocess.run(["docker", *arguments], check=True, capture_output=True).stdout
+
+    return run

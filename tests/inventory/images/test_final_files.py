@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -291,13 +290,3 @@ def real_files(exported: Path) -> dict[str, bytes]:
             if content is not None and info.size:
                 found[info.name] = content.read()
         return found
-
-
-@pytest.fixture(scope="session")
-def docker() -> Callable[..., bytes]:
-    """Runs the engine's command line."""
-
-    def run(*arguments: str) -> bytes:
-        return subprocess.run(["docker", *arguments], check=True, capture_output=True).stdout
-
-    return run
