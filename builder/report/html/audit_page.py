@@ -110,7 +110,7 @@ def audit_page(audits: Sequence[Audit]) -> Page:
         facts=_facts(audits, words),
         states=_STATES,
         reaches=_REACHES,
-        columns=tuple(_columns(audits)),
+        columns=tuple(_columns(audits, shelved)),
         rows=tuple(row for part in parts for row in part.rows),
         notes=tuple(sorted(notes, key=lambda note: _LEVELS.index(note.level))),
         excuses=tuple(excuse for part in parts for excuse in part.excuses),
@@ -175,7 +175,7 @@ def _facts(audits: Sequence[Audit], words: Words) -> tuple[tuple[str, str], ...]
     return tuple((name, text) for name, text in found if text)
 
 
-def _columns(audits: Sequence[Audit]) -> Iterator[Column]:
+def _columns(audits: Sequence[Audit], shelved: Sequence[Shelf]) -> Iterator[Column]:
     terms = audits[0].terms
     for judged in zip(*(audit.verdict.devices for audit in audits), strict=True):
         device = judged[0].device
@@ -186,7 +186,7 @@ def _columns(audits: Sequence[Audit]) -> Iterator[Column]:
             products=known.products if known else (),
             required=device in terms.requirements.devices,
             state=_together([State(one.outcome.value) for one in judged]),
-            tally=_sum(one.tally for one in judged),
+            tally=_tally(view for shelf in shelved for view in shelf.views[device]),
         )
 
 
@@ -245,10 +245,10 @@ def _state(views: Sequence[DeviceView]) -> State:
     ):
         return State.UNCLEAR
     if not tally.native + tally.ptx:
-        if tally.missing:
+        if tally.missing + tally.exempt:
             return State.NONE
         return State.FOREIGN if tally.foreign else State.EMPTY
-    if any(view.names(*CANNOT_RUN) for view in views):
+    if tally.missing:
         return State.PARTIAL
     if not tally.native or any(view.names(Reach.PTX, Reach.PTX_UNSURE) for view in views):
         return State.PTX
@@ -256,12 +256,12 @@ def _state(views: Sequence[DeviceView]) -> State:
 
 
 def _tally(views: Iterable[DeviceView]) -> Tally:
-    return _sum(view.tally for view in views)
-
-
-def _sum(tallies: Iterable[VerdictTally]) -> Tally:
-    whole = sum(tallies, VerdictTally())
-    return Tally(whole.native, whole.ptx, whole.foreign, whole.missing, whole.exempt)
+    whole = VerdictTally()
+    held = 0
+    for view in views:
+        whole += view.tally
+        held += len(view.names(*CANNOT_RUN))
+    return Tally(whole.native, whole.ptx, whole.foreign, held, whole.missing - held)
 
 
 def _merged(shelf: Shelf) -> tuple[KernelGroup, ...]:

@@ -53,14 +53,14 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Things in a cell, by how they reach its device."""
+    """Things in a cell, by how they reach its device; each is counted once."""
 
     native: int = 0
     ptx: int = 0
     foreign: int = 0
     missing: int = 0
     exempt: int = 0
-    """Of the PTX-only and missing ones, how many a policy excuses."""
+    """Would be missing, but a policy excuses them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from builder.report.html.audit_page import audit_page
+from builder.report.html.page import render_page
+from builder.verdict.exemptions import Exemption
+
 pytestmark = pytest.mark.browser
 
 HOSTILE = (
@@ -54,6 +58,19 @@ def test_a_cell_shows_its_state_in_words_and_shape(html: str, open_report: Any) 
     assert label == (
         "pkg/_C.abi3.so on 12.1: partial, 4 kernels: 1 cannot run, 1 PTX only, 2 native"
     )
+
+
+def test_a_cell_says_what_a_policy_excuses(make: Any, open_report: Any) -> None:
+    lib = make.library("x.so", make.code("sm_120", "a"), make.code("sm_90", "b", "c"))
+    excuse = Exemption("made for Hopper", "the test", kernel="b")
+    page = audit_page([make.audit(lib, require="12.0", exemptions=[excuse])])
+    opened = open_report(render_page(page))
+    cell = opened.cell("x.so", "12.0")
+    assert cell.inner_text().split("\n") == ["partial", "1 missing", "+1 excused"]
+    cell.click()
+    panel = opened.page.locator("#panel")
+    assert "1 cannot run, 1 native, 1 excused by policy" in panel.inner_text()
+    assert "made for Hopper" in opened.page.locator("#excuses").inner_text()
 
 
 def test_a_cell_opens_to_families_and_what_they_are_embedded_as(

@@ -265,21 +265,22 @@
     const label = make("span", { class: "word" }, shape(cell.state), text(word(cell.state)));
     const alone = words.report !== "audit" && total(tally) === 1;
     const short = alone ? null : make("span", { class: "count" }, text(summary(cell.state, tally)));
+    const excused = tally.exempt ? make("span", { class: "count" }, text(`+${number(tally.exempt)} excused`)) : null;
     const on = make("span", { class: "on" }, text(column.id));
-    if (!row) return make("div", { class: `cell ${cell.state}` }, on, label, short);
+    if (!row) return make("div", { class: `cell ${cell.state}` }, on, label, short, excused);
     const open = view.lib === row.id && view.device === column.id;
     return make("button", { class: `cell ${cell.state}`, type: "button", tabindex: "-1", "aria-expanded": String(open),
       "aria-label": `${row.id} on ${column.id}: ${word(cell.state)}, ${sentence(cell.state, tally)}`,
-      onclick: () => toggle(row.id, column.id) }, on, label, short);
+      onclick: () => toggle(row.id, column.id) }, on, label, short, excused);
   }
 
-  const total = (tally) => (tally.native || 0) + (tally.ptx || 0) + (tally.foreign || 0) + (tally.missing || 0);
+  const total = (tally) => (tally.native || 0) + (tally.ptx || 0) + (tally.foreign || 0) + (tally.missing || 0) + (tally.exempt || 0);
 
   function summary(state, tally) {
     if (state === "partial") return `${number(tally.missing)} ${words.report === "audit" ? "missing" : "lost"}`;
     if (state === "unclear") return `${number(tally.missing)} of ${number(total(tally))}`;
-    if (state === "ptx" && tally.native) return `${number(tally.ptx)} of ${number(total(tally) - (tally.foreign || 0))}`;
-    if (state === "none") return number(tally.missing || tally.foreign);
+    if (state === "ptx" && tally.native) return `${number(tally.ptx)} of ${number(tally.native + tally.ptx)}`;
+    if (state === "none") return number(tally.missing || tally.exempt || tally.foreign);
     return { native: number(tally.native), ptx: number(tally.ptx), foreign: number(tally.foreign) }[state] || "";
   }
 
@@ -326,7 +327,7 @@
         drawReach(panel, row, way, (row.groups || []).filter((group) => group.reach[index] === way.id), column.id);
       }
       const excused = familyFold(cell.excused);
-      if (excused) panel.append(make("h4", {}, text("Excused by policy, of these")), excused);
+      if (excused) panel.append(make("h4", {}, text("Of these, excused by policy")), excused);
     } else {
       if (row.stored) panel.append(drawStored(row.stored));
       const list = make("div", { class: "reach" }, make("h4", {}, text(words.embedded)));
