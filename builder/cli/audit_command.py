@@ -19,6 +19,7 @@ from builder.errors import (
     SmforgeError,
     UsageError,
 )
+from builder.report.printable import printable
 
 if TYPE_CHECKING:
     from builder.inventory.options import ReadOptions
@@ -221,4 +222,4 @@ def _render(reports: Sequence[Report], audits: Sequence[Audit], spec: OutputSpec
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"smforge: {' '.join(text.split())}\n")
+    sys.stderr.write(f"smforge: {printable(' '.join(text.split()))}\n")

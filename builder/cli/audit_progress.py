@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from builder.report.printable import printable
+
 _SILENT_SECONDS = 2.0
 _TERMINAL_SECONDS = 0.1
 _PLAIN_SECONDS = 10.0
@@ -28,7 +30,7 @@ class Progress:
         now = time.monotonic()
         if self._quiet or now < self._next:
             return
-        text = f"reading file {position:,}: {path}"
+        text = printable(f"reading file {position:,}: {path}")
         if len(text) > _COLUMNS:
             text = f"{text[: _COLUMNS - 31]}…{text[-30:]}"
         if self._on_terminal:

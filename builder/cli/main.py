@@ -12,6 +12,7 @@ import rich_click as click
 
 from builder import __version__
 from builder.errors import EXIT_UNDETERMINED, SmforgeError
+from builder.report.printable import printable
 
 COMMANDS = ("plan", "preflight", "build", "audit", "diff", "matrix", "doctor")
 """Each is `builder.cli.NAME_command:command`, imported only when it is the one that runs."""
@@ -81,5 +82,5 @@ def _exit_code(arguments: list[str]) -> int:
 
 
 def _print_error(text: str) -> None:
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     sys.stderr.write(f"smforge: {line}\n")

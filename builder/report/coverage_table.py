@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.report import model, outline
+from builder.report.printable import printable
 
 _MOST_LINES = 40
 """Libraries shown, the worst first; `-o json` has all."""
@@ -47,7 +48,7 @@ def coverage(report: model.Report, width: int) -> Iterator[RenderableType]:
     for heading, wide in zip(headings, widths, strict=True):
         table.add_column(heading, justify=_side(report, heading, marked=marked), width=wide)
     for line, row in zip(shown, cells, strict=True):
-        table.add_row(shortened(line.name, room), *row)
+        table.add_row(shortened(printable(line.name), room), *row)
     yield table
     if len(lines) > len(shown):
         yield Text(f"and {len(lines) - len(shown):,} more", style="dim")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from builder.report import model, outline
+from builder.report.printable import printable
 
 MOST_BYTES = 1_000_000
 """GitHub refuses step summaries over 1 MiB; what does not fit is cut at a line, and said."""
@@ -118,14 +119,14 @@ def _kernels(report: model.Report) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """Write foreign text so that nothing of it is taken for markup."""
-    escaped = text.replace("\\", "\\\\")
+    escaped = printable(" ".join(text.split())).replace("\\", "\\\\")
     for character in "`*_[]|#":
         escaped = escaped.replace(character, f"\\{character}")
-    return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").split())
+    return escaped.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _code(text: str) -> str:
     """Write foreign text as code, also within a table."""
-    flat = " ".join(text.split()).replace("|", "\\|")
+    flat = printable(" ".join(text.split())).replace("|", "\\|")
     fence = "``" if "`" in flat else "`"
     return f"{fence} {flat} {fence}" if fence == "``" else f"`{flat}`"

@@ -13,6 +13,7 @@ from builder.arch.devices import find_device
 from builder.arch.target import ComputeCapability
 from builder.report import model, outline
 from builder.report.coverage_table import coverage, shortened
+from builder.report.printable import printable
 
 WIDTH = 100
 _MOST_ROWS = 12
@@ -52,12 +53,12 @@ def render_table(report: model.Report, *, width: int = WIDTH, color: bool = Fals
 
 
 def _parts(report: model.Report, width: int) -> Iterator[RenderableType]:
-    yield Text(report.subject.name, style="bold")
-    yield Text(outline.subject_line(report), style="dim")
-    yield Text(outline.backend_line(report), style="dim")
+    yield _text(report.subject.name, style="bold")
+    yield _text(outline.subject_line(report), style="dim")
+    yield _text(outline.backend_line(report), style="dim")
     yield Text()
     label, style = _VERDICTS[report.verdict]
-    yield Text.assemble((label, style), "  ", outline.headline(report))
+    yield Text.assemble((label, style), "  ", printable(outline.headline(report)))
     if report.files:
         yield Text()
         yield _devices(report)
@@ -76,32 +77,32 @@ def _finding_group(group: outline.Group) -> Iterator[RenderableType]:
     colour = _COLOURS[group.level]
     about = f" {group.about}" if group.about else ""
     head = (f"{group.level} {group.rule}{about}:", f"bold {colour}")
-    yield Text.assemble(head, f" {group.told}")
+    yield Text.assemble(head, printable(f" {group.told}"))
     for row in group.rows[:_MOST_ROWS]:
         yield _finding_row(row)
     rest = len(group.rows) - _MOST_ROWS
     if rest > 0:
-        yield Text(f"    and {rest:,} more", style="dim")
+        yield _text(f"    and {rest:,} more", style="dim")
     if group.remedy:
-        yield Padding(Text(f"Remedy: {group.remedy}", style="italic"), (0, 0, 0, 2))
+        yield Padding(_text(f"Remedy: {group.remedy}", style="italic"), (0, 0, 0, 2))
 
 
 def _finding_row(row: outline.Row) -> RenderableType:
     if not row.file:
-        return Padding(Text(row.detail), (0, 0, 0, 4))
+        return Padding(_text(row.detail), (0, 0, 0, 4))
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", overflow="fold", max_width=WIDTH // 2)
-    table.add_row(shortened(row.file, _WIDE), row.share or row.detail)
+    table.add_row(shortened(printable(row.file), _WIDE), row.share or row.detail)
     parts: list[RenderableType] = [Padding(table, (0, 0, 0, 4))]
     names = Table.grid(padding=(0, 2))
     names.add_column(justify="right", min_width=7)
     names.add_column(no_wrap=True, overflow="ellipsis")
     for family in row.families:
-        names.add_row(f"{family.count:,}", Text(family.name, style="dim"))
+        names.add_row(f"{family.count:,}", _text(family.name, style="dim"))
     if row.more:
         number, _, text = row.more.partition(" ")
-        names.add_row(number, Text(text, style="dim"))
+        names.add_row(number, _text(text, style="dim"))
     if row.families:
         parts.append(Padding(names, (0, 0, 0, 4)))
     return Group(*parts)
@@ -114,7 +115,7 @@ def _exempted(report: model.Report) -> Iterator[RenderableType]:
         devices = " ".join(one.devices)
         head = f"{one.kernels:,} kernels on {devices} ({one.policy}): {one.pattern}"
         expires = f"until {one.expires}: " if one.expires else ""
-        for text, indent in ((Text(head), 4), (Text(f"{expires}{one.reason}", style="dim"), 8)):
+        for text, indent in ((_text(head), 4), (_text(f"{expires}{one.reason}", style="dim"), 8)):
             text.no_wrap = True
             text.overflow = "ellipsis"
             yield Padding(text, (0, 0, 0, indent))
@@ -124,12 +125,16 @@ def _devices(report: model.Report) -> Table:
     table = Table.grid(padding=(0, 2))
     for device, tally in report.devices.items():
         table.add_row(
-            Text(device, style="bold"),
-            Text(_products(device), style="dim"),
-            Text(tally.verdict, style=_DEVICE_VERDICTS[tally.verdict]),
+            _text(device, style="bold"),
+            _text(_products(device), style="dim"),
+            _text(tally.verdict, style=_DEVICE_VERDICTS[tally.verdict]),
             outline.words(tally),
         )
     return table
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(printable(text), style=style)
 
 
 def _products(device: str) -> str:
@@ -141,9 +146,9 @@ def _kernels(report: model.Report) -> Iterator[Text]:
     for file in report.files:
         if file.kernels:
             yield Text()
-            yield Text(file.path, style="bold")
+            yield _text(file.path, style="bold")
         for kernel in file.kernels:
             targets = [f"sm_{target.replace('.', '')}" for target in kernel.targets]
             targets += [f"compute_{target.replace('.', '')}" for target in kernel.ptx]
             excused = " (exempt)" if kernel.exempt else ""
-            yield Text(f"  {kernel.demangled}  [{' '.join(targets)}]{excused}")
+            yield _text(f"  {kernel.demangled}  [{' '.join(targets)}]{excused}")

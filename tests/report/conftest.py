@@ -82,6 +82,12 @@ def make_report() -> MakeReport:
 
 
 @pytest.fixture(scope="session")
+def part() -> FileInventory:
+    """The library that runs on 12.1 in part."""
+    return LIBRARIES[1]
+
+
+@pytest.fixture(scope="session")
 def full_report(make_report: MakeReport) -> Report:
     """A report with findings of every level, exceptions, kernels and odd names."""
     excuse = Exemption("made for Ampere alone", "gate.toml", kernel="plain", file="part.so")

@@ -6,10 +6,12 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sarif_pydantic import Sarif
 
+from builder.inventory.records import FileInventory
 from builder.report import outline
 from builder.report.junit import render_junit
 from builder.report.markdown import MOST_BYTES, render_markdown
@@ -81,6 +83,19 @@ class TestTable:
 
     def test_foreign_text_is_no_markup(self, full_report: Report) -> None:
         assert "odd|name`<b>&.so" in render_table(full_report)
+
+
+@pytest.mark.parametrize("render", [render_table, lambda report: render_markdown([report])])
+def test_control_characters_of_foreign_names_reach_no_terminal(
+    make_report: MakeReport, part: FileInventory, render: Callable[[Report], str]
+) -> None:
+    nasty = "\x1b[31mred\nline\u202e.so"
+    (region,) = part.regions
+    objects = (replace(region.objects[0], kernels=("k\x1b]0;title\x07",)),)
+    file = replace(part, path=nasty, regions=(replace(region, objects=objects),))
+    text = render(make_report("12.1 sm_100", files=(file,), kernels=True))
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
+    assert "x1b" in text
 
 
 class TestMarkdown:
