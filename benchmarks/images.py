@@ -61,7 +61,15 @@ def measured(image: str, archive: Path, rounds: int, folder: Path) -> dict[str, 
         "docker image save alone": ["docker", "image", "save", image],
     }
     results = alternate(commands, rounds)
-    by_hand: Sequence[str] = ["bash", "-c", _BY_HAND, "by-hand", image, str(folder), str(locate().path)]
+    by_hand: Sequence[str] = [
+        "bash",
+        "-c",
+        _BY_HAND,
+        "by-hand",
+        image,
+        str(folder),
+        str(locate().path),
+    ]
     return results | alternate({"create, cp, find, cuobjdump --list-elf": by_hand}, 1)
 
 
