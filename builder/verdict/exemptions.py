@@ -17,8 +17,9 @@ class Exemption:
     """Kernels or files that may be missing or PTX-only, with the reason for it.
 
     Patterns are shell patterns (``*``, ``?``, ``[…]``) over the whole text, case-sensitive. A
-    kernel pattern is tried on the mangled and on the C++ name. Where both `kernel` and `file` are
-    given both must match; `anything` matches either.
+    kernel pattern is tried on the mangled and on the C++ name. A file pattern may begin at any
+    folder of the path: ``vllm/_C*.so`` means the library in a wheel, a venv and an image alike.
+    Where both `kernel` and `file` are given both must match; `anything` matches either.
     """
 
     reason: str
@@ -58,8 +59,8 @@ class Exemption:
     def covers(self, kernel: str, path: str) -> bool:
         """Whether a mangled kernel name in a file is meant."""
         if self.anything is not None:
-            return _matches(self.anything, path) or _matches_kernel(self.anything, kernel)
-        if self.file is not None and not _matches(self.file, path):
+            return _matches_path(self.anything, path) or _matches_kernel(self.anything, kernel)
+        if self.file is not None and not _matches_path(self.file, path):
             return False
         return self.kernel is None or _matches_kernel(self.kernel, kernel)
 
@@ -77,6 +78,15 @@ def _matches(pattern: str, text: str) -> bool:
     return _compiled(pattern).match(text) is not None
 
 
+def _matches_path(pattern: str, path: str) -> bool:
+    return _compiled_path(pattern).match(path) is not None
+
+
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern))
+
+
+@lru_cache(maxsize=1024)
+def _compiled_path(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?s:.*/)?{translate(pattern)}")

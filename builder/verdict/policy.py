@@ -45,7 +45,8 @@ class Allowance(Strict):
         Field(description="Shell pattern over the mangled or the C++ name: *marlin::Marlin<*."),
     ] = None
     file: Annotated[
-        Pattern | None, Field(description="Shell pattern over the path: vllm/_qutlass_C*.so.")
+        Pattern | None,
+        Field(description="Shell pattern over the path, from any folder on: vllm/_qutlass_C*.so."),
     ] = None
     devices: Annotated[
         tuple[Capability, ...], Field(description="The devices it holds for; none for all.")

@@ -21,7 +21,9 @@ PATH = "vllm/_C.abi3.so"
         ({"kernel": "marlin"}, False),
         ({"kernel": "*MARLIN*"}, False),
         ({"file": "vllm/_C*"}, True),
-        ({"file": "_C*"}, False),
+        ({"file": "_C*"}, True),
+        ({"file": "llm/_C*"}, False),
+        ({"file": "/_C*"}, False),
         ({"kernel": "*Marlin*", "file": "other/*"}, False),
         ({"kernel": "*Marlin*", "file": "vllm/*"}, True),
         ({"anything": "vllm/*"}, True),
@@ -32,6 +34,21 @@ PATH = "vllm/_C.abi3.so"
 def test_patterns(fields: dict[str, str], covers: bool) -> None:
     exemption = Exemption("made for the test", "test", **fields)
     assert exemption.covers(KERNEL, PATH) is covers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "vllm/_C.abi3.so",
+        "usr/lib/python3/dist-packages/vllm/_C.abi3.so",
+        "vllm-1.0-x86_64.whl/vllm/_C.abi3.so",
+    ],
+)
+def test_a_file_is_meant_wherever_it_is_installed(path: str) -> None:
+    exemption = Exemption("r", "p", file="vllm/_C*.so")
+    assert exemption.covers(KERNEL, path)
+    assert not exemption.covers(KERNEL, path.replace("vllm/_C", "notvllm/_C"))
+    assert not exemption.covers(KERNEL, path + ".bak")
 
 
 def test_days_and_devices() -> None:
