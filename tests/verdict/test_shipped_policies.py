@@ -27,6 +27,7 @@ from builder.verdict.terms import Terms
 from builder.verdict.views import view_file
 
 DAY = date(2026, 11, 21)
+ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data"
 POLICIES = Path(sys.modules[Allowance.__module__].__file__ or "").parent / "data" / "policies"
 RECORDS = {path.stem: json.loads(path.read_text()) for path in sorted(DATA.glob("*.json"))}
@@ -224,6 +225,17 @@ def test_nothing_is_missing_on_12_but_what_is_excused(name: str) -> None:
 )
 def test_a_wheel_built_without_11_keeps_its_gaps(name: str, gaps: int) -> None:
     assert missing(RECORDS[name], "11.0").total() == gaps
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_findings_page_says_what_the_records_say(name: str) -> None:
+    page = (ROOT / "docs" / "findings.md").read_text().replace("*", "")
+    release = name.split("-")[1]
+    wheel = ["x86_64" if name.endswith("x86_64") else "aarch64"] if name in VLLM else []
+    for device, totals in RECORDS[name]["devices"].items():
+        left = missing(RECORDS[name], device).total()
+        cells = [release, *wheel, device, *totals.values(), totals["missing"] - left, left]
+        assert f"| {' | '.join(str(cell) for cell in cells)} |\n" in page
 
 
 def test_unknown_keys_are_refused(tmp_path: Path) -> None:
