@@ -197,6 +197,14 @@ def test_dark_and_light_follow_the_reader_and_stay_legible(
         assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, state
 
 
+def test_paper_is_white_whatever_the_reader_prefers(html: str, open_report: Any) -> None:
+    page = open_report(html, color_scheme="dark").page
+    page.emulate_media(media="print", color_scheme="dark")
+    assert brightness(page, "body", "backgroundColor") == pytest.approx(1)
+    assert not page.get_by_label("Filter").is_visible()
+    assert page.locator("button.cell").first.is_visible()
+
+
 @pytest.mark.parametrize("width", [360, 768, 1366])
 def test_it_fits_phones_and_laptops(html: str, open_report: Any, width: int) -> None:
     page = open_report(html, viewport={"width": width, "height": 800}).page

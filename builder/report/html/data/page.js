@@ -323,11 +323,11 @@
     if (column) {
       const cell = row.cells[index];
       panel.append(make("p", {}, text(`${sentence(cell.state, cell.tally || {})}.`)));
+      const excused = familyFold(cell.excused);
+      if (excused) panel.append(make("h4", {}, text("Excused by policy, among those below")), excused);
       for (const way of page.reaches || []) {
         drawReach(panel, row, way, (row.groups || []).filter((group) => group.reach[index] === way.id), column.id);
       }
-      const excused = familyFold(cell.excused);
-      if (excused) panel.append(make("h4", {}, text("Of these, excused by policy")), excused);
     } else {
       if (row.stored) panel.append(drawStored(row.stored));
       const list = make("div", { class: "reach" }, make("h4", {}, text(words.embedded)));
