@@ -266,8 +266,9 @@ def test_they_hold_unless_they_are_turned_off(
         *("-shared", "-Xcompiler", "-fPIC"),
         *("-gencode", "arch=compute_75,code=sm_75", "-gencode", "arch=compute_120f,code=sm_120f"),
     )
-    (tmp_path / "vllm").mkdir()
-    shutil.copy(library, tmp_path / "vllm")
+    installed = tmp_path / "lib" / "site-packages" / "vllm"
+    installed.mkdir(parents=True)
+    shutil.copy(library, installed)
 
     def audit(*flags: str) -> tuple[int, dict[str, Any]]:
         command = [sys.executable, "-m", "builder", "audit", str(tmp_path), "--require", "12.0"]
