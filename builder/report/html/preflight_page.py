@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builder import __version__
 from builder.arch.coverage import cubin_runs_on, ptx_assembles_for
@@ -26,7 +26,7 @@ from builder.report.html.matrix import (
 )
 from builder.report.wording import headline, plural
 
-_WORDS = Words(
+_SOURCES = Words(
     report="preflight",
     row="source",
     rows="sources",
@@ -38,6 +38,7 @@ _WORDS = Words(
     hint="Words narrow the sources (path or extension) and the devices (12.1, Hopper, Spark). "
     "Open a cell for what a source is compiled as.",
 )
+_MODULES = replace(_SOURCES, row="module", rows="modules")
 _LOST = "source-lost"
 """The rule that says what a sibling gets and a requested target does not."""
 _STATES = (
@@ -66,8 +67,20 @@ class _Entry:
     units: tuple[Unit, ...]
 
     @property
+    def module(self) -> bool:
+        """Whether it is a generated module, which is an extension of its own."""
+        return self.extension == self.label
+
+    @property
     def id(self) -> str:
-        return f"{self.extension}/{self.label}" if self.extension else self.label
+        known = self.extension and not self.module
+        return f"{self.extension}/{self.label}" if known else self.label
+
+    @property
+    def section(self) -> str:
+        if not self.extension:
+            return "Not compiled"
+        return "Modules" if self.module else self.extension
 
 
 def preflight_page(preflight: Preflight) -> Page:
@@ -80,7 +93,7 @@ def preflight_page(preflight: Preflight) -> Page:
     found = preflight.findings
     source = preflight.source
     return Page(
-        words=_WORDS,
+        words=_MODULES if any(entry.module for entry in entries) else _SOURCES,
         title=" ".join(filter(None, (source.name, source.version))),
         outcome=preflight.outcome.value,
         headline=headline(
@@ -193,7 +206,7 @@ def _row(
     found = [("Chosen at", "; ".join(sorted(places))), ("-gencode", "; ".join(sorted(flags)))]
     return Row(
         id=entry.id,
-        section=entry.extension or "Not compiled",
+        section=entry.section,
         facts=tuple((name, text) for name, text in found if text),
         count=len(entry.units),
         cells=tuple(cells),

@@ -36,7 +36,7 @@ LOST = Finding(
 
 def unit(source: str, *targets: str, ptx: str = "", module: str | None = None) -> Unit:
     return Unit(
-        "_C",
+        module or "_C",
         source,
         tuple(f"arch=compute_{one},code=sm_{one}" for one in targets),
         tuple(Target.parse(one) for one in targets),
@@ -86,7 +86,8 @@ def test_a_module_counts_its_sources() -> None:
     lost = Finding("source-lost", Level.ERROR, "…", device=SPARK, sources=("m",))
     units = (unit("a.cu", "12.1a", module="m"), unit("b.cu", "9.0a", module="m"))
     page = preflight_page(preflight(*units, findings=(lost,)))
-    assert states(page) == {"_C/m": [State.PARTIAL]}
+    assert states(page) == {"m": [State.PARTIAL]}
+    assert (page.words.row, page.rows[0].section) == ("module", "Modules")
     assert page.rows[0].count == 2
 
 
