@@ -7,14 +7,13 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from builder.arch.target import Target
 from builder.errors import DamagedInputError
 from builder.inventory.blob import Blob, FileBlob, chunks
 from builder.inventory.cuobjdump.listing import CubinListing, FatbinListing
 from builder.inventory.cuobjdump.locate import Cuobjdump
 from builder.inventory.elf import MACHINE_CUDA, MAGIC, read_header
 from builder.inventory.options import ReadOptions
-from builder.inventory.records import CodeObject, Damage, FileInventory, Kind, Origin, Region
+from builder.inventory.records import CodeObject, Damage, FileInventory, Origin, Region
 from builder.inventory.sandbox import Bounds, Run, stream
 
 _NO_CODE = "does not contain device code"
@@ -66,7 +65,7 @@ def _read_fatbins(
     if run.status and _NO_CODE in run.stderr:
         return ()
     _check(run)
-    return group_by_repetition(listing.objects(names=options.names))
+    return guess_regions(listing.objects(names=options.names))
 
 
 def _listed(
@@ -82,29 +81,33 @@ def _check(run: Run) -> None:
         raise DamagedInputError(f"{run.explain()}.")
 
 
-def group_by_repetition(listed: Iterable[tuple[str, CodeObject]]) -> tuple[Region, ...]:
+def guess_regions(listed: Iterable[tuple[str, CodeObject]]) -> tuple[Region, ...]:
     """Guess the regions from code objects in the order of the listing.
 
     cuobjdump does not show where a translation unit's fatbin ends. A unit embeds each target
-    once, so the second object of a kind and target begins another one. Of two units without a
-    target in common it makes one, which the rule `regions-unknown` says.
+    once, and its objects share kernels; so a target that stands there already begins another one,
+    and so does an object that has kernels but none in common. Where neither tells two neighbours
+    apart they become one, which the rule `regions-unknown` says.
     """
     regions: list[Region] = []
     group: list[CodeObject] = []
-    seen: set[tuple[str, Kind, Target]] = set()
     place = ""
     for member, code in listed:
-        key = (member, code.kind, code.target)
-        if group and (member != place or key in seen):
+        if group and (member != place or not _belongs(code, group)):
             regions.append(Region(Origin.FATBIN, "", len(regions), tuple(group), None, place))
             group = []
-            seen.clear()
-        seen.add(key)
         group.append(code)
         place = member
     if group:
         regions.append(Region(Origin.FATBIN, "", len(regions), tuple(group), None, place))
     return tuple(regions)
+
+
+def _belongs(code: CodeObject, group: list[CodeObject]) -> bool:
+    if any((code.kind, code.target) == (other.kind, other.target) for other in group):
+        return False
+    names = {name for other in group for name in other.kernels or ()}
+    return not names or not code.kernels or not names.isdisjoint(code.kernels)
 
 
 def check_sections(blob: Blob) -> None:

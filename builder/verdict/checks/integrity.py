@@ -37,8 +37,8 @@ def check_backends(case: Case) -> Iterator[Finding]:
     """Disagreement of the backends, and what cuobjdump alone cannot tell."""
     if case.evidence.backend == "cuobjdump" and case.names_read:
         yield REGIONS_UNKNOWN.finding(
-            "cuobjdump does not show which translation unit code belongs to: kernels are grouped "
-            "by the order in which it lists code.",
+            "cuobjdump does not show which translation unit code belongs to: units are guessed "
+            "from the order of its listing and from shared kernels.",
             remedy="Use the native backend, or both.",
         )
     if not case.evidence.families_told:

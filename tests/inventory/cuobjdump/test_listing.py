@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from builder.errors import DamagedInputError
 from builder.inventory.cuobjdump.listing import CubinListing, FatbinListing
-from builder.inventory.cuobjdump.reading import group_by_repetition
+from builder.inventory.cuobjdump.reading import guess_regions
 from builder.inventory.records import Kind
 
 DATA = Path(__file__).parent / "data"
@@ -66,11 +66,27 @@ def test_a_raw_cubin_without_notes_has_an_unknown_suffix() -> None:
     assert str(listing.code_object(100, names=True).target) == "12.0?"
 
 
-def test_regions_are_guessed_by_repetition() -> None:
+def test_regions_are_guessed_where_a_target_repeats() -> None:
     listing = FatbinListing()
     listing.feed((DATA / "listing-13.5.txt").read_bytes())
-    regions = group_by_repetition(listing.objects(names=True))
+    regions = guess_regions(listing.objects(names=True))
     assert [len(region.objects) for region in regions] == [3, 4]
+
+
+def test_regions_are_guessed_where_no_kernel_is_shared() -> None:
+    heading = b"\nFatbin elf code:\n====\narch = %s\ncode version = [1,8]\n\nsymbols:\n"
+    listing = FatbinListing()
+    for target, kernels in (
+        (b"sm_80", b"ab"),
+        (b"sm_90", b"b"),
+        (b"sm_100", b"c"),
+        (b"sm_75", b""),
+    ):
+        listing.feed(heading % target)
+        for letter in kernels:
+            listing.feed(b"FUNC GLOBAL DEFAULT ENTRY %c\n" % letter)
+    regions = guess_regions(listing.objects(names=True))
+    assert [len(region.objects) for region in regions] == [2, 2]
 
 
 def test_without_names_nothing_is_said_of_kernels() -> None:
