@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from builder.report.diff import model, outline
+from builder.report.printable import printable
 from builder.report.wording import plural
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#|!~$@:])")
@@ -55,6 +56,5 @@ def _row(cells: Sequence[str]) -> str:
 
 def _plain(text: str) -> str:
     """Foreign names can neither start markup nor end a cell."""
-    visible = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
-    escaped = _MARKUP.sub(r"\\\1", visible)
+    escaped = _MARKUP.sub(r"\\\1", printable(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

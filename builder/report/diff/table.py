@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.report.diff import model, outline
+from builder.report.printable import printable
 from builder.report.wording import plural
 
 WIDTH = 100
@@ -42,8 +43,8 @@ def render_table(diff: model.Diff, *, width: int = WIDTH, color: bool = False) -
 
 
 def _parts(diff: model.Diff, width: int) -> Iterator[RenderableType]:
-    yield Text(_visible(outline.title(diff)), style="bold", overflow="fold")
-    first, *rest = (*map(_visible, outline.sentences(diff)), "")
+    yield Text(printable(outline.title(diff)), style="bold", overflow="fold")
+    first, *rest = (*map(printable, outline.sentences(diff)), "")
     yield Text.assemble((diff.verdict.upper(), _COLOURS[diff.verdict]), f"  {first}".rstrip())
     for sentence in filter(None, rest):
         yield Text(sentence)
@@ -61,7 +62,7 @@ def _table(rows: outline.Rows) -> Iterator[RenderableType]:
         else:
             table.add_column(column.title, overflow="fold")
     for row in rows.rows:
-        table.add_row(*(Text(_visible(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     yield Text(f"\n{rows.title}", style="bold")
     yield table
 
@@ -69,9 +70,9 @@ def _table(rows: outline.Rows) -> Iterator[RenderableType]:
 def _families(section: outline.Groups, width: int) -> Iterator[RenderableType]:
     yield Text(f"\n{section.title}", style="bold")
     for group in section.groups:
-        yield Padding(Text(_visible(group.heading), overflow="fold"), (0, 0, 0, 2))
+        yield Padding(Text(printable(group.heading), overflow="fold"), (0, 0, 0, 2))
         for count, name in group.families:
-            yield Text(_shortened(f"{count:>9,}  {_visible(name)}", width))
+            yield Text(_shortened(f"{count:>9,}  {printable(name)}", width))
         if group.left_off:
             yield Text(f"{'':9}  and {plural(group.left_off, 'more family', 'more families')}")
     if section.left_off:
@@ -80,8 +81,3 @@ def _families(section: outline.Groups, width: int) -> Iterator[RenderableType]:
 
 def _shortened(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _visible(text: str) -> str:
-    """Foreign names without what would steer a terminal or cannot be written."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
