@@ -162,7 +162,7 @@ class _Run:
         return self._finish(outcome, self._workshop.audit(self._cell, places.staging))
 
     def _bake(self, definition: Definition) -> Outcome:
-        state = BuildState(definition.targets)
+        state = BuildState(definition.targets, began=self._started)
         with (
             TargetLogs(self._places.logs) as logs,
             self._workshop.display(self._cell) as progress,

@@ -54,7 +54,10 @@ class TargetRecord(_Strict):
     name: str
     seconds: Annotated[float, Field(ge=0, description="First step begun to last step complete.")]
     steps: Annotated[int, Field(ge=0, description="Instructions of the Dockerfile.")]
-    completed_steps: Annotated[int, Field(ge=0)]
+    completed_steps: Annotated[
+        int,
+        Field(ge=0, description="Fewer than steps also where the cache made some unnecessary."),
+    ]
     cached: Annotated[bool, Field(description="Every instruction came from the cache.")]
     image_digest: str | None = None
     size: Annotated[int | None, Field(ge=0, description="Bytes of what it exported.")] = None

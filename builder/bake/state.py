@@ -50,9 +50,7 @@ class Step:
     @property
     def seconds(self) -> float:
         """How long it ran; 0 while it does."""
-        if self.started is None or self.completed is None:
-            return 0.0
-        return (self.completed - self.started).total_seconds()
+        return _seconds(self.started, self.completed)
 
 
 @dataclass(slots=True)
@@ -74,9 +72,12 @@ class TargetState:
 
     @property
     def cached(self) -> bool:
-        """Whether every instruction came from the cache."""
-        steps = self.numbered
-        return bool(steps) and all(step.cached for step in steps)
+        """Whether every instruction came from the cache.
+
+        Those that BuildKit never looked at count too: what depends on them was in the cache.
+        """
+        done = [step for step in self.numbered if step.completed is not None]
+        return bool(done) and all(step.cached for step in done)
 
     @property
     def running(self) -> Step | None:
@@ -104,8 +105,7 @@ class TargetState:
     @property
     def seconds(self) -> float:
         """Wall time from its first step to its last, the waiting for other targets included."""
-        begin, end = self.started, self.completed
-        return (end - begin).total_seconds() if begin and end else 0.0
+        return _seconds(self.started, self.completed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +155,15 @@ class _LineBuffer:
 
 
 class BuildState:
-    """All targets of one bake call."""
+    """All targets of one bake call.
 
-    def __init__(self, targets: Collection[str]) -> None:
+    `began` is when the call was made. BuildKit lets builds share a running step and then reports
+    the beginning it had for the first of them, which is not time that this call took.
+    """
+
+    def __init__(self, targets: Collection[str], began: datetime | None = None) -> None:
         self._known = tuple(targets)
+        self._began = began
         self.targets = {name: TargetState(name) for name in self._known}
         self.general = TargetState(GENERAL)
         self.plain: deque[str] = deque(maxlen=TAIL_LINES)
@@ -194,21 +199,20 @@ class BuildState:
         name = parse_name(vertex.name, self._known)
         target = self.targets.get(name.target or "", self.general)
         step = target.steps.setdefault(vertex.digest, Step(vertex.digest, name))
-        step.cached = step.cached or vertex.cached
-        step.error = vertex.error or step.error
+        step.error = vertex.error
         if vertex.started is None:
             return
-        # BuildKit begins some steps again (a context asked for twice): the first beginning counts,
-        # and a step that runs again is not complete.
-        step.started = step.started or vertex.started
+        # BuildKit begins some steps again (a context asked for twice, a step whose other build was
+        # cancelled): the first beginning counts, and a step that runs again is not complete.
+        step.started = step.started or max(vertex.started, self._began or vertex.started)
         if not step.announced:
             step.announced = True
             yield StepStarted(target.name, step)
         if vertex.completed is None:
-            step.completed = None
+            step.completed, step.cached = None, False
         elif step.completed is None:
             yield from self._flush(vertex.digest, vertex.completed)
-            step.completed = vertex.completed
+            step.completed, step.cached = vertex.completed, vertex.cached
             yield StepEnded(target.name, step)
 
     def _log(self, log: Log) -> Iterator[Change]:
@@ -227,6 +231,10 @@ class BuildState:
             if (step := target.steps.get(digest)) is not None:
                 step.tail.append(text)
                 yield OutputLine(target.name, step, text, at)
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> float:
+    return max(0.0, (end - begin).total_seconds()) if begin and end else 0.0
 
 
 def _when(step: Step) -> datetime:

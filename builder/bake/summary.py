@@ -135,7 +135,8 @@ def _state(built: Built, target: TargetRecord) -> str:
         return "up to date"
     if getattr(built.error, "target", None) == target.name:
         return "failed"
-    if target.completed_steps < target.steps or not target.steps:
+    failed = built.record is None or built.record.result in {"failed", "interrupted"}
+    if failed and (target.completed_steps < target.steps or not target.steps):
         return "not finished"
     return "cached" if target.cached else "built"
 

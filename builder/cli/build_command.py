@@ -163,7 +163,7 @@ def _render(results: Sequence[Built], spec: OutputSpec) -> str:
     terminal = spec.file is None and sys.stdout.isatty()
     color = terminal and not os.environ.get("NO_COLOR")
     width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
-    audits = [built.audited.table(width, color) for built in results if built.audited]
+    audits = [built.audited.table(width, color).rstrip("\n") for built in results if built.audited]
     table = summary.render_table(results, width=width, color=color)
     return "\n\n".join(
         part for part in (*audits, table, "\n".join(summary.closing_lines(results))) if part

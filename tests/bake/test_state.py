@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,40 @@ def test_a_step_that_fails_without_having_begun_is_found() -> None:
     state.apply(Vertex(digest="d", name="[s 1/1] RUN x", error="broken pipe"))
     assert state.failed is not None
     assert state.failed[1].error == "broken pipe"
+
+
+def moment(second: int) -> datetime:
+    return datetime(2026, 11, 21, 13, 0, second, tzinfo=UTC)
+
+
+def test_a_step_shared_with_an_older_build_counts_from_our_call_on() -> None:
+    state = BuildState(("t",), began=moment(30))
+    state.apply(Vertex(digest="d", name="[s 1/1] RUN x", started=moment(0), completed=moment(40)))
+    assert state.targets["t"].seconds == 10.0
+
+
+def test_a_step_that_is_cancelled_and_run_again_is_neither_failed_nor_cached() -> None:
+    state = BuildState(("t",))
+    name = "[s 1/1] RUN x"
+    cancelled = "process: context canceled"
+    for vertex in (
+        Vertex(digest="d", name=name, started=moment(0), completed=moment(1), cached=True),
+        Vertex(digest="d", name=name, started=moment(0), completed=moment(2), error=cancelled),
+        Vertex(digest="d", name=name, started=moment(3)),
+        Vertex(digest="d", name=name, started=moment(3), completed=moment(4)),
+    ):
+        state.apply(vertex)
+    target = state.targets["t"]
+    assert state.failed is None
+    assert (target.done, target.cached) == (1, False)
+
+
+def test_steps_that_the_cache_made_unnecessary_do_not_make_a_target_uncached() -> None:
+    state = BuildState(("t",))
+    state.apply(Vertex(digest="a", name="[s 1/2] RUN x"))
+    state.apply(
+        Vertex(
+            digest="b", name="[s 2/2] RUN y", started=moment(0), completed=moment(0), cached=True
+        )
+    )
+    assert state.targets["t"].cached
