@@ -107,6 +107,8 @@ class _Loss:
     """Where the build description adds the source for the sibling."""
     helps: bool
     """Whether the sibling's code would run on the requested device."""
+    instead: tuple[Target, ...]
+    """What the source is compiled for where it is compiled, of the device's own major."""
 
 
 def _losses(
@@ -114,17 +116,24 @@ def _losses(
 ) -> dict[Key, _Loss]:
     """The units that a sibling runs natively and the requested target does not."""
     device = target.capability
-    have = {_key(unit): reach(unit, device) for unit in configuration.units}
+    have = {_key(unit): unit for unit in configuration.units}
     losses: dict[Key, _Loss] = {}
     for comparison in comparisons:
         for stands_in in _siblings_of(target, comparison):
             for unit in comparison.configuration.units:
-                now = have.get(_key(unit), Reach.NONE)
+                ours = have.get(_key(unit))
+                now = Reach.NONE if ours is None else reach(ours, device)
                 if now < Reach.NATIVE and reach(unit, stands_in.capability) is Reach.NATIVE:
                     helps = reach(unit, device) is Reach.NATIVE
-                    loss = _Loss(_key(unit), now, stands_in, unit.location, helps)
+                    near = _of_major(ours, device.major)
+                    loss = _Loss(_key(unit), now, stands_in, unit.location, helps, near)
                     losses.setdefault(loss.key, loss)
     return losses
+
+
+def _of_major(unit: Unit | None, major: int) -> tuple[Target, ...]:
+    targets = () if unit is None else unit.targets
+    return tuple(one for one in targets if one.capability.major == major)
 
 
 def _siblings_of(target: Target, comparison: Comparison) -> Iterator[Target]:
@@ -140,19 +149,18 @@ def _reduced(
     groups: dict[tuple[object, ...], list[_Loss]] = defaultdict(list)
     for loss in losses.values():
         allowed = _allowed(loss.key, allowances)
-        groups[loss.baseline, loss.now, loss.location, loss.helps, allowed].append(loss)
+        alike = (loss.baseline, loss.now, loss.location, loss.helps, loss.instead, allowed)
+        groups[alike].append(loss)
     for group in groups.values():
         first, sources = group[0], [_name(loss.key) for loss in group]
         allowed, location = _allowed(first.key, allowances), first.location
         where = "" if location is None else f" ({location})"
-        gone = first.now is Reach.NONE
         yield Finding(
-            rule="source-lost" if gone else "source-ptx-only",
+            rule="source-lost" if first.now is Reach.NONE else "source-ptx-only",
             level=Level.ERROR if allowed is None else Level.NOTE,
             message=(
                 f"{count(sources)} that {first.baseline} gets {are_or_is(sources)} "
-                f"{'not compiled' if gone else 'compiled to PTX only'} for {target}{where}: "
-                f"{listed(sources)}."
+                f"{_how(first, target)}{where}: {listed(sources)}."
             ),
             remedy=_remedy(target, first),
             device=target.capability,
@@ -161,6 +169,15 @@ def _reduced(
             sources=tuple(sorted(set(sources))),
             allowed=allowed,
         )
+
+
+def _how(loss: _Loss, target: Target) -> str:
+    if loss.now is Reach.PTX:
+        return f"compiled to PTX only for {target}"
+    if loss.instead:
+        names = " and ".join(map(str, loss.instead))
+        return f"compiled for {names} instead of {target}, which {target.capability} cannot run"
+    return f"not compiled for {target}"
 
 
 def _remedy(target: Target, loss: _Loss) -> str:

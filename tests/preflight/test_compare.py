@@ -73,6 +73,13 @@ def test_the_remedy_does_not_promise_code_that_would_not_run() -> None:
     assert "Ask for" not in lost.remedy
 
 
+def test_a_source_compiled_for_the_sibling_alone_is_lost_and_said_so() -> None:
+    ours = _configuration(_unit("a.cu", "12.0"), _unit("fp4.cu", "9.0a 12.0a"))
+    sibling = _configuration(_unit("a.cu", "12.0"), _unit("fp4.cu", "9.0a 12.0a"))
+    lost = _findings(ours, "12.1a", sibling)["source-lost"]
+    assert "compiled for 12.0a instead of 12.1a, which 12.1 cannot run" in lost.message
+
+
 def test_a_source_made_for_other_devices_is_not_lost() -> None:
     ours = _configuration(_unit("a.cu", "9.0a 12.1a"), _unit("machete.cu", "9.0a"))
     sibling = _configuration(_unit("a.cu", "9.0a 12.0f"), _unit("machete.cu", "9.0a"))
