@@ -35,12 +35,17 @@ def assembler(path: str, targets: tuple[str, ...], release: str = "12.8") -> Ass
 def found(make_file: Callable[..., FileInventory]) -> Callable[..., list[Finding]]:
     """Gives the assembler findings for assemblers, required devices and an environment."""
 
-    def look(*assemblers: Assembler, require: str, **environment: str) -> list[Finding]:
+    def look(
+        *assemblers: Assembler,
+        require: str,
+        links: tuple[tuple[str, str], ...] = (),
+        **environment: str,
+    ) -> list[Finding]:
         configuration = ImageConfiguration("sha256:0", tuple(environment.items()))
         subject = Subject(SubjectKind.IMAGE, "image", None, "linux/amd64", configuration)
         code = ("sm_100", ("k",)), ("sm_110", ("k",)), ("sm_120", ("k",)), ("sm_90", ("k",))
         inventory = Inventory(subject, (make_file("a.so", code),), 1)
-        evidence = Evidence(companions=Companions(assemblers))
+        evidence = Evidence(companions=Companions(assemblers, links=links))
         verdict = judge(inventory, Terms(parse_requirements([require])), evidence)
         return [one for one in verdict.findings if one.rule.startswith("jit-assembler-")]
 
@@ -105,3 +110,20 @@ def test_without_a_required_device_assemblers_are_only_described(
     found: Callable[..., list[Finding]],
 ) -> None:
     assert found(assembler(f"{BIN}/ptxas", OLD), require="") == []
+
+
+def test_links_of_an_image_decide_between_toolkits(found: Callable[..., list[Finding]]) -> None:
+    triton = assembler(f"{BIN}/ptxas", OLD)
+    old = assembler("usr/local/cuda-12.8/bin/ptxas", OLD)
+    new = assembler("usr/local/cuda-13.0/bin/ptxas", NEWEST, "13.0")
+    path = "usr/local/cuda/bin/ptxas"
+    for chosen, findings in ((old, {old.path}), (new, set())):
+        seen = found(
+            triton,
+            old,
+            new,
+            require="12.1",
+            links=((path, chosen.path),),
+            TRITON_PTXAS_PATH=f"/{path}",
+        )
+        assert {finding.file for finding in seen} == findings

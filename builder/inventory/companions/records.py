@@ -36,3 +36,6 @@ class Companions:
     assemblers: tuple[Assembler, ...] = ()
     libraries: tuple[str, ...] = ()
     """Paths of CUDA libraries whose soname carries the CUDA major: libcudart, libnvrtc, …"""
+    links: tuple[tuple[str, str], ...] = ()
+    """Paths where a JIT looks for an assembler, each with where it leads in the subject; only
+    such as lead elsewhere."""

@@ -19,6 +19,7 @@ from builder.inventory.records import Damage, Subject
 from builder.inventory.subjects.base import OpenSubject
 
 _ASSEMBLER = re.compile(r"(?:.*/)?ptxas(?:-[\w.]+)?\Z")
+_TOOLKIT_ASSEMBLER = "usr/local/cuda/bin/ptxas"
 _LIBRARY = re.compile(
     r"(?:.*/)?lib(?:cublas|cublasLt|cudart|cupti|nvJitLink|nvblas|nvrtc)\.so(?:\.\d+)*\Z"
 )
@@ -52,6 +53,9 @@ class WatchedSubject:
     def paths_of(self, member: Member) -> tuple[str, ...]:
         return self._inner.paths_of(member)
 
+    def resolve(self, path: str) -> str | None:
+        return self._inner.resolve(path)
+
     def companions(self) -> Companions:
         """What was found; ask after the last member."""
         assemblers = [
@@ -61,7 +65,20 @@ class WatchedSubject:
         ]
         libraries = [path for member in self._libraries for path in self._inner.paths_of(member)]
         assemblers.sort(key=lambda assembler: assembler.path)
-        return Companions(tuple(assemblers), tuple(sorted(libraries)))
+        return Companions(tuple(assemblers), tuple(sorted(libraries)), tuple(self._links()))
+
+    def _links(self) -> Iterator[tuple[str, str]]:
+        """Follow the paths that an image's configuration names, and the toolkit's own."""
+        configuration = self._inner.subject.configuration
+        named = (value for _, value in configuration.environment) if configuration else ()
+        for path in dict.fromkeys(value.strip("/") for value in named if value.startswith("/")):
+            yield from self._followed(path)
+        yield from self._followed(_TOOLKIT_ASSEMBLER)
+
+    def _followed(self, path: str) -> Iterator[tuple[str, str]]:
+        place = self._inner.resolve(path)
+        if place is not None and place != path:
+            yield path, place
 
     def __enter__(self) -> Self:
         self._inner.__enter__()

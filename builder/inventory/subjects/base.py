@@ -32,6 +32,12 @@ class OpenSubject(Protocol):
         lies nowhere is dropped; what was found in one with several paths counts for each.
         """
 
+    def resolve(self, path: str) -> str | None:
+        """Where `path` leads when the subject's symbolic links are followed; None in circles.
+
+        The path itself, except in an image. Ask after the last member.
+        """
+
     def __enter__(self) -> Self: ...
 
     def __exit__(

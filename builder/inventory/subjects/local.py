@@ -44,6 +44,9 @@ class _LocalSubject:
     def paths_of(self, member: Member) -> tuple[str, ...]:
         return (member.path,)
 
+    def resolve(self, path: str) -> str | None:
+        return path
+
     def __enter__(self) -> Self:
         return self
 

@@ -75,6 +75,9 @@ class WheelSubject:
     def paths_of(self, member: Member) -> tuple[str, ...]:
         return (member.path,)
 
+    def resolve(self, path: str) -> str | None:
+        return path
+
     def _open(self, entry: ZipEntry) -> AbstractContextManager[Blob]:
         if entry.size > _IN_MEMORY:
             return spool(self._zip.stream(entry), entry.size)

@@ -140,9 +140,15 @@ def _toolkit_choice(case: Case) -> _Choice | None:
 
 
 def _at(case: Case, path: str) -> Assembler | None:
-    """The assembler at a path, links such as /usr/local/cuda to a versioned folder followed."""
-    for assembler in case.evidence.companions.assemblers:
-        if path in {assembler.path, _VERSIONED_CUDA.sub("cuda", assembler.path)}:
+    """The assembler at a path, links of an image followed.
+
+    Where no link is known, as in a folder, /usr/local/cuda stands for a versioned folder beside it.
+    """
+    companions = case.evidence.companions
+    led = dict(companions.links).get(path)
+    for assembler in companions.assemblers:
+        known = {assembler.path, _VERSIONED_CUDA.sub("cuda", assembler.path)}
+        if assembler.path == led or (led is None and path in known):
             return assembler
     return None
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.errors import DamagedInputError
+from builder.inventory.companions.watch import WatchedSubject
 from builder.inventory.options import ReadOptions
 from builder.inventory.subjects import archive, engine
 
@@ -213,6 +214,20 @@ def test_links_resolve_in_the_final_image(writing: Any, tmp_path: Path) -> None:
         list(subject.members())
         assert subject.resolve("/usr/local/cuda/bin/ptxas") == "usr/local/cuda-13.0/bin/ptxas"
         assert subject.resolve("/loop/x") is None
+
+
+def test_the_paths_a_configuration_names_are_followed(writing: Any, tmp_path: Path) -> None:
+    layout = writing.layout()
+    links = [("symlink", "usr/local/cuda", "cuda-13.0"), ("symlink", "opt/ptxas", "../x/ptxas")]
+    named = ["TRITON_PTXAS_PATH=/opt/ptxas", "HOME=/root", "LANG=C"]
+    layout.add([writing.layer(*links)], environment=named)
+    inner = archive.open_subject(str(layout.write_archive(tmp_path / "x.tar")), ReadOptions())
+    with WatchedSubject(inner) as subject:
+        list(subject.members())
+        assert subject.companions().links == (
+            ("opt/ptxas", "x/ptxas"),
+            ("usr/local/cuda/bin/ptxas", "usr/local/cuda-13.0/bin/ptxas"),
+        )
 
 
 @pytest.mark.engine
