@@ -61,7 +61,7 @@ def bake(call: dict[str, Any], *arguments: str, **variables: str) -> str:
 def demo() -> Path:
     """The artefacts of the variant ``demo``."""
     done = smforge("build", "demo", "--out", str(OUT))
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return OUT / "demo" / "linux-amd64"
 
 
