@@ -254,10 +254,11 @@ def data_sections(sections: list[Section]) -> Iterator[Section]:
     for section in sections:
         if section.type == SHT_NOBITS or not section.size or section.flags & SHF_EXECINSTR:
             continue
-        if section.type in _TABLE_TYPES or section.name.startswith(".debug_"):
+        if section.type in _TABLE_TYPES or section.name.startswith(_NO_DATA):
             continue
         yield section
 
 
+_NO_DATA = (".debug_", ".eh_frame", ".gcc_except_table")
 _TABLE_TYPES = frozenset({0, SHT_SYMTAB, 3, 4, 5, 6, 9, 11, 17, 18, 19, 0x6FFFFFF6})
 """Section types made of symbols, strings, relocations, hashes or groups."""

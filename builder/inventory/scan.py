@@ -9,20 +9,31 @@ from builder.inventory.blob import Blob
 from builder.inventory.fatbin import REGION_MAGIC, Entry, read_entries, region_end
 from builder.inventory.records import Kind
 
-_CHUNK = 4 << 20
-_OVERLAP = len(REGION_MAGIC) - 1
+_CHUNK = 256 << 10
+"""What stays in a CPU's cache while it is searched."""
 
 
-def find_magic(blob: Blob, start: int, end: int) -> Iterator[int]:
-    """Yield every offset in the range where a region header may begin."""
-    position = start
-    while position < end:
-        data = blob.read_at(position, min(_CHUNK + _OVERLAP, end - position))
-        found = data.find(REGION_MAGIC)
-        while 0 <= found < _CHUNK:
-            yield position + found
-            found = data.find(REGION_MAGIC, found + 1)
-        position += _CHUNK
+class MagicSearch:
+    """Searches a range of a blob for region headers, from any position onwards."""
+
+    def __init__(self, blob: Blob, end: int) -> None:
+        self._blob = blob
+        self._end = end
+        self._data = b""
+        self._base = 0
+
+    def next_from(self, position: int) -> int | None:
+        """Return the first offset at or after `position` where a region header may begin."""
+        while position + len(REGION_MAGIC) <= self._end:
+            if not 0 <= position - self._base <= len(self._data) - len(REGION_MAGIC):
+                self._base = position
+                self._data = self._blob.read_at(position, min(_CHUNK, self._end - position))
+            found = self._data.find(REGION_MAGIC, position - self._base)
+            if found >= 0:
+                return self._base + found
+            # A header that the chunk cuts in two begins within its last bytes.
+            position = self._base + len(self._data) - len(REGION_MAGIC) + 1
+        return None
 
 
 def find_regions(
@@ -31,23 +42,23 @@ def find_regions(
     """Yield (offset, end) of every whole fatbin in the range.
 
     `check_time` is called for each place that is looked at, and may raise to end the search.
-
     The magic also stands in the code and tables of programs that read fatbins, so whatever does
     not hold at least one entry, and known kinds from its first byte to its last, is not one.
     """
-    after = start
-    for offset in find_magic(blob, start, end):
-        if offset < after:
-            continue
+    search = MagicSearch(blob, end)
+    offset = search.next_from(start)
+    while offset is not None:
         check_time()
+        following = offset + 1
         try:
             stop = region_end(blob, offset, end)
             entries = list(read_entries(blob, offset, stop))
         except DamagedInputError:
-            continue
+            entries = []
         if entries and all(map(_plausible, entries)):
-            after = stop
             yield offset, stop
+            following = stop
+        offset = search.next_from(following)
 
 
 def _plausible(entry: Entry) -> bool:

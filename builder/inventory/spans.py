@@ -10,7 +10,7 @@ from builder.inventory import elf
 from builder.inventory.blob import Blob
 from builder.inventory.fatbin import region_end
 from builder.inventory.records import Origin
-from builder.inventory.scan import find_magic, find_regions
+from builder.inventory.scan import MagicSearch, find_regions
 from builder.inventory.trouble import Trouble
 
 _SECTIONS = {".nv_fatbin": Origin.FATBIN, "__nv_relfatbin": Origin.RELOCATABLE}
@@ -65,7 +65,8 @@ def _walk(blob: Blob, place: Span, trouble: Trouble) -> Iterator[Span]:
             end = region_end(blob, position, place.end)
         except DamagedInputError as error:
             trouble.record(error, position)
-            position = next(find_magic(blob, position + 1, place.end), place.end)
+            found = MagicSearch(blob, place.end).next_from(position + 1)
+            position = place.end if found is None else found
             continue
         yield Span(place.origin, place.section, position, end)
         position = _skip_zeros(blob, end, place.end)
