@@ -15,7 +15,7 @@ from builder.errors import EXIT_FINDINGS, EXIT_PASS, UsageError
 if TYPE_CHECKING:
     from builder.preflight.records import Preflight
 
-FORMATS = ("table", "json", "markdown", "html")
+FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
 
 
 @click.command("preflight")
@@ -116,6 +116,14 @@ def _render(result: Preflight, spec: OutputSpec) -> str:
         from builder.report.preflight_document import render_json  # noqa: PLC0415
 
         return render_json(result)
+    if spec.format == "junit":
+        from builder.report.preflight_junit import render_junit  # noqa: PLC0415
+
+        return render_junit(result)
+    if spec.format == "sarif":
+        from builder.report.preflight_sarif import render_sarif  # noqa: PLC0415
+
+        return render_sarif(result)
     if spec.format == "markdown":
         from builder.report.preflight_markdown import render_markdown  # noqa: PLC0415
 

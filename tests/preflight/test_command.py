@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
 
 import builder
+from builder.preflight.rules import SUMMARIES
 
 Smforge = Callable[..., subprocess.CompletedProcess[str]]
+ROOT = Path(__file__).parents[2]
 SCHEMA = Path(builder.__file__).parent / "report" / "data" / "preflight.schema.json"
 
 
@@ -52,6 +56,8 @@ def test_every_form_of_the_report(smforge: Smforge, small_tree: Path, tmp_path: 
     done = smforge(
         "--source", small_tree, "--cuda", "13.0", "--archs", "12.1a",
         "-o", "table", "-o", f"json={tmp_path}/r.json", "-o", f"markdown={tmp_path}/r.md",
+        "-o", f"junit={tmp_path}/r.xml", "-o", f"sarif={tmp_path}/r.sarif",
+        "-o", f"html={tmp_path}/r.html",
     )  # fmt: skip
     assert done.returncode == 1
     assert "source-lost: 1 source that 12.0f gets is not compiled for 12.1a" in done.stdout
@@ -114,3 +120,42 @@ def test_what_cannot_be_asked_is_one_sentence(
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_sarif_stands_at_the_line_that_chose(smforge: Smforge, small_tree: Path) -> None:
+    done = smforge("--source", small_tree, "--cuda", "13.0", "--archs", "12.1a", "-o", "sarif")
+    (run,) = json.loads(done.stdout)["runs"]
+    lost = [one for one in run["results"] if one["ruleId"] == "source-lost"]
+    place = lost[0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "CMakeLists.txt"
+    line = (
+        (small_tree / "CMakeLists.txt").read_text().splitlines()[place["region"]["startLine"] - 1]
+    )
+    assert line.strip().startswith('gencode("csrc/fp4.cu"')
+    assert all(run["tool"]["driver"]["rules"][one["ruleIndex"]]["id"] == one["ruleId"]
+               for one in run["results"])  # fmt: skip
+
+
+def test_junit_has_a_case_per_requested_target(smforge: Smforge, small_tree: Path) -> None:
+    done = smforge("--source", small_tree, "--cuda", "13.0", "--archs", "12.0a 12.1a",
+                   "-o", "junit")  # fmt: skip
+    suites = ElementTree.fromstring(done.stdout)
+    failed = {
+        case.get("name"): case.find("failure") is not None for case in suites.iter("testcase")
+    }
+    assert failed["compiles for 12.1a"]
+    assert suites.get("failures") == str(sum(failed.values()))
+
+
+def test_every_rule_is_described_and_used() -> None:
+    package = Path(builder.__file__).parent / "preflight"
+    used = {
+        name
+        for module in package.glob("*.py")
+        for name in re.findall(r'rule="([a-z-]+)"', module.read_text())
+    }
+    # Two rules of one finding, and one without keywords.
+    used |= {"source-lost", "source-ptx-only", "toolkit-lacks-target"}
+    documented = (ROOT / "docs" / "preflight.md").read_text()
+    assert used == set(SUMMARIES)
+    assert all(f"| `{rule}` |" in documented for rule in SUMMARIES)
