@@ -102,7 +102,7 @@ class StreamedSource:
         blob = _BLOB.fullmatch(name)
         if blob:
             self._blobs.add(f"{blob[1]}:{blob[2]}")
-        if head.lstrip()[:1] in {b"{", b"["} and entry.size <= DOCUMENT_BYTES:
+        if _looks_like_json(head) and entry.size <= DOCUMENT_BYTES:
             self._documents_bytes += entry.size
             if self._documents_bytes > _ALL_DOCUMENTS_BYTES:
                 raise LimitExceededError(f"{self.where} has too many bytes of JSON documents.")
@@ -201,6 +201,11 @@ class StreamedSource:
                     f"not to the {diff_id} of the image's configuration.",
                     remedy="It was damaged on its way or at rest: save the image again.",
                 )
+
+
+def _looks_like_json(head: bytes) -> bool:
+    # A layer's first member may well be called "{…}".
+    return head.lstrip()[:1] in {b"{", b"["} and head[257:262] != b"ustar"
 
 
 def _is_called(image: Image, reference: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -125,3 +126,23 @@ def test_an_engine_that_does_not_answer_is_told(
     code, _, said = audit("image:python:3.13")
     assert code == 4
     assert "smforge: The Docker Engine cannot be asked" in said or "docker is not installed" in said
+
+
+@pytest.mark.parametrize("sent", [0, 700, 20_000])
+def test_an_engine_that_fails_while_it_saves_is_told(
+    sent: int, writing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A real engine breaks off only when it is killed, and never at a chosen byte.
+    layout = writing.layout()
+    layout.add([writing.layer(("file", "a", bytes(100_000)))], packing="plain")
+    saved = layout.write_archive(tmp_path / "image.tar")
+    docker = tmp_path / "docker"
+    docker.write_text(
+        f'#!/bin/sh\n[ "$2" = inspect ] && exit 0\nhead -c {sent} {saved}\n'
+        "echo 'the disk is on fire' >&2\nexit 1\n"
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    code, report, said = audit("image:a:1")
+    assert (code, report) == (4, {})
+    assert "docker image save failed: the disk is on fire" in said
