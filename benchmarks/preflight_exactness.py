@@ -119,8 +119,10 @@ def _real(source: Source, archs: str, options: argparse.Namespace) -> Plan:
 def _driverless_libcuda(workspace: Workspace) -> Path:
     """An empty library to link to where a machine without a GPU or the maths libraries has none."""
     library = workspace.root / "libcuda.so"
+    source = workspace.root / "libcuda.c"
+    source.touch()
     subprocess.run(
-        ["gcc", "-shared", "-Wl,-soname,libcuda.so.1", "-x", "c", "/dev/null", "-o", library],
+        ["gcc", "-shared", "-Wl,-soname,libcuda.so.1", source, "-o", library],
         check=True,
     )
     return library

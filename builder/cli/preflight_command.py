@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +101,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             remedy="smforge preflight VARIANT, or smforge preflight --source DIR_OR_SDIST.",
         )
     flags = Flags(baselines, externals, allowed)
-    with temporary_or_default(temporary=no_cache) as cache:
+    with _ended_tidily(), temporary_or_default(temporary=no_cache) as cache:
         if source is not None:
             question = of_sources(flags, source, cuda, archs)
         else:
@@ -108,6 +111,16 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         result = preflight(question, cache)
     emit({spec: _render(result, spec) for spec in specs})
     return EXIT_PASS if result.outcome is Outcome.PASS else EXIT_FINDINGS
+
+
+@contextlib.contextmanager
+def _ended_tidily() -> Iterator[None]:
+    """Take a request to end like an interrupt, so that CMake and its directories go too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _render(result: Preflight, spec: OutputSpec) -> str:

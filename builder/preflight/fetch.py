@@ -2,7 +2,7 @@
 
 ``pip download`` itself would also run the sdist's metadata hooks, which for vLLM import torch, so
 pip's own finder and session are used. They are internal to pip; what is used of them is confined
-to this module, and `tests/preflight/test_fetch.py` fetches for real.
+to this module, and `tests/preflight/test_released.py` fetches for real.
 """
 
 from __future__ import annotations

@@ -219,7 +219,10 @@ def test_a_tree_without_vllm_is_refused(tmp_path: Path) -> None:
         open_source(tmp_path)
 
 
-def test_a_real_interrupt_leaves_nothing_behind(tree: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+def test_a_real_interrupt_leaves_nothing_behind(
+    tree: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     started = tmp_path / "started"
     script = tree / "csrc/quantization/marlin/generate_kernels.py"
     script.write_text(
@@ -241,7 +244,7 @@ def test_a_real_interrupt_leaves_nothing_behind(tree: Path, tmp_path: Path) -> N
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = process.communicate(timeout=60)
     finally:
         process.kill()
