@@ -20,7 +20,7 @@ from builder.bake.host import HostSettings, bake_call, rootfs_of
 from builder.bake.inputs import artefacts_in, inputs_digest, intact
 from builder.bake.limits import JobLimits, gib_per_job, job_limits
 from builder.bake.logs import TargetLogs
-from builder.bake.places import CellPlaces, promote, reject, shown, staging, write_whole
+from builder.bake.places import CellPlaces, promote, reject, shown, staging
 from builder.bake.progress import Progress
 from builder.bake.record import (
     RECORD_NAME,
@@ -45,6 +45,7 @@ from builder.errors import (
 )
 from builder.plan.document import cell_document
 from builder.plan.records import Cell
+from builder.writing import write_whole
 
 AUDIT_NAME = "audit.json"
 _NOTE_WIDTH = 100

@@ -10,7 +10,6 @@ Below ``out/VARIANT/`` (PLATFORM is ``linux-amd64``):
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,19 +119,6 @@ def reject(places: CellPlaces, reason: str) -> None:
     shutil.rmtree(places.rejected, ignore_errors=True)
     places.rejected.parent.mkdir(parents=True, exist_ok=True)
     places.staging.replace(places.rejected)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` so that `path` holds all of it or what it held before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def shown(path: Path) -> Path:

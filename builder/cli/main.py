@@ -34,7 +34,37 @@ class LazyGroup(click.RichGroup):
         command = module.command
         if not isinstance(command, click.Command):
             raise TypeError(f"builder.cli.{cmd_name}_command.command is not a click command")
+        _accept_shared_flags(command)
         return command
+
+
+def _accept_shared_flags(command: click.Command) -> None:
+    """Let --quiet and --verbose stand after the command's name too."""
+    taken = {name for parameter in command.params for name in parameter.opts}
+    for option in (_QUIET, _VERBOSE):
+        if taken.isdisjoint(option.opts):
+            command.params.append(option)
+
+
+def _set_shared_flag(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and parameter.name is not None:
+        ctx.find_root().obj[parameter.name] = True
+
+
+_QUIET = click.RichOption(
+    ["-q", "--quiet"],
+    is_flag=True,
+    expose_value=False,
+    callback=_set_shared_flag,
+    help="No progress on stderr.",
+)
+_VERBOSE = click.RichOption(
+    ["-v", "--verbose"],
+    is_flag=True,
+    expose_value=False,
+    callback=_set_shared_flag,
+    help="Show what runs, and tracebacks.",
+)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,6 +107,14 @@ def _exit_code(arguments: list[str]) -> int:
     except BrokenPipeError:
         # The reader (head, less) has gone; what it wanted it has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNDETERMINED
+    except Exception as error:
+        if verbose:
+            raise
+        _print_error(
+            f"Something in smforge went wrong that it does not know ({type(error).__name__}: "
+            f"{error}). Nothing was decided. Run it again with --verbose and report what it shows."
+        )
         return EXIT_UNDETERMINED
     return result if isinstance(result, int) else 0
 

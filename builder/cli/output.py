@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import rich_click as click
 
 from builder.errors import UsageError
+from builder.writing import write_whole
 
 TABLE = "table"
 
@@ -70,30 +69,15 @@ def emit(texts: Mapping[OutputSpec, str]) -> None:
         if spec.file is None:
             sys.stdout.write(text if text.endswith("\n") else text + "\n")
         else:
-            write_atomically(spec.file, text)
+            write_report(spec.file, text)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` so that `path` holds all of it or what it held before."""
-    temporary: Path | None = None
+def write_report(path: Path, text: str) -> None:
+    """Write a report, ending in a newline. Raises `UsageError` where that cannot be done."""
     try:
-        # The directory of the destination, so that the final step is a rename.
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text if text.endswith("\n") else text + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        # mkstemp's files are private; a report has the permissions of any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        write_whole(path, text if text.endswith("\n") else text + "\n")
     except OSError as error:
         raise UsageError(
             f"Cannot write {path}: {error.strerror or error}.",
             remedy="Name a file in an existing directory that you may write to.",
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

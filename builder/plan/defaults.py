@@ -1,59 +1,17 @@
-"""The `variable` block of versions.json: what a bare `docker buildx bake` builds.
-
-`docker buildx bake -f docker-bake.hcl -f versions.json` knows nothing of variants, so the block
-repeats what the default variant resolves to. `python -m builder.plan.defaults` writes it anew
-after a change; a matrix whose block says something else is refused.
-"""
+"""Writes the `variable` block of versions.json anew: ``python -m builder.plan.defaults [FILE]``."""
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from pathlib import Path
 
-from builder.errors import ConfigurationError
-from builder.matrix.load import Matrix, load
-
-_BLOCK = re.compile(r'^  "variable": \{.*?^  \}', re.MULTILINE | re.DOTALL)
-
-
-def check_block(matrix: Matrix, variables: dict[str, str]) -> None:
-    """Raise `ConfigurationError` when there is a block and it does not say `variables`."""
-    block = {name: variable.default for name, variable in matrix.document.variable.items()}
-    if not block or block == variables:
-        return
-    name = next(key for key in (*variables, *block) if block.get(key) != variables.get(key))
-    raise ConfigurationError(
-        f"{matrix.path}: $.variable.{name}: {_said(block.get(name))} stands there, but the "
-        f"default variant {matrix.document.default} has {_said(variables.get(name))}.",
-        remedy="Run python -m builder.plan.defaults.",
-    )
+from builder.matrix.load import load
+from builder.plan.block import renew_block
+from builder.plan.resolve import default_variables
 
 
-def render_block(variables: dict[str, str]) -> str:
-    """The block as versions.json has it: one variable per line."""
-    lines = [
-        f"    {json.dumps(name)}: {json.dumps({'default': value})}"
-        for name, value in variables.items()
-    ]
-    return '  "variable": {\n' + ",\n".join(lines) + "\n  }"
-
-
-def renew_block(text: str, variables: dict[str, str]) -> str:
-    """The text of a matrix file with its block made anew; the rest stays as it is."""
-    block = render_block(variables)
-    return _BLOCK.sub(lambda _: block, text, count=1)
-
-
-def _said(value: str | None) -> str:
-    return "nothing" if value is None else repr(value)
-
-
-def _main(file: Path) -> None:
-    # resolve imports this module for its check.
-    from builder.plan.resolve import default_variables  # noqa: PLC0415
-
+def renew(file: Path) -> None:
+    """Make the block of a matrix file say what its default variant resolves to."""
     variables = default_variables(load(file))
     text = file.read_text(encoding="utf-8")
     renewed = file.with_name(f".{file.name}.new")
@@ -62,4 +20,4 @@ def _main(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1] if len(sys.argv) > 1 else "versions.json"))
+    renew(Path(sys.argv[1] if len(sys.argv) > 1 else "versions.json"))

@@ -13,7 +13,7 @@ from builder.matrix.lists import Entry, read_list
 from builder.matrix.load import Matrix
 from builder.matrix.models import Document, Platform, Toolkit, Variant
 from builder.plan import bake
-from builder.plan.defaults import check_block
+from builder.plan.block import check_block
 from builder.plan.records import (
     Cell,
     Dropped,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.bake.places import REJECTION_NOTE, CellPlaces, promote, reject, staging, write_whole
+from builder.bake.places import REJECTION_NOTE, CellPlaces, promote, reject, staging
 from builder.errors import BuildFailedError
 
 
@@ -116,12 +116,3 @@ def test_two_builds_of_one_cell_do_not_mix(places: CellPlaces) -> None:
     # The lock goes with its process, however that ends.
     with staging(places):
         pass
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "record.json"
-    write_whole(path, "one")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "two\ud800")
-    assert path.read_text() == "one"
-    assert [file.name for file in tmp_path.iterdir()] == ["record.json"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from builder.cli.output import OutputSpec, OutputType, emit, require_distinct, write_atomically
+from builder.cli.output import OutputSpec, OutputType, emit, require_distinct, write_report
 from builder.errors import UsageError
 
 FORMS = OutputType(("table", "json"))
@@ -56,7 +56,7 @@ def test_emits_to_standard_output_and_to_files(
 def test_a_file_has_ordinary_permissions_and_no_companion(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     path.write_text("old")
-    write_atomically(path, "new")
+    write_report(path, "new")
     umask = os.umask(0)
     os.umask(umask)
     assert path.read_text() == "new\n"
@@ -66,8 +66,8 @@ def test_a_file_has_ordinary_permissions_and_no_companion(tmp_path: Path) -> Non
 
 def test_what_cannot_be_written_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Cannot write"):
-        write_atomically(tmp_path / "absent" / "r.json", "x")
+        write_report(tmp_path / "absent" / "r.json", "x")
     (tmp_path / "folder").mkdir()
     with pytest.raises(UsageError, match="Cannot write"):
-        write_atomically(tmp_path / "folder", "x")
+        write_report(tmp_path / "folder", "x")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]

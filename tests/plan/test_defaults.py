@@ -11,7 +11,7 @@ import pytest
 
 from builder.errors import ConfigurationError
 from builder.matrix.load import Matrix, load
-from builder.plan.defaults import render_block, renew_block
+from builder.plan.block import render_block, renew_block
 from builder.plan.resolve import default_variables, resolve
 
 ROOT = Path(__file__).parents[2]
