@@ -1,4 +1,4 @@
-"""Runs preflight over versions of vLLM, toolkits and arch lists, and writes a table of what it says.
+"""Runs preflight over versions of vLLM, toolkits and arch lists, and writes a table of it.
 
     python benchmarks/preflight_table.py vllm-0.19.0.tar.gz vllm-0.33.0.tar.gz > table.md
 
@@ -17,7 +17,9 @@ import tarfile
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TOOLKITS = ("12.9", "13.0")
 LISTS = ("11.0", "12.0f", "12.1a", "9.0 12.1a")
@@ -33,35 +35,51 @@ def main(archives: list[Path]) -> int:
     for archive in archives:
         for cuda in TOOLKITS:
             for archs in (*LISTS, _dockerfile_default(archive)):
-                report, code, cold, warm = _cell(archive, cuda, archs)
-                print(_row(report, cuda, archs, code, cold, warm), flush=True)
-                details.append({"cuda": cuda, "archs": archs, "exit": code, "report": report})
+                cell = _cell(archive, cuda, archs)
+                print(_row(cell), flush=True)
+                details.append(
+                    {"cuda": cuda, "archs": archs, "exit": cell.code, "report": cell.report}
+                )
     Path("preflight-details.json").write_text(json.dumps(details))
     return 0
 
 
-def _cell(archive: Path, cuda: str, archs: str) -> tuple[dict[str, object], int, float, float]:
+@dataclass(frozen=True)
+class Cell:
+    """One run of the command; times in seconds."""
+
+    cuda: str
+    archs: str
+    report: dict[str, Any]
+    code: int
+    cold: float
+    warm: float
+
+
+def _cell(archive: Path, cuda: str, archs: str) -> Cell:
     command = [sys.executable, "-m", "builder", "preflight", "--source", str(archive)]
     command += ["--cuda", cuda, "--archs", archs, "-o", "json"]
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
-        start = time.perf_counter()
-        first = subprocess.run(command, env=environment, capture_output=True, text=True)
-        cold = time.perf_counter() - start
-        start = time.perf_counter()
-        second = subprocess.run(command, env=environment, capture_output=True, text=True)
-        warm = time.perf_counter() - start
-    if not first.stdout:
-        return {"error": first.stderr}, first.returncode, cold, warm
+        first, cold = _timed(command, environment)
+        second, warm = _timed(command, environment)
     assert first.stdout == second.stdout, "the cache changed the answer"
-    return json.loads(first.stdout), first.returncode, cold, warm
+    report = json.loads(first.stdout) if first.stdout else {"error": first.stderr}
+    return Cell(cuda, archs, report, first.returncode, cold, warm)
 
 
-def _row(
-    report: dict[str, object], cuda: str, archs: str, code: int, cold: float, warm: float
-) -> str:
+def _timed(
+    command: list[str], environment: dict[str, str]
+) -> tuple[subprocess.CompletedProcess[str], float]:
+    start = time.perf_counter()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return done, time.perf_counter() - start
+
+
+def _row(cell: Cell) -> str:
+    report = cell.report
     if "error" in report:
-        return f"| ? | {cuda} | `{archs}` | | | | | exit {code}: {report['error']} | | |"
+        return f"| ? | {cell.cuda} | `{cell.archs}` | | | | | exit {cell.code}: {report['error']} | | |"
     findings = report["findings"]
     rules = Counter(one["rule"] for one in findings if one["level"] == "error")
     lost = sum(len(one["sources"]) for one in findings if one["rule"] == "source-lost")
@@ -70,9 +88,9 @@ def _row(
     }
     errors = ", ".join(f"{rule} {number}" for rule, number in sorted(rules.items()))
     cells = (
-        report["source"]["version"], cuda, f"`{archs}`", len(report["units"]),
+        report["source"]["version"], cell.cuda, f"`{cell.archs}`", len(report["units"]),
         len(report["skipped"]), lost, len(texts), f"{report['verdict']} {errors}".strip(),
-        f"{cold:.1f}", f"{warm:.1f}",
+        f"{cell.cold:.1f}", f"{cell.warm:.1f}",
     )  # fmt: skip
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
