@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gzip
 import hashlib
 import io
 import json
+import os
+import shutil
+import socket
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 import zstandard
 
+ROOT = Path(__file__).parents[3]
 CONFIGURATION = "application/vnd.oci.image.config.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -161,6 +169,27 @@ def docker_archive(layers: Iterable[bytes], tags: Iterable[str] = ("example/imag
     )
 
 
+def push(host: str, name: str, layout: Any, login: str | None = None) -> None:
+    """Upload a layout's blobs and manifests, and its index under `name`."""
+    http = urllib3.PoolManager(headers=urllib3.make_headers(basic_auth=login) if login else None)
+    repository, _, tag = name.rpartition(":")
+    base = f"http://{host}/v2/{repository}"
+    manifests = {item["digest"]: item["mediaType"] for item in layout.manifests}
+    for digest, data in layout.blobs.items():
+        if digest in manifests:
+            continue
+        started = http.request("POST", f"{base}/blobs/uploads/")
+        place = started.headers["Location"]
+        joiner = "&" if "?" in place else "?"
+        assert http.request("PUT", f"{place}{joiner}digest={digest}", body=data).status == 201
+    documents = [(key, kind, layout.blobs[key]) for key, kind in manifests.items()]
+    for version, kind, data in [*documents, (tag, INDEX, layout.index)]:
+        headers = {**http.headers, "Content-Type": kind}
+        answer = http.request("PUT", f"{base}/manifests/{version}", body=data, headers=headers)
+        assert answer.status == 201, answer.data
+    http.clear()
+
+
 @dataclass(frozen=True)
 class Writing:
     """The functions above, for tests: modules of tests cannot import one another."""
@@ -169,6 +198,7 @@ class Writing:
     digest: Callable[[bytes], str] = digest
     descriptor: Callable[..., dict[str, Any]] = descriptor
     docker_archive: Callable[..., bytes] = docker_archive
+    push: Callable[..., None] = push
     layout: type[Layout] = Layout
 
     def pack(self, packing: str, data: bytes) -> bytes:
@@ -203,3 +233,67 @@ def docker() -> Callable[..., bytes]:
         return subprocess.run(["docker", *arguments], check=True, capture_output=True).stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def registry_program() -> Path:
+    """Debian's registry, the machine's own or unpacked from its package without installing it."""
+    own = shutil.which("docker-registry")
+    if own:
+        return Path(own)
+    if shutil.which("apt-get") is None:
+        pytest.skip("docker-registry is not installed and there is no apt-get to bring it")
+    kept = ROOT / ".smforge" / "toolchains" / "docker-registry"
+    program = kept / "usr" / "bin" / "docker-registry"
+    if not program.exists():
+        made = kept.with_name(f"docker-registry-{os.getpid()}")
+        made.mkdir(parents=True)
+        download = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root"]
+        if subprocess.run([*download, "docker-registry"], cwd=made, check=False).returncode:
+            subprocess.run(["apt-get", "update", "-qq"], check=True)
+            subprocess.run([*download, "docker-registry"], cwd=made, check=True)
+        (package,) = made.glob("*.deb")
+        subprocess.run(["dpkg", "-x", package, made], check=True)
+        with contextlib.suppress(OSError):
+            # Another test session may have been faster.
+            made.rename(kept)
+    return program
+
+
+@contextlib.contextmanager
+def serve(program: Path, folder: Path, authentication: str = "") -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    configuration = folder / "registry.yml"
+    configuration.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: '{folder}/data'}}}}\n{authentication}"
+    )
+    with (folder / "registry.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "serve", configuration],
+            stdout=log,
+            stderr=log,
+            env={"OTEL_SDK_DISABLED": "1"},
+        )
+    try:
+        wait_for(port, process)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    pytest.fail("docker-registry does not answer")
+
+
+@pytest.fixture
+def serving(registry_program: Path) -> Callable[..., Any]:
+    """Gives a context in which a registry keeps its data in a folder, with its host and port."""
+    return functools.partial(serve, registry_program)

@@ -65,25 +65,27 @@ def test_the_report_is_of_the_final_file_system(layout: Any, tmp_path: Path) -> 
 
 @pytest.mark.toolchain
 @pytest.mark.engine
+@pytest.mark.network
 def test_every_way_to_an_image_gives_one_report(
-    layout: Any, tmp_path: Path, docker: Callable[..., bytes]
+    layout: Any, writing: Any, tmp_path: Path, docker: Callable[..., bytes], serving: Any
 ) -> None:
-    folder = layout.write_folder(tmp_path / "layout")
-    packed = layout.write_archive(tmp_path / "image.tar.gz", "gzip")
-    docker("image", "load", "--input", str(layout.write_archive(tmp_path / "image.tar")))
-    saved = tmp_path / "saved.tar"
-    docker("image", "save", "--output", str(saved), "smforge-test-audit:1")
-    try:
-        ways = (
-            f"oci:{folder}",
-            f"archive:{packed}",
-            f"archive:{saved}",
-            "image:smforge-test-audit:1",
-        )
-        first, *others = (audit(way, "--require", "11.0 12.0f", "--kernels") for way in ways)
-    finally:
-        docker("image", "rm", "smforge-test-audit:1")
+    with serving(tmp_path) as host:
+        name = f"{host}/team/image:1"
+        layout.manifests[0]["annotations"]["io.containerd.image.name"] = name
+        folder = layout.write_folder(tmp_path / "layout")
+        packed = layout.write_archive(tmp_path / "image.tar.gz", "gzip")
+        writing.push(host, "team/image:1", layout)
+        docker("image", "load", "--input", str(layout.write_archive(tmp_path / "image.tar")))
+        saved = tmp_path / "saved.tar"
+        docker("image", "save", "--output", str(saved), name)
+        ways = (f"oci:{folder}", f"archive:{packed}", f"archive:{saved}", f"image:{name}")
+        try:
+            question = ("--require", "11.0 12.0f", "--kernels")
+            first, *others = (audit(way, *question) for way in (*ways, f"registry:{name}"))
+        finally:
+            docker("image", "rm", name)
     assert first[0] == 1
+    assert first[1]["subject"]["name"] == name
     assert all(other == first for other in others)
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
 import os
 import secrets
-import shutil
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,17 +16,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import urllib3
 
 from builder.errors import DamagedInputError, ToolError, UsageError
 from builder.inventory.images import registry_client
-from builder.inventory.images.reference import parse_reference
 from builder.inventory.options import ReadOptions
 from builder.inventory.subjects import oci, registry
 
 FilesOf = Callable[[Any], dict[str, bytes]]
 
-ROOT = Path(__file__).parents[3]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONTENT = secrets.token_bytes(3_000_000)
@@ -59,92 +52,13 @@ def docker_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 # A real registry.
 
 
-@pytest.fixture(scope="session")
-def registry_program() -> Path:
-    """Debian's registry, the machine's own or unpacked from its package without installing it."""
-    own = shutil.which("docker-registry")
-    if own:
-        return Path(own)
-    if shutil.which("apt-get") is None:
-        pytest.skip("docker-registry is not installed and there is no apt-get to bring it")
-    kept = ROOT / ".smforge" / "toolchains" / "docker-registry"
-    program = kept / "usr" / "bin" / "docker-registry"
-    if not program.exists():
-        made = kept.with_name(f"docker-registry-{os.getpid()}")
-        made.mkdir(parents=True)
-        download = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root"]
-        if subprocess.run([*download, "docker-registry"], cwd=made, check=False).returncode:
-            subprocess.run(["apt-get", "update", "-qq"], check=True)
-            subprocess.run([*download, "docker-registry"], cwd=made, check=True)
-        (package,) = made.glob("*.deb")
-        subprocess.run(["dpkg", "-x", package, made], check=True)
-        with contextlib.suppress(OSError):
-            # Another test session may have been faster.
-            made.rename(kept)
-    return program
-
-
-@contextlib.contextmanager
-def serving(program: Path, folder: Path, authentication: str = "") -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    configuration = folder / "registry.yml"
-    configuration.write_text(
-        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
-        f"storage: {{filesystem: {{rootdirectory: '{folder}/data'}}}}\n{authentication}"
-    )
-    with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, "serve", configuration],
-            stdout=log,
-            stderr=log,
-            env={"OTEL_SDK_DISABLED": "1"},
-        )
-    try:
-        wait_for(port, process)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    pytest.fail("docker-registry does not answer")
-
-
-def push(host: str, name: str, layout: Any, login: str | None = None) -> None:
-    """Upload a layout's blobs and manifests, and its index under `name`."""
-    http = urllib3.PoolManager(headers=urllib3.make_headers(basic_auth=login) if login else None)
-    repository, _, tag = name.rpartition(":")
-    base = f"http://{host}/v2/{repository}"
-    manifests = {item["digest"]: item["mediaType"] for item in layout.manifests}
-    for digest, data in layout.blobs.items():
-        if digest in manifests:
-            continue
-        started = http.request("POST", f"{base}/blobs/uploads/")
-        place = started.headers["Location"]
-        joiner = "&" if "?" in place else "?"
-        assert http.request("PUT", f"{place}{joiner}digest={digest}", body=data).status == 201
-    documents = [(key, kind, layout.blobs[key]) for key, kind in manifests.items()]
-    for version, kind, data in [*documents, (tag, INDEX, layout.index)]:
-        headers = {**http.headers, "Content-Type": kind}
-        answer = http.request("PUT", f"{base}/manifests/{version}", body=data, headers=headers)
-        assert answer.status == 201, answer.data
-    http.clear()
-
-
 @pytest.mark.network
 def test_a_registry_gives_the_same_image_as_a_layout(
-    registry_program: Path, layout: Any, files_of: FilesOf, tmp_path: Path
+    writing: Any, serving: Callable[..., Any], layout: Any, files_of: FilesOf, tmp_path: Path
 ) -> None:
     local = oci.open_subject(str(layout.write_folder(tmp_path / "layout")), ReadOptions())
-    with serving(registry_program, tmp_path) as host:
-        push(host, "team/image:1", layout)
+    with serving(tmp_path) as host:
+        writing.push(host, "team/image:1", layout)
         remote = read(f"{host}/team/image:1")
         assert files_of(remote) == files_of(local) == {"a": CONTENT, "b": b"b"}
         assert remote.subject.name == f"{host}/team/image:1"
@@ -159,13 +73,13 @@ def test_a_registry_gives_the_same_image_as_a_layout(
 
 @pytest.mark.network
 def test_a_platform_is_chosen_in_a_registry(
-    registry_program: Path, writing: Any, files_of: FilesOf, tmp_path: Path
+    serving: Callable[..., Any], writing: Any, files_of: FilesOf, tmp_path: Path
 ) -> None:
     layout = writing.layout()
     for architecture in ("amd64", "arm64"):
         layout.add([writing.layer(("file", architecture, b"x"))], architecture=architecture)
-    with serving(registry_program, tmp_path) as host:
-        push(host, "image:1", layout)
+    with serving(tmp_path) as host:
+        writing.push(host, "image:1", layout)
         assert files_of(read(f"{host}/image:1", "linux/arm64")) == {"arm64": b"x"}
         with pytest.raises(UsageError, match=r"linux/amd64.*linux/arm64"):
             read(f"{host}/image:1")
@@ -175,7 +89,8 @@ def test_a_platform_is_chosen_in_a_registry(
 @pytest.mark.parametrize("storage", ["auths", "helper", "store"])
 def test_the_logins_of_docker_are_used(  # noqa: PLR0917 - fixtures
     storage: str,
-    registry_program: Path,
+    writing: Any,
+    serving: Callable[..., Any],
     layout: Any,
     files_of: FilesOf,
     tmp_path: Path,
@@ -185,8 +100,8 @@ def test_the_logins_of_docker_are_used(  # noqa: PLR0917 - fixtures
     # bcrypt of "secret"; the registry takes no other kind.
     (tmp_path / "htpasswd").write_text(HTPASSWD)
     access = f"auth: {{htpasswd: {{realm: here, path: '{tmp_path}/htpasswd'}}}}\n"
-    with serving(registry_program, tmp_path, access) as host:
-        push(host, "image:1", layout, "user:secret")
+    with serving(tmp_path, access) as host:
+        writing.push(host, "image:1", layout, "user:secret")
         with pytest.raises(ToolError, match=f"docker login {host}"):
             read(f"{host}/image:1")
         log_in(storage, host, docker_configuration, monkeypatch)
@@ -479,38 +394,6 @@ def test_an_unreachable_registry_is_told(impatient: None) -> None:
         port = free.getsockname()[1]
     with pytest.raises(ToolError, match=f"127.0.0.1:{port} cannot be reached: .*refused"):
         read(f"127.0.0.1:{port}/image:1")
-
-
-# Names and configurations.
-
-
-@pytest.mark.parametrize(
-    ("text", "base", "version"),
-    [
-        ("docker.io/python:3.13", "https://registry-1.docker.io/v2/library/python", "3.13"),
-        (
-            "docker.io/vllm/vllm-openai",
-            "https://registry-1.docker.io/v2/vllm/vllm-openai",
-            "latest",
-        ),
-        ("example.org:5000/a/b/c:x", "https://example.org:5000/v2/a/b/c", "x"),
-        ("localhost/a:1", "http://localhost/v2/a", "1"),
-        ("[::1]:5000/a:1", "http://[::1]:5000/v2/a", "1"),
-        (f"example.org/a:1@sha256:{'0' * 64}", "https://example.org/v2/a", f"sha256:{'0' * 64}"),
-    ],
-)
-def test_references_lead_to_their_registry(text: str, base: str, version: str) -> None:
-    reference = parse_reference(text)
-    assert (reference.base, reference.version) == (base, version)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "python", "vllm/vllm-openai:1", "example.org/A", "example.org/a:", "a.b/../c", "-a/b"],
-)
-def test_other_texts_are_no_references(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_reference(text)
 
 
 def test_a_helper_that_fails_is_told_without_its_output(
