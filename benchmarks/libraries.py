@@ -25,6 +25,12 @@ HEADINGS = (
     "cuobjdump MB", "reader MB",
 )  # fmt: skip
 
+COMPARISONS: tuple[tuple[str, list[str], list[str]], ...] = (
+    ("Targets only, against `cuobjdump --list-elf`", ["--list-elf"], ["--no-kernels"]),
+    ("Kernel names, against `cuobjdump -symbols`, which leaves PTX out", ["-symbols"], []),
+    ("Kernel names, against `cuobjdump -symbols -ptx`", ["-symbols", "-ptx"], []),
+)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -33,14 +39,11 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=10, help="MB of a wheel's libraries")
     arguments = parser.parse_args()
     tool = str(locate().path)
-    for title, flag, ours in (
-        ("Targets only, against `cuobjdump --list-elf`", "--list-elf", ["--no-kernels"]),
-        ("With kernel names, against `cuobjdump -symbols`", "-symbols", []),
-    ):
+    for title, flags, ours in COMPARISONS:
         print(f"\n{title}; wall seconds, CPU seconds in brackets\n")
         print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
         for subject in _subjects(arguments.subjects, arguments.least):
-            _measure(subject, [tool, flag], ours, arguments.rounds)
+            _measure(subject, [tool, *flags], ours, arguments.rounds)
 
 
 def _measure(subject: Path, theirs: list[str], ours: list[str], rounds: int) -> None:

@@ -79,7 +79,8 @@ def _timed(
 def _row(cell: Cell) -> str:
     report = cell.report
     if "error" in report:
-        return f"| ? | {cell.cuda} | `{cell.archs}` | | | | | exit {cell.code}: {report['error']} | | |"
+        said = f"exit {cell.code}: {report['error']}"
+        return f"| ? | {cell.cuda} | `{cell.archs}` | | | | | {said} | | |"
     findings = report["findings"]
     rules = Counter(one["rule"] for one in findings if one["level"] == "error")
     lost = sum(len(one["sources"]) for one in findings if one["rule"] == "source-lost")

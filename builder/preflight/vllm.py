@@ -164,7 +164,10 @@ def _raise_for_generator(workspace: Workspace) -> None:
 def _trace(workspace: Workspace) -> Trace:
     if not workspace.trace.exists():
         raise ToolError(f"CMake did not start: {_last_lines(workspace)}")
-    return read_trace(workspace.trace, workspace.tree)
+    try:
+        return read_trace(workspace.trace, workspace.tree)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"CMake's trace cannot be read: {error}") from error
 
 
 def _refusal(workspace: Workspace, trace: Trace) -> Refusal:
@@ -192,7 +195,7 @@ def _units(request: Request, workspace: Workspace) -> tuple[Unit, ...]:
             unit if unit.gencode else replace(unit, targets=(default,), ptx=(default,))
             for unit in read_units(workspace)
         )
-    except (FileNotFoundError, ArchitectureError) as error:
+    except (FileNotFoundError, ArchitectureError, ValueError, KeyError) as error:
         raise ToolError(f"CMake's account of the build cannot be read: {error}") from error
 
 

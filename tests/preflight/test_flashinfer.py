@@ -82,6 +82,13 @@ def test_a_module_that_nobody_stands_in_for_is_named(
         ask("12.0f", tree)
 
 
+def test_the_tree_is_never_written_to(ask: Callable[..., Preflight], tmp_path: Path) -> None:
+    tree = Path(shutil.copytree(TREE, tmp_path / "tree"))
+    before = {file: file.stat().st_mtime_ns for file in sorted(tree.rglob("*"))}
+    ask("12.0f", tree)
+    assert {file: file.stat().st_mtime_ns for file in sorted(tree.rglob("*"))} == before
+
+
 @pytest.mark.parametrize("text", ["12.0+PTX", "9.0  12.0", "Hopper", ""])
 def test_what_flashinfer_does_not_read_is_refused(text: str) -> None:
     with pytest.raises(ArchitectureError):

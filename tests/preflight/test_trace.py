@@ -85,6 +85,19 @@ def test_a_line_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
     assert len(read_trace(file, Path("/tree")).messages) == 1
 
 
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    file = tmp_path_factory.mktemp("trace") / "trace.json"
+    file.write_bytes(b'{"cmd":"message","file":"/tree/x","line":1,"args":["a"]}\n' + content)
+    try:
+        found = read_trace(file, Path("/tree"))
+    except (ValueError, KeyError, TypeError):
+        return
+    assert found.messages[0].text == "a"
+
+
 @given(st.lists(st.text(), max_size=5))
 def test_any_message_can_be_read(
     tmp_path_factory: pytest.TempPathFactory, words: list[str]
