@@ -110,10 +110,10 @@ def test_a_second_build_finds_nothing_to_do(demo: Path) -> None:
 def test_flashinfer_loads_each_devices_modules_and_refuses_other_devices(
     demo: Path, call: dict[str, Any]
 ) -> None:
-    answers = loaded(call, demo, "11.0a 12.0f 12.1a 9.0a 10.3a")
+    answers = loaded(call, demo, "11.0a 12.0f 12.1a 9.0a 8.9")
     for device, provider in (("11.0a", "sm110a"), ("12.0f", "sm120f"), ("12.1a", "sm121a")):
         assert answers[device] == dict.fromkeys(CORE, provider)
-    for device in ("9.0a", "10.3a"):
+    for device in ("9.0a", "8.9"):
         assert answers[device] == dict.fromkeys(CORE, None)
 
 
