@@ -39,15 +39,18 @@ def check_expected(case: Case) -> Iterator[Finding]:
         )
         return
     libraries = {_extension(view.file): view.file for view in case.views}
+    absent = []
     for extension, units in sorted(expectation.extensions.items()):
         if extension in libraries:
             yield from _compare(libraries[extension], units)
         else:
-            yield EXPECTED_NOT_EMBEDDED.finding(
-                f"{expectation.name} predicts {_sources(units)} for {extension}, and the subject "
-                "has no such library.",
-                remedy="Build that extension, or predict without it.",
-            )
+            absent.append(f"{extension} ({_sources(units)})")
+    if absent:
+        yield EXPECTED_NOT_EMBEDDED.finding(
+            f"{expectation.name} predicts {len(absent)} libraries that the subject lacks: "
+            f"{_listed(absent)}.",
+            remedy="Build them, or predict without them.",
+        )
     yield from _unpredicted(libraries, expectation)
 
 
