@@ -22,7 +22,8 @@ def inputs_digest(cell: Cell, root: Path, matrix: Path) -> str:
     """SHA-256 over everything that decides what a cell's artefacts are.
 
     That is: this version of smforge, the resolved cell and what its root file system is made of,
-    docker-bake.hcl, the matrix, and every file below docker/ with its name. What the host adds (job counts, certificates) does not count.
+    docker-bake.hcl, the matrix, and every file below docker/ with its name. What the host adds (job
+    counts, certificates) does not count.
     """
     digest = hashlib.sha256()
     document = json.dumps(cell_document(cell), sort_keys=True)
