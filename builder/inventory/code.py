@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 from builder.inventory.fatbin import Entry
@@ -30,5 +31,10 @@ def describe(entry: Entry, details: Details) -> CodeObject:
         ptx_isa="{}.{}".format(*entry.version) if entry.kind in TEXTS else None,
         toolkit=details.toolkit,
         compression=entry.compression,
-        kernels=details.kernels,
+        kernels=_shared(details.kernels),
     )
+
+
+def _shared(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Keep one string per name: a kernel has the same name in the code for every target."""
+    return None if names is None else tuple(map(sys.intern, names))
