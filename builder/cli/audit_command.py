@@ -160,8 +160,10 @@ class _Audits:
         self, terms: Terms, backend: str, options: ReadOptions, *, listed: bool, quiet: bool
     ) -> None:
         from builder.cli.audit_progress import Progress  # noqa: PLC0415
+        from builder.inventory.memory import share_heaps  # noqa: PLC0415
         from builder.verdict.audit import Backend  # noqa: PLC0415
 
+        share_heaps()
         self._terms = terms
         self._backend = Backend(backend)
         self._listed = listed
