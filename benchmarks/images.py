@@ -3,7 +3,7 @@
 ``python -m benchmarks.images IMAGE`` takes an image of the engine, vLLM's for example, saves it
 once and runs in turn: reading and inflating its layers and nothing else; the audit of the archive,
 with and without kernel names; the audit straight out of the engine; and what people do without
-smforge: ``docker create``, ``docker cp``, ``find`` and ``cuobjdump --list-elf`` for every library.
+smforge: ``docker create``, ``docker cp``, ``find`` and ``cuobjdump --list-elf --list-ptx`` for each library.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ container=$(docker container create "$1" none)
 docker container cp --quiet "$container:/" "$folder"
 docker container rm "$container" > /dev/null
 find "$folder" -type f \\( -name '*.so' -o -name '*.so.*' -o -name '*.a' -o -name '*.cubin' \\) \\
-    -exec "$3" --list-elf {} \\;
+    -exec "$3" --list-elf --list-ptx {} \\;
 rm -rf "$folder"
 """
 
@@ -70,7 +70,7 @@ def measured(image: str, archive: Path, rounds: int, folder: Path) -> dict[str, 
         str(folder),
         str(locate().path),
     ]
-    return results | alternate({"create, cp, find, cuobjdump --list-elf": by_hand}, 1)
+    return results | alternate({"create, cp, find, cuobjdump --list-elf --list-ptx": by_hand}, 1)
 
 
 def table(results: dict[str, Result]) -> str:
