@@ -3,7 +3,8 @@
 ``python -m benchmarks.images IMAGE`` takes an image of the engine, vLLM's for example, saves it
 once and runs in turn: reading and inflating its layers and nothing else; the audit of the archive,
 with and without kernel names; the audit straight out of the engine; and what people do without
-smforge: ``docker create``, ``docker cp``, ``find`` and ``cuobjdump --list-elf --list-ptx`` for each library.
+smforge: ``docker create``, ``docker cp``, ``find``, and ``cuobjdump --list-elf --list-ptx`` for
+each library.
 """
 
 from __future__ import annotations
