@@ -19,17 +19,28 @@ from builder.inventory.limits import Limits
 from builder.inventory.partial import NotKeptError, open_ends
 from builder.inventory.payload import open_payload, stream_payload
 from builder.inventory.records import Compression, Kind
+from builder.inventory.room import Room
 from builder.inventory.sources import source_of
 
 _STREAMED = (Compression.ZSTD, Compression.ZLIB)
 _LARGE = 16 << 20
-"""Unpacked bytes from which a cubin is not held in memory whole."""
+"""Unpacked bytes from which a cubin is not held in memory whole where that can be helped."""
+_unpacked = Room(48 << 20)
+"""For what all threads together hold of payloads that can only be unpacked whole."""
 _FIRST_PIECE = 64 << 10
 """Bytes per piece where a payload is read until the names end: seldom more than two."""
 
 
 def read_details(blob: Blob, entry: Entry, limits: Limits) -> Details:
     """Read an entry's payload as far as needed. Raises `DamagedInputError` where it cannot be."""
+    if entry.compression is not Compression.LZ4:
+        return _read(blob, entry, limits)
+    # An LZ4 block can only be unpacked whole.
+    with _unpacked.room_for(entry.size + entry.stored):
+        return _read(blob, entry, limits)
+
+
+def _read(blob: Blob, entry: Entry, limits: Limits) -> Details:
     if entry.kind in TEXTS:
         return Details(kernels=text_names(stream_payload(blob, entry, limits)))
     if entry.kind is not Kind.CUBIN:

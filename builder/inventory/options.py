@@ -21,7 +21,7 @@ class ReadOptions:
     digests: bool = True
     """Hash the files with GPU code, and the subject."""
     workers: int | None = None
-    """How many threads unpack code objects; None takes one per usable CPU, four at most."""
+    """How many threads unpack code objects; None takes one per usable CPU, two at most."""
     limits: Limits = field(default_factory=Limits)
     platform: str | None = None
     """Which image of an index to read: ``linux/arm64``. Needed where there are several."""

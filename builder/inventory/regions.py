@@ -17,7 +17,7 @@ from builder.inventory.trouble import Trouble
 
 _SHARE = 1 << 20
 """Stored bytes per task, so that small objects do not cost a task each."""
-_MOST_WORKERS = 4
+_MOST_WORKERS = 2
 
 
 class RegionReader:
@@ -100,7 +100,10 @@ class RegionReader:
 
 
 def usable_cpus() -> int:
-    """How many CPUs this process may use, four at most: more would wait for each other."""
+    """How many CPUs this process may use, two at most.
+
+    About half of the work holds the interpreter's lock, so more threads cost memory, not time.
+    """
     return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
 
 
