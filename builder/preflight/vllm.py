@@ -29,7 +29,8 @@ from builder.preflight.workspace import (
 )
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<name>[\w.]+)'")
-_CMAKE_ERROR = re.compile(r"^CMake Error(?: at (?P<where>\S+))?.*?(?=\n\n|\Z)", re.DOTALL | re.M)
+_CMAKE_ERROR = re.compile(r"^CMake Error.*(?:\n(?:[ \t].*)?)*", re.MULTILINE)
+"""An error and the indented and empty lines that belong to it."""
 
 
 def launch(request: Request, workspace: Workspace, cache: Cache) -> Launch | None:
@@ -102,6 +103,7 @@ def _arguments(request: Request, workspace: Workspace, torch: str) -> list[str]:
         "SMFORGE_SKELETONS": workspace.skeletons,
         "SMFORGE_PYTHON": python,
         "SMFORGE_PYTHON_VERSION": platform.python_version(),
+        "SMFORGE_TORCH_INCLUDE": workspace.torch_headers,
         "SMFORGE_CUDA_VERSION": request.cuda,
         "SMFORGE_TORCH_VERSION": torch,
         "SMFORGE_GENCODE": flags,

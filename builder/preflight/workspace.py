@@ -25,6 +25,8 @@ _DATA = Path(__file__).parent / "data" / "probe.json"
 
 _BELOW_EXTERNAL = re.compile(r"\$\{(?P<name>[\w-]+)_SOURCE_DIR\}/(?P<path>[\w./+-]+)(?=[\s\"');])")
 """A file or directory that a build description names below an external project."""
+_TORCH_HEADER = re.compile(r"[\"/](?P<path>torch/[\w./-]+\.h)\b")
+"""A header of torch that a build description looks into."""
 _OWN_VARIABLES = frozenset({"cmake", "cmake_current", "project"})
 _REFUSING_TOOL = "#!/bin/sh\necho 'smforge preflight: nothing is compiled here' >&2\nexit 1\n"
 
@@ -51,6 +53,11 @@ class Workspace:
     def libraries(self) -> Path:
         """Empty libraries, for CMake to find."""
         return self.root / "libraries"
+
+    @property
+    def torch_headers(self) -> Path:
+        """The include directory of torch: empty headers, for build descriptions to read."""
+        return self.root / "torch-include"
 
     @property
     def trace(self) -> Path:
@@ -162,12 +169,16 @@ def _preset_compilers(workspace: Workspace, cmake_version: str, cuda: str, proce
 
 
 def lay_out_skeletons(workspace: Workspace) -> None:
-    """Create, empty, every file that the build description names below an external project.
+    """Create, empty, every file that the build description names below torch and other projects.
 
     CMake wants a source that it compiles and a file that it reads to exist.
     """
     for description in build_description(workspace.tree):
         text = description.read_text(encoding="utf-8", errors="replace")
+        for match in _TORCH_HEADER.finditer(text):
+            header = workspace.torch_headers / match["path"]
+            header.parent.mkdir(parents=True, exist_ok=True)
+            header.touch()
         for match in _BELOW_EXTERNAL.finditer(text):
             name, path = match["name"].lower(), match["path"]
             if name in _OWN_VARIABLES or ".." in Path(path).parts:

@@ -21,7 +21,7 @@ set(CUDA_NVCC_EXECUTABLE "${CUDAToolkit_NVCC_EXECUTABLE}")
 string(APPEND CMAKE_CUDA_FLAGS " ${SMFORGE_GENCODE}")
 
 get_filename_component(TORCH_INSTALL_PREFIX "${CMAKE_CURRENT_LIST_DIR}/../../../" ABSOLUTE)
-set(TORCH_INCLUDE_DIRS "${TORCH_INSTALL_PREFIX}/include")
+set(TORCH_INCLUDE_DIRS "${SMFORGE_TORCH_INCLUDE}")
 set(TORCH_LIBRARIES torch)
 set(TORCH_CXX_FLAGS "")
 foreach(_smforge_library IN ITEMS torch torch_library torch_cpu torch_cuda c10 c10_cuda)
