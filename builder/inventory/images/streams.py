@@ -123,7 +123,7 @@ def _gunzip(source: _Counted, where: str) -> Iterator[bytes]:
     while data or not inflater.needs_input:
         try:
             part = inflater.decompress(data, PART_BYTES)
-        except isal_zlib.error as error:  # type: ignore[misc]  # the stub gives an instance
+        except isal_zlib.error as error:  # type: ignore[misc]  # typed as an instance
             raise DamagedInputError(f"{where} is damaged gzip: {error}.") from error
         if part:
             yield part
