@@ -8,8 +8,9 @@ from pathlib import Path
 from builder.arch.devices import device
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import Requirements, parse_requirements
-from builder.verdict.exemptions import Exemption
+from builder.verdict.exemptions import Exemption, allowed_on_command_line
 from builder.verdict.expectation import read_expectation
+from builder.verdict.shipped import shipped_exemptions
 from builder.verdict.terms import Terms
 
 
@@ -30,18 +31,17 @@ def terms_of(  # noqa: PLR0913 - one per flag
     if variant is not None:
         requirements.append(_requirements_of(variant, config))
     exemptions: list[Exemption] = []
-    if policies or allowed or shipped:
+    for path in policies:
         # Imported when needed: pydantic costs more than a small audit.
-        from builder.verdict import policy  # noqa: PLC0415
+        from builder.verdict.policy import load_policy  # noqa: PLC0415
 
-        loaded = [policy.load_policy(path) for path in policies]
-        requirements += [one.requirements() for one in loaded]
-        native = native or any(one.native for one in loaded)
-        exemptions += [exemption for one in loaded for exemption in one.exemptions()]
-        exemptions += [policy.allowed_on_command_line(pattern) for pattern in allowed]
-        if shipped:
-            for one in policy.shipped_policies():
-                exemptions += one.exemptions(shipped=True)
+        policy = load_policy(path)
+        requirements.append(policy.requirements())
+        native = native or policy.native
+        exemptions += policy.exemptions()
+    exemptions += [allowed_on_command_line(pattern) for pattern in allowed]
+    if shipped:
+        exemptions += shipped_exemptions()
     asked = _joined(requirements)
     for capability in asked.devices:
         device(capability)

@@ -21,7 +21,7 @@ from builder.report.build import report_of, to_json
 from builder.report.model import Report
 from builder.report.table import render_table
 from builder.verdict.audit import Backend, audit_together
-from builder.verdict.policy import shipped_policies
+from builder.verdict.shipped import shipped_exemptions
 from builder.verdict.terms import Terms
 
 
@@ -80,8 +80,7 @@ def audit_cell(cell: Cell, directory: Path, backend: Backend) -> Audited:
     The wheels of a cell are judged together: each provider serves its own architecture, and all of
     them serve the cell's devices.
     """
-    exemptions = [one for each in shipped_policies() for one in each.exemptions(shipped=True)]
-    terms = Terms(requirements=cell.requirements, exemptions=tuple(exemptions))
+    terms = Terms(requirements=cell.requirements, exemptions=shipped_exemptions())
     wheels = sorted(str(path) for path in directory.rglob("*.whl"))
     name = f"{cell.variant} {cell.platform}"
     report = report_of(audit_together(wheels or [str(directory)], name, terms, backend))

@@ -65,6 +65,15 @@ class Exemption:
         return self.kernel is None or _matches_kernel(self.kernel, kernel)
 
 
+def allowed_on_command_line(pattern: str) -> Exemption:
+    """The exemption that ``--allow PATTERN`` asks for."""
+    return Exemption(
+        reason="allowed on the command line, without a written reason",
+        policy="--allow",
+        anything=pattern,
+    )
+
+
 def covering(exemptions: tuple[Exemption, ...], kernel: str, path: str) -> tuple[Exemption, ...]:
     """Return the exemptions that mean a kernel of a file."""
     return tuple(exemption for exemption in exemptions if exemption.covers(kernel, path))

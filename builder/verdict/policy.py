@@ -21,9 +21,10 @@ from pydantic import (
 )
 
 from builder.arch.requirement import Requirements, parse_requirements
-from builder.arch.target import ComputeCapability, Suffix, Target
+from builder.arch.target import ComputeCapability
 from builder.errors import ConfigurationError
 from builder.verdict.exemptions import Exemption
+from builder.verdict.shipped import target_of
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Capability = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?\.\d$")]
@@ -88,7 +89,7 @@ class Policy(Strict):
         """What it requires. Raises `ArchitectureError` for a word that is none."""
         return parse_requirements(self.require)
 
-    def exemptions(self, *, shipped: bool = False) -> tuple[Exemption, ...]:
+    def exemptions(self) -> tuple[Exemption, ...]:
         """Its allowances as exemptions."""
         return tuple(
             Exemption(
@@ -97,10 +98,9 @@ class Policy(Strict):
                 kernel=one.kernel,
                 file=one.file,
                 devices=tuple(ComputeCapability.parse(device) for device in one.devices),
-                targets=tuple(_target(text) for text in one.targets),
+                targets=tuple(target_of(text) for text in one.targets),
                 reference=one.reference,
                 expires=one.expires,
-                shipped=shipped,
             )
             for one in self.allow
         )
@@ -124,27 +124,6 @@ def load_policy(path: Path) -> Policy:
             f"{error}."
         ) from error
     return _validated(content, path)
-
-
-def shipped_policies() -> tuple[Policy, ...]:
-    """The policies that come with smforge (data/policies), by name."""
-    folder = Path(__file__).parent / "data" / "policies"
-    return tuple(load_policy(path) for path in sorted(folder.glob("*.toml")))
-
-
-def allowed_on_command_line(pattern: str) -> Exemption:
-    """The exemption that ``--allow PATTERN`` asks for."""
-    return Exemption(
-        reason="allowed on the command line, without a written reason",
-        policy="--allow",
-        anything=pattern,
-    )
-
-
-def _target(text: str) -> Target:
-    if text.endswith(Suffix.UNKNOWN):
-        return Target(ComputeCapability.parse(text.removesuffix(Suffix.UNKNOWN)), Suffix.UNKNOWN)
-    return Target.parse(text)
 
 
 def _validated(content: Any, path: Path) -> Policy:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder.errors import ConfigurationError
-from builder.verdict.policy import load_policy, shipped_policies
+from builder.verdict.policy import load_policy
+from builder.verdict.shipped import FOLDER, shipped_exemptions
 
 GOOD = """
 name = "release gate"
@@ -79,7 +81,11 @@ def test_the_name_of_the_file_is_the_name_of_the_policy(tmp_path: Path) -> None:
     assert load_policy(tmp_path / "mine.json").name == "mine.json"
 
 
-def test_shipped_policies_are_whole() -> None:
-    for policy in shipped_policies():
+def test_shipped_policies_are_whole_and_read_as_any_other() -> None:
+    policies = [load_policy(path) for path in sorted(FOLDER.glob("*.toml"))]
+    for policy in policies:
+        assert not policy.require
         for allowance in policy.allow:
             assert allowance.reference, f"{policy.name}: {allowance.kernel or allowance.file}"
+    validated = [replace(one, shipped=True) for each in policies for one in each.exemptions()]
+    assert shipped_exemptions() == tuple(validated)

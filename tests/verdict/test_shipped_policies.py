@@ -22,20 +22,19 @@ from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.errors import ConfigurationError
 from builder.inventory.records import CodeObject, FileInventory, Kind, Origin, Region
 from builder.verdict.exemptions import Exemption
-from builder.verdict.policy import Allowance, load_policy, shipped_policies
+from builder.verdict.policy import load_policy
+from builder.verdict.shipped import FOLDER as POLICIES
+from builder.verdict.shipped import shipped_exemptions
 from builder.verdict.terms import Terms
 from builder.verdict.views import view_file
 
 DAY = date(2026, 11, 21)
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data"
-POLICIES = Path(sys.modules[Allowance.__module__].__file__ or "").parent / "data" / "policies"
 RECORDS = {path.stem: json.loads(path.read_text()) for path in sorted(DATA.glob("*.json"))}
 VLLM = [name for name in RECORDS if name.startswith("vllm-")]
-EXCEPTIONS = [
-    exemption for policy in shipped_policies() for exemption in policy.exemptions(shipped=True)
-]
-TERMS = Terms(exemptions=tuple(EXCEPTIONS), today=DAY)
+EXCEPTIONS = shipped_exemptions()
+TERMS = Terms(exemptions=EXCEPTIONS, today=DAY)
 OTHER = Target(ComputeCapability(8, 9), Suffix.ARCH_SPECIFIC)
 """A target that no exception speaks of and no current device but 8.9 takes."""
 
