@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+from builder.cli.flags import matrix_option, output_option
+from builder.cli.output import OutputSpec, emit, require_distinct
 from builder.errors import (
     EXIT_FINDINGS,
     EXIT_NOTHING,
@@ -86,20 +87,8 @@ _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
     type=click.Path(path_type=Path),
     help="A saved preflight report: what was predicted must be what is embedded.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    type=OutputType(FORMATS),
-    multiple=True,
-    default=("table",),
-    help=f"{', '.join(FORMATS)}, to standard output or to a file; repeatable.",
-)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="The matrix that --variant is read from.  [default: versions.json]",
-)
+@output_option(FORMATS)
+@matrix_option
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     ctx: click.Context,

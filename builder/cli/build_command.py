@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+from builder.cli.flags import matrix_option, output_option
+from builder.cli.output import OutputSpec, emit, require_distinct
 
 if TYPE_CHECKING:
     from builder.bake.build import Workshop
@@ -59,20 +60,8 @@ _EXCERPT_WIDTH = 240
     is_flag=True,
     help="Build nothing: show the exact command and the resolved definition. Needs no engine.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    type=OutputType(FORMATS),
-    multiple=True,
-    default=("table",),
-    help="table or json, to standard output or to a file; repeatable.",
-)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="The matrix to read.  [default: versions.json]",
-)
+@output_option(FORMATS)
+@matrix_option
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917  # one per option
     ctx: click.Context,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+from builder.cli.flags import output_option
+from builder.cli.output import OutputSpec, emit, require_distinct
 from builder.errors import EXIT_FINDINGS, EXIT_NOTHING, EXIT_PASS, EXIT_UNDETERMINED
 
 if TYPE_CHECKING:
@@ -46,15 +47,7 @@ _EXITS = {
     help="Kernels, families or libraries that may be lost; repeatable.",
 )
 @click.option("--allow-removed", is_flag=True, help="Kernels may go that no device has any more.")
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    type=OutputType(FORMATS),
-    multiple=True,
-    default=("table",),
-    help=f"{', '.join(FORMATS)}, to standard output or to a file; repeatable.",
-)
+@output_option(FORMATS)
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     ctx: click.Context,

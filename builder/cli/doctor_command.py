@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+from builder.cli.flags import output_option
+from builder.cli.output import OutputSpec, emit, require_distinct
 
 if TYPE_CHECKING:
     from builder.bake.doctor import Finding
@@ -27,15 +28,7 @@ FORMATS = ("table", "json")
     show_default=True,
     help="Where artefacts would go.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    type=OutputType(FORMATS),
-    multiple=True,
-    default=("table",),
-    help="table or json, to standard output or to a file; repeatable.",
-)
+@output_option(FORMATS)
 def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
     """Show what this host has and lacks for a build, with the remedy for each.
 

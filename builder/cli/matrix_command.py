@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+from builder.cli.flags import matrix_option, output_option
+from builder.cli.output import OutputSpec, emit, require_distinct
 
 if TYPE_CHECKING:
     from builder.plan.records import Plan
@@ -18,20 +19,8 @@ FORMATS = ("github", "buildkite", "json")
 
 @click.command("matrix")
 @click.argument("variants", metavar="[VARIANT]...", nargs=-1)
-@click.option(
-    "--format",
-    "-o",
-    "outputs",
-    type=OutputType(FORMATS),
-    multiple=True,
-    default=("json",),
-    help="github, buildkite or json, to standard output or to a file; repeatable.",
-)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="The matrix to read.  [default: versions.json]",
-)
+@output_option(FORMATS, "--format", "-o", default="json")
+@matrix_option
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from builder.cli.output import OutputSpec, OutputType, emit, require_distinct
+from builder.cli.flags import matrix_option, output_option
+from builder.cli.output import OutputSpec, emit, require_distinct
 from builder.errors import EXIT_FINDINGS, EXIT_PASS, UsageError
 
 if TYPE_CHECKING:
@@ -54,20 +55,8 @@ FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
     help="Sources that may be lost, by path; repeatable.",
 )
 @click.option("--no-cache", is_flag=True, help="Configure anew, and keep nothing.")
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    type=OutputType(FORMATS),
-    multiple=True,
-    default=("table",),
-    help=f"{', '.join(FORMATS)}, to standard output or to a file; repeatable.",
-)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="The matrix that VARIANT is read from.  [default: versions.json]",
-)
+@output_option(FORMATS)
+@matrix_option
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     ctx: click.Context,
