@@ -67,8 +67,12 @@ def started_build(project: Path, text: str) -> Iterator[subprocess.Popen[str]]:
     """A build whose step is running and would not end."""
     here = str(Path(__file__).parent)
     matrix = str(project / "versions.json")
+    # Where the tests run in the background, they have inherited that these signals are ignored.
     build = subprocess.Popen(
-        (sys.executable, "-c", BUILD, here, matrix, text, str(SECONDS)),
+        (
+            *("env", "--default-signal=INT,HUP"),
+            *(sys.executable, "-c", BUILD, here, matrix, text, str(SECONDS)),
+        ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -231,9 +231,10 @@ def test_a_real_interrupt_leaves_nothing_behind(
     )
     temporary = tmp_path / "tmp"
     temporary.mkdir()
+    # Where the tests run in the background, they have inherited that SIGINT is ignored.
     process = subprocess.Popen(
-        [sys.executable, "-m", "builder", "preflight", "--source", tree, "--cuda", "13.0",
-         "--archs", "12.0"],
+        ["env", "--default-signal=INT", sys.executable, "-m", "builder", "preflight",
+         "--source", tree, "--cuda", "13.0", "--archs", "12.0"],
         env={**os.environ, "TMPDIR": str(temporary), "XDG_CACHE_HOME": str(tmp_path / "xdg")},
         stderr=subprocess.PIPE,
         text=True,
