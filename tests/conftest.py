@@ -78,6 +78,19 @@ def cuobjdump() -> Path:
 
 
 @pytest.fixture(scope="session")
+def debian_package() -> Callable[[str], Path]:
+    """Gives the folder of a Debian package by name, unpacked without being installed."""
+
+    def folder(name: str) -> Path:
+        kept = TOOLCHAINS / f"debian-{name}"
+        if not kept.is_dir():
+            _bring_debian(name, kept)
+        return kept
+
+    return folder
+
+
+@pytest.fixture(scope="session")
 def compiler_folder() -> Callable[[str], Path]:
     """Gives, for a CUDA release such as 12.9, a folder with its compiler's bin/ and include/.
 
@@ -139,6 +152,20 @@ def _bring(pins: str, wheels: Path, made: Path, wanted: tuple[str, ...]) -> None
     for root in made.glob("nvidia/cu*"):
         if (root / "lib").is_dir() and not (root / "lib64").exists():
             (root / "lib64").symlink_to("lib")
+
+
+def _bring_debian(name: str, kept: Path) -> None:
+    TOOLCHAINS.mkdir(parents=True, exist_ok=True)
+    download = ("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", name)
+    with tempfile.TemporaryDirectory(dir=TOOLCHAINS) as home:
+        if subprocess.run(download, cwd=home, check=False).returncode != 0:
+            # A new machine has no package lists yet.
+            subprocess.run(("apt-get", "update", "-qq"), check=True)
+            subprocess.run(download, cwd=home, check=True)
+        (package,) = Path(home).glob("*.deb")
+        made = Path(home) / "made"
+        subprocess.run(("dpkg-deb", "-x", package, made), check=True)
+        made.rename(kept)
 
 
 def _output(*command: str) -> str:

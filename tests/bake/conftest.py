@@ -94,19 +94,10 @@ target "offline" {
 
 
 @pytest.fixture(scope="session")
-def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def busybox(debian_package: Callable[[str], Path]) -> Path:
     """A static busybox: all that a container from scratch needs to run a step."""
-    if found := shutil.which("busybox"):
-        return Path(found)
-    place = tmp_path_factory.mktemp("busybox")
-    for command in (
-        ("apt-get", "download", "busybox-static"),
-        ("sh", "-c", "dpkg-deb -x busybox-static_*.deb ."),
-    ):
-        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.fail(f"No busybox here, and {command[0]} brings none: {done.stderr}")
-    return next(path for path in place.rglob("busybox") if os.access(path, os.X_OK))
+    folder = debian_package("busybox-static")
+    return next(path for path in folder.rglob("busybox") if os.access(path, os.X_OK))
 
 
 @pytest.fixture

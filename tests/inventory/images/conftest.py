@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -236,28 +235,10 @@ def docker() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def registry_program() -> Path:
-    """Debian's registry, the machine's own or unpacked from its package without installing it."""
+def registry_program(debian_package: Callable[[str], Path]) -> Path:
+    """Debian's registry, the machine's own or the package's."""
     own = shutil.which("docker-registry")
-    if own:
-        return Path(own)
-    if shutil.which("apt-get") is None:
-        pytest.skip("docker-registry is not installed and there is no apt-get to bring it")
-    kept = ROOT / ".smforge" / "toolchains" / "docker-registry"
-    program = kept / "usr" / "bin" / "docker-registry"
-    if not program.exists():
-        made = kept.with_name(f"docker-registry-{os.getpid()}")
-        made.mkdir(parents=True)
-        download = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root"]
-        if subprocess.run([*download, "docker-registry"], cwd=made, check=False).returncode:
-            subprocess.run(["apt-get", "update", "-qq"], check=True)
-            subprocess.run([*download, "docker-registry"], cwd=made, check=True)
-        (package,) = made.glob("*.deb")
-        subprocess.run(["dpkg", "-x", package, made], check=True)
-        with contextlib.suppress(OSError):
-            # Another test session may have been faster.
-            made.rename(kept)
-    return program
+    return Path(own) if own else debian_package("docker-registry") / "usr/bin/docker-registry"
 
 
 @contextlib.contextmanager
