@@ -35,7 +35,7 @@ MAY_IMPORT = {
 }  # fmt: skip
 SHOWS_PREFLIGHT = "preflight_"
 """What the report's modules that render a preflight are called; they alone import that stage."""
-EVERYWHERE = {"errors", "writing", "__version__"}
+EVERYWHERE = {"errors", "terminal", "writing", "__version__"}
 
 
 def stage_of(module: Path) -> str | None:

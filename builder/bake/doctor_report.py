@@ -7,7 +7,7 @@ from typing import Any
 
 from builder import __version__
 from builder.bake.doctor import Finding, State, can_build
-from builder.bake.tables import text_of
+from builder.terminal import text_of
 
 SCHEMA_VERSION = 1
 _STYLES = {State.OK: "green", State.LACKING: "bold red", State.OPTIONAL: "yellow"}

@@ -11,7 +11,7 @@ from builder.bake.places import shown
 from builder.bake.progress import clock_text
 from builder.bake.record import TargetRecord
 from builder.bake.results import Built
-from builder.bake.tables import text_of
+from builder.terminal import text_of
 
 SCHEMA_VERSION = 1
 

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from builder.plan.records import Cell, Plan, PlannedBase, PlannedComponent, PlannedToolkit
+from builder.terminal import text_of
 
 WIDTH = 100
 
 
 def render_table(plan: Plan, *, width: int = WIDTH, color: bool = False) -> str:
     """The plan as text. Escape codes are in it only with `color`."""
-    console = Console(
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        color_system="standard" if color else None,
-        highlight=False,
-    )
-    with console.capture() as capture:
-        console.print(plan_table(plan))
-    # rich pads every cell of a column to its width.
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    return text_of(plan_table(plan), width=width, color=color) + "\n"
 
 
 def plan_table(plan: Plan) -> RenderableType:

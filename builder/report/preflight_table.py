@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from builder.preflight.records import Finding, Level, Preflight, Unit
+from builder.terminal import text_of
 
 WIDTH = 100
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
@@ -17,16 +18,7 @@ _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
 
 def render_table(preflight: Preflight, *, width: int = WIDTH, color: bool = False) -> str:
     """The report as text. Escape codes are in it only with `color`."""
-    console = Console(
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        color_system="standard" if color else None,
-        highlight=False,
-    )
-    with console.capture() as capture:
-        console.print(preflight_table(preflight))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    return text_of(preflight_table(preflight), width=width, color=color) + "\n"
 
 
 def preflight_table(preflight: Preflight) -> RenderableType:

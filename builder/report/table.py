@@ -14,6 +14,7 @@ from builder.arch.target import ComputeCapability
 from builder.report import model, outline
 from builder.report.coverage_table import coverage, shortened
 from builder.report.printable import printable
+from builder.terminal import printed
 
 WIDTH = 100
 _MOST_ROWS = 12
@@ -36,20 +37,13 @@ def render_table(report: model.Report, *, width: int = WIDTH, color: bool = Fals
 
     Escape codes are in it only with `color`.
     """
-    console = Console(
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        color_system="standard" if color else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
-    with console.capture() as capture:
+
+    def write(console: Console) -> None:
         console.print(Group(*_parts(report, width)))
         for line in _kernels(report):
             console.print(line, soft_wrap=True)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+    return printed(write, width=width, color=color) + "\n"
 
 
 def _parts(report: model.Report, width: int) -> Iterator[RenderableType]:

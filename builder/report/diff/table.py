@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +12,7 @@ from rich.text import Text
 from builder.report.diff import model, outline
 from builder.report.printable import printable
 from builder.report.wording import plural
+from builder.terminal import text_of
 
 WIDTH = 100
 _COLOURS = {
@@ -27,19 +28,7 @@ def render_table(diff: model.Diff, *, width: int = WIDTH, color: bool = False) -
 
     Escape codes are in it only with `color`.
     """
-    console = Console(
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        color_system="standard" if color else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
-    with console.capture() as capture:
-        for part in _parts(diff, width):
-            console.print(part)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    return text_of(Group(*_parts(diff, width)), width=width, color=color) + "\n"
 
 
 def _parts(diff: model.Diff, width: int) -> Iterator[RenderableType]:
