@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from builder.errors import DamagedInputError, UsageError
-from builder.inventory.images.manifest import (
-    INDEX_TYPES,
-    MANIFEST_TYPES,
+from builder.inventory.images.configuration import (
     Configured,
-    Descriptor,
     normalised_platform,
     parse_configuration,
-    parse_document,
+)
+from builder.oci.documents import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
     parse_index,
     parse_manifest,
 )
+from builder.oci.fields import parse_document
 
 _MAX_NESTING = 4
 """Indexes within indexes; real images have two."""
@@ -126,7 +128,7 @@ def familiar_name(name: str) -> str:
 def _leaves(
     documents: Documents, root: Descriptor, nesting: int, seen: set[str]
 ) -> Iterator[Descriptor]:
-    if root.is_attestation or root.digest in seen:
+    if not root.is_image or root.digest in seen:
         return
     seen.add(root.digest)
     if root.media_type in MANIFEST_TYPES or not documents.has(root.digest):

@@ -7,9 +7,6 @@ from collections.abc import Iterable, Iterator
 
 from builder.errors import DamagedInputError
 
-PART_BYTES = 1 << 20
-"""Bytes per part, and so the unit in which memory is spent."""
-
 _HEADERS_BYTES = 64 << 10
 """Bytes read at once where only headers are looked for."""
 
@@ -134,13 +131,3 @@ class FileReader(ByteReader):
         self._part = os.pread(self._fd, _HEADERS_BYTES, self._offset)
         self._offset += len(self._part)
         return bool(self._part)
-
-
-def file_parts(fd: int, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """Yield the bytes of an open file from `start` to `end`, or to its end."""
-    while end is None or start < end:
-        part = os.pread(fd, PART_BYTES if end is None else min(PART_BYTES, end - start), start)
-        if not part:
-            return
-        yield part
-        start += len(part)

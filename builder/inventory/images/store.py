@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Protocol
 
 from builder.errors import DamagedInputError
 from builder.inventory.images.choice import Documents, Image, Layer, choose_image
 from builder.inventory.images.image import LayerStream
-from builder.inventory.images.manifest import (
-    DOCUMENT_BYTES,
-    Descriptor,
-    parse_document,
-    parse_index,
-)
-from builder.inventory.images.streams import verified
+from builder.oci.documents import DOCUMENT_BYTES, Descriptor, parse_index
+from builder.oci.fields import parse_document
+from builder.oci.parts import verified
 
 
 class BlobStore(Documents, Protocol):
@@ -72,8 +67,3 @@ def layout_roots(index: bytes, where: str) -> tuple[Descriptor, ...]:
     """Read the ``index.json`` of an OCI layout."""
     place = f"index.json in {where}"
     return parse_index(parse_document(index, place), place)
-
-
-def digest_of(data: bytes) -> str:
-    """Return the sha256 digest of `data`, as descriptors write it."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"

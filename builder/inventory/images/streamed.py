@@ -19,19 +19,16 @@ from typing import Any, TypeGuard
 from builder.errors import DamagedInputError, LimitExceededError, UsageError
 from builder.inventory.images.changes import clean
 from builder.inventory.images.choice import Image, Layer, choose_image, familiar_name
+from builder.inventory.images.configuration import normalised_platform, parse_configuration
 from builder.inventory.images.image import LayerStream
-from builder.inventory.images.manifest import (
-    DOCUMENT_BYTES,
-    Descriptor,
-    normalised_platform,
-    parse_configuration,
-    parse_document,
-)
 from builder.inventory.images.reading import ByteReader
-from builder.inventory.images.store import checked_document, digest_of, layout_roots
-from builder.inventory.images.streams import inflated, verified
+from builder.inventory.images.store import checked_document, layout_roots
+from builder.inventory.images.streams import inflated
 from builder.inventory.images.tar import Entry, EntryType, entries
 from builder.inventory.limits import Limits
+from builder.oci.documents import DOCUMENT_BYTES, Descriptor, digest_of
+from builder.oci.fields import parse_document
+from builder.oci.parts import verified
 
 _BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64,128})")
 _ALL_DOCUMENTS_BYTES = 64 << 20

@@ -1,8 +1,7 @@
-"""Streams of parts: verified against a digest, decompressed, and read ahead of their reader."""
+"""Streams of parts: decompressed, and read ahead of their reader."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import queue
 import re
@@ -16,8 +15,8 @@ import zstandard
 from isal import igzip_lib, isal_zlib
 
 from builder.errors import DamagedInputError
-from builder.inventory.images.reading import PART_BYTES
 from builder.inventory.limits import Limits
+from builder.oci.parts import PART_BYTES
 
 _AHEAD_PARTS = 4
 _JOIN_SECONDS = 10.0
@@ -27,37 +26,6 @@ _ZSTD_WINDOW_BYTES = 1 << 27
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE_MAGIC = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-
-
-def check_digest(digest: str, where: str) -> str:
-    """Return `digest` if it is a sha256 or sha512 digest; raise `DamagedInputError` if not."""
-    if not _DIGEST.fullmatch(digest):
-        raise DamagedInputError(f"{where} refers to a blob as {digest[:100]!r}, not by a digest.")
-    return digest
-
-
-def verified(parts: Iterable[bytes], digest: str, size: int | None, where: str) -> Iterator[bytes]:
-    """Pass `parts` on, and raise `DamagedInputError` at their end unless they have this digest.
-
-    `size` is the announced number of bytes; a stream that exceeds it is stopped there.
-    """
-    algorithm, _, expected = digest.partition(":")
-    state = hashlib.new(algorithm)
-    seen = 0
-    for part in parts:
-        seen += len(part)
-        if size is not None and seen > size:
-            raise DamagedInputError(f"{where} is longer than the {size} bytes announced for it.")
-        state.update(part)
-        yield part
-    if size is not None and seen < size:
-        raise DamagedInputError(f"{where} ends after {seen} of {size} bytes.")
-    if state.hexdigest() != expected:
-        raise DamagedInputError(
-            f"{where} does not have the digest {digest} but {algorithm}:{state.hexdigest()}.",
-            remedy="It was damaged on its way or at rest: fetch or save the image again.",
-        )
 
 
 def is_compressed(head: bytes) -> bool:

@@ -10,8 +10,7 @@ from builder.errors import DamagedInputError, LimitExceededError, UsageError
 from builder.inventory.images.changes import clean
 from builder.inventory.images.choice import Layer
 from builder.inventory.images.image import ImageSource, ImageSubject
-from builder.inventory.images.manifest import DOCUMENT_BYTES, Descriptor
-from builder.inventory.images.reading import FileReader, file_parts
+from builder.inventory.images.reading import FileReader
 from builder.inventory.images.store import (
     StoredSource,
     check_document_size,
@@ -24,6 +23,8 @@ from builder.inventory.images.tar import EntryType, entries
 from builder.inventory.limits import Limits
 from builder.inventory.options import ReadOptions
 from builder.inventory.subjects.oci import split_reference
+from builder.oci.documents import DOCUMENT_BYTES, Descriptor
+from builder.oci.parts import file_parts
 
 _MAX_MEMBERS = 100_000
 

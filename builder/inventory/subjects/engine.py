@@ -15,10 +15,10 @@ from typing import IO
 
 from builder.errors import ToolError, UsageError
 from builder.inventory.images.image import ImageSubject
-from builder.inventory.images.reading import PART_BYTES
 from builder.inventory.images.streamed import StreamedSource
 from builder.inventory.limits import Limits
 from builder.inventory.options import ReadOptions
+from builder.oci.parts import PART_BYTES
 
 _INSPECT_SECONDS = 60
 _EXIT_SECONDS = 30

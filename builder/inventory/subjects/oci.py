@@ -8,8 +8,6 @@ from pathlib import Path
 from builder.errors import DamagedInputError, UsageError
 from builder.inventory.images.choice import Layer
 from builder.inventory.images.image import ImageSubject
-from builder.inventory.images.manifest import DOCUMENT_BYTES, Descriptor
-from builder.inventory.images.reading import file_parts
 from builder.inventory.images.store import (
     StoredSource,
     check_document_size,
@@ -17,6 +15,8 @@ from builder.inventory.images.store import (
     layout_roots,
 )
 from builder.inventory.options import ReadOptions
+from builder.oci.documents import DOCUMENT_BYTES, Descriptor
+from builder.oci.parts import file_parts
 
 
 class LayoutStore:

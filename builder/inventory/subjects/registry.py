@@ -6,24 +6,19 @@ from collections.abc import Iterator
 
 from builder.errors import DamagedInputError
 from builder.inventory.images.choice import Layer
-from builder.inventory.images.credentials import find_credentials
 from builder.inventory.images.image import ImageSubject
-from builder.inventory.images.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor
-from builder.inventory.images.reference import Reference, parse_reference
-from builder.inventory.images.registry_client import RegistryClient
-from builder.inventory.images.store import (
-    StoredSource,
-    check_document_size,
-    checked_document,
-    digest_of,
-)
+from builder.inventory.images.store import StoredSource, check_document_size, checked_document
 from builder.inventory.options import ReadOptions
+from builder.oci.credentials import find_credentials
+from builder.oci.documents import INDEX_TYPES, MANIFEST_TYPES, Descriptor, digest_of
+from builder.oci.pull import PullClient
+from builder.oci.reference import Reference, parse_reference
 
 
 class RegistryStore:
     """The blobs of one repository."""
 
-    def __init__(self, reference: Reference, client: RegistryClient) -> None:
+    def __init__(self, reference: Reference, client: PullClient) -> None:
         self._reference = reference
         self._client = client
         self._root: tuple[str, bytes] | None = None
@@ -70,7 +65,7 @@ def open_subject(argument: str, options: ReadOptions) -> ImageSubject:
     not what it announced.
     """
     reference = parse_reference(argument)
-    client = RegistryClient(reference, find_credentials)
+    client = PullClient(reference, find_credentials)
     try:
         store = RegistryStore(reference, client)
         source = StoredSource(store, reference=None, platform=options.platform)

@@ -18,9 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from builder.errors import DamagedInputError, ToolError, UsageError
-from builder.inventory.images import registry_client
 from builder.inventory.options import ReadOptions
 from builder.inventory.subjects import oci, registry
+from builder.oci import session
 
 FilesOf = Callable[[Any], dict[str, bytes]]
 
@@ -227,7 +227,7 @@ def scripted(layout: Any) -> Iterator[Scripted]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of no length, where a test counts attempts."""
-    monkeypatch.setattr(registry_client, "_LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(session, "LONGEST_PAUSE_SECONDS", 0.01)
 
 
 def busy(status: int, **headers: str) -> Callable[[Handler], bool]:

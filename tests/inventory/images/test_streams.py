@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.errors import DamagedInputError, LimitExceededError
-from builder.inventory.images.reading import PART_BYTES, ByteReader
-from builder.inventory.images.streams import inflated, read_ahead, verified
+from builder.inventory.images.reading import ByteReader
+from builder.inventory.images.streams import inflated, read_ahead
 from builder.inventory.limits import Limits
+from builder.oci.parts import PART_BYTES, verified
 
 DATA = os.urandom(70_000) * 40
 _SKIPPABLE = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"notes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builder.errors import UsageError
-from builder.inventory.images.reference import is_loopback, parse_reference
+from builder.oci.reference import is_loopback, parse_reference
 
 
 @pytest.mark.parametrize(
