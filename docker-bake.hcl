@@ -20,7 +20,7 @@ variable "CUDA_PACKAGES" {
   description = "NVIDIA's compiler wheels, NAME==VERSION between spaces"
 }
 variable "TORCH_VERSION" { default = "2.14.0" }
-variable "FLASHINFER_VERSION" { default = "0.7.2" }
+variable "FLASHINFER_VERSION" { default = "0.7.2.post1" }
 variable "FLASHINFER_SHA256" {
   default     = ""
   description = "of the source archive"
@@ -33,6 +33,46 @@ variable "FLASHINFER_SELECTION" {
   default     = "core"
   description = "a key of docker/flashinfer/selections.json"
 }
+variable "VLLM_VERSION" { default = "" }
+variable "VLLM_SHA256" {
+  default     = ""
+  description = "of the source archive"
+}
+variable "VLLM_ARCHS" {
+  default     = ""
+  description = "in the grammar of TORCH_CUDA_ARCH_LIST, between spaces; empty: no vLLM"
+}
+variable "VLLM_EXTENSIONS" {
+  default     = ""
+  description = "the extension targets to compile, between spaces; empty: all"
+}
+variable "LMCACHE_VERSION" { default = "" }
+variable "LMCACHE_SHA256" {
+  default     = ""
+  description = "of the source archive"
+}
+variable "LMCACHE_ARCHS" {
+  default     = ""
+  description = "in torch's grammar, between spaces; empty: no LMCache"
+}
+variable "CONNECTORS" {
+  default     = ""
+  description = "connectors taken as published: one line each, NAME==VERSION --hash=sha256:…"
+}
+variable "IMAGE" {
+  default     = ""
+  description = "the name of the image, without a tag"
+}
+variable "IMAGE_TAG" { default = "" }
+variable "IMAGE_USER" {
+  default     = "root"
+  description = "the user that the image runs as: root or vllm"
+}
+variable "REQUIRED_DEVICES" {
+  default     = ""
+  description = "what the image promises to run on, between spaces"
+}
+variable "REQUIRED_TARGETS" { default = "" }
 variable "SOURCE_DATE_EPOCH" { default = "0" }
 
 # --- Set by the host that builds -----------------------------------------------------------------
@@ -45,11 +85,20 @@ variable "ROOTFS_DIR" {
   default     = "docker/base/rootfs"
   description = "holds rootfs.tar, made by builder.bake.rootfs, where BASE_KIND is packages"
 }
+variable "RUNTIME_ROOTFS_DIR" {
+  default     = "docker/base/rootfs"
+  description = "as ROOTFS_DIR, without compilers: what the image starts from"
+}
+variable "EXTERNALS_DIR" {
+  default     = "docker/vllm"
+  description = "the sources that vLLM's CMake would clone, one directory each"
+}
 variable "DEVICES" {
   default     = "11.0a 12.0f 12.1a 9.0a"
   description = "for flashinfer-test: what FlashInfer detects for a device, between spaces"
 }
 variable "MAX_JOBS" { default = "1" }
+variable "NVCC_THREADS" { default = "1" }
 variable "CA_BUNDLE" {
   default     = ""
   description = "a PEM file that network steps trust instead of their image's certificates"
@@ -79,6 +128,17 @@ function "sm" {
   result = "sm${replace(target, ".", "")}"
 }
 
+function "wheel_targets" {
+  params = []
+  result = concat(
+    [for arch in compact(split(" ", FLASHINFER_ARCHS)) : "flashinfer-${sm(arch)}"],
+    FLASHINFER_ARCHS == "" ? [] : ["flashinfer-shim"],
+    VLLM_ARCHS == "" ? [] : ["vllm"],
+    LMCACHE_ARCHS == "" ? [] : ["lmcache"],
+    CONNECTORS == "" ? [] : ["connectors"],
+  )
+}
+
 # --- Groups --------------------------------------------------------------------------------------
 
 group "default" {
@@ -88,7 +148,7 @@ group "flashinfer" {
   targets = ["flashinfer-arch", "flashinfer-shim"]
 }
 group "validate" {
-  targets = ["validate-root", "validate-base", "validate-flashinfer"]
+  targets = ["validate-root", "validate-base", "validate-torch", "validate-flashinfer"]
 }
 
 # --- Targets -------------------------------------------------------------------------------------
@@ -134,15 +194,29 @@ target "base" {
   output = ["type=cacheonly"]
 }
 
-target "_flashinfer" {
+# The base with torch, which everything that is compiled against torch starts from.
+target "torch" {
   inherits = ["_common"]
-  context  = "docker/flashinfer"
+  context  = "docker/torch"
   contexts = {
     base = "target:base"
   }
   args = {
+    CUDA_TAG      = CUDA_TAG
+    TORCH_VERSION = TORCH_VERSION
+  }
+  output = ["type=cacheonly"]
+}
+
+target "_flashinfer" {
+  inherits = ["_common"]
+  context  = "docker/flashinfer"
+  contexts = {
+    base  = "target:base"
+    torch = "target:torch"
+  }
+  args = {
     CUDA_TAG             = CUDA_TAG
-    TORCH_VERSION        = TORCH_VERSION
     FLASHINFER_VERSION   = FLASHINFER_VERSION
     FLASHINFER_SHA256    = FLASHINFER_SHA256
     FLASHINFER_SELECTION = FLASHINFER_SELECTION
@@ -187,6 +261,119 @@ target "flashinfer-test" {
   output = ["type=local,dest=${OUT_DIR}/flashinfer-test"]
 }
 
+# vLLM's wheel, with the extensions that the variant selects.
+target "vllm" {
+  inherits = ["_common"]
+  context  = "docker/vllm"
+  contexts = {
+    torch     = "target:torch"
+    externals = EXTERNALS_DIR
+  }
+  target = "wheel"
+  args = {
+    CUDA_TAG        = CUDA_TAG
+    VLLM_VERSION    = VLLM_VERSION
+    VLLM_SHA256     = VLLM_SHA256
+    VLLM_ARCHS      = VLLM_ARCHS
+    VLLM_EXTENSIONS = VLLM_EXTENSIONS
+    MAX_JOBS        = MAX_JOBS
+    NVCC_THREADS    = NVCC_THREADS
+  }
+  output = ["type=local,dest=${OUT_DIR}/vllm"]
+}
+
+# LMCache's wheel, its CUDA operators compiled.
+target "lmcache" {
+  inherits = ["_common"]
+  context  = "docker/connectors"
+  contexts = {
+    torch = "target:torch"
+  }
+  target = "lmcache"
+  args = {
+    CUDA_TAG        = CUDA_TAG
+    LMCACHE_VERSION = LMCACHE_VERSION
+    LMCACHE_SHA256  = LMCACHE_SHA256
+    LMCACHE_ARCHS   = LMCACHE_ARCHS
+    MAX_JOBS        = MAX_JOBS
+  }
+  output = ["type=local,dest=${OUT_DIR}/lmcache"]
+}
+
+# The connectors that are taken as published.
+target "connectors" {
+  inherits = ["_common"]
+  context  = "docker/connectors"
+  contexts = {
+    base = "target:base"
+  }
+  target = "wheelhouse"
+  args = {
+    CUDA_TAG   = CUDA_TAG
+    CONNECTORS = CONNECTORS
+  }
+  output = ["type=local,dest=${OUT_DIR}/connectors"]
+}
+
+# Every wheel of the variant in one place, for the image.
+target "wheels" {
+  inherits          = ["_common"]
+  context           = "docker/image"
+  contexts          = { for name in wheel_targets() : name => "target:${name}" }
+  dockerfile-inline = <<-DOCKERFILE
+    FROM scratch
+    %{ for name in wheel_targets() ~}
+    COPY --from=${name} /*.whl /
+    %{ endfor ~}
+  DOCKERFILE
+  output = ["type=cacheonly"]
+}
+
+target "runtime-root" {
+  inherits = ["root"]
+  context  = RUNTIME_ROOTFS_DIR
+}
+
+target "_image" {
+  inherits = ["_common"]
+  context  = "docker/image"
+  contexts = {
+    root   = "target:runtime-root"
+    base   = "target:base"
+    wheels = "target:wheels"
+    probes = "builder/inventory/probes"
+  }
+  args = {
+    CUDA_TAG           = CUDA_TAG
+    TORCH_VERSION      = TORCH_VERSION
+    FLASHINFER_VERSION = FLASHINFER_VERSION
+    IMAGE_USER         = IMAGE_USER
+    REQUIRED_DEVICES   = REQUIRED_DEVICES
+  }
+}
+
+# What is published once its audit passes, as an OCI layout.
+target "image" {
+  inherits = ["_image"]
+  target   = "image"
+  tags     = ["${IMAGE}:${IMAGE_TAG}"]
+  labels = {
+    "io.smforge.variant" = VARIANT
+    "io.smforge.cuda"    = CUDA_VERSION
+    "io.smforge.devices" = REQUIRED_DEVICES
+    "io.smforge.targets" = REQUIRED_TARGETS
+  }
+  attest = ["type=provenance,mode=max"]
+  output = ["type=oci,tar=false,dest=${OUT_DIR}/image"]
+}
+
+# What a builder without a GPU can find out by running the image.
+target "image-check" {
+  inherits = ["_image"]
+  target   = "facts"
+  output   = ["type=local,dest=${OUT_DIR}/image-check"]
+}
+
 # Checks read no context, so that any directory stands for those that only a build has.
 target "validate-root" {
   inherits = ["root", "_validate"]
@@ -198,10 +385,17 @@ target "validate-base" {
     root = "docker/base"
   }
 }
+target "validate-torch" {
+  inherits = ["torch", "_validate"]
+  contexts = {
+    base = "docker/base"
+  }
+}
 target "validate-flashinfer" {
   inherits = ["_flashinfer", "_validate"]
   contexts = {
     base   = "docker/base"
+    torch  = "docker/base"
     wheels = "docker/base"
   }
 }

@@ -30,6 +30,10 @@ Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 ImageName = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*$")
 ]
+ImageRepository = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$")
+]
+ImageUser = Literal["root", "vllm"]
 Suite = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
 Extension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+$", max_length=32)]
@@ -152,6 +156,13 @@ class Components(Strict):
     mooncake: Prebuilt | None = None
 
 
+class Image(Strict):
+    """The image that a variant's wheels are put into."""
+
+    name: Annotated[ImageRepository, Field(description="Its name, without registry and tag.")]
+    user: Annotated[ImageUser, Field(description="Whom it runs as.")] = "vllm"
+
+
 class Variant(Strict):
     """One thing that is released: a toolkit, its components, and what they must run on."""
 
@@ -166,6 +177,9 @@ class Variant(Strict):
         ),
     ]
     components: Components
+    image: Annotated[
+        Image | None, Field(description="Only the wheels are built when it is absent.")
+    ] = None
 
 
 class Document(Strict):

@@ -8,18 +8,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from builder.matrix.checks import COMPILED, source_of
 from builder.matrix.models import Document, Source
 from builder.plan.records import Cell, Dropped, PlannedComponent
 
 _DATA = Path(__file__).parent / "data" / "bake_targets.json"
 
 
-def targets_for(components: Sequence[PlannedComponent]) -> tuple[str, ...]:
-    """The targets to build, the base first."""
+def targets_for(cell: Cell) -> tuple[str, ...]:
+    """The targets to build, the base first and the image last."""
     names = list(_table()["base"])
-    for component in components:
+    for component in cell.components:
         for pattern in _patterns(component):
             names += _expand(pattern, component)
+    if cell.image is not None:
+        names += _table()["image"]
     return tuple(dict.fromkeys(names))
 
 
@@ -32,8 +35,6 @@ def without_target(components: Sequence[PlannedComponent]) -> Iterator[Dropped]:
 
 def variables_for(document: Document, cell: Cell) -> dict[str, str]:
     """The variables of docker-bake.hcl. A component that the cell lacks has an empty list."""
-    source = document.sources.flashinfer
-    flashinfer = cell.component("flashinfer")
     return {
         "VARIANT": cell.variant,
         "CUDA_VERSION": cell.toolkit.cuda,
@@ -44,10 +45,13 @@ def variables_for(document: Document, cell: Cell) -> dict[str, str]:
         "DEBIAN_SUITE": cell.base.suite or "",
         "CUDA_PACKAGES": " ".join(cell.base.packages),
         "TORCH_VERSION": cell.toolkit.torch,
-        "FLASHINFER_VERSION": source.version,
-        "FLASHINFER_SHA256": sdist_sha256(source) or "",
-        "FLASHINFER_ARCHS": _listed(flashinfer),
-        "FLASHINFER_SELECTION": flashinfer.settings["selection"] if flashinfer else "",
+        **_compiled("flashinfer", document.sources.flashinfer, cell),
+        "FLASHINFER_SELECTION": _setting(cell, "flashinfer", "selection"),
+        **_compiled("vllm", document.sources.vllm, cell),
+        "VLLM_EXTENSIONS": _setting(cell, "vllm", "extensions"),
+        **_compiled("lmcache", document.sources.lmcache, cell),
+        "CONNECTORS": "\n".join(_as_published(document, cell)),
+        **_image(cell),
         "SOURCE_DATE_EPOCH": str(document.source_date_epoch),
     }
 
@@ -57,8 +61,59 @@ def sdist_sha256(source: Source) -> str | None:
     return next((sha for name, sha in source.files.items() if name.endswith(".tar.gz")), None)
 
 
-def _listed(component: PlannedComponent | None) -> str:
-    return " ".join(str(target) for target in component.targets) if component else ""
+def _compiled(name: str, source: Source, cell: Cell) -> dict[str, str]:
+    """Version, digest and arch list of a component that is compiled from its sdist.
+
+    Of an absent one nothing but the empty list is said, so that its releases change no other cell.
+    """
+    component = cell.component(name)
+    prefix = name.upper()
+    if component is None:
+        return {f"{prefix}_ARCHS": ""}
+    return {
+        f"{prefix}_VERSION": source.version,
+        f"{prefix}_SHA256": sdist_sha256(source) or "",
+        f"{prefix}_ARCHS": " ".join(_list_for(component)),
+    }
+
+
+def _list_for(component: PlannedComponent) -> Iterator[str]:
+    """The arch list as the component's own build takes it.
+
+    FlashInfer gets the targets, since one wheel is made per target; torch's grammar has words that
+    stand for more than a target.
+    """
+    if component.name == "flashinfer":
+        return (str(target) for target in component.targets)
+    return iter(component.archs)
+
+
+def _setting(cell: Cell, name: str, key: str) -> str:
+    component = cell.component(name)
+    return component.settings.get(key, "") if component else ""
+
+
+def _as_published(document: Document, cell: Cell) -> Iterator[str]:
+    """A line of a pip requirements file per component that is not compiled."""
+    for component in cell.components:
+        if component.name in COMPILED:
+            continue
+        source = source_of(document.sources, component.name, cell.toolkit.cuda)
+        assert source is not None, "the matrix was loaded without this component's source"
+        hashes = " ".join(f"--hash=sha256:{digest}" for digest in source.files.values())
+        yield f"{source.distribution}=={source.version} {hashes}"
+
+
+def _image(cell: Cell) -> dict[str, str]:
+    if cell.image is None:
+        return {"IMAGE": ""}
+    return {
+        "IMAGE": cell.image.name,
+        "IMAGE_TAG": cell.image.tag,
+        "IMAGE_USER": cell.image.user,
+        "REQUIRED_DEVICES": " ".join(str(device) for device in cell.requirements.devices),
+        "REQUIRED_TARGETS": " ".join(str(target) for target in cell.requirements.targets),
+    }
 
 
 def _expand(pattern: str, component: PlannedComponent) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from builder import __version__
-from builder.plan.records import Cell, Plan, PlannedComponent
+from builder.plan.records import Cell, Plan, PlannedComponent, PlannedImage
 
 SCHEMA_VERSION = 1
 
@@ -44,10 +44,17 @@ def cell_document(cell: Cell) -> dict[str, Any]:
             "targets": [str(target) for target in cell.requirements.targets],
         },
         "components": [_component(component) for component in cell.components],
+        "image": _image(cell.image),
         "targets": list(cell.targets),
         "variables": dict(cell.variables),
         "dropped": [{"what": one.what, "why": one.why} for one in cell.dropped],
     }
+
+
+def _image(image: PlannedImage | None) -> dict[str, Any] | None:
+    if image is None:
+        return None
+    return {"name": image.name, "tag": image.tag, "user": image.user}
 
 
 def _component(component: PlannedComponent) -> dict[str, Any]:

@@ -54,6 +54,17 @@ class PlannedComponent:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """The image that a cell's wheels are put into."""
+
+    name: str
+    """Without registry and tag."""
+    tag: str
+    user: str
+    """Whom it runs as: ``root`` or ``vllm``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """Something that the matrix asks for and the build will not do as written."""
 
@@ -71,6 +82,8 @@ class Cell:
     base: PlannedBase
     requirements: Requirements
     components: tuple[PlannedComponent, ...]
+    image: PlannedImage | None
+    """None when only wheels are built."""
     targets: tuple[str, ...]
     """The targets of docker-bake.hcl that build it, in order of dependency."""
     variables: Mapping[str, str]

@@ -20,6 +20,7 @@ from builder.plan.records import (
     Plan,
     PlannedBase,
     PlannedComponent,
+    PlannedImage,
     PlannedToolkit,
 )
 
@@ -83,11 +84,14 @@ def _resolve_cell(document: Document, name: str, platform: Platform) -> Cell:
         base=base,
         requirements=parse_requirements(variant.require[platform]),
         components=components,
-        targets=bake.targets_for(components),
+        image=_resolve_image(document, name, variant),
+        targets=(),
         variables={},
         dropped=(*_changed(lists), *bake.without_target(components)),
     )
-    return replace(cell, variables=bake.variables_for(document, cell))
+    return replace(
+        cell, targets=bake.targets_for(cell), variables=bake.variables_for(document, cell)
+    )
 
 
 def _resolve_base(toolkit: Toolkit, variant: Variant) -> PlannedBase:
@@ -116,6 +120,13 @@ def _resolve_component(
         ptx=tuple(entry.target for entry in entries if entry.ptx),
         settings=dict(_settings(declared)),
     )
+
+
+def _resolve_image(document: Document, name: str, variant: Variant) -> PlannedImage | None:
+    if variant.image is None:
+        return None
+    content = document.sources.vllm if variant.components.vllm else document.sources.flashinfer
+    return PlannedImage(variant.image.name, f"{content.version}-{name}", variant.image.user)
 
 
 def _settings(component: object) -> Iterator[tuple[str, str]]:

@@ -49,11 +49,13 @@ def _rows(cell: Cell) -> Iterator[tuple[str, str]]:
         yield "targets", " ".join(str(target) for target in requirements.targets)
     for component in cell.components:
         yield component.name, _component(component)
+    if cell.image is not None:
+        yield "image", f"{cell.image.name}:{cell.image.tag}, as {cell.image.user}"
     yield "bake", " ".join(cell.targets)
     label = "arguments"
     for name, value in cell.variables.items():
         if value:
-            yield label, f"{name}={value}"
+            yield label, f"{name}={' '.join(value.split())}"
             label = ""
     label = "dropped"
     for one in cell.dropped:

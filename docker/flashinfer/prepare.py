@@ -1,18 +1,15 @@
-"""Make FlashInfer's source tree usable in place, with the torch that is installed.
+"""Make FlashInfer's source tree usable in place.
 
-usage: prepare.py SOURCE_TREE CUDA_HOME CUDA_TAG
+usage: prepare.py SOURCE_TREE
 
-Two things are lacking in the tree. Its own data directory: without it nvcc takes the toolkit's
-CCCL instead of FlashInfer's, and some modules do not compile. And the headers and libraries of
-CUDA's mathematics, which a base from packages leaves to torch, so that nothing is installed twice.
+The tree lacks its own data directory: without it nvcc takes the toolkit's CCCL instead of
+FlashInfer's, and some modules do not compile.
 """
 
 from __future__ import annotations
 
 import importlib
-import re
 import sys
-import sysconfig
 from pathlib import Path
 
 
@@ -22,39 +19,5 @@ def make_data_directory(source: Path) -> None:
     importlib.import_module("build_backend")._create_data_dir(use_symlinks=True)
 
 
-def link_missing(wheels: Path, toolkit: Path) -> int:
-    """Link into `toolkit` what torch's wheels carry and it lacks; returns how many names."""
-    linked = 0
-    for part in ("include", "lib"):
-        for path in sorted((wheels / part).glob("*")):
-            names = {path.name, re.sub(r"\.so\..*", ".so", path.name)}
-            for name in sorted(names):
-                link = toolkit / part / name
-                if not link.exists():
-                    link.symlink_to(path)
-                    linked += 1
-    return linked
-
-
-def torch_tag(site_packages: Path) -> str:
-    """The CUDA that torch was built for, as ``cu130``, read without the seconds of importing it."""
-    text = (site_packages / "torch" / "version.py").read_text(encoding="utf-8")
-    found = re.search(r"^cuda\b.*= '(\d+)\.(\d+)'", text, re.MULTILINE)
-    return f"cu{found[1]}{found[2]}" if found else "no CUDA"
-
-
-def main(source: Path, toolkit: Path, cuda_tag: str) -> None:
-    """Prepare `source` and complete `toolkit`."""
-    site_packages = Path(sysconfig.get_path("purelib"))
-    if (tag := torch_tag(site_packages)) != cuda_tag:
-        raise SystemExit(
-            f"error: the installed torch is built for {tag}, the wheels are to be for {cuda_tag}. "
-            f"Name an index that has torch for {cuda_tag} in a pip.conf, with PIP_CONFIG_FILE."
-        )
-    make_data_directory(source)
-    for wheels in sorted(site_packages.glob("nvidia/cu[0-9]*")):
-        print(f"{link_missing(wheels, toolkit)} names of {wheels.name} linked into {toolkit}")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    make_data_directory(Path(sys.argv[1]))

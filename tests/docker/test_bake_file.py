@@ -84,4 +84,6 @@ def test_certificates_and_pip_settings_are_secrets_and_only_when_given(tmp_path:
 def test_buildkit_finds_nothing_to_warn_of() -> None:
     done = bake("--allow=network.host", "validate")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("Check complete, no warnings found.") == 3
+    assert done.stdout.count("Check complete, no warnings found.") == len(
+        resolved("validate")["group"]["validate"]["targets"]
+    )

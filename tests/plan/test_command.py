@@ -35,7 +35,7 @@ def test_the_table_fits_100_columns_and_says_everything() -> None:
         "demo  linux/amd64",
         "CUDA 13.0.2 (cu130, PTX ISA 9.0, driver from 580.65.06), torch 2.14.0",
         "11.0 12.0 12.1",
-        "0.7.2, selection core, for 11.0a 12.0f 12.1a",
+        "0.7.2.post1, selection core, for 11.0a 12.0f 12.1a",
         "base flashinfer-sm110a flashinfer-sm120f flashinfer-sm121a flashinfer-shim",
         "FLASHINFER_ARCHS=11.0a 12.0f 12.1a",
         "cu129  linux/arm64",

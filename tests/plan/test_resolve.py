@@ -43,10 +43,15 @@ def test_the_demo(matrix: Matrix) -> None:
         "DEBIAN_SUITE": "trixie",
         "CUDA_PACKAGES": " ".join(packages),
         "TORCH_VERSION": "2.14.0",
-        "FLASHINFER_VERSION": "0.7.2",
-        "FLASHINFER_SHA256": "31646a6c1a9a5268056ddd31f377fbb57adf0f68ba6c7714a3a3f348bd1d1454",
+        "FLASHINFER_VERSION": "0.7.2.post1",
+        "FLASHINFER_SHA256": "af60319898dcfd552ba12a34165b9dd46c0bbd83d48ce665b1df6bd6ae77e9f1",
         "FLASHINFER_ARCHS": "11.0a 12.0f 12.1a",
         "FLASHINFER_SELECTION": "core",
+        "VLLM_ARCHS": "",
+        "VLLM_EXTENSIONS": "",
+        "LMCACHE_ARCHS": "",
+        "CONNECTORS": "",
+        "IMAGE": "",
         "SOURCE_DATE_EPOCH": str(matrix.document.source_date_epoch),
     }
 

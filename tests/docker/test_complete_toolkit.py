@@ -1,4 +1,4 @@
-"""What FlashInfer's builder reads of torch and takes from its wheels."""
+"""What the torch base reads of torch and takes from its wheels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 
 @pytest.fixture
-def prepare(script: Callable[[str], ModuleType]) -> ModuleType:
-    return script("flashinfer/prepare")
+def complete(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("torch/complete_toolkit")
 
 
 @pytest.mark.parametrize(
@@ -23,15 +23,15 @@ def prepare(script: Callable[[str], ModuleType]) -> ModuleType:
     ],
 )
 def test_torch_says_which_cuda_it_was_built_for(
-    prepare: ModuleType, tmp_path: Path, line: str, tag: str
+    complete: ModuleType, tmp_path: Path, line: str, tag: str
 ) -> None:
     (tmp_path / "torch").mkdir()
     text = f"__version__ = '2.14.0'\ndebug = False\n{line}\ngit_version = 'cuda'\nhip = None\n"
     (tmp_path / "torch" / "version.py").write_text(text)
-    assert prepare.torch_tag(tmp_path) == tag
+    assert complete.torch_tag(tmp_path) == tag
 
 
-def test_only_what_the_toolkit_lacks_is_linked(prepare: ModuleType, tmp_path: Path) -> None:
+def test_only_what_the_toolkit_lacks_is_linked(complete: ModuleType, tmp_path: Path) -> None:
     wheels, toolkit = tmp_path / "wheels", tmp_path / "toolkit"
     for root, names in (
         (wheels, ("include/cublasLt.h", "include/cuda.h", "lib/libcublasLt.so.13")),
@@ -41,8 +41,8 @@ def test_only_what_the_toolkit_lacks_is_linked(prepare: ModuleType, tmp_path: Pa
             file = root / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(root.name)
-    assert prepare.link_missing(wheels, toolkit) == 3
+    assert complete.link_missing(wheels, toolkit) == 3
     assert (toolkit / "include" / "cuda.h").read_text() == "toolkit"
     for name in ("include/cublasLt.h", "lib/libcublasLt.so.13", "lib/libcublasLt.so"):
         assert (toolkit / name).read_text() == "wheels"
-    assert prepare.link_missing(wheels, toolkit) == 0
+    assert complete.link_missing(wheels, toolkit) == 0
