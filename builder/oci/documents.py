@@ -14,6 +14,7 @@ from typing import Any
 
 from builder.errors import DamagedInputError, UsageError
 from builder.oci.fields import list_of, mapping_of, platform_of, text_of, texts_of
+from builder.oci.parts import verified
 
 DOCUMENT_BYTES = 16 << 20
 """The largest manifest, index or configuration that is read; registries allow 4 MiB."""
@@ -130,3 +131,19 @@ def check_digest(digest: str, where: str) -> str:
 def digest_of(data: bytes) -> str:
     """Return the sha256 digest of `data`, as descriptors write it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def checked_document(data: bytes, descriptor: Descriptor, where: str) -> bytes:
+    """Return `data` if it is what `descriptor` refers to; raise `DamagedInputError` if not."""
+    check_document_size(descriptor, where)
+    name = f"Blob {descriptor.digest} in {where}"
+    return b"".join(verified([data], descriptor.digest, descriptor.size, name))
+
+
+def check_document_size(descriptor: Descriptor, where: str) -> None:
+    """Refuse a manifest or configuration that no registry would take."""
+    if descriptor.size > DOCUMENT_BYTES:
+        raise DamagedInputError(
+            f"{where} refers to a manifest or configuration of {descriptor.size} bytes, "
+            f"more than {DOCUMENT_BYTES}."
+        )

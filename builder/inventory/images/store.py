@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from builder.errors import DamagedInputError
 from builder.inventory.images.choice import Documents, Image, Layer, choose_image
 from builder.inventory.images.image import LayerStream
-from builder.oci.documents import DOCUMENT_BYTES, Descriptor, parse_index
+from builder.oci.documents import Descriptor, parse_index
 from builder.oci.fields import parse_document
 from builder.oci.parts import verified
 
@@ -45,22 +44,6 @@ class StoredSource:
 
     def close(self) -> None:
         self._store.close()
-
-
-def checked_document(data: bytes, descriptor: Descriptor, where: str) -> bytes:
-    """Return `data` if it is what `descriptor` refers to; raise `DamagedInputError` if not."""
-    check_document_size(descriptor, where)
-    name = f"Blob {descriptor.digest} in {where}"
-    return b"".join(verified([data], descriptor.digest, descriptor.size, name))
-
-
-def check_document_size(descriptor: Descriptor, where: str) -> None:
-    """Refuse a manifest or configuration that no registry would take."""
-    if descriptor.size > DOCUMENT_BYTES:
-        raise DamagedInputError(
-            f"{where} refers to a manifest or configuration of {descriptor.size} bytes, "
-            f"more than {DOCUMENT_BYTES}."
-        )
 
 
 def layout_roots(index: bytes, where: str) -> tuple[Descriptor, ...]:

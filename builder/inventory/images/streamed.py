@@ -22,11 +22,11 @@ from builder.inventory.images.choice import Image, Layer, choose_image, familiar
 from builder.inventory.images.configuration import normalised_platform, parse_configuration
 from builder.inventory.images.image import LayerStream
 from builder.inventory.images.reading import ByteReader
-from builder.inventory.images.store import checked_document, layout_roots
+from builder.inventory.images.store import layout_roots
 from builder.inventory.images.streams import inflated
 from builder.inventory.images.tar import Entry, EntryType, entries
 from builder.inventory.limits import Limits
-from builder.oci.documents import DOCUMENT_BYTES, Descriptor, digest_of
+from builder.oci.documents import DOCUMENT_BYTES, Descriptor, checked_document, digest_of
 from builder.oci.fields import parse_document
 from builder.oci.parts import verified
 

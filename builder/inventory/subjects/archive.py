@@ -13,8 +13,6 @@ from builder.inventory.images.image import ImageSource, ImageSubject
 from builder.inventory.images.reading import FileReader
 from builder.inventory.images.store import (
     StoredSource,
-    check_document_size,
-    checked_document,
     layout_roots,
 )
 from builder.inventory.images.streamed import StreamedSource
@@ -23,7 +21,7 @@ from builder.inventory.images.tar import EntryType, entries
 from builder.inventory.limits import Limits
 from builder.inventory.options import ReadOptions
 from builder.inventory.subjects.oci import split_reference
-from builder.oci.documents import DOCUMENT_BYTES, Descriptor
+from builder.oci.documents import DOCUMENT_BYTES, Descriptor, check_document_size, checked_document
 from builder.oci.parts import file_parts
 
 _MAX_MEMBERS = 100_000

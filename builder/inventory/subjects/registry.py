@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from builder.errors import DamagedInputError
 from builder.inventory.images.choice import Layer
 from builder.inventory.images.image import ImageSubject
-from builder.inventory.images.store import StoredSource, check_document_size, checked_document
+from builder.inventory.images.store import StoredSource
 from builder.inventory.options import ReadOptions
 from builder.oci.credentials import find_credentials
-from builder.oci.documents import INDEX_TYPES, MANIFEST_TYPES, Descriptor, digest_of
+from builder.oci.documents import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
+    check_document_size,
+    checked_document,
+    digest_of,
+)
 from builder.oci.pull import PullClient
 from builder.oci.reference import Reference, parse_reference
 
