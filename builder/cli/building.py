@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from builder.bake import own_engine
@@ -96,4 +97,4 @@ def audit_cell(cell: Cell, directory: Path, backend: Backend) -> Audited:
 def _without_notes(report: Report) -> Report:
     """What a person has to read after a build; the notes stay in the report beside it."""
     serious = tuple(finding for finding in report.findings if finding.level != "note")
-    return report.model_copy(update={"findings": serious})
+    return replace(report, findings=serious)

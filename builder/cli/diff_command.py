@@ -93,7 +93,9 @@ def _read(argument: str, terms: DiffTerms, *, quiet: bool) -> Side:
 
 def _render(diff: Diff, spec: OutputSpec) -> str:
     if spec.format == "json":
-        return diff.model_dump_json(indent=2)
+        from builder.report.json_text import json_text  # noqa: PLC0415
+
+        return json_text(diff)
     if spec.format == "markdown":
         from builder.report.diff.markdown import render_markdown  # noqa: PLC0415
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
 from builder import __version__
 from builder.inventory.linked import counted_regions
-from builder.inventory.records import CodeObject, Origin, Region
+from builder.inventory.records import CodeObject, Kind, Origin, Region
 from builder.report import model
+from builder.report.json_text import json_text
 from builder.verdict.audit import Audit
 from builder.verdict.names import demangle
 from builder.verdict.records import (
@@ -33,11 +35,11 @@ def report_of(audit: Audit, *, kernels: bool = False) -> model.Report:
         tool=model.Tool(
             name="smforge",
             version=__version__,
-            backend=audit.reading.backend.value,
+            backend=_word(audit.reading.backend),
             cuobjdump=audit.reading.cuobjdump_version,
         ),
         subject=model.Subject(
-            kind=subject.kind.value,
+            kind=_word(subject.kind),
             name=subject.name,
             digest=subject.digest,
             platform=subject.platform,
@@ -53,42 +55,40 @@ def report_of(audit: Audit, *, kernels: bool = False) -> model.Report:
         comparison=_comparison(audit),
         findings=tuple(_finding(finding) for finding in verdict.findings),
         exempted=tuple(_exempted(use) for use in verdict.exceptions),
-        verdict=verdict.outcome.value,
+        verdict=_word(verdict.outcome),
     )
 
 
 def to_json(report: model.Report) -> str:
     """Write a report as JSON; what was not asked for (kernels, sources) is left out."""
-    return report.model_dump_json(indent=2, exclude_unset=True)
+    return json_text(report)
+
+
+def _word(member: StrEnum) -> Any:
+    """The word of an enumeration. The model lists the words; tests hold reports against it."""
+    return member.value
 
 
 def _file(file: FileVerdict, verdict: Verdict, *, kernels: bool) -> model.File:
     found = file.file
     counted = counted_regions(found)
-    fields: dict[str, Any] = {
-        "path": found.path,
-        "sha256": found.sha256,
-        "size": found.size,
-        "toolkit": _toolkit(counted),
-        "objects": _objects(r for r in counted if r.origin is not Origin.EMBEDDED),
-        "devices": {
+    # By identity: comparing thousands of regions with one another takes minutes.
+    kept = {id(region) for region in counted}
+    return model.File(
+        path=found.path,
+        sha256=found.sha256,
+        size=found.size,
+        toolkit=_toolkit(counted),
+        objects=_objects(r for r in counted if r.origin is not Origin.EMBEDDED),
+        relocatable=_objects(r for r in found.regions if id(r) not in kept),
+        unseen=_objects(r for r in counted if r.origin is Origin.EMBEDDED),
+        sources=tuple(sorted({r.source for r in counted if r.source})),
+        devices={
             str(device): _tally(tally, named=verdict.names_read)
             for device, tally in file.tallies.items()
         },
-    }
-    # By identity: comparing thousands of regions with one another takes minutes.
-    kept = {id(region) for region in counted}
-    linker_input = [region for region in found.regions if id(region) not in kept]
-    optional: dict[str, Callable[[], tuple[Any, ...]]] = {
-        "relocatable": lambda: _objects(linker_input),
-        "unseen": lambda: _objects(r for r in counted if r.origin is Origin.EMBEDDED),
-        "sources": lambda: tuple(sorted({r.source for r in counted if r.source})),
-        "kernels": lambda: _kernels(file) if kernels and verdict.names_read else (),
-    }
-    for name, make in optional.items():
-        if value := make():
-            fields[name] = value
-    return model.File(**fields)
+        kernels=_kernels(file) if kernels and verdict.names_read else (),
+    )
 
 
 def _toolkit(regions: Iterable[Region]) -> str | None:
@@ -97,20 +97,18 @@ def _toolkit(regions: Iterable[Region]) -> str | None:
 
 
 def _objects(regions: Iterable[Region]) -> tuple[model.Objects, ...]:
-    grouped: dict[tuple[str, str], list[CodeObject]] = {}
+    grouped: dict[tuple[Kind, str], list[CodeObject]] = {}
     for region in regions:
         for code in region.objects:
-            grouped.setdefault((code.kind.value, str(code.target)), []).append(code)
+            grouped.setdefault((code.kind, str(code.target)), []).append(code)
     return tuple(
-        model.Objects.model_validate(
-            {
-                "kind": kind,
-                "target": target,
-                "ptx_isa": max((c.ptx_isa for c in codes if c.ptx_isa), key=_version, default=None),
-                "count": len(codes),
-                "bytes": sum(code.stored_bytes for code in codes),
-                "kernels": _kernel_count(codes),
-            }
+        model.Objects(
+            kind=_word(kind),
+            target=target,
+            ptx_isa=max((c.ptx_isa for c in codes if c.ptx_isa), key=_version, default=None),
+            count=len(codes),
+            bytes=sum(code.stored_bytes for code in codes),
+            kernels=_kernel_count(codes),
         )
         for (kind, target), codes in sorted(grouped.items(), key=lambda item: _order(item[1][0]))
     )
@@ -128,15 +126,18 @@ def _kernel_count(codes: Iterable[CodeObject]) -> int | None:
 def _kernels(file: FileVerdict) -> tuple[model.Kernel, ...]:
     listed = []
     for group in file.groups:
-        common: dict[str, Any] = {
-            "targets": tuple(str(target) for target in sorted(group.embedded.cubins))
-        }
-        if group.embedded.ptx:
-            ptx = sorted({one.target for one in group.embedded.ptx})
-            common["ptx"] = tuple(str(target) for target in ptx)
-        for name in group.names:
-            exempt = {"exempt": True} if name in file.exempt else {}
-            listed.append(model.Kernel(name=name, demangled=demangle(name), **common, **exempt))
+        targets = tuple(str(target) for target in sorted(group.embedded.cubins))
+        ptx = tuple(str(target) for target in sorted({one.target for one in group.embedded.ptx}))
+        listed += [
+            model.Kernel(
+                name=name,
+                demangled=demangle(name),
+                targets=targets,
+                ptx=ptx,
+                exempt=name in file.exempt,
+            )
+            for name in group.names
+        ]
     return tuple(sorted(listed, key=lambda kernel: (kernel.demangled, kernel.name)))
 
 
@@ -159,21 +160,20 @@ def _counts(tally: Tally, *, named: bool) -> dict[str, Any]:
 
 def _device(device: DeviceVerdict, verdict: Verdict) -> model.DeviceTally:
     return model.DeviceTally(
-        **_counts(device.tally, named=verdict.names_read), verdict=device.outcome.value
+        **_counts(device.tally, named=verdict.names_read), verdict=_word(device.outcome)
     )
 
 
 def _finding(finding: Finding) -> model.Finding:
-    fields: dict[str, Any] = {"families": _families(finding.families)} if finding.families else {}
     return model.Finding(
         rule=finding.rule,
-        level=finding.level.value,
+        level=_word(finding.level),
         file=finding.file,
         device=None if finding.device is None else str(finding.device),
         target=None if finding.target is None else str(finding.target),
         message=finding.message,
         remedy=finding.remedy,
-        **fields,
+        families=_families(finding.families),
     )
 
 

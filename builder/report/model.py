@@ -1,62 +1,60 @@
 """The report as data: what `-o json` writes, what other tools read, and what is rendered.
 
-These models are the source of the published schema (data/report.schema.json).
+These records are the source of the published schema (data/report.schema.json). They are not
+checked when an audit makes them; a saved report is, when it is read (`builder.report.saved`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from builder.report.published import LEFT_OUT, Must, Published, Says
 
 SCHEMA_VERSION: Final = 1
 
-Capability = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?\.\d$")]
+Capability = Annotated[str, Must(pattern=r"^[1-9]\d?\.\d$")]
 TargetText = Annotated[
     str,
-    StringConstraints(pattern=r"^\d{1,3}\.\d[af?]?$"),
-    Field(description="Capability and suffix: 12.0f. A question mark: the file does not say."),
+    Must(pattern=r"^\d{1,3}\.\d[af?]?$"),
+    Says("Capability and suffix: 12.0f. A question mark: the file does not say."),
 ]
-Count = Annotated[int, Field(ge=0)]
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Must(ge=0)]
+Digest = Annotated[str, Must(pattern=r"^sha256:[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Must(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Strict(BaseModel):
-    """Unknown keys are errors, and nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Tool(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool(Published):
     """What made the report."""
 
     name: Literal["smforge"] = "smforge"
     version: str
     backend: Literal["native", "cuobjdump", "both"]
-    cuobjdump: Annotated[str | None, Field(description="Its version, where it was used.")]
+    cuobjdump: Annotated[str | None, Says("Its version, where it was used.")]
 
 
-class Subject(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject(Published):
     """What was audited."""
 
     kind: Literal["wheel", "tree", "file", "image"]
     name: str
     digest: Digest | None
-    platform: Annotated[str | None, Field(description="linux/amd64, where the subject says so.")]
+    platform: Annotated[str | None, Says("linux/amd64, where the subject says so.")]
 
 
-class Question(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Published):
     """What was asked."""
 
-    requirements: Annotated[
-        tuple[str, ...], Field(description="Devices (12.1) and targets (12.0f, sm_120).")
-    ]
+    requirements: Annotated[tuple[str, ...], Says("Devices (12.1) and targets (12.0f, sm_120).")]
     driver: str | None
-    native_only: Annotated[bool, Field(description="Whether PTX-only code fails the audit.")]
+    native_only: Annotated[bool, Says("Whether PTX-only code fails the audit.")]
 
 
-class Objects(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objects(Published):
     """Code objects of one kind and target in one file."""
 
     kind: Literal[
@@ -71,86 +69,97 @@ class Objects(Strict):
         "unknown",
     ]
     target: TargetText
-    ptx_isa: Annotated[str | None, Field(description="The newest, where several are embedded.")]
+    ptx_isa: Annotated[str | None, Says("The newest, where several are embedded.")]
     count: Count
-    bytes: Annotated[Count, Field(description="As stored; 0 where cuobjdump alone was asked.")]
-    kernels: Annotated[Count | None, Field(description="null where names were not read.")]
+    bytes: Annotated[Count, Says("As stored; 0 where cuobjdump alone was asked.")]
+    kernels: Annotated[Count | None, Says("null where names were not read.")]
 
 
-class Tally(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally(Published):
     """Kernels by state on one device. kernels = native + ptx + foreign + missing."""
 
     kernels: Annotated[
         Count | None,
-        Field(description="null where names were not read; the others then count regions."),
+        Says("null where names were not read; the others then count regions."),
     ]
-    native: Annotated[Count, Field(description="Some embedded cubin runs.")]
-    ptx: Annotated[Count, Field(description="Not native, but the driver can assemble PTX.")]
-    foreign: Annotated[Count, Field(description="Only a or f code for other devices.")]
-    missing: Annotated[Count, Field(description="Ordinary code, and nothing here can run.")]
-    exempt: Annotated[Count, Field(description="Of ptx and missing, excused by a policy.")] = 0
+    native: Annotated[Count, Says("Some embedded cubin runs.")]
+    ptx: Annotated[Count, Says("Not native, but the driver can assemble PTX.")]
+    foreign: Annotated[Count, Says("Only a or f code for other devices.")]
+    missing: Annotated[Count, Says("Ordinary code, and nothing here can run.")]
+    exempt: Annotated[Count, Says("Of ptx and missing, excused by a policy.")] = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceTally(Tally):
     """One device over the whole subject."""
 
     verdict: Literal["native", "ptx", "partial", "none"]
 
 
-class Kernel(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel(Published):
     """One kernel: an entry name in one region of one file."""
 
     name: str
     demangled: str
-    targets: Annotated[tuple[TargetText, ...], Field(description="Machine code.")]
-    ptx: tuple[TargetText, ...] = ()
-    exempt: Annotated[bool, Field(description="Excused by a policy on some device.")] = False
+    targets: Annotated[tuple[TargetText, ...], Says("Machine code.")]
+    ptx: tuple[TargetText, ...] = field(default=(), metadata=LEFT_OUT)
+    exempt: Annotated[bool, Says("Excused by a policy on some device.")] = field(
+        default=False, metadata=LEFT_OUT
+    )
 
 
-class File(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File(Published):
     """One file with GPU code."""
 
     path: str
     sha256: Sha256 | None
-    size: Annotated[Count, Field(description="Bytes.")]
-    toolkit: Annotated[str | None, Field(description="The newest CUDA release it was made with.")]
+    size: Annotated[Count, Says("Bytes.")]
+    toolkit: Annotated[str | None, Says("The newest CUDA release it was made with.")]
     objects: Annotated[
-        tuple[Objects, ...], Field(description="What is loaded, in the sections cuobjdump reads.")
+        tuple[Objects, ...], Says("What is loaded, in the sections cuobjdump reads.")
     ]
-    relocatable: Annotated[
-        tuple[Objects, ...], Field(description="The device linker's input; not counted.")
-    ] = ()
-    unseen: Annotated[
-        tuple[Objects, ...], Field(description="Counted, but not seen by cuobjdump.")
-    ] = ()
-    sources: Annotated[
-        tuple[str, ...], Field(description="Translation units, where symbols name them.")
-    ] = ()
+    relocatable: Annotated[tuple[Objects, ...], Says("The device linker's input; not counted.")] = (
+        field(default=(), metadata=LEFT_OUT)
+    )
+    unseen: Annotated[tuple[Objects, ...], Says("Counted, but not seen by cuobjdump.")] = field(
+        default=(), metadata=LEFT_OUT
+    )
+    sources: Annotated[tuple[str, ...], Says("Translation units, where symbols name them.")] = (
+        field(default=(), metadata=LEFT_OUT)
+    )
     devices: dict[Capability, Tally]
-    kernels: Annotated[tuple[Kernel, ...], Field(description="With --kernels alone.")] = ()
+    kernels: Annotated[tuple[Kernel, ...], Says("With --kernels alone.")] = field(
+        default=(), metadata=LEFT_OUT
+    )
 
 
-class Family(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family(Published):
     """Kernels that differ in template arguments alone."""
 
     name: str
     count: Count
 
 
-class Finding(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding(Published):
     """One thing that a rule has to say."""
 
-    rule: Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$")]
+    rule: Annotated[str, Must(pattern=r"^[a-z]+(-[a-z]+)*$")]
     level: Literal["error", "warning", "note"]
     file: str | None
     device: Capability | None
     target: TargetText | None
     message: str
     remedy: str | None
-    families: tuple[Family, ...] = ()
+    families: tuple[Family, ...] = field(default=(), metadata=LEFT_OUT)
 
 
-class Exempted(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exempted(Published):
     """An exception of a policy and what it excused."""
 
     pattern: str
@@ -163,17 +172,19 @@ class Exempted(Strict):
     families: tuple[Family, ...]
 
 
-class Comparison(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(Published):
     """What two backends were compared on."""
 
     files: Count
     objects: Count
     kernels: Count
     differences: Count
-    unread: Annotated[Count, Field(description="Files that cuobjdump could not read.")]
+    unread: Annotated[Count, Says("Files that cuobjdump could not read.")]
 
 
-class Report(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Published):
     """The audit of one subject."""
 
     schema_version: Literal[1] = 1
@@ -182,7 +193,7 @@ class Report(Strict):
     question: Question
     counted: Annotated[
         Literal["kernels", "regions"],
-        Field(description="Regions are translation units, counted where names were not read."),
+        Says("Regions are translation units, counted where names were not read."),
     ]
     files: tuple[File, ...]
     devices: dict[Capability, DeviceTally]

@@ -307,12 +307,16 @@ def _line(name: str, files: list[model.File]) -> Line:
 
 
 def _sum(tallies: Iterable[model.Tally]) -> model.Tally:
-    fields = Counter[str]()
-    named = True
-    for tally in tallies:
-        named = named and tally.kernels is not None
-        fields.update({name: value or 0 for name, value in tally})
-    return model.Tally(**{**dict(fields), "kernels": fields["kernels"] if named else None})
+    several = tuple(tallies)
+    kernels = [one.kernels for one in several if one.kernels is not None]
+    return model.Tally(
+        kernels=sum(kernels) if len(kernels) == len(several) else None,
+        native=sum(one.native for one in several),
+        ptx=sum(one.ptx for one in several),
+        foreign=sum(one.foreign for one in several),
+        missing=sum(one.missing for one in several),
+        exempt=sum(one.exempt for one in several),
+    )
 
 
 def _badness(line: Line) -> tuple[float, float, str]:

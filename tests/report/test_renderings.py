@@ -45,8 +45,8 @@ class TestOutline:
 
     def test_identical_copies_share_a_row(self, make_report: MakeReport) -> None:
         report = make_report("9.0")
-        copies = [f.model_copy(update={"sha256": "0" * 64}) for f in report.files]
-        (missing, *_) = outline.groups(report.model_copy(update={"files": tuple(copies)}))
+        copies = [replace(f, sha256="0" * 64) for f in report.files]
+        (missing, *_) = outline.groups(replace(report, files=tuple(copies)))
         (row,) = missing.rows
         assert row.file == "part.so and 2 copies"
 
@@ -130,13 +130,9 @@ class TestJunit:
         assert root.get("errors") == "1"
 
     def test_names_that_xml_cannot_hold(self, full_report: Report) -> None:
-        report = full_report.model_copy(
-            update={
-                "findings": tuple(
-                    one.model_copy(update={"message": "a\x00b\ud800"})
-                    for one in full_report.findings
-                )
-            }
+        report = replace(
+            full_report,
+            findings=tuple(replace(one, message="a\x00b\ud800") for one in full_report.findings),
         )
         assert ET.fromstring(render_junit([report])) is not None
 
@@ -160,12 +156,8 @@ class TestSarif:
             return {one["partialFingerprints"]["smforge/v1"] for one in run["results"]}
 
         before = make_report("12.1")
-        after = before.model_copy(
-            update={
-                "findings": tuple(
-                    one.model_copy(update={"message": "other"}) for one in before.findings
-                )
-            }
+        after = replace(
+            before, findings=tuple(replace(one, message="other") for one in before.findings)
         )
         assert prints(before) == prints(after)
         assert len(prints(before)) == len(before.findings)
@@ -181,7 +173,7 @@ class TestSarif:
 
 def test_thousands_of_cubins_are_one_line(full_report: Report) -> None:
     base = full_report.files[0]
-    files = tuple(base.model_copy(update={"path": f"cubins/{n}.cubin"}) for n in range(500))
-    (line,) = outline.lines(full_report.model_copy(update={"files": files}))
+    files = tuple(replace(base, path=f"cubins/{n}.cubin") for n in range(500))
+    (line,) = outline.lines(replace(full_report, files=files))
     assert line.name == "cubins/ (500 cubins)"
     assert line.size == 500 * base.size

@@ -208,7 +208,7 @@ def _unclear(before: View, after: View, required: Iterable[ComputeCapability]) -
             )
 
 
-def _verdict(old: Side, new: Side, failures: Sequence[str], doubts: Sequence[str]) -> str:
+def _verdict(old: Side, new: Side, failures: Sequence[str], doubts: Sequence[str]) -> model.Verdict:
     # What is damaged on the old side can only hide losses. What is damaged on the new one may be
     # the very code that seems to be lost.
     if failures and not new.doubts:
@@ -245,9 +245,9 @@ def _library(
     return model.LibraryChange(
         old=old.path if old else None,
         new=new.path if new else None,
-        size=model.Before(old=old and old.size, new=new and new.size),
-        code=model.Before(old=old and old.code_bytes, new=new and new.code_bytes),
-        count=model.Before(old=old and old.count, new=new and new.count),
+        size=model.Before(old=old.size if old else None, new=new.size if new else None),
+        code=model.Before(old=old.code_bytes if old else None, new=new.code_bytes if new else None),
+        count=model.Before(old=old.count if old else None, new=new.count if new else None),
         targets_lost=_sorted(had - has),
         targets_gained=_sorted(has - had),
         devices_lost=tuple(str(one) for one in sorted(ran - runs)),

@@ -12,6 +12,7 @@ from builder.report import model
 from builder.report.build import report_of
 from builder.report.diff.sides import Side, side_of
 from builder.report.diff.terms import DiffTerms
+from builder.report.saved import report_from_json
 from builder.verdict.audit import Backend, audit
 from builder.verdict.terms import Terms
 
@@ -46,7 +47,7 @@ def _looks_like_json(path: Path) -> bool:
 
 def _saved(path: Path) -> model.Report:
     try:
-        return model.Report.model_validate_json(path.read_bytes())
+        return report_from_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "its beginning"
