@@ -101,6 +101,20 @@ class BuildFailedError(SmforgeError):
     exit_code = EXIT_BUILD_FAILED
 
 
+class LossForeseenError(SmforgeError):
+    """Preflight foresees that a build would leave out what a required device needs."""
+
+    exit_code = EXIT_FINDINGS
+
+    def __init__(self, losses: Sequence[str], *, remedy: str) -> None:
+        super().__init__(" ".join(losses), remedy=remedy)
+        self.losses = tuple(losses)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return (*self.losses, self.remedy or "")
+
+
 class EngineUnavailableError(BuildFailedError):
     """No Docker Engine answers, or it stopped answering during a build."""
 

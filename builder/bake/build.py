@@ -28,11 +28,12 @@ from builder.bake.record import (
     AuditRecord,
     Result,
     RunRecord,
+    TargetRecord,
     Tool,
     Tools,
     read_record,
 )
-from builder.bake.results import Audited, Auditor, Built
+from builder.bake.results import Audited, Auditor, Built, Foreseen, Foreseer, Lookahead
 from builder.bake.rootfs import default_store, ensure_rootfs
 from builder.bake.runner import Outcome, run_bake
 from builder.bake.state import BuildState, Change
@@ -60,6 +61,9 @@ class Workshop:
     host: HostSettings
     audit: Auditor
     display: Callable[[Cell], Progress]
+    foresee: Foreseer | None = None
+    """Looks ahead before anything is compiled; needed unless `lookahead` is off."""
+    lookahead: Lookahead = Lookahead.OFF
     jobs: int | None = None
     """Replaces the derived number of compiler jobs."""
     rootfs_store: Path = field(default_factory=default_store)
@@ -106,18 +110,34 @@ class Workshop:
         places = self.places(cell)
         try:
             digest = inputs_digest(cell, self.root, self.matrix)
-            if not force and (record := up_to_date(places, digest)) is not None:
+            record = None if force else up_to_date(places, digest)
+            if record is not None and self.lookahead.is_content_with(record.preflight):
                 return Built(cell, places, record, up_to_date=True)
             engine = self.engine
             _require_platform(engine, cell)
             with staging(places):
+                foreseen = self._look_ahead(cell, places)
+                run = _Run(self, cell, places, engine, digest, foreseen)
+                if foreseen is not None and foreseen.error is not None:
+                    return run.stopped(foreseen.error)
                 if (rootfs := rootfs_of(cell)) is not None:
                     ensure_rootfs(rootfs, self.rootfs_store, announce=self.announce)
-                return _Run(self, cell, places, engine, digest).carry_out()
+                return run.carry_out()
         except SmforgeError as error:
             return Built(cell, places, None, error=error)
         except OSError as error:
             return Built(cell, places, None, error=_host_failure(error))
+
+    def _look_ahead(self, cell: Cell, places: CellPlaces) -> Foreseen | None:
+        """What preflight says; its reports lie beside the logs, whatever comes of the build."""
+        for old in places.logs.glob("preflight-*.json"):
+            old.unlink()
+        if self.lookahead is Lookahead.OFF or self.foresee is None:
+            return None
+        foreseen = self.foresee(cell)
+        for name, report in foreseen.reports.items():
+            write_whole(places.logs / name, report)
+        return foreseen
 
 
 def up_to_date(places: CellPlaces, digest: str) -> RunRecord | None:
@@ -131,14 +151,21 @@ def up_to_date(places: CellPlaces, digest: str) -> RunRecord | None:
 class _Run:
     """One build of one cell, from the bake call to the record."""
 
-    def __init__(
-        self, workshop: Workshop, cell: Cell, places: CellPlaces, engine: Engine, digest: str
+    def __init__(  # noqa: PLR0913, PLR0917  # what the build has found out by then
+        self,
+        workshop: Workshop,
+        cell: Cell,
+        places: CellPlaces,
+        engine: Engine,
+        digest: str,
+        foreseen: Foreseen | None,
     ) -> None:
         self._workshop = workshop
         self._cell = cell
         self._places = places
         self._engine = engine
         self._digest = digest
+        self._foreseen = foreseen
         self._started = datetime.now(UTC)
         self._call = workshop.call(cell, engine.cores, engine.memory_bytes)
         self._artefacts: tuple[Artefact, ...] = ()
@@ -160,7 +187,14 @@ class _Run:
                 f"The build of {self._cell.variant} for {self._cell.platform} exported nothing.",
                 remedy="Its targets in docker-bake.hcl need an output below OUT_DIR.",
             )
-        return self._finish(outcome, self._workshop.audit(self._cell, places.staging))
+        audited = self._workshop.audit(self._cell, places.staging, self._foreseen)
+        return self._finish(outcome, audited)
+
+    def stopped(self, error: SmforgeError) -> Built:
+        """Record that nothing was compiled, and why."""
+        record = self._record((), "stopped", error.exit_code, error=str(error))
+        write_whole(self._places.logs / RECORD_NAME, record.text)
+        return Built(self._cell, self._places, record, error=error)
 
     def _bake(self, definition: Definition) -> Outcome:
         state = BuildState(definition.targets, began=self._started)
@@ -178,7 +212,8 @@ class _Run:
             engine_answers=lambda: engines.client_answer() is not None,
         )
         result: Result = "interrupted" if isinstance(error, InterruptedBuildError) else "failed"
-        record = self._record(outcome, result, error.exit_code, error=str(error))
+        targets = self._targets(outcome)
+        record = self._record(targets, result, error.exit_code, error=str(error))
         write_whole(places.logs / RECORD_NAME, record.text)
         return Built(self._cell, places, record, error=error)
 
@@ -186,8 +221,11 @@ class _Run:
         places = self._places
         passed = audited.exit_code == EXIT_PASS
         result: Result = "passed" if passed else "rejected"
-        record = self._record(outcome, result, audited.exit_code, audited=audited)
+        targets = self._targets(outcome)
+        record = self._record(targets, result, audited.exit_code, audited=audited)
         write_whole(places.staging / AUDIT_NAME, audited.report)
+        for name, report in self._foreseen.reports.items() if self._foreseen else ():
+            write_whole(places.staging / name, report)
         write_whole(places.staging / RECORD_NAME, record.text)
         write_whole(places.logs / RECORD_NAME, record.text)
         if passed:
@@ -196,9 +234,12 @@ class _Run:
             reject(places, _rejection_note(audited))
         return Built(self._cell, places, record, audited=audited)
 
+    def _targets(self, outcome: Outcome) -> tuple[TargetRecord, ...]:
+        return target_records(outcome.state, self._places, self._destinations)
+
     def _record(
         self,
-        outcome: Outcome,
+        targets: tuple[TargetRecord, ...],
         result: Result,
         exit_code: int,
         *,
@@ -234,7 +275,8 @@ class _Run:
                 driver=self._engine.driver,
             ),
             checkout=checkout_of(self._call.root),
-            targets=target_records(outcome.state, self._places, self._destinations),
+            preflight=self._foreseen.record if self._foreseen else None,
+            targets=targets,
             artefacts=self._artefacts,
             audit=audit,
         )

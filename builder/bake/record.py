@@ -17,7 +17,8 @@ SCHEMA_VERSION: Literal[1] = 1
 RECORD_NAME = "record.json"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Result = Literal["passed", "rejected", "failed", "interrupted"]
+Result = Literal["passed", "rejected", "failed", "interrupted", "stopped"]
+"""``stopped``: preflight foresaw a loss, so nothing was compiled."""
 
 
 class _Strict(BaseModel):
@@ -81,6 +82,42 @@ class AuditRecord(_Strict):
     report: Annotated[str | None, Field(description="The full report, beside the record.")] = None
 
 
+class CollapseRecord(_Strict):
+    """A target that was asked for, and what the sources compile for its device instead."""
+
+    target: str
+    compiled_as: tuple[str, ...]
+
+
+class ForeseenComponent(_Strict):
+    """What preflight said of one component before it was compiled."""
+
+    component: str
+    verdict: Literal["pass", "fail"]
+    findings: Annotated[int, Field(ge=0, description="Those that stop a build.")]
+    source_sha256: Annotated[Sha256, Field(description="Of the source archive that was examined.")]
+    collapsed: tuple[CollapseRecord, ...] = ()
+    report: Annotated[str, Field(description="The full report, beside the record.")]
+    report_sha256: Sha256
+
+
+class PreflightRecord(_Strict):
+    """What preflight said before the build."""
+
+    verdict: Literal["pass", "fail"]
+    overridden: Annotated[
+        bool, Field(description="Whether it was built although the verdict is fail.")
+    ] = False
+    components: tuple[ForeseenComponent, ...] = ()
+    required_instead: Annotated[
+        dict[str, str],
+        Field(
+            description="Required targets that all sources collapse, each with the device that the "
+            "audit requires in its place."
+        ),
+    ] = {}
+
+
 class RunRecord(_Strict):
     """One build of one variant on one platform."""
 
@@ -102,6 +139,9 @@ class RunRecord(_Strict):
     command: tuple[str, ...]
     tools: Tools
     checkout: Checkout | None = None
+    preflight: Annotated[
+        PreflightRecord | None, Field(description="Null where none was to run.")
+    ] = None
     targets: tuple[TargetRecord, ...] = ()
     artefacts: tuple[Artefact, ...] = ()
     audit: AuditRecord | None = None

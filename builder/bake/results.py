@@ -1,15 +1,57 @@
-"""What came of a cell: the artefacts' audit, the record, or the error."""
+"""What came of a cell: what was foreseen, the artefacts' audit, the record, or the error."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.bake.places import CellPlaces
-from builder.bake.record import RunRecord
+from builder.bake.record import PreflightRecord, RunRecord
 from builder.errors import EXIT_BUILD_FAILED, SmforgeError
 from builder.plan.records import Cell
+
+if TYPE_CHECKING:
+    from builder.preflight.cell import CellPreflight
+
+
+class Lookahead(StrEnum):
+    """What a build does with preflight."""
+
+    STOP = "stop"
+    """A loss that it foresees stops the build before anything is compiled."""
+    RECORD = "record"
+    """The loss is recorded, and it is built all the same."""
+    OFF = "off"
+    """None runs, and the audit has nothing to compare with."""
+
+    def is_content_with(self, record: PreflightRecord | None) -> bool:
+        """Whether artefacts that were made under this record need no new build."""
+        match self:
+            case Lookahead.STOP:
+                return record is not None and not record.overridden
+            case Lookahead.RECORD:
+                return record is not None
+            case Lookahead.OFF:
+                return True
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What preflight says of a cell."""
+
+    preflight: CellPreflight
+    record: PreflightRecord
+    reports: Mapping[str, str]
+    """The full reports as JSON, by the name of their file."""
+    error: SmforgeError | None = None
+    """Why nothing may be built; None where it may."""
+
+
+Foreseer = Callable[[Cell], Foreseen]
+"""Looks ahead for a cell. It is given, since reports are not written in this stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +68,9 @@ class Audited:
     """The report for people, in so many columns, with or without colour."""
 
 
-Auditor = Callable[[Cell, Path], Audited]
-"""Audits the artefacts of a cell in a directory. It is given, since the audit does not know the
-build and the build does not know the audit."""
+Auditor = Callable[[Cell, Path, Foreseen | None], Audited]
+"""Audits the artefacts of a cell in a directory, against what was foreseen. It is given, since the
+audit does not know the build and the build does not know the audit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from builder.cli.flags import matrix_option, output_option
 from builder.cli.output import OutputSpec, emit, require_distinct
@@ -48,6 +48,15 @@ _EXCERPT_WIDTH = 240
     help="Compiler jobs at once.  [default: what the engine's cores and memory allow]",
 )
 @click.option(
+    "--preflight",
+    "lookahead",
+    type=click.Choice(["stop", "record", "off"]),
+    default="stop",
+    show_default=True,
+    help="What to do where the sources would leave out what a required device needs: stop before "
+    "anything is compiled, or record it and build; off looks at no sources.",
+)
+@click.option(
     "--backend",
     type=click.Choice(["native", "cuobjdump", "both"]),
     default="both",
@@ -70,6 +79,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     out: Path,
     force: bool,
     jobs: int | None,
+    lookahead: str,
     backend: str,
     print_only: bool,
     outputs: tuple[OutputSpec, ...],
@@ -77,16 +87,17 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
 ) -> int:
     """Build variants and audit what came out; a failing audit fails the build.
 
-    Without a VARIANT the default of the matrix is built. Artefacts appear in OUT/VARIANT/PLATFORM
-    only when they are whole and have passed. Exit codes: 0 all passed, 1 the audit found something,
-    5 a build failed, 130 interrupted.
+    Without a VARIANT the default of the matrix is built. Before anything is compiled, preflight
+    asks the sources what they would leave out. Artefacts appear in OUT/VARIANT/PLATFORM only when
+    they are whole and have passed. Exit codes: 0 all passed, 1 preflight or the audit found
+    something, 5 a build failed, 130 interrupted.
     """
     from builder.cli.building import cells_of, workshop  # noqa: PLC0415  # pydantic is slow
 
     specs = require_distinct(outputs)
     matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms)
     flags = {name: bool(ctx.obj[name]) for name in ("quiet", "verbose")}
-    shop = workshop(matrix, out, jobs, backend, **flags)
+    shop = workshop(matrix, out, jobs, backend, lookahead, **flags)
     if print_only:
         return _print(shop, cells)
     results = _build(shop, cells, force=force)

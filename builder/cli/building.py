@@ -12,7 +12,7 @@ from builder.bake import own_engine
 from builder.bake.build import Workshop
 from builder.bake.host import HostSettings
 from builder.bake.progress import Progress, choose_progress
-from builder.bake.results import Audited
+from builder.bake.results import Audited, Foreseen, Lookahead
 from builder.cli.audit_command import EXIT_OF_VERDICT
 from builder.errors import UsageError
 from builder.matrix.load import load
@@ -47,9 +47,16 @@ def cells_of(
 
 
 def workshop(  # noqa: PLR0913  # one per flag
-    matrix: Path, out: Path, jobs: int | None, backend: str, *, quiet: bool, verbose: bool
+    matrix: Path,
+    out: Path,
+    jobs: int | None,
+    backend: str,
+    lookahead: str,
+    *,
+    quiet: bool,
+    verbose: bool,
 ) -> Workshop:
-    """A workshop with this host's settings, the audit and a display on stderr."""
+    """A workshop with this host's settings, preflight, the audit and a display on stderr."""
 
     def display(cell: Cell) -> Progress:
         return choose_progress(sys.stderr, f"{cell.variant} {cell.platform}", quiet=quiet)
@@ -58,21 +65,31 @@ def workshop(  # noqa: PLR0913  # one per flag
         if not quiet:
             sys.stderr.write(f"smforge: {text}\n")
 
+    def look_ahead(cell: Cell) -> Foreseen:
+        # Imported when it is called: what is up to date needs none of it.
+        from builder.cli.build_preflight import foresee  # noqa: PLC0415
+
+        logs = shop.places(cell).logs
+        return foresee(cell, shop.root, shop.lookahead, logs, announce)
+
     def explain(text: str) -> None:
         if verbose:
             sys.stderr.write(f"+ {text}\n")
 
     os.environ.update(own_engine.settings(os.environ))
-    return Workshop(
+    shop = Workshop(
         matrix=matrix,
         out=out,
         host=HostSettings.from_environment(os.environ),
-        audit=lambda cell, directory: audit_cell(cell, directory, Backend(backend)),
+        audit=lambda cell, directory, _foreseen: audit_cell(cell, directory, Backend(backend)),
         display=display,
+        foresee=look_ahead,
+        lookahead=Lookahead(lookahead),
         jobs=jobs,
         announce=announce,
         explain=explain,
     )
+    return shop
 
 
 def audit_cell(cell: Cell, directory: Path, backend: Backend) -> Audited:

@@ -86,7 +86,7 @@ class Cache:
 
     def _entry(self, request: Request) -> Path:
         digest = hashlib.sha256()
-        parts = [request.source.identity.digest, request.cuda, request.list]
+        parts = [request.source.identity.digest, request.cuda, request.list, request.processor]
         checkouts = {name: Path(path) for name, path in request.variables.items()}
         checkouts |= request.externals
         parts += [f"{name}={_state(path)}" for name, path in sorted(checkouts.items())]

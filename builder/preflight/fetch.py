@@ -17,12 +17,18 @@ from builder.errors import DamagedInputError, ToolError
 _CHUNK = 1 << 20
 
 
-def fetch_sdist(name: str, version: str, into: Path) -> Path:
+def fetch_sdist(name: str, version: str, into: Path, sha256: str | None = None) -> Path:
     """Download a release's sdist into a directory and return it; one that is there is kept.
 
+    With `sha256` it lies in a directory of that name, so that what was fetched before needs no
+    index, and what arrives has to have that digest.
+
     Raises `ToolError` when pip is missing, the index has no such sdist or does not answer, and
-    `DamagedInputError` when what arrives is not what the index announced.
+    `DamagedInputError` when what arrives is not what the index announced or the caller wants.
     """
+    place = into if sha256 is None else into / sha256
+    if sha256 is not None and (kept := next(place.glob("*.tar.gz"), None)) is not None:
+        return kept
     try:
         from pip._internal.commands import create_command  # noqa: PLC0415
     except ImportError as error:
@@ -35,9 +41,9 @@ def fetch_sdist(name: str, version: str, into: Path) -> Path:
     with command.main_context():
         session = command.get_default_session(options)
         link = _find(command, options, session, name, version)
-        archive = into / link.filename
+        archive = place / link.filename
         if not archive.exists():
-            _download(session, link, archive)
+            _download(session, link, archive, sha256)
     return Path(archive)
 
 
@@ -55,9 +61,10 @@ def _find(command: Any, options: Any, session: Any, name: str, version: str) -> 
     return result.best_candidate.link
 
 
-def _download(session: Any, link: Any, archive: Path) -> None:
+def _download(session: Any, link: Any, archive: Path, sha256: str | None) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.new(link.hash_name or "sha256")
+    announced = hashlib.new(link.hash_name or "sha256")
+    digest = hashlib.sha256()
     response = session.get(
         link.url_without_fragment, stream=True, headers={"Accept-Encoding": "identity"}
     )
@@ -69,12 +76,19 @@ def _download(session: Any, link: Any, archive: Path) -> None:
     with tempfile.NamedTemporaryFile(dir=archive.parent, prefix=".new-", delete=False) as new:
         try:
             for chunk in response.raw.stream(_CHUNK, decode_content=False):
+                announced.update(chunk)
                 digest.update(chunk)
                 new.write(chunk)
-            if link.hash is not None and digest.hexdigest() != link.hash:
+            if link.hash is not None and announced.hexdigest() != link.hash:
                 raise DamagedInputError(
                     f"{link.filename} arrived with another digest than the index announces.",
                     remedy="Try again; if it happens again, do not use this index.",
+                )
+            if sha256 is not None and digest.hexdigest() != sha256:
+                raise DamagedInputError(
+                    f"{link.filename} has the SHA-256 {digest.hexdigest()}, and {sha256} is "
+                    "pinned.",
+                    remedy="Find out which is right before anything of it is used.",
                 )
             new.flush()
             Path(new.name).rename(archive)

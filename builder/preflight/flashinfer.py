@@ -67,6 +67,7 @@ def launch(request: Request, workspace: Workspace, cache: Cache) -> Launch:
         "FLASHINFER_CUDA_ARCH_LIST": request.list,
         "SMFORGE_TORCH_VERSION": torch_flags.assumed_release(),
         "SMFORGE_CUDA_RELEASE": release.version,
+        "SMFORGE_PROCESSOR": request.processor,
     }
     script = PROBE / "flashinfer_specs.py"
     places = (workspace.tree, workspace.build, workspace.trace)

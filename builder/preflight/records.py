@@ -166,12 +166,34 @@ class DeviceTally:
 
 
 @dataclass(frozen=True, slots=True)
+class Collapse:
+    """A requested target as which nothing is compiled, although its device is served."""
+
+    target: Target
+    compiled_as: tuple[Target, ...]
+    """What serves its device instead, the most frequent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildUnits:
+    """What one of several builds compiles."""
+
+    build: str
+    """The bake target that carries it out."""
+    units: tuple[Unit, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Preflight:
     """The result: one configuration, compared."""
 
     source: SourceIdentity
     configuration: Configuration
+    """What all builds compile together."""
+    builds: tuple[BuildUnits, ...]
+    """What each build compiles, where they are told apart."""
     requested: tuple[Target, ...]
+    collapsed: tuple[Collapse, ...]
     baselines: tuple[Configuration, ...]
     devices: Mapping[ComputeCapability, DeviceTally]
     upstream_lists: tuple[UpstreamList, ...]

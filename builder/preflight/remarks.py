@@ -8,16 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from builder.arch.coverage import cubin_runs_on
 from builder.arch.target import Target
 from builder.arch.toolkits import Toolkit, explain_unknown
-from builder.preflight.records import Configuration, DeviceTally, Finding, Level
+from builder.preflight.records import Collapse, Configuration, DeviceTally, Finding, Level
 from builder.preflight.wording import are_or_is, count, count_of, listed
 
 
 def spelled(configuration: Configuration, target: Target) -> Iterator[Finding]:
     """Whether a requested target survives the build description, and as what."""
     device = target.capability
-    natives = Counter(
-        one for unit in configuration.units for one in unit.targets if cubin_runs_on(one, device)
-    )
+    natives = _natives(configuration, target)
     if not natives:
         yield Finding(
             rule="arch-dropped",
@@ -37,6 +35,24 @@ def spelled(configuration: Configuration, target: Target) -> Iterator[Finding]:
             device=device,
             target=target,
         )
+
+
+def collapses(configuration: Configuration, requested: Iterable[Target]) -> Iterator[Collapse]:
+    """The requested targets that come out as others."""
+    for target in requested:
+        natives = _natives(configuration, target)
+        if natives and target not in natives:
+            yield Collapse(target, tuple(one for one, _ in natives.most_common()))
+
+
+def _natives(configuration: Configuration, target: Target) -> Counter[Target]:
+    """The machine code that runs on a target's device, by the number of sources."""
+    return Counter(
+        one
+        for unit in configuration.units
+        for one in unit.targets
+        if cubin_runs_on(one, target.capability)
+    )
 
 
 def foreign(target: Target, tally: DeviceTally) -> Iterator[Finding]:

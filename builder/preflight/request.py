@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ class Request:
     """Checkouts of external projects by name, in lower case."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Where checkouts are also named, in variables such as QUTLASS_SRC_DIR."""
+    processor: str = platform.machine()
+    """The CPU that is built for, as CMake and Python call it."""
 
     @property
     def variables(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ SUMMARIES = {
     "build-refused": "The build stops while it configures.",
     "toolkit-lacks-target": "The toolkit does not know a requested target.",
     "compiler-refuses-target": "Sources are to be compiled for a target that nvcc does not know.",
+    "selection-unmatched": "A selection names what these sources do not compile.",
     "arch-dropped": "No source is compiled for a requested target's device.",
     "source-lost": "Sources that a sibling gets are not compiled for a requested target.",
     "source-ptx-only": "Sources reach a requested device as PTX only.",

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from builder.arch.grammar.torch_list import TorchEntry
-from builder.arch.toolkits import toolkit
+from builder.arch.target import ComputeCapability
+from builder.arch.toolkits import Toolkit, toolkit
 from builder.errors import UsageError
 from builder.preflight import flashinfer, torch_flags
+from builder.preflight.builds import Build, merged, units_by_build
 from builder.preflight.cache import Cache
 from builder.preflight.compare import Allowance, Comparison, by_weight, compare
 from builder.preflight.configure import configure, source_root
-from builder.preflight.records import Level, Outcome, Preflight
+from builder.preflight.records import Configuration, Finding, Level, Outcome, Preflight
+from builder.preflight.remarks import collapses
 from builder.preflight.request import Request
-from builder.preflight.siblings import default_baselines, member_baselines, named_baseline
-from builder.preflight.source import Project, open_source
+from builder.preflight.required import weighed
+from builder.preflight.selection import Selection
+from builder.preflight.siblings import (
+    Baseline,
+    default_baselines,
+    member_baselines,
+    named_baseline,
+)
+from builder.preflight.source import Project, Source, open_source
 from builder.preflight.upstream import disagreements, read_lists
 
 _ALLOWANCES = Path(__file__).parent / "data" / "allowances.json"
@@ -40,6 +52,14 @@ class Question:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Where upstream's variables for checkouts are looked up: ``QUTLASS_SRC_DIR``."""
     allowances: tuple[Allowance, ...] = ()
+    builds: tuple[Build, ...] = ()
+    """The builds that the list is divided into; one of the whole list where none is named."""
+    selection: Selection | None = None
+    """Which extensions or modules are built; None for all."""
+    required: tuple[ComputeCapability, ...] | None = None
+    """The devices that must lose nothing; None for those of the list."""
+    processor: str = platform.machine()
+    """The CPU that is built for: ``x86_64``, ``aarch64``."""
 
 
 def preflight(question: Question, cache: Cache) -> Preflight:
@@ -51,43 +71,78 @@ def preflight(question: Question, cache: Cache) -> Preflight:
     release = toolkit(question.cuda)
     source = open_source(question.source)
     archs = _read(source.project, question.archs, question.cuda)
-    named = [
-        named_baseline(archs, _read(source.project, one, question.cuda))
-        for one in question.baselines
-    ]
-    baselines = tuple(named) or _SIBLINGS[source.project](archs, release)
-
-    def request(entries: tuple[TorchEntry, ...]) -> Request:
-        return Request(
-            source,
-            question.cuda,
-            entries,
-            {name.lower(): _checkout(name, path) for name, path in question.externals.items()},
-            question.environment,
-        )
-
-    requests = [request(archs), *(request(one.archs) for one in baselines)]
-    configuration, *others = configure(requests, cache)
+    parts = tuple(_parts(question, source.project, release))
+    answers = _configure(question, source, parts, cache)
+    ours = [answers[part.archs] for part in parts]
+    findings = list(chain.from_iterable(map(_unmatched(question), ours)))
+    if question.selection is not None:
+        answers = {key: question.selection.narrowed(one) for key, one in answers.items()}
+        ours = [answers[part.archs] for part in parts]
+    configuration = merged(ours)
     requested = tuple(dict.fromkeys(entry.target for entry in archs))
     comparisons = [
-        Comparison(other, baseline.stands_for)
-        for baseline, other in zip(baselines, others, strict=True)
+        Comparison(answers[baseline.archs], baseline.stands_for)
+        for part in parts
+        for baseline in part.baselines
     ]
     allowances = (*question.allowances, *default_allowances(source.project))
-    findings, devices = compare(configuration, requested, comparisons, release, allowances)
+    compared, devices = compare(configuration, requested, comparisons, release, allowances)
     upstream = read_lists(source_root(source, cache), question.cuda)
-    findings = by_weight((*findings, *disagreements(upstream)))
+    findings += [*compared, *disagreements(upstream)]
+    if question.required is not None:
+        findings = list(weighed(findings, question.required, requested))
     failed = any(one.level is Level.ERROR for one in findings)
     return Preflight(
         source=source.identity,
         configuration=configuration,
+        builds=units_by_build(question.builds, ours),
         requested=requested,
-        baselines=tuple(others),
+        collapsed=tuple(collapses(configuration, requested)),
+        baselines=tuple(
+            {one.configuration.archs: one.configuration for one in comparisons}.values()
+        ),
         devices=devices,
         upstream_lists=upstream,
-        findings=findings,
+        findings=by_weight(findings),
         outcome=Outcome.FAIL if failed else Outcome.PASS,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One build's list, and what it is compared with."""
+
+    archs: tuple[TorchEntry, ...]
+    baselines: tuple[Baseline, ...]
+
+
+def _parts(question: Question, project: Project, release: Toolkit) -> Iterator[_Part]:
+    for text in [one.archs for one in question.builds] or [question.archs]:
+        archs = _read(project, text, question.cuda)
+        named = tuple(
+            named_baseline(archs, _read(project, one, question.cuda)) for one in question.baselines
+        )
+        yield _Part(archs, named or _SIBLINGS[project](archs, release))
+
+
+def _configure(
+    question: Question, source: Source, parts: tuple[_Part, ...], cache: Cache
+) -> dict[tuple[TorchEntry, ...], Configuration]:
+    """What each list makes of the sources; a list that occurs twice is configured once."""
+    lists = dict.fromkeys(
+        archs for part in parts for archs in (part.archs, *(one.archs for one in part.baselines))
+    )
+    externals = {name.lower(): _checkout(name, path) for name, path in question.externals.items()}
+    requests = [
+        Request(source, question.cuda, archs, externals, question.environment, question.processor)
+        for archs in lists
+    ]
+    return dict(zip(lists, configure(requests, cache), strict=True))
+
+
+def _unmatched(question: Question) -> Callable[[Configuration], Iterable[Finding]]:
+    selection = question.selection
+    return selection.unmatched if selection is not None else lambda _configuration: ()
 
 
 _SIBLINGS = {Project.VLLM: default_baselines, Project.FLASHINFER: member_baselines}

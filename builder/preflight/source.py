@@ -46,6 +46,11 @@ class Source:
     archive: bool
 
 
+def distribution(project: Project) -> str:
+    """What a package index calls a project's sources."""
+    return str(_projects()[project]["distributions"][0])
+
+
 def open_source(path: Path) -> Source:
     """Identify what `path` holds.
 

@@ -38,7 +38,7 @@ def launch(request: Request, workspace: Workspace, cache: Cache) -> Launch | Non
     if torch_flags.refusal(request.archs, _torch(workspace)) is not None:
         return None
     command, version = _cmake()
-    prepare(workspace, cmake_version=version, cuda=request.cuda, processor=platform.machine())
+    prepare(workspace, cmake_version=version, cuda=request.cuda, processor=request.processor)
     arguments = (*command, *_arguments(request, workspace, _torch(workspace)))
     return Launch(arguments, _environment(request, workspace, cache))
 

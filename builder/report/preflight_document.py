@@ -33,8 +33,12 @@ def preflight_document(preflight: Preflight) -> dict[str, Any]:
         "cuda": configuration.cuda,
         "torch": configuration.torch,
         "requested": [str(target) for target in preflight.requested],
+        "collapsed": [
+            {"target": str(one.target), "compiled_as": [str(each) for each in one.compiled_as]}
+            for one in preflight.collapsed
+        ],
         "baselines": [_baseline(one) for one in preflight.baselines],
-        "units": [_unit(one) for one in configuration.units],
+        "units": _units(preflight),
         "skipped": [_skip(one) for one in configuration.skips],
         "not_examined": [_external(one) for one in configuration.not_examined],
         "devices": {
@@ -60,6 +64,13 @@ def _baseline(configuration: Configuration) -> dict[str, Any]:
         "units": len(configuration.units),
         "refused": None if configuration.refusal is None else configuration.refusal.message,
     }
+
+
+def _units(preflight: Preflight) -> list[dict[str, Any]]:
+    """One row per source and build, since each build compiles it anew."""
+    if not preflight.builds:
+        return [_unit(one) for one in preflight.configuration.units]
+    return [{"build": part.build, **_unit(one)} for part in preflight.builds for one in part.units]
 
 
 def _unit(unit: Unit) -> dict[str, Any]:

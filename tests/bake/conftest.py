@@ -18,7 +18,7 @@ import pytest
 from builder.bake.build import Workshop
 from builder.bake.host import HostSettings
 from builder.bake.progress import SilentProgress
-from builder.bake.results import Audited
+from builder.bake.results import Audited, Auditor
 from builder.matrix.load import load
 from builder.plan.records import Cell
 from builder.plan.resolve import resolve
@@ -131,9 +131,9 @@ def audited(verdict: str = "pass", exit_code: int = 0) -> Audited:
 
 
 @pytest.fixture
-def audit_says() -> Callable[[str, int], Callable[[Cell, Path], Audited]]:
+def audit_says() -> Callable[[str, int], Auditor]:
     """Makes an audit that always ends with this verdict and exit code."""
-    return lambda verdict, exit_code: lambda _cell, _directory: audited(verdict, exit_code)
+    return lambda verdict, exit_code: lambda *_: audited(verdict, exit_code)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def workshop(project: Path) -> Workshop:
         matrix=project / "versions.json",
         out=project / "out",
         host=HostSettings(ca_bundle=None, network="default"),
-        audit=lambda _cell, _directory: audited(),
+        audit=lambda *_: audited(),
         display=lambda _cell: SilentProgress(),
     )
 

@@ -15,7 +15,7 @@ from builder.bake import record as records
 from builder.bake.build import Workshop
 from builder.bake.diagnosis import StepFailedError
 from builder.bake.places import REJECTION_NOTE
-from builder.bake.results import Audited, Auditor
+from builder.bake.results import Audited, Auditor, Foreseen
 from builder.plan.records import Cell
 
 pytestmark = pytest.mark.engine
@@ -112,9 +112,9 @@ def test_the_audit_sees_what_was_exported(
 ) -> None:
     seen = []
 
-    def audit(one: Cell, directory: Path) -> Audited:
+    def audit(one: Cell, directory: Path, foreseen: Foreseen | None) -> Audited:
         seen.append(sorted(path.name for path in directory.iterdir()))
-        return audit_says("pass", 0)(one, directory)
+        return audit_says("pass", 0)(one, directory, foreseen)
 
     dataclasses.replace(workshop, audit=audit).build(cell("made", TEXT="x"))
     assert seen == [["wheel.txt"]]

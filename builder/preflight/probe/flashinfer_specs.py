@@ -12,6 +12,7 @@ import importlib.abc
 import importlib.machinery
 import json
 import os
+import platform
 import sys
 import types
 from pathlib import Path
@@ -134,6 +135,8 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def main(root: Path, build: Path, output: Path) -> None:
     if "SMFORGE_REAL_PACKAGES" not in os.environ:
         _stand_in(os.environ["SMFORGE_TORCH_VERSION"], os.environ["SMFORGE_CUDA_RELEASE"])
+    # The flags of some modules depend on the CPU, which is the build's and not this machine's.
+    platform.machine = lambda: os.environ["SMFORGE_PROCESSOR"]
     _hide_package_initialisation(root)
     aot: Any = importlib.import_module("flashinfer.aot")
     cpp_ext = importlib.import_module("flashinfer.jit.cpp_ext")

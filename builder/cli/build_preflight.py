@@ -1,0 +1,101 @@
+"""Looks ahead for a build: preflight of a cell, its reports, and what it means for the build."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from builder.bake.places import shown
+from builder.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
+from builder.bake.results import Foreseen, Lookahead
+from builder.errors import LossForeseenError
+from builder.plan.records import Cell
+from builder.preflight.cache import Cache, default_directory
+from builder.preflight.cell import (
+    CellPreflight,
+    Circumstances,
+    ComponentPreflight,
+    examinable,
+    preflight_cell,
+)
+from builder.preflight.records import Finding, Level, Outcome
+from builder.report.preflight_document import render_json
+
+
+def foresee(
+    cell: Cell, root: Path, lookahead: Lookahead, logs: Path, announce: Callable[[str], None]
+) -> Foreseen:
+    """Examine what a cell compiles; `root` is the matrix's directory, `logs` what messages name.
+
+    Raises what `preflight_cell` raises.
+    """
+    circumstances = Circumstances(root, Cache(default_directory()), announce=announce)
+    with ended_tidily():
+        found = preflight_cell(cell, examinable(cell), circumstances)
+    reports = {_report_name(one): render_json(one.result) for one in found.components}
+    failed = found.outcome is Outcome.FAIL
+    record = PreflightRecord(
+        verdict="fail" if failed else "pass",
+        overridden=failed and lookahead is Lookahead.RECORD,
+        components=tuple(_recorded(one, reports[_report_name(one)]) for one in found.components),
+        required_instead={str(one): str(device) for one, device in found.required_instead.items()},
+    )
+    error = _loss(found, logs) if failed and lookahead is Lookahead.STOP else None
+    return Foreseen(found, record, reports, error)
+
+
+@contextlib.contextmanager
+def ended_tidily() -> Iterator[None]:
+    """Take a request to end like an interrupt, so that CMake and its directories go too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _report_name(one: ComponentPreflight) -> str:
+    return f"preflight-{one.component.name}.json"
+
+
+def _recorded(one: ComponentPreflight, report: str) -> ForeseenComponent:
+    return ForeseenComponent(
+        component=one.component.name,
+        verdict="fail" if one.result.outcome is Outcome.FAIL else "pass",
+        findings=len(_stopping(one)),
+        source_sha256=one.result.source.digest.removeprefix("sha256:"),
+        collapsed=tuple(
+            CollapseRecord(
+                target=str(collapse.target),
+                compiled_as=tuple(str(target) for target in collapse.compiled_as),
+            )
+            for collapse in one.result.collapsed
+        ),
+        report=_report_name(one),
+        report_sha256=hashlib.sha256(report.encode()).hexdigest(),
+    )
+
+
+def _loss(found: CellPreflight, logs: Path) -> LossForeseenError:
+    cell = found.cell
+    losses = [
+        f"{cell.variant} {cell.platform}, {one.title}: {_sentence(finding)}"
+        for one in found.components
+        for finding in _stopping(one)
+    ]
+    return LossForeseenError(
+        losses,
+        remedy=f"Nothing was built; the reports are {shown(logs)}/preflight-*.json. "
+        "To build all the same: --preflight record.",
+    )
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.rule}: {finding.message} {finding.remedy or ''}".rstrip()
+
+
+def _stopping(one: ComponentPreflight) -> list[Finding]:
+    return [finding for finding in one.result.findings if finding.level is Level.ERROR]
