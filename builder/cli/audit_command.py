@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from builder.cli.flags import matrix_option, output_option
 from builder.cli.output import OutputSpec, emit, require_distinct

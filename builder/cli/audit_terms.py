@@ -9,7 +9,6 @@ from builder.arch.devices import device
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import Requirements, parse_requirements
 from builder.verdict.exemptions import Exemption, allowed_on_command_line
-from builder.verdict.expectation import read_expectation
 from builder.verdict.shipped import shipped_exemptions
 from builder.verdict.terms import Terms
 
@@ -42,6 +41,11 @@ def terms_of(  # noqa: PLR0913 - one per flag
     exemptions += [allowed_on_command_line(pattern) for pattern in allowed]
     if shipped:
         exemptions += shipped_exemptions()
+    expectation = None
+    if expected is not None:
+        from builder.verdict.expectation import read_expectation  # noqa: PLC0415
+
+        expectation = read_expectation(expected)
     asked = _joined(requirements)
     for capability in asked.devices:
         device(capability)
@@ -50,7 +54,7 @@ def terms_of(  # noqa: PLR0913 - one per flag
         driver=None if driver is None else DriverVersion.parse(driver),
         native_only=native,
         exemptions=tuple(exemptions),
-        expectation=None if expected is None else read_expectation(expected),
+        expectation=expectation,
     )
 
 

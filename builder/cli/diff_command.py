@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from builder.cli.flags import output_option
 from builder.cli.output import OutputSpec, emit, require_distinct

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import rich_click as click
+import click
 
 from builder.cli.output import OutputType
 

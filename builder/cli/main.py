@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import rich_click as click
+import click
 
 from builder import __version__
 from builder.errors import EXIT_UNDETERMINED, SmforgeError
@@ -20,8 +20,19 @@ COMMANDS = ("plan", "preflight", "build", "audit", "diff", "matrix", "doctor")
 SIGINT_EXIT = 130
 
 
-class LazyGroup(click.RichGroup):
+class Context(click.Context):
+    """A context whose help is rich-click's, loaded when somebody asks for help."""
+
+    def get_help(self) -> str:
+        from builder.cli.rich_help import rich_help  # noqa: PLC0415
+
+        return rich_help(self)
+
+
+class LazyGroup(click.Group):
     """A group that imports a command's module when the command is asked for."""
+
+    context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         here = Path(__file__).parent
@@ -34,6 +45,7 @@ class LazyGroup(click.RichGroup):
         command = module.command
         if not isinstance(command, click.Command):
             raise TypeError(f"builder.cli.{cmd_name}_command.command is not a click command")
+        command.context_class = Context
         _accept_shared_flags(command)
         return command
 
@@ -51,14 +63,14 @@ def _set_shared_flag(ctx: click.Context, parameter: click.Parameter, value: bool
         ctx.find_root().obj[parameter.name] = True
 
 
-_QUIET = click.RichOption(
+_QUIET = click.Option(
     ["-q", "--quiet"],
     is_flag=True,
     expose_value=False,
     callback=_set_shared_flag,
     help="No progress on stderr.",
 )
-_VERBOSE = click.RichOption(
+_VERBOSE = click.Option(
     ["-v", "--verbose"],
     is_flag=True,
     expose_value=False,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import rich_click as click
+import click
 
 from builder.errors import UsageError
 from builder.writing import write_whole

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from builder.cli.flags import matrix_option, output_option
 from builder.cli.output import OutputSpec, emit, require_distinct

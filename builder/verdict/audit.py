@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import reduce
 from operator import add
+from typing import TYPE_CHECKING
 
 from builder.errors import UsageError
 from builder.inventory.companions.records import Companions
 from builder.inventory.companions.watch import WatchedSubject
-from builder.inventory.compare import Comparison, compare
-from builder.inventory.cuobjdump.locate import locate
-from builder.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader
 from builder.inventory.options import ReadOptions
 from builder.inventory.records import Inventory, Subject, SubjectKind
 from builder.inventory.subjects.opening import open_subject
@@ -22,6 +19,9 @@ from builder.inventory.survey import survey
 from builder.verdict.judge import judge
 from builder.verdict.records import Verdict
 from builder.verdict.terms import Evidence, Terms
+
+if TYPE_CHECKING:
+    from builder.inventory.compare import Comparison
 
 
 class Backend(StrEnum):
@@ -92,6 +92,15 @@ def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
         with WatchedSubject(open_subject(argument, options)) as subject:
             inventory = survey(subject, options)
             return Reading(inventory, companions=subject.companions())
+    return _read_with_cuobjdump(argument, backend, options)
+
+
+def _read_with_cuobjdump(argument: str, backend: Backend, options: ReadOptions) -> Reading:
+    # Imported here: most audits do without, and finding a program of a package is slow to load.
+    from builder.inventory.compare import compare  # noqa: PLC0415
+    from builder.inventory.cuobjdump.locate import locate  # noqa: PLC0415
+    from builder.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader  # noqa: PLC0415
+
     tool = locate()
     comparison = None
     readers = BothReaders(tool)
@@ -140,6 +149,8 @@ def _join(readings: Sequence[Reading], name: str) -> Reading:
 
 
 def _joined_subject(subjects: Sequence[Subject], name: str) -> Subject:
+    import hashlib  # noqa: PLC0415 - OpenSSL loads slowly
+
     lines = "".join(f"{subject.digest}  {subject.name}\n" for subject in subjects)
     digest = f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
     platforms = {subject.platform for subject in subjects}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import Requirements
 from builder.inventory.companions.records import Companions
-from builder.inventory.compare import Comparison
 from builder.verdict.exemptions import Exemption
-from builder.verdict.expectation import Expectation
+
+if TYPE_CHECKING:
+    from builder.inventory.compare import Comparison
+    from builder.verdict.expectation import Expectation
 
 
 def today() -> date:

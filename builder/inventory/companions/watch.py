@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -12,16 +11,22 @@ from typing import Self
 from builder.errors import DamagedInputError
 from builder.inventory import elf
 from builder.inventory.blob import Blob
-from builder.inventory.companions.assembler import examine
 from builder.inventory.companions.records import Assembler, Companions, Source
 from builder.inventory.members import Member
 from builder.inventory.records import Damage, Subject
 from builder.inventory.subjects.base import OpenSubject
 
-_ASSEMBLER = re.compile(r"(?:.*/)?ptxas(?:-[\w.]+)?\Z")
 _TOOLKIT_ASSEMBLER = "usr/local/cuda/bin/ptxas"
-_LIBRARY = re.compile(
-    r"(?:.*/)?lib(?:cublas|cublasLt|cudart|cupti|nvJitLink|nvblas|nvrtc)\.so(?:\.\d+)*\Z"
+_LIBRARIES = frozenset(
+    {
+        "libcublas",
+        "libcublasLt",
+        "libcudart",
+        "libcupti",
+        "libnvJitLink",
+        "libnvblas",
+        "libnvrtc",
+    }
 )
 
 
@@ -43,9 +48,10 @@ class WatchedSubject:
 
     def members(self) -> Iterator[Member]:
         for member in self._inner.members():
-            if _LIBRARY.match(member.path):
+            name = member.path.rpartition("/")[2]
+            if _is_library(name):
                 self._libraries.append(member)
-            if _ASSEMBLER.match(member.path):
+            if _is_assembler(name):
                 yield replace(member, open=self._opening(member))
             else:
                 yield member
@@ -105,8 +111,24 @@ class WatchedSubject:
         # A launcher script of that name is no assembler; its interpreter is not asked either.
         if blob.size < 64 or blob.read_at(0, len(elf.MAGIC)) != elf.MAGIC:
             return
+        from builder.inventory.companions.assembler import examine  # noqa: PLC0415 - runs programs
+
         try:
             found = examine(member.path, blob)
         except DamagedInputError:
             found = Assembler(member.path, None, frozenset(), Source.READ)
         self._assemblers.append((member, found))
+
+
+def _is_assembler(name: str) -> bool:
+    """Whether a file is named like an assembler: ``ptxas``, ``ptxas-blackwell``."""
+    return name == "ptxas" or name.startswith("ptxas-")
+
+
+def _is_library(name: str) -> bool:
+    """Whether a file is named like a companion library: ``libnvrtc.so.13``."""
+    stem, suffix, version = name.partition(".so")
+    if stem not in _LIBRARIES or not suffix:
+        return False
+    first, *numbers = version.split(".")
+    return not first and all(number.isdigit() for number in numbers)
