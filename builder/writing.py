@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -19,6 +18,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
         path.write_bytes(_encoded(content))
         return
     # Beside the destination, so that the final step is a rename.
+    import tempfile  # noqa: PLC0415 - slow to load, and most results go to standard output
+
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:

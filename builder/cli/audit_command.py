@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from builder.verdict.terms import Terms
 
 FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
+_WITHOUT_DIGESTS = frozenset({"table", "markdown", "junit"})
+"""Forms that show no digest. Of several files it also tells which are copies of one another."""
 EXIT_OF_VERDICT = {
     "pass": EXIT_PASS,
     "fail": EXIT_FINDINGS,
@@ -134,7 +136,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         shipped=not no_default_policy,
         expected=expected,
     )
-    options = ReadOptions(names=not no_kernels, platform=platform)
+    digests = any(spec.format not in _WITHOUT_DIGESTS for spec in specs)
+    options = ReadOptions(names=not no_kernels, digests=digests, platform=platform)
     audits = _Audits(terms, backend, options, listed=kernels, quiet=ctx.obj["quiet"])
     reports = audits.of(subjects)
     if reports:
@@ -182,11 +185,14 @@ class _Audits:
         return next((code for code in _WORST_FIRST if code in self._exits), max(self._exits))
 
     def _one(self, subject: str) -> Report:
+        from builder.inventory.subjects.opening import names_one_file  # noqa: PLC0415
         from builder.report.build import report_of  # noqa: PLC0415
         from builder.verdict.audit import audit  # noqa: PLC0415
 
         try:
-            done = audit(subject, self._terms, self._backend, self._options)
+            digests = self._options.digests or not names_one_file(subject)
+            options = replace(self._options, digests=digests)
+            done = audit(subject, self._terms, self._backend, options)
         finally:
             self._progress.clear()
         self.done.append(done)

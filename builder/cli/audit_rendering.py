@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -42,5 +41,7 @@ def _tables(reports: Sequence[Report], *, to_terminal: bool) -> str:
     color = to_terminal and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     width = WIDTH
     if to_terminal and sys.stdout.isatty():
+        import shutil  # noqa: PLC0415
+
         width = max(_NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns)
     return "\n".join(render_table(report, width=width, color=color) for report in reports)

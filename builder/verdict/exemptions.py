@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from fnmatch import translate
 from functools import lru_cache
 
 from builder.arch.target import ComputeCapability, Target
@@ -93,9 +92,16 @@ def _matches_path(pattern: str, path: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(translate(pattern))
+    return re.compile(_translated(pattern))
 
 
 @lru_cache(maxsize=1024)
 def _compiled_path(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?s:.*/)?{translate(pattern)}")
+    return re.compile(rf"(?s:.*/)?{_translated(pattern)}")
+
+
+def _translated(pattern: str) -> str:
+    """A shell pattern as a regular expression."""
+    from fnmatch import translate  # noqa: PLC0415
+
+    return translate(pattern)

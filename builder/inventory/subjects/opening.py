@@ -38,6 +38,19 @@ def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
     return _open_file(path, options)
 
 
+def names_one_file(argument: str) -> bool:
+    """Whether `argument` is a file that is read as it is: no folder, no archive, no image."""
+    scheme, colon, _ = argument.partition(":")
+    path = Path(argument)
+    try:
+        if (colon and scheme in _SCHEMES) or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(4) not in _ZIP_MAGICS
+    except OSError:
+        return False
+
+
 def _open_file(path: Path, options: ReadOptions) -> OpenSubject:
     try:
         if not path.is_file():

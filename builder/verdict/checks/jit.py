@@ -25,7 +25,7 @@ from builder.verdict.rules import (
 )
 
 _LIBRARIES = ("nvrtc", "nvJitLink")
-_VERSIONED_CUDA = re.compile(r"(?<=/)cuda-[\d.]+(?=/)")
+_VERSIONED_CUDA = r"(?<=/)cuda-[\d.]+(?=/)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class _Choice:
 
 def check_assemblers(case: Case) -> Iterator[Finding]:
     """Assemblers that do not know the target that a JIT asks for on a required device."""
+    if not case.evidence.companions.assemblers:
+        return
     installs = _triton_installs(case)
     for device in case.terms.requirements.devices:
         target = jit_target(device)
@@ -147,7 +149,7 @@ def _at(case: Case, path: str) -> Assembler | None:
     companions = case.evidence.companions
     led = dict(companions.links).get(path)
     for assembler in companions.assemblers:
-        known = {assembler.path, _VERSIONED_CUDA.sub("cuda", assembler.path)}
+        known = {assembler.path, re.sub(_VERSIONED_CUDA, "cuda", assembler.path)}
         if assembler.path == led or (led is None and path in known):
             return assembler
     return None
