@@ -16,7 +16,7 @@ from builder.bake.command import BakeCall
 from builder.bake.definition import Definition, resolve_definition
 from builder.bake.diagnosis import failure
 from builder.bake.engine import Engine
-from builder.bake.host import HostSettings, bake_call, rootfs_of
+from builder.bake.host import HostSettings, bake_call, root_file_systems
 from builder.bake.inputs import artefacts_in, inputs_digest, intact
 from builder.bake.limits import JobLimits, gib_per_job, job_limits
 from builder.bake.logs import TargetLogs
@@ -120,7 +120,7 @@ class Workshop:
                 run = _Run(self, cell, places, engine, digest, foreseen)
                 if foreseen is not None and foreseen.error is not None:
                     return run.stopped(foreseen.error)
-                if (rootfs := rootfs_of(cell)) is not None:
+                for rootfs in root_file_systems(cell).values():
                     ensure_rootfs(rootfs, self.rootfs_store, announce=self.announce)
                 return run.carry_out()
         except SmforgeError as error:

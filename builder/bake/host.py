@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.bake.command import BakeCall
@@ -51,13 +51,20 @@ class HostSettings:
         )
 
 
-def rootfs_of(cell: Cell) -> Rootfs | None:
-    """The root file system that a cell's base starts from; None where that is an image."""
+def root_file_systems(cell: Cell) -> dict[str, Rootfs]:
+    """What a cell's base and image start from, by the variable that names the directory.
+
+    Empty where the base is an image of a registry.
+    """
     if cell.base.kind != "packages" or cell.base.suite is None:
-        return None
+        return {}
     # Debian and Docker name these CPUs alike.
     architecture = cell.platform.rpartition("/")[2]
-    return Rootfs(cell.base.suite, architecture, int(cell.variables["SOURCE_DATE_EPOCH"]))
+    devel = Rootfs(cell.base.suite, architecture, int(cell.variables["SOURCE_DATE_EPOCH"]))
+    found = {"ROOTFS_DIR": devel}
+    if cell.image is not None:
+        found["RUNTIME_ROOTFS_DIR"] = replace(devel, purpose="runtime")
+    return found
 
 
 def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings come from
@@ -80,9 +87,9 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings
         NETWORK_SETTING: host.network,
     }
     reads = [path for path in (host.ca_bundle, host.pip_config) if path is not None]
-    if (rootfs := rootfs_of(cell)) is not None:
+    for variable, rootfs in root_file_systems(cell).items():
         directory = rootfs_store / rootfs.directory_name
-        variables["ROOTFS_DIR"] = str(directory)
+        variables[variable] = str(directory)
         reads.append(directory)
     return BakeCall(
         root=matrix.resolve().parent,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder import __version__
 from builder.bake.command import BAKE_FILE
-from builder.bake.host import rootfs_of
+from builder.bake.host import root_file_systems
 from builder.bake.record import Artefact, RunRecord
 from builder.plan.document import cell_document
 from builder.plan.records import Cell
@@ -21,15 +21,15 @@ _IGNORED_DIRECTORIES = frozenset({"__pycache__", ".git"})
 def inputs_digest(cell: Cell, root: Path, matrix: Path) -> str:
     """SHA-256 over everything that decides what a cell's artefacts are.
 
-    That is: this version of smforge, the resolved cell and what its root file system is made of,
-    docker-bake.hcl, the matrix, and every file below docker/ with its name. What the host adds (job
-    counts, certificates) does not count.
+    That is: this version of smforge, the resolved cell and what its root file systems are made
+    of, docker-bake.hcl, the matrix, and every file below docker/ with its name. What the host adds
+    (job counts, certificates) does not count.
     """
     digest = hashlib.sha256()
     document = json.dumps(cell_document(cell), sort_keys=True)
     _add(digest, "cell", document.encode())
     _add(digest, "smforge", __version__.encode())
-    if (rootfs := rootfs_of(cell)) is not None:
+    for rootfs in root_file_systems(cell).values():
         _add(digest, "rootfs", rootfs.directory_name.encode())
     for name, file in (
         (BAKE_FILE, root / BAKE_FILE),

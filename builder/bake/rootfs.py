@@ -1,4 +1,4 @@
-"""The Debian file system that a base from packages starts from, made once and kept.
+"""The Debian file systems that a base from packages and an image start from, made once and kept.
 
 mmdebstrap makes it from the Debian mirror that this host's own apt uses, so no container registry
 is needed and a site's mirror is honoured. With one SOURCE_DATE_EPOCH and one state of the mirror
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock
 
@@ -27,6 +27,8 @@ ARCHIVE = "rootfs.tar"
 _DATA = Path(__file__).parent / "data" / "rootfs.json"
 _APT = Path("/etc/apt")
 _STOP_SECONDS = 30
+
+Purpose = Literal["devel", "runtime"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,13 @@ class Rootfs:
     """Debian's name of the CPU: ``amd64``, ``arm64``."""
     epoch: int
     """SOURCE_DATE_EPOCH: no file in the archive is younger. Seconds."""
+    purpose: Purpose = "devel"
+    """What is in it: a compiler and tools, or what a program needs to run."""
 
     @property
     def directory_name(self) -> str:
         """Different for everything that changes the archive."""
-        facts = [self.suite, self.architecture, self.epoch, _data()]
+        facts = [self.suite, self.architecture, self.epoch, _data(self.purpose)]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return f"{self.suite}-{self.architecture}-{digest[:12]}"
 
@@ -92,7 +96,7 @@ def ensure_rootfs(
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / ".lock"):
         if not archive.is_file():
-            announce(f"making the {wanted.suite} root file system, about a minute")
+            announce(f"making a {wanted.suite} root file system ({wanted.purpose}), about a minute")
             _make(tool, wanted, archive, host_mirror(apt))
     return directory
 
@@ -108,7 +112,7 @@ def host_mirror(apt: Path = _APT) -> Mirror | None:
 
 def command(tool: str, wanted: Rootfs, archive: Path, mirror: Mirror | None) -> Sequence[str]:
     """The command line that makes `archive`. Without a mirror mmdebstrap takes its own default."""
-    data = _data()
+    data = _data(wanted.purpose)
     return (
         tool,
         "--variant=minbase",
@@ -194,6 +198,7 @@ def _lines(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 @cache
-def _data() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(_DATA.read_text(encoding="utf-8"))
-    return data
+def _data(purpose: Purpose) -> dict[str, Any]:
+    """What is the same for all purposes, and what is in a root file system for this one."""
+    data = json.loads(_DATA.read_text(encoding="utf-8"))
+    return {**data["purposes"][purpose], "exclude": data["exclude"], "include": data["include"]}

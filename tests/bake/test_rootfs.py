@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from builder.bake.rootfs import Mirror, Rootfs, command, ensure_rootfs, host_mir
 from builder.errors import BuildFailedError, ToolError
 
 TRIXIE = Rootfs("trixie", "amd64", 1795219200)
+RUNTIME = replace(TRIXIE, purpose="runtime")
 
 
 def apt(tmp_path: Path, name: str, text: str) -> Path:
@@ -87,8 +89,20 @@ def test_what_changes_the_archive_changes_its_place() -> None:
         Rootfs("forky", "amd64", TRIXIE.epoch),
         Rootfs("trixie", "arm64", TRIXIE.epoch),
         Rootfs("trixie", "amd64", 0),
+        RUNTIME,
     )
-    assert len({one.directory_name for one in (TRIXIE, *others)}) == 4
+    assert len({one.directory_name for one in (TRIXIE, *others)}) == 5
+
+
+def test_an_image_starts_without_what_builds() -> None:
+    devel, runtime = (
+        command("mmdebstrap", one, Path("x.tar"), None)[3].removeprefix("--include=").split(",")
+        for one in (TRIXIE, RUNTIME)
+    )
+    builds = {"ccache", "cmake", "g++", "git", "make", "ninja-build", "python3-pip"}
+    assert builds & set(devel)
+    assert not builds & set(runtime)
+    assert {"gcc", "libc6-dev", "libpython3-dev"} <= set(runtime)
 
 
 def test_an_archive_that_is_there_is_used_without_any_tool(
