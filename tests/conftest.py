@@ -1,19 +1,24 @@
-"""Fixtures for every test: NVIDIA's own tools, found on the machine or brought from packages.
+"""Fixtures for every test: real tools and services, found on the machine or brought from packages.
 
 What is brought is kept in .smforge/toolchains, whole or not at all, and used again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import json
+import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
@@ -88,6 +93,75 @@ def debian_package() -> Callable[[str], Path]:
         return kept
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def busybox(debian_package: Callable[[str], Path]) -> Path:
+    """A static busybox: all that a container from scratch needs to run a step."""
+    folder = debian_package("busybox-static")
+    return next(path for path in folder.rglob("busybox") if os.access(path, os.X_OK))
+
+
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """The engine that the environment names; without one an engine test fails, never skips."""
+    done = subprocess.run(
+        ("docker", "version", "--format", "{{.Server.Version}}"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.fail(
+            "No Docker Engine answers. 'make test' starts one; '-m \"not engine\"' omits this."
+        )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def registry_program(debian_package: Callable[[str], Path]) -> Path:
+    """Debian's registry, the machine's own or the package's."""
+    own = shutil.which("docker-registry")
+    return Path(own) if own else debian_package("docker-registry") / "usr/bin/docker-registry"
+
+
+@contextlib.contextmanager
+def serve(program: Path, folder: Path, authentication: str = "") -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    configuration = folder / "registry.yml"
+    configuration.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: '{folder}/data'}}}}\n{authentication}"
+    )
+    with (folder / "registry.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "serve", configuration],
+            stdout=log,
+            stderr=log,
+            env={"OTEL_SDK_DISABLED": "1"},
+        )
+    try:
+        wait_for(port, process)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    pytest.fail("docker-registry does not answer")
+
+
+@pytest.fixture
+def serving(registry_program: Path) -> Callable[..., Any]:
+    """Gives a context in which a registry keeps its data in a folder, with its host and port."""
+    return functools.partial(serve, registry_program)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The shape of the package: stages import leftwards only, and modules stay small.
 
-    arch ► matrix ► plan ► preflight ► bake ► inventory ► verdict ► report ► cli
+    arch ► matrix ► plan ► preflight ► bake ► inventory ► verdict ► report ► publish ► cli
     oci, which knows registries and layouts but nothing of smforge, stands beside arch
 
 The right-hand half, from inventory on, judges things that smforge did not build, so it does not
@@ -31,8 +31,10 @@ MAY_IMPORT = {
     "inventory": {"arch", "oci"},
     "verdict": {"arch", "inventory"},
     "report": {"arch", "inventory", "verdict"},
+    "publish": {"oci", "bake", "inventory"},
     "cli": {
         "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
+        "publish",
     },
 }  # fmt: skip
 SHOWS_PREFLIGHT = "preflight_"

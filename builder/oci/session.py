@@ -29,6 +29,8 @@ BUSY = (408, 429, 500, 502, 503, 504)
 """Answers after which the same request may succeed."""
 LONGEST_PAUSE_SECONDS = 20
 _TIMEOUT = urllib3.Timeout(connect=10, read=60)
+_UPLOAD_TIMEOUT = urllib3.Timeout(connect=10, read=600)
+"""A registry answers when it has hashed, and often copied, gigabytes."""
 _TOKEN_BYTES = 1 << 20
 
 
@@ -76,6 +78,7 @@ class Session:
             body=parts,
             retries=False,
             redirect=False,
+            timeout=_UPLOAD_TIMEOUT,
         )
         self._is_challenge(response, url)
         return response

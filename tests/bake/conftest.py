@@ -93,13 +93,6 @@ target "offline" {
 """
 
 
-@pytest.fixture(scope="session")
-def busybox(debian_package: Callable[[str], Path]) -> Path:
-    """A static busybox: all that a container from scratch needs to run a step."""
-    folder = debian_package("busybox-static")
-    return next(path for path in folder.rglob("busybox") if os.access(path, os.X_OK))
-
-
 @pytest.fixture
 def project(tmp_path: Path, busybox: Path) -> Path:
     """A directory with a matrix, a bake file and a docker/ folder."""
@@ -146,22 +139,6 @@ def workshop(project: Path) -> Workshop:
         audit=lambda *_: audited(),
         display=lambda _cell: SilentProgress(),
     )
-
-
-@pytest.fixture
-def engine() -> str:
-    """The engine that the environment names; without one an engine test fails, never skips."""
-    done = subprocess.run(
-        ("docker", "version", "--format", "{{.Server.Version}}"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.fail(
-            "No Docker Engine answers. 'make test' starts one; '-m \"not engine\"' omits this."
-        )
-    return done.stdout.strip()
 
 
 class SpareEngine:

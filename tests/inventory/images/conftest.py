@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import gzip
 import hashlib
 import io
 import json
-import shutil
-import socket
 import subprocess
 import tarfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -232,49 +227,3 @@ def docker() -> Callable[..., bytes]:
         return subprocess.run(["docker", *arguments], check=True, capture_output=True).stdout
 
     return run
-
-
-@pytest.fixture(scope="session")
-def registry_program(debian_package: Callable[[str], Path]) -> Path:
-    """Debian's registry, the machine's own or the package's."""
-    own = shutil.which("docker-registry")
-    return Path(own) if own else debian_package("docker-registry") / "usr/bin/docker-registry"
-
-
-@contextlib.contextmanager
-def serve(program: Path, folder: Path, authentication: str = "") -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    configuration = folder / "registry.yml"
-    configuration.write_text(
-        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
-        f"storage: {{filesystem: {{rootdirectory: '{folder}/data'}}}}\n{authentication}"
-    )
-    with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, "serve", configuration],
-            stdout=log,
-            stderr=log,
-            env={"OTEL_SDK_DISABLED": "1"},
-        )
-    try:
-        wait_for(port, process)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    pytest.fail("docker-registry does not answer")
-
-
-@pytest.fixture
-def serving(registry_program: Path) -> Callable[..., Any]:
-    """Gives a context in which a registry keeps its data in a folder, with its host and port."""
-    return functools.partial(serve, registry_program)

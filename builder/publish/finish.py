@@ -1,0 +1,70 @@
+"""Completes the layout of an image that has passed: annotations, SBOM and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from builder.oci.documents import Descriptor, digest_of, parse_descriptor
+from builder.oci.fields import mapping_of, parse_document, texts_of
+from builder.oci.layout import LayoutFolder
+from builder.publish.attestation import SPDX, attest, attested
+from builder.publish.layouts import annotate, read_root
+from builder.publish.referrer import attach_report
+
+VERDICT = "io.smforge.verdict"
+REPORT_DIGEST = "io.smforge.report.digest"
+CREATED = "org.opencontainers.image.created"
+_CARRIED = ("org.opencontainers.image.", "io.smforge.")
+"""Labels that the index repeats as annotations, for those who look at a registry only."""
+
+Describe = Callable[[Path, Descriptor], Mapping[str, Any]]
+"""Makes the SBOM of an image of a layout, as an SPDX document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a layout refers to once it is complete."""
+
+    digest: str
+    """Of the image's index, which is what a tag will mean."""
+    images: tuple[str, ...]
+    """Of the manifests, one per platform: what was audited."""
+    reports: tuple[str, ...]
+    """Of the manifests of the reports."""
+
+
+def finish(
+    folder: Path, report: str, verdict: str, source_date_epoch: int, describe: Describe
+) -> Finished:
+    """Annotate the image's index, and add the SBOM and the report, in one layout.
+
+    An SBOM that a scanner has made during the build is kept and none is added. Doing it again with
+    the same report changes nothing. Raises as `read_root` does.
+    """
+    layout = LayoutFolder(folder)
+    created = datetime.fromtimestamp(source_date_epoch, UTC).isoformat().replace("+00:00", "Z")
+    images = read_root(layout).images(layout.where)
+    labels: dict[str, str] = {}
+    reports = []
+    for image in images:
+        if SPDX not in attested(layout, read_root(layout), image):
+            attest(folder, image, SPDX, describe(folder, image))
+        reports.append(attach_report(folder, image, report.encode(), created))
+        labels |= _labels(layout, image)
+    known = {VERDICT: verdict, REPORT_DIGEST: digest_of(report.encode()), CREATED: created}
+    digest = annotate(folder, {**labels, **known})
+    return Finished(digest, tuple(image.digest for image in images), tuple(reports))
+
+
+def _labels(layout: LayoutFolder, image: Descriptor) -> dict[str, str]:
+    """The labels of an image that its index repeats."""
+    manifest = parse_document(layout.document(image), image.digest)
+    described = parse_descriptor(manifest.get("config"), image.digest)
+    where = f"The configuration {described.digest} in {layout.where}"
+    configuration = parse_document(layout.document(described), where)
+    labels = texts_of(mapping_of(configuration.get("config") or {}, where).get("Labels"), where)
+    return {key: value for key, value in labels.items() if key.startswith(_CARRIED)}
