@@ -85,9 +85,9 @@ _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
 @click.option(
     "--expect",
     "expected",
-    metavar="PREFLIGHT.json",
-    type=click.Path(path_type=Path),
-    help="A saved preflight report: what was predicted must be what is embedded.",
+    metavar="PREFLIGHT.json[#BUILD]",
+    help="A saved preflight report: what was predicted must be what is embedded. BUILD where the "
+    "report holds several.",
 )
 @output_option(FORMATS)
 @matrix_option
@@ -106,7 +106,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     no_default_policy: bool,
     backend: str,
     platform: str | None,
-    expected: Path | None,
+    expected: str | None,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:

@@ -23,7 +23,7 @@ def terms_of(  # noqa: PLR0913 - one per flag
     allowed: Sequence[str],
     policies: Sequence[Path],
     shipped: bool,
-    expected: Path | None = None,
+    expected: str | None = None,
 ) -> Terms:
     """Gather what is asked. Raises `UsageError` and `ConfigurationError` for what cannot be."""
     requirements = [parse_requirements(words)]
@@ -41,11 +41,11 @@ def terms_of(  # noqa: PLR0913 - one per flag
     exemptions += [allowed_on_command_line(pattern) for pattern in allowed]
     if shipped:
         exemptions += shipped_exemptions()
-    expectation = None
+    expectations = []
     if expected is not None:
         from builder.verdict.expectation import read_expectation  # noqa: PLC0415
 
-        expectation = read_expectation(expected)
+        expectations.append(read_expectation(expected))
     asked = _joined(requirements)
     for capability in asked.devices:
         device(capability)
@@ -54,7 +54,7 @@ def terms_of(  # noqa: PLR0913 - one per flag
         driver=None if driver is None else DriverVersion.parse(driver),
         native_only=native,
         exemptions=tuple(exemptions),
-        expectation=expectation,
+        expectations=tuple(expectations),
     )
 
 

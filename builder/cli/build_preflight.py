@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import signal
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from builder.bake.places import shown
@@ -23,6 +26,7 @@ from builder.preflight.cell import (
 )
 from builder.preflight.records import Finding, Level, Outcome
 from builder.report.preflight_document import render_json
+from builder.verdict.expectation import Expectation, expectations_of
 
 
 def foresee(
@@ -45,6 +49,21 @@ def foresee(
     )
     error = _loss(found, logs) if failed and lookahead is Lookahead.STOP else None
     return Foreseen(found, record, reports, error)
+
+
+def expectations_for(
+    foreseen: Foreseen, directory: Path, wheels: Iterable[Path]
+) -> tuple[Expectation, ...]:
+    """What the wheels below a directory should hold; each build exports to one of its name."""
+    paths: dict[str, list[str]] = defaultdict(list)
+    for wheel in wheels:
+        # An audit of several subjects puts their names before the paths of their files.
+        paths[wheel.relative_to(directory).parts[0]].append(f"{wheel.name}/")
+    return tuple(
+        replace(one, within=tuple(paths[one.build or ""]))
+        for name, report in foreseen.reports.items()
+        for one in expectations_of(json.loads(report), name)
+    )
 
 
 @contextlib.contextmanager

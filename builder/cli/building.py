@@ -72,6 +72,9 @@ def workshop(  # noqa: PLR0913  # one per flag
         logs = shop.places(cell).logs
         return foresee(cell, shop.root, shop.lookahead, logs, announce)
 
+    def audit(cell: Cell, directory: Path, foreseen: Foreseen | None) -> Audited:
+        return audit_cell(cell, directory, foreseen, Backend(backend))
+
     def explain(text: str) -> None:
         if verbose:
             sys.stderr.write(f"+ {text}\n")
@@ -81,7 +84,7 @@ def workshop(  # noqa: PLR0913  # one per flag
         matrix=matrix,
         out=out,
         host=HostSettings.from_environment(os.environ),
-        audit=lambda cell, directory, _foreseen: audit_cell(cell, directory, Backend(backend)),
+        audit=audit,
         display=display,
         foresee=look_ahead,
         lookahead=Lookahead(lookahead),
@@ -92,22 +95,35 @@ def workshop(  # noqa: PLR0913  # one per flag
     return shop
 
 
-def audit_cell(cell: Cell, directory: Path, backend: Backend) -> Audited:
+def audit_cell(cell: Cell, directory: Path, foreseen: Foreseen | None, backend: Backend) -> Audited:
     """Audit what a cell exported against the cell's requirements, with the policies smforge ships.
 
     The wheels of a cell are judged together: each provider serves its own architecture, and all of
-    them serve the cell's devices.
+    them serve the cell's devices. What was foreseen has to be what is embedded.
     """
-    terms = Terms(requirements=cell.requirements, exemptions=shipped_exemptions())
-    wheels = sorted(str(path) for path in directory.rglob("*.whl"))
+    wheels = sorted(directory.rglob("*.whl"))
+    terms = _terms(cell, foreseen, directory, wheels)
     name = f"{cell.variant} {cell.platform}"
-    report = report_of(audit_together(wheels or [str(directory)], name, terms, backend))
+    subjects = [str(path) for path in wheels or [directory]]
+    report = report_of(audit_together(subjects, name, terms, backend))
     return Audited(
         verdict=report.verdict,
         exit_code=EXIT_OF_VERDICT[report.verdict],
         findings=sum(finding.level == "error" for finding in report.findings),
         report=to_json(report),
         table=lambda width, color: render_table(_without_notes(report), width=width, color=color),
+    )
+
+
+def _terms(cell: Cell, foreseen: Foreseen | None, directory: Path, wheels: Sequence[Path]) -> Terms:
+    if foreseen is None:
+        return Terms(requirements=cell.requirements, exemptions=shipped_exemptions())
+    from builder.cli.build_preflight import expectations_for  # noqa: PLC0415
+
+    return Terms(
+        requirements=foreseen.preflight.requirements,
+        exemptions=shipped_exemptions(),
+        expectations=expectations_for(foreseen, directory, wheels),
     )
 
 

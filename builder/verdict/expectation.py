@@ -35,12 +35,21 @@ class ExpectedUnit:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a build was predicted to embed."""
+    """What one build was predicted to embed."""
 
     name: str
     """The file that was read."""
     extensions: Mapping[str, tuple[ExpectedUnit, ...]]
     """Units by extension: ``_C_stable_libtorch``."""
+    build: str | None = None
+    """Which of a report's builds it is: ``flashinfer-sm120f``; None where they are not told
+    apart."""
+    within: tuple[str, ...] | None = None
+    """How the paths of the files begin that it is about; None for all files."""
+
+    def is_about(self, path: str) -> bool:
+        """Whether a file of the subject is one that the build made."""
+        return self.within is None or path.startswith(self.within)
 
 
 def symbol_name(source: str) -> str:
@@ -48,38 +57,60 @@ def symbol_name(source: str) -> str:
     return _NOT_IN_SYMBOLS.sub("_", PurePosixPath(source).name)
 
 
-def read_expectation(path: Path) -> Expectation:
-    """Read a report that ``smforge preflight -o json`` wrote. Raises `ConfigurationError`."""
+def read_expectation(text: str) -> Expectation:
+    """Read a report that ``smforge preflight -o json`` wrote: ``FILE``, or ``FILE#BUILD``.
+
+    The build is needed where the report holds several. Raises `ConfigurationError`.
+    """
+    file, _, build = (text, "", "") if Path(text).exists() else text.partition("#")
+    found = {one.build: one for one in expectations_of(_read(Path(file)), file)}
+    if build in found:
+        return found[build]
+    if build or len(found) > 1:
+        raise ConfigurationError(
+            f"{file} is about {', '.join(str(name or 'one build') for name in found)}.",
+            remedy=f"Name the build that made the subject: {file}#{next(iter(found))}.",
+        )
+    return next(iter(found.values()))
+
+
+def expectations_of(report: Any, name: str) -> tuple[Expectation, ...]:
+    """The expectations in a preflight report, one per build; `name` is how messages call it.
+
+    Raises `ConfigurationError`.
+    """
+    if not isinstance(report, dict) or report.get("schema_version") != SCHEMA_VERSION:
+        raise ConfigurationError(f"{name} is not a preflight report.", remedy=_REMEDY)
+    builds: dict[str | None, dict[str, list[ExpectedUnit]]] = {}
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        for unit in report["units"]:
+            extensions = builds.setdefault(unit.get("build"), defaultdict(list))
+            extensions[unit["extension"]].append(
+                ExpectedUnit(unit["source"], _targets(unit["targets"]), _targets(unit["ptx"]))
+            )
+    except (KeyError, TypeError, AttributeError, ArchitectureError) as error:
+        raise ConfigurationError(
+            f"{name} is not a preflight report: {error}.", remedy=_REMEDY
+        ) from error
+    if not builds:
+        raise ConfigurationError(
+            f"{name} predicts nothing.", remedy="Run preflight for a list that these sources build."
+        )
+    return tuple(
+        Expectation(name, {key: tuple(units) for key, units in extensions.items()}, build)
+        for build, extensions in builds.items()
+    )
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror or error}.", remedy=_REMEDY
         ) from error
     except ValueError as error:
         raise ConfigurationError(f"{path} is not JSON: {error}.", remedy=_REMEDY) from error
-    return expectation_of(report, str(path))
-
-
-def expectation_of(report: Any, name: str) -> Expectation:
-    """The expectation in a preflight report; `name` is how messages call it."""
-    if not isinstance(report, dict) or report.get("schema_version") != SCHEMA_VERSION:
-        raise ConfigurationError(f"{name} is not a preflight report.", remedy=_REMEDY)
-    extensions: dict[str, list[ExpectedUnit]] = defaultdict(list)
-    try:
-        for unit in report["units"]:
-            extensions[unit["extension"]].append(
-                ExpectedUnit(unit["source"], _targets(unit["targets"]), _targets(unit["ptx"]))
-            )
-    except (KeyError, TypeError, ArchitectureError) as error:
-        raise ConfigurationError(
-            f"{name} is not a preflight report: {error}.", remedy=_REMEDY
-        ) from error
-    if not extensions:
-        raise ConfigurationError(
-            f"{name} predicts nothing.", remedy="Run preflight for a list that these sources build."
-        )
-    return Expectation(name, {key: tuple(units) for key, units in extensions.items()})
 
 
 def _targets(texts: list[str]) -> frozenset[Target]:

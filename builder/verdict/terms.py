@@ -31,8 +31,8 @@ class Terms:
     native_only: bool = False
     """Whether code that runs only from PTX fails the audit."""
     exemptions: tuple[Exemption, ...] = ()
-    expectation: Expectation | None = None
-    """What the sources were predicted to become; None where nothing is compared."""
+    expectations: tuple[Expectation, ...] = ()
+    """What the sources were predicted to become; empty where nothing is compared."""
     today: date = field(default_factory=today)
 
 

@@ -15,7 +15,7 @@ from builder.errors import ConfigurationError
 from builder.inventory.options import ReadOptions
 from builder.inventory.records import FileInventory, Inventory
 from builder.inventory.survey import take_inventory
-from builder.verdict.expectation import expectation_of, read_expectation, symbol_name
+from builder.verdict.expectation import expectations_of, read_expectation, symbol_name
 from builder.verdict.judge import judge
 from builder.verdict.records import Finding, Level, Outcome
 from builder.verdict.terms import Terms
@@ -48,7 +48,7 @@ def _library(make_file: MakeFile, *regions: tuple[str | None, str, str]) -> File
 
 
 def _findings(inventory: Inventory, report: dict[str, Any]) -> list[Finding]:
-    terms = Terms(expectation=expectation_of(report, "preflight.json"))
+    terms = Terms(expectations=expectations_of(report, "preflight.json"))
     found = judge(inventory, terms).findings
     return [one for one in found if one.rule.startswith("expected")]
 
@@ -128,7 +128,7 @@ def test_without_names_nothing_can_be_said(
     make_file: MakeFile, make_inventory: MakeInventory
 ) -> None:
     inventory = make_inventory(make_file("vllm/_C.abi3.so", (("sm_120f", None),)))
-    terms = Terms(expectation=expectation_of(_report(("csrc/a.cu", "12.0f", "")), "p.json"))
+    terms = Terms(expectations=expectations_of(_report(("csrc/a.cu", "12.0f", "")), "p.json"))
     verdict = judge(inventory, terms)
     assert [one.rule for one in verdict.findings] == ["expected-unread"]
     assert verdict.outcome is Outcome.UNDETERMINED
@@ -143,7 +143,7 @@ def test_what_is_not_a_preflight_report_is_refused(tmp_path: Path, text: str) ->
     file = tmp_path / "report.json"
     file.write_text(text)
     with pytest.raises(ConfigurationError, match=r"report\.json"):
-        read_expectation(file)
+        read_expectation(str(file))
 
 
 def test_a_symbol_cannot_hold_every_character_of_a_file_name() -> None:
@@ -167,7 +167,7 @@ def test_a_dropped_unit_of_a_compiled_library_is_found(nvcc: Path, tmp_path: Pat
         _run(nvcc, *flags, "-Xcompiler=-fPIC", "-c", source, "-o", objects[-1])
     report = _report(("csrc/first-kernel.cu", "9.0a", ""), ("csrc/second.cu", "8.0 12.0f", ""))
     (tmp_path / "report.json").write_text(json.dumps(report))
-    terms = Terms(expectation=read_expectation(tmp_path / "report.json"))
+    terms = Terms(expectations=(read_expectation(str(tmp_path / "report.json")),))
     for linked, expected in ((objects, []), (objects[:1], ["csrc/second.cu"])):
         library = tmp_path / "_C.abi3.so"
         _run(nvcc, "-shared", *linked, "-o", library)

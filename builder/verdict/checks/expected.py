@@ -28,17 +28,21 @@ Code = tuple[frozenset[Target], frozenset[Target]]
 
 
 def check_expected(case: Case) -> Iterator[Finding]:
-    """Differences between a preflight's prediction and the libraries."""
-    expectation = case.terms.expectation
-    if expectation is None:
-        return
-    if not case.names_read:
-        yield EXPECTED_UNREAD.finding(
-            f"The sources of code objects were not read, so {expectation.name} cannot be compared.",
-            remedy="Audit without --no-kernels.",
-        )
-        return
-    libraries = {_extension(view.file): view.file for view in case.views}
+    """Differences between a preflight's predictions and the libraries."""
+    for expectation in case.terms.expectations:
+        if case.names_read:
+            yield from _check(case, expectation)
+        else:
+            yield EXPECTED_UNREAD.finding(
+                f"The sources of code objects were not read, so {expectation.name} cannot be "
+                "compared.",
+                remedy="Audit without --no-kernels.",
+            )
+
+
+def _check(case: Case, expectation: Expectation) -> Iterator[Finding]:
+    files = [view.file for view in case.views if expectation.is_about(view.file.path)]
+    libraries = {_extension(file): file for file in files}
     absent = []
     for extension, units in sorted(expectation.extensions.items()):
         if extension in libraries:
@@ -46,8 +50,9 @@ def check_expected(case: Case) -> Iterator[Finding]:
         else:
             absent.append(f"{extension} ({_sources(units)})")
     if absent:
+        build = f" of {expectation.build}" if expectation.build else ""
         yield EXPECTED_NOT_EMBEDDED.finding(
-            f"{expectation.name} predicts {len(absent)} libraries that the subject lacks: "
+            f"{expectation.name} predicts {len(absent)} libraries{build} that the subject lacks: "
             f"{_listed(absent)}.",
             remedy="Build them, or predict without them.",
         )
