@@ -14,7 +14,16 @@ from builder.arch.requirement import Requirements, parse_requirements
 from builder.errors import ArchitectureError, ConfigurationError, ImpossibleCellError
 from builder.matrix import paths
 from builder.matrix.lists import Entry, explain_impossible, read_word
-from builder.matrix.models import Components, Document, Source, Sources, Toolkit, Variant
+from builder.matrix.models import (
+    Components,
+    Document,
+    Source,
+    Sources,
+    Toolkit,
+    Variant,
+    VllmSource,
+    WheelExternal,
+)
 from builder.matrix.paths import Path
 
 COMPILED = ("flashinfer", "vllm", "lmcache")
@@ -84,6 +93,25 @@ def _check_sources(sources: Sources) -> Iterator[ConfigurationError]:
         else:
             for major, one in source.items():
                 yield from _check_files(("sources", component, major), one)
+    yield from _check_externals(("sources", "vllm"), sources.vllm)
+
+
+def _check_externals(path: Path, source: VllmSource) -> Iterator[ConfigurationError]:
+    for name in source.stand_ins:
+        if name not in source.externals:
+            yield _problem(
+                (*path, "stand_ins", name),
+                f"there is no external {name!r} that it could stand in for.",
+                closest(name, source.externals),
+            )
+    for key, declared in (("externals", source.externals), ("stand_ins", source.stand_ins)):
+        for name, external in declared.items():
+            if isinstance(external, WheelExternal) and not external.file.endswith(".whl"):
+                yield _problem(
+                    (*path, key, name, "file"),
+                    f"{external.file} is no wheel.",
+                    "An sdist would have to be run to be fetched; name the archive by its URL.",
+                )
 
 
 def _check_files(path: Path, source: Source) -> Iterator[ConfigurationError]:
@@ -146,6 +174,7 @@ def _check_variant(
         yield _problem((*path, "components"), "nothing is to be built.", "Name a component.")
     for name in names:
         yield from _check_source(document, (*path, "components", name), toolkit, name)
+    yield from _check_stand_ins(document.sources.vllm, path, variant)
     yield from _check_platforms(path, variant)
     try:
         cuda = toolkits.toolkit(toolkit.cuda)
@@ -177,6 +206,17 @@ def _check_source(
         f"{component} {source.version} needs torch {source.torch}, {why}",
         f"Choose a toolkit with torch {source.torch}, or another {component}.",
     )
+
+
+def _check_stand_ins(
+    source: VllmSource, path: Path, variant: Variant
+) -> Iterator[ConfigurationError]:
+    for name in variant.components.vllm.stand_ins if variant.components.vllm else ():
+        where = (*path, "components", "vllm", "stand_ins")
+        if name not in source.stand_ins:
+            yield _problem(
+                where, f"there is no stand-in for {name!r}.", closest(name, source.stand_ins)
+            )
 
 
 def _check_platforms(path: Path, variant: Variant) -> Iterator[ConfigurationError]:

@@ -36,6 +36,13 @@ ImageRepository = Annotated[
 ImageUser = Literal["root", "vllm"]
 Suite = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
 Extension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+ExternalName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][A-Za-z0-9._:-]*/[!-~]+$")]
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+InnerPath = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
+]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+$", max_length=32)]
 Words = Annotated[tuple[Word, ...], Field(min_length=1)]
 ArchLists = Annotated[
@@ -75,13 +82,77 @@ SourcePerCuda = Annotated[
 ]
 
 
+class External(Strict):
+    """Sources that a build would otherwise clone while it configures."""
+
+    extensions: Annotated[
+        tuple[Extension, ...] | None,
+        Field(min_length=1, description="The extension targets that need it; all when absent."),
+    ] = None
+
+
+class GitExternal(External):
+    """A commit of a git repository, with its submodules at the commits that it names."""
+
+    kind: Literal["git"]
+    url: Url
+    commit: Annotated[
+        Commit | None,
+        Field(description="Pins it; null when nobody has looked it up: it is then not fetched."),
+    ]
+    tag: Annotated[Tag | None, Field(description="The release that the commit is.")] = None
+    submodules: Annotated[
+        tuple[InnerPath, ...] | None,
+        Field(description="Only these submodules; all when absent."),
+    ] = None
+
+
+class ArchiveExternal(External):
+    """A tar or zip file that anybody may have a copy of."""
+
+    kind: Literal["archive"]
+    url: Url
+    sha256: Sha256
+    subdirectory: Annotated[
+        InnerPath | None, Field(description="The directory in it that is meant.")
+    ] = None
+
+
+class WheelExternal(External):
+    """Sources inside a wheel of the package index."""
+
+    kind: Literal["wheel"]
+    distribution: Distribution
+    version: Version
+    file: FileName
+    sha256: Sha256
+    subdirectory: Annotated[
+        InnerPath | None, Field(description="The directory in it that is meant.")
+    ] = None
+
+
+AnyExternal = Annotated[GitExternal | ArchiveExternal | WheelExternal, Field(discriminator="kind")]
+
+
+class VllmSource(Source):
+    """A release of vLLM, with what its CMake clones."""
+
+    externals: Annotated[
+        dict[ExternalName, AnyExternal],
+        Field(description="By the name that CMake's FetchContent has for it, in lower case."),
+    ] = {}
+    stand_ins: Annotated[
+        dict[ExternalName, AnyExternal],
+        Field(description="What a variant may use instead of the external of the same name."),
+    ] = {}
+
+
 class Sources(Strict):
     """Where each component comes from."""
 
-    vllm: Source
+    vllm: VllmSource
     flashinfer: Source
     lmcache: Source
-    cutlass: Source
     nixl: SourcePerCuda
     mooncake: SourcePerCuda
 
@@ -134,6 +205,10 @@ class Vllm(Strict):
         tuple[Extension, ...] | None,
         Field(min_length=1, description="Only these extension targets; all when absent."),
     ] = None
+    stand_ins: Annotated[
+        tuple[ExternalName, ...],
+        Field(description="The externals whose stand-in is used: keys of its `stand_ins`."),
+    ] = ()
 
 
 class Lmcache(Strict):

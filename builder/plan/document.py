@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from builder import __version__
-from builder.plan.records import Cell, Plan, PlannedComponent, PlannedImage
+from builder.plan.records import Cell, Plan, PlannedComponent, PlannedExternal, PlannedImage
 
 SCHEMA_VERSION = 1
 
@@ -65,4 +65,19 @@ def _component(component: PlannedComponent) -> dict[str, Any]:
         "targets": [str(target) for target in component.targets],
         "ptx": [str(target) for target in component.ptx],
         "settings": dict(component.settings),
+        "externals": [external_document(one) for one in component.externals],
+    }
+
+
+def external_document(external: PlannedExternal) -> dict[str, Any]:
+    """What an external is and where it comes from, as plain data."""
+    return {
+        "name": external.name,
+        "kind": external.kind,
+        "location": external.location,
+        "pin": external.pin,
+        "release": external.release,
+        "subdirectory": external.subdirectory,
+        "submodules": None if external.submodules is None else list(external.submodules),
+        "instead_of": external.instead_of,
     }

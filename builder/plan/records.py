@@ -38,6 +38,28 @@ class PlannedBase:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedExternal:
+    """Sources of another project that a component's build needs."""
+
+    name: str
+    """As CMake's FetchContent calls it, in lower case: ``vllm-flash-attn``."""
+    kind: str
+    """``git``, ``archive`` or ``wheel``."""
+    location: str
+    """A URL, or the file name of a wheel in the package index."""
+    pin: str | None
+    """The commit, or the SHA-256 of the file; None where nobody has looked it up."""
+    release: str | None
+    """What people call it: a tag, or a distribution and its version."""
+    subdirectory: str | None
+    """The directory inside an archive or wheel that is meant."""
+    submodules: tuple[str, ...] | None
+    """Those that are needed of a repository; None for all."""
+    instead_of: str | None
+    """Set for a stand-in: the release that the component asks for."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedComponent:
     """One component of a cell."""
 
@@ -51,6 +73,8 @@ class PlannedComponent:
     """The PTX that is asked for beside it."""
     settings: Mapping[str, str]
     """What else versions.json says of it, for example the selection of modules."""
+    externals: tuple[PlannedExternal, ...] = ()
+    """What its build would otherwise clone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from builder.errors import UsageError
 from builder.matrix.checks import COMPILED, closest, components_of, cuda_tag, source_of
 from builder.matrix.lists import Entry, read_list
 from builder.matrix.load import Matrix
-from builder.matrix.models import Document, Platform, Toolkit, Variant
+from builder.matrix.models import Document, Platform, Toolkit, Variant, VllmSource
 from builder.plan import bake
 from builder.plan.block import check_block
+from builder.plan.externals import externals_for
 from builder.plan.records import (
     Cell,
     Dropped,
@@ -119,6 +120,9 @@ def _resolve_component(
         targets=tuple(entry.target for entry in entries),
         ptx=tuple(entry.target for entry in entries if entry.ptx),
         settings=dict(_settings(declared)),
+        externals=(
+            tuple(externals_for(source, declared)) if isinstance(source, VllmSource) else ()
+        ),
     )
 
 

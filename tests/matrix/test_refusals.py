@@ -284,3 +284,49 @@ def test_the_refusals_are_of_targets_that_a_toolkit_knows() -> None:
         assert row["sources"]
         assert set(row["sources"]) <= set(content["sources"])
         assert row["remedy"].endswith(".")
+
+
+def with_vllm(document: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    components = document["variants"]["x"]["components"]
+    components["vllm"] = {"archs": {"linux/amd64": ["12.1a", "11.0", "12.0f"]}, **settings}
+    return document
+
+
+def test_a_stand_in_that_the_sources_do_not_have(small: dict[str, Any], lines: Lines) -> None:
+    (line,) = lines(with_vllm(small, stand_ins=["cutlas"]))
+    assert line == (
+        "$.variants.x.components.vllm.stand_ins: there is no stand-in for 'cutlas'. "
+        "Did you mean cutlass?"
+    )
+
+
+def test_a_stand_in_for_nothing(small: dict[str, Any], lines: Lines) -> None:
+    source = small["sources"]["vllm"]
+    source["stand_ins"]["quack"] = source["stand_ins"]["cutlass"]
+    (line,) = lines(small)
+    assert line.startswith("$.sources.vllm.stand_ins.quack: there is no external 'quack'")
+
+
+def test_an_external_that_would_have_to_be_run(small: dict[str, Any], lines: Lines) -> None:
+    small["sources"]["vllm"]["stand_ins"]["cutlass"]["file"] = "nvidia_cutlass-4.2.0.0.tar.gz"
+    (line,) = lines(small)
+    assert "nvidia_cutlass-4.2.0.0.tar.gz is no wheel" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("commit", "v4.7.1"),
+        ("commit", "cb4247394dd8"),
+        ("url", "file:///etc"),
+        ("url", "--upload-pack=x"),
+        ("submodules", ["../x"]),
+        ("kind", "svn"),
+    ],
+)
+def test_an_external_that_pins_nothing(
+    small: dict[str, Any], lines: Lines, key: str, value: Any
+) -> None:
+    small["sources"]["vllm"]["externals"]["deepgemm"][key] = value
+    said = lines(small)
+    assert all(line.startswith("$.sources.vllm.externals.deepgemm") for line in said)
