@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import signal
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from builder.bake.places import shown
 from builder.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
 from builder.bake.results import Foreseen, Lookahead
+from builder.cli.ending import ended_tidily
 from builder.errors import LossForeseenError
 from builder.plan.records import Cell
 from builder.preflight.cache import Cache, default_directory
@@ -64,16 +63,6 @@ def expectations_for(
         for name, report in foreseen.reports.items()
         for one in expectations_of(json.loads(report), name)
     )
-
-
-@contextlib.contextmanager
-def ended_tidily() -> Iterator[None]:
-    """Take a request to end like an interrupt, so that CMake and its directories go too."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _report_name(one: ComponentPreflight) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from builder.preflight.records import Preflight
 
 FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
+_ABOUT_ONE = frozenset({"junit", "sarif", "html"})
+"""Forms that hold the report of one component."""
 
 
 @click.command("preflight")
@@ -30,7 +30,7 @@ FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
     help="Sources of vLLM or FlashInfer: an sdist (.tar.gz), a tree or a git checkout.",
 )
 @click.option("--platform", metavar="OS/CPU", help="Of a variant with several: linux/arm64.")
-@click.option("--component", metavar="NAME", help="Of a variant: vllm or flashinfer.")
+@click.option("--component", metavar="NAME", help="Of a variant: vllm or flashinfer alone.")
 @click.option("--cuda", metavar="VERSION", help="The CUDA release that compiles: 13.0.")
 @click.option("--archs", metavar="LIST", help='As in TORCH_CUDA_ARCH_LIST: "9.0 12.1a".')
 @click.option(
@@ -75,13 +75,14 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
 ) -> int:
     """Show, per source file, what a build compiles for which GPU, and what a list loses.
 
-    The real build description of the real sources is configured in a private copy, without
-    compiler, GPU or torch. Exit code 1 means that a requested architecture loses sources.
+    Of a VARIANT it shows, per component, what smforge build asks before it builds. The real build
+    description of the real sources is configured in a private copy, without compiler, GPU or
+    torch. Exit code 1 means that a requested architecture loses sources.
     """
-    from builder.cli.preflight_questions import Flags, of_sources, of_variant  # noqa: PLC0415
+    from builder.cli.ending import ended_tidily  # noqa: PLC0415
+    from builder.cli.preflight_questions import Choice, Flags, of_sources, of_variant  # noqa: PLC0415
     from builder.preflight.cache import temporary_or_default  # noqa: PLC0415
     from builder.preflight.records import Outcome  # noqa: PLC0415
-    from builder.preflight.run import preflight  # noqa: PLC0415
 
     specs = require_distinct(outputs)
     if (variant is None) == (source is None):
@@ -90,29 +91,27 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             remedy="smforge preflight VARIANT, or smforge preflight --source DIR_OR_SDIST.",
         )
     flags = Flags(baselines, externals, allowed)
-    with _ended_tidily(), temporary_or_default(temporary=no_cache) as cache:
-        if source is not None:
-            question = of_sources(flags, source, cuda, archs)
+    with ended_tidily(), temporary_or_default(temporary=no_cache) as cache:
+        if variant is not None:
+            choice = Choice(variant, platform, component, config or ctx.obj["config"])
+            most = 1 if any(spec.format in _ABOUT_ONE for spec in specs) else None
+            results = of_variant(flags, choice, cache, most=most)
         else:
-            assert variant is not None
-            chosen = config or ctx.obj["config"]
-            question = of_variant(flags, variant, platform, component, chosen, cache)
-        result = preflight(question, cache)
-    emit({spec: _render(result, spec) for spec in specs})
-    return EXIT_PASS if result.outcome is Outcome.PASS else EXIT_FINDINGS
+            assert source is not None
+            results = of_sources(flags, source, cuda, archs, cache)
+    emit({spec: _render(results, spec) for spec in specs})
+    passed = all(result.outcome is Outcome.PASS for result in results)
+    return EXIT_PASS if passed else EXIT_FINDINGS
 
 
-@contextlib.contextmanager
-def _ended_tidily() -> Iterator[None]:
-    """Take a request to end like an interrupt, so that CMake and its directories go too."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _render(results: Sequence[Preflight], spec: OutputSpec) -> str:
+    texts = [_render_one(result, spec) for result in results]
+    if spec.format == "json" and len(texts) > 1:
+        return f"[{','.join(texts)}]"
+    return "\n".join(texts)
 
 
-def _render(result: Preflight, spec: OutputSpec) -> str:
+def _render_one(result: Preflight, spec: OutputSpec) -> str:
     # Imported one by one: rich takes longer to load than a cached preflight to answer.
     if spec.format == "json":
         from builder.report.preflight_document import render_json  # noqa: PLC0415

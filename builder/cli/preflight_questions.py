@@ -1,4 +1,4 @@
-"""From the flags of ``smforge preflight`` to what is asked."""
+"""From the flags of ``smforge preflight`` to what is found."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from builder.errors import UsageError
 from builder.preflight.cache import Cache
 from builder.preflight.compare import Allowance
-from builder.preflight.run import Question
+from builder.preflight.records import Preflight
+from builder.preflight.run import Question, preflight
 
 if TYPE_CHECKING:
     from builder.plan.records import Cell, PlannedComponent
-
-T = TypeVar("T")
-
-DISTRIBUTIONS = {"vllm": "vllm", "flashinfer": "flashinfer-python"}
-"""The components that can be examined, and what their sdists are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,75 +26,101 @@ class Flags:
     externals: tuple[str, ...]
     allowed: tuple[str, ...]
 
-    def question(self, source: Path, cuda: str, archs: str) -> Question:
-        """Ask about one list."""
-        return Question(
-            source=source,
-            cuda=cuda,
-            archs=archs,
-            baselines=self.baselines,
-            externals=dict(_external(one) for one in self.externals),
-            environment=os.environ,
-            allowances=tuple(Allowance(one, "allowed on the command line") for one in self.allowed),
-        )
+    @property
+    def checkouts(self) -> dict[str, Path]:
+        """The external projects that were given."""
+        return dict(_external(one) for one in self.externals)
+
+    @property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """The losses that were allowed."""
+        return tuple(Allowance(one, "allowed on the command line") for one in self.allowed)
 
 
-def of_sources(flags: Flags, source: Path, cuda: str | None, archs: str | None) -> Question:
-    """Ask about sources that the user names. Raises `UsageError` when something is missing."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A variant, and which of its cells and components is meant."""
+
+    variant: str
+    platform: str | None
+    component: str | None
+    config: Path | None
+
+
+def of_sources(
+    flags: Flags, source: Path, cuda: str | None, archs: str | None, cache: Cache
+) -> tuple[Preflight, ...]:
+    """Examine sources that the user names. Raises `UsageError` when something is missing."""
     if cuda is None or archs is None:
         raise UsageError(
             "--source needs --cuda and --archs.",
             remedy='For example: --source vllm-0.33.0.tar.gz --cuda 13.0 --archs "12.1a".',
         )
-    return flags.question(source, cuda, archs)
+    question = Question(
+        source=source,
+        cuda=cuda,
+        archs=archs,
+        baselines=flags.baselines,
+        externals=flags.checkouts,
+        environment=os.environ,
+        allowances=flags.allowances,
+    )
+    return (preflight(question, cache),)
 
 
-def of_variant(  # noqa: PLR0913, PLR0917 - one parameter per flag
-    flags: Flags,
-    variant: str,
-    platform: str | None,
-    component: str | None,
-    config: Path | None,
-    cache: Cache,
-) -> Question:
-    """Ask about what a variant of versions.json builds; its sdist is fetched once.
+def of_variant(
+    flags: Flags, choice: Choice, cache: Cache, *, most: int | None
+) -> tuple[Preflight, ...]:
+    """Examine what a variant of versions.json builds, as ``smforge build`` does before it builds.
 
-    Raises `UsageError` when the variant leaves a choice open, `ToolError` when the sdist cannot
-    be fetched.
+    `most` is how many components the forms of the report can hold; None for any number. Raises
+    `UsageError` when the variant leaves a choice open, and what `preflight_cell` raises.
     """
     from builder.matrix.load import load  # noqa: PLC0415
     from builder.plan.resolve import resolve  # noqa: PLC0415
-    from builder.preflight.fetch import fetch_sdist  # noqa: PLC0415
+    from builder.preflight.cell import Circumstances, preflight_cell  # noqa: PLC0415
 
-    cells = [
-        cell
-        for cell in resolve(load(config), (variant,)).cells
-        if platform is None or cell.platform == platform
-    ]
-    cell = _one(cells, f"variant {variant}", [cell.platform for cell in cells], "--platform")
-    built = _buildable(cell, component)
-    names = [one.name for one in built]
-    chosen = _one(built, f"{variant} for {cell.platform}", names, "--component")
-    archive = fetch_sdist(DISTRIBUTIONS[chosen.name], chosen.version, cache.directory / "sdists")
-    return flags.question(archive, cell.toolkit.cuda, " ".join(chosen.archs))
-
-
-def _buildable(cell: Cell, component: str | None) -> list[PlannedComponent]:
-    """The components with a list of their own; vLLM alone where it is among them."""
-    found = [
-        one
-        for one in cell.components
-        if one.name in DISTRIBUTIONS and one.archs and component in {None, one.name}
-    ]
-    vllm = [one for one in found if one.name == "vllm"]
-    return vllm or found
+    matrix = load(choice.config)
+    cell = _cell(resolve(matrix, (choice.variant,)).cells, choice)
+    circumstances = Circumstances(
+        root=matrix.path.resolve().parent,
+        cache=cache,
+        baselines=flags.baselines,
+        externals=flags.checkouts,
+        allowances=flags.allowances,
+    )
+    found = preflight_cell(cell, _components(cell, choice, most), circumstances)
+    return tuple(one.result for one in found.components)
 
 
-def _one(found: Sequence[T], what: str, names: Sequence[str], flag: str) -> T:
-    if len(found) != 1:
-        choice = ", ".join(names) or "nothing that preflight can examine"
-        raise UsageError(f"{what} has {choice}.", remedy=f"Choose one with {flag}.")
-    return found[0]
+def _cell(cells: Sequence[Cell], choice: Choice) -> Cell:
+    matching = [cell for cell in cells if choice.platform in {None, cell.platform}]
+    if len(matching) != 1:
+        platforms = ", ".join(cell.platform for cell in cells)
+        raise UsageError(
+            f"Variant {choice.variant} is built for {platforms}.",
+            remedy="Choose one with --platform.",
+        )
+    return matching[0]
+
+
+def _components(cell: Cell, choice: Choice, most: int | None) -> tuple[PlannedComponent, ...]:
+    from builder.preflight.cell import examinable  # noqa: PLC0415
+
+    offered = examinable(cell)
+    found = tuple(one for one in offered if choice.component in {None, one.name})
+    names = ", ".join(one.name for one in offered) or "nothing that preflight can examine"
+    if not found:
+        raise UsageError(
+            f"{cell.variant} for {cell.platform} has {names}.", remedy="See smforge plan."
+        )
+    if most is not None and len(found) > most:
+        raise UsageError(
+            f"{cell.variant} for {cell.platform} has {names}; a JUnit, SARIF or HTML report is "
+            "about one of them.",
+            remedy="Choose one with --component.",
+        )
+    return found
 
 
 def _external(text: str) -> tuple[str, Path]:

@@ -8,6 +8,7 @@ to this module, and `tests/preflight/test_released.py` fetches for real.
 from __future__ import annotations
 
 import hashlib
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ def fetch_sdist(name: str, version: str, into: Path, sha256: str | None = None) 
             "pip is not installed, so the sources cannot be fetched.",
             remedy="Install pip beside smforge, or name the sources with --source.",
         ) from error
+    # pip's warnings are about the site's settings; what fails is said by the errors below.
+    logging.getLogger("pip").addHandler(logging.NullHandler())
     command: Any = create_command("download")
     options, _ = command.parse_args(["--no-deps", "--no-binary", name, "--quiet"])
     with command.main_context():
