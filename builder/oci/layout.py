@@ -79,6 +79,13 @@ class LayoutFolder:
         algorithm, _, encoded = digest.partition(":")
         return self.folder / "blobs" / algorithm / encoded
 
+    def require(self, digest: str) -> None:
+        """Raise `DamagedInputError` unless the blob is there."""
+        try:
+            self.path(digest).stat()
+        except OSError as error:
+            raise self._missing(digest, error) from error
+
     def put(self, data: bytes) -> dict[str, Any]:
         """Store a blob; the result is the beginning of its descriptor."""
         digest = digest_of(data)

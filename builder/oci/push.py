@@ -10,6 +10,7 @@ Protocol: OCI distribution-spec 1.1 ("Pushing blobs", "Mounting a blob from anot
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -181,7 +182,7 @@ class PushClient:
                 remedy=f"Run docker login {host} with an account that may push there.",
             )
         return ToolError(
-            f"{host} answers {urlsplit(url).path} with HTTP {response.status}.",
+            f"{host} answers {urlsplit(url).path} with HTTP {response.status}{_told(response)}.",
             remedy="Try again later, or look into the registry's log.",
         )
 
@@ -198,3 +199,12 @@ class _Upload:
         self.received = 0
         self.trouble = ""
         self.retry_after: str | None = None
+
+
+def _told(response: urllib3.BaseHTTPResponse) -> str:
+    """What the registry says about an error, if it does; distribution-spec 1.1, "Error Codes"."""
+    try:
+        told = json.loads(response.data)["errors"][0]["message"]
+    except (ValueError, LookupError, TypeError, HTTPError):
+        return ""
+    return f": {told[:200]}" if isinstance(told, str) else ""

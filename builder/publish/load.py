@@ -25,6 +25,9 @@ def load(folder: Path, name: str) -> str:
     """
     layout = LayoutFolder(folder)
     root = layout.roots()[read_root(layout).position]
+    blobs = tuple(dict.fromkeys(_blobs(layout, root)))
+    for digest in blobs:
+        layout.require(digest)
     try:
         loading = subprocess.Popen(
             ("docker", "image", "load", "--quiet"),
@@ -43,7 +46,11 @@ def load(folder: Path, name: str) -> str:
         broken = False
         try:
             with tarfile.open(fileobj=loading.stdin, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-                _write(tar, layout, root, name)
+                _add(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+                _add(tar, "index.json", _index(root, name))
+                for digest in blobs:
+                    place = f"blobs/{digest.replace(':', '/')}"
+                    tar.add(layout.path(digest), place, recursive=False)
             loading.stdin.close()
         except BrokenPipeError:
             # The engine has said why.
@@ -58,18 +65,15 @@ def load(folder: Path, name: str) -> str:
     return root.digest
 
 
-def _write(tar: tarfile.TarFile, layout: LayoutFolder, root: Descriptor, name: str) -> None:
+def _index(root: Descriptor, name: str) -> bytes:
+    """An ``index.json`` of nothing but the image, under the name that it gets."""
     entry = {
         "mediaType": root.media_type,
         "digest": root.digest,
         "size": root.size,
         "annotations": {_NAME: _full_name(name)},
     }
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
-    _add(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-    _add(tar, "index.json", json_bytes(index))
-    for digest in dict.fromkeys(_blobs(layout, root)):
-        tar.add(layout.path(digest), f"blobs/{digest.replace(':', '/')}", recursive=False)
+    return json_bytes({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]})
 
 
 def _full_name(name: str) -> str:
