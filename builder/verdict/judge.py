@@ -29,7 +29,7 @@ from builder.verdict.records import (
 )
 from builder.verdict.rules import EXCEPTION_EXPIRED, EXCEPTION_UNUSED, RULE_BY_ID
 from builder.verdict.terms import Evidence, Terms
-from builder.verdict.views import DeviceView, FileView, view_file
+from builder.verdict.views import FileView, view_file
 
 _ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
 _NO_EVIDENCE = Evidence()
@@ -59,25 +59,39 @@ def judge(inventory: Inventory, terms: Terms, evidence: Evidence = _NO_EVIDENCE)
 
 
 def _file_verdict(view: FileView) -> FileVerdict:
-    exempt = {one.kernel for device in view.devices.values() for one in device.excused}
-    tallies = {device: seen.tally for device, seen in view.devices.items()}
-    return FileVerdict(view.file, view.groups, tallies, frozenset(exempt))
+    exempt = frozenset(one.kernel for found in view.devices.excused.values() for one in found)
+    return FileVerdict(view.file, view.groups, view.devices.tallies, exempt)
 
 
 def _device_verdict(device: ComputeCapability, views: tuple[FileView, ...]) -> DeviceVerdict:
-    seen = [view.devices[device] for view in views]
-    tally = sum((one.tally for one in seen), Tally())
-    return DeviceVerdict(device, tally, _device_outcome(tally, seen))
+    tally = _sum([view.devices.tallies[device] for view in views])
+    return DeviceVerdict(device, tally, _device_outcome(device, tally, views))
 
 
-def _device_outcome(tally: Tally, seen: list[DeviceView]) -> DeviceOutcome:
+def _sum(tallies: list[Tally]) -> Tally:
+    return Tally(
+        sum(tally.native for tally in tallies),
+        sum(tally.ptx for tally in tallies),
+        sum(tally.foreign for tally in tallies),
+        sum(tally.missing for tally in tallies),
+        sum(tally.exempt for tally in tallies),
+    )
+
+
+def _device_outcome(
+    device: ComputeCapability, tally: Tally, views: tuple[FileView, ...]
+) -> DeviceOutcome:
     if not tally.native + tally.ptx:
         return DeviceOutcome.NONE
-    if any(view.names(*CANNOT_RUN) for view in seen):
+    if tally.missing and _any(device, views, *CANNOT_RUN):
         return DeviceOutcome.PARTIAL
-    if not tally.native or any(view.names(Reach.PTX, Reach.PTX_UNSURE) for view in seen):
+    if not tally.native or (tally.ptx and _any(device, views, Reach.PTX, Reach.PTX_UNSURE)):
         return DeviceOutcome.PTX
     return DeviceOutcome.NATIVE
+
+
+def _any(device: ComputeCapability, views: tuple[FileView, ...], *reaches: Reach) -> bool:
+    return any(view.devices[device].names(*reaches) for view in views)
 
 
 def _outcome(inventory: Inventory, findings: list[Finding]) -> Outcome:
@@ -104,8 +118,8 @@ def _uses(case: Case) -> dict[Exemption, ExceptionUse]:
     kernels: dict[Exemption, dict[tuple[str, str], None]] = {e: {} for e in case.terms.exemptions}
     devices: dict[Exemption, set[ComputeCapability]] = {e: set() for e in case.terms.exemptions}
     for view in case.views:
-        for device, seen in view.devices.items():
-            for excused in seen.excused:
+        for device, found in view.devices.excused.items():
+            for excused in found:
                 for exemption in excused.exemptions:
                     kernels[exemption][view.file.path, excused.kernel] = None
                     devices[exemption].add(device)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 
 from builder.arch.drivers import DriverVersion
 from builder.arch.target import ComputeCapability, Target
@@ -42,6 +42,8 @@ class DeviceView:
 
     def names(self, *wanted: Reach) -> tuple[str, ...]:
         """The kernels that get there in one of these ways, excused ones left out."""
+        if not any(how in wanted for how in self.reaches):
+            return ()
         excused = {(one.group, one.kernel) for one in self.excused}
         return tuple(
             name
@@ -58,12 +60,60 @@ class DeviceView:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """How code of one shape reaches each device: the same for every file of that shape."""
+
+    reaches: Mapping[ComputeCapability, tuple[Reach, ...]]
+    """How each group gets there."""
+    tallies: Mapping[ComputeCapability, Tally]
+    excusable: tuple[tuple[ComputeCapability, tuple[int, ...]], ...]
+    """The devices on which an exemption may matter, with the groups that it may matter for."""
+
+
+class DeviceViews(Mapping[ComputeCapability, DeviceView]):
+    """The views of one file, each made when it is asked for: few of them ever are."""
+
+    __slots__ = ("_groups", "_sight", "excused", "tallies")
+
+    def __init__(
+        self,
+        groups: tuple[KernelGroup, ...],
+        sight: Sight,
+        excused: Mapping[ComputeCapability, tuple[Excused, ...]],
+    ) -> None:
+        """`excused` holds the devices on which a kernel is excused."""
+        self._groups = groups
+        self._sight = sight
+        self.excused = excused
+        self.tallies = sight.tallies
+        """The counts on each device. Files of one shape share them, but for what is excused."""
+        if excused:
+            exempt = {d: replace(sight.tallies[d], exempt=len(one)) for d, one in excused.items()}
+            self.tallies = {**sight.tallies, **exempt}
+
+    def __getitem__(self, device: ComputeCapability) -> DeviceView:
+        return DeviceView(
+            device,
+            self.tallies[device],
+            self._groups,
+            self._sight.reaches[device],
+            self.excused.get(device, ()),
+        )
+
+    def __iter__(self) -> Iterator[ComputeCapability]:
+        return iter(self.tallies)
+
+    def __len__(self) -> int:
+        return len(self.tallies)
+
+
+@dataclass(frozen=True, slots=True)
 class FileView:
     """One file, seen from every device in question."""
 
     file: FileInventory
     groups: tuple[KernelGroup, ...]
-    devices: Mapping[ComputeCapability, DeviceView]
+    devices: DeviceViews
 
     @property
     def targets(self) -> frozenset[Target]:
@@ -88,16 +138,11 @@ def view_file(
 ) -> FileView:
     """Look at a file from each of `devices`."""
     groups = group_kernels(file)
-    shape = tuple((group.embedded, group.count) for group in groups)
-    seen = _seen(shape, devices, terms.driver)
-    views = {
-        device: DeviceView(device, tally, groups, reaches)
-        for device, (reaches, tally) in zip(devices, seen, strict=True)
-    }
-    if terms.exemptions:
-        covers: dict[str, tuple[Exemption, ...]] = {}
-        views = {d: _excuse(file.path, view, terms, covers) for d, view in views.items()}
-    return FileView(file, groups, views)
+    sight = _sight(
+        tuple((group.embedded, len(group.names)) for group in groups), devices, terms.driver
+    )
+    excused = _excused(file.path, groups, sight, terms) if terms.exemptions else {}
+    return FileView(file, groups, DeviceViews(groups, sight, excused))
 
 
 Shape = tuple[tuple[Embedded, int], ...]
@@ -105,46 +150,55 @@ Shape = tuple[tuple[Embedded, int], ...]
 
 
 @lru_cache(maxsize=4096)
-def _seen(
+def _sight(
     shape: Shape, devices: tuple[ComputeCapability, ...], driver: DriverVersion | None
-) -> tuple[tuple[tuple[Reach, ...], Tally], ...]:
+) -> Sight:
     # Cached: a folder of thousands of cubins has a handful of shapes.
-    found = []
-    for device in devices:
-        reaches = tuple(reach(embedded, device, driver) for embedded, _ in shape)
-        counts = Counter[Reach]()
-        for how, (_, count) in zip(reaches, shape, strict=True):
-            counts[how] += count
-        tally = Tally(
-            native=counts[Reach.NATIVE],
-            ptx=counts[Reach.PTX] + counts[Reach.PTX_UNSURE],
-            foreign=counts[Reach.FOREIGN],
-            missing=sum(counts[one] for one in CANNOT_RUN),
+    reaches = {
+        device: tuple(reach(embedded, device, driver) for embedded, _ in shape)
+        for device in devices
+    }
+    return Sight(
+        reaches,
+        {device: _tally(shape, found) for device, found in reaches.items()},
+        tuple(
+            (device, positions)
+            for device, found in reaches.items()
+            if (positions := tuple(i for i, how in enumerate(found) if how in _EXCUSABLE))
+        ),
+    )
+
+
+def _tally(shape: Shape, reaches: tuple[Reach, ...]) -> Tally:
+    counts = Counter[Reach]()
+    for how, (_, count) in zip(reaches, shape, strict=True):
+        counts[how] += count
+    return Tally(
+        native=counts[Reach.NATIVE],
+        ptx=counts[Reach.PTX] + counts[Reach.PTX_UNSURE],
+        foreign=counts[Reach.FOREIGN],
+        missing=sum(counts[one] for one in CANNOT_RUN),
+    )
+
+
+def _excused(
+    path: str, groups: tuple[KernelGroup, ...], sight: Sight, terms: Terms
+) -> dict[ComputeCapability, tuple[Excused, ...]]:
+    """The kernels that an exemption covers, for each device that has any."""
+    # Remembered for all devices: patterns cost time.
+    covers = cache(partial(covering, terms.exemptions, path=path))
+    found = {}
+    for device, positions in sight.excusable:
+        excused = tuple(
+            Excused(name, position, holding)
+            for position in positions
+            if (possible := _possible(terms, device, groups[position]))
+            for name in groups[position].names
+            if (holding := tuple(one for one in covers(name) if one in possible))
         )
-        found.append((reaches, tally))
-    return tuple(found)
-
-
-def _excuse(
-    path: str, view: DeviceView, terms: Terms, covers: dict[str, tuple[Exemption, ...]]
-) -> DeviceView:
-    """Take out the kernels that an exemption covers on the view's device.
-
-    `covers` remembers, for the path, which exemptions mean a kernel: patterns cost time.
-    """
-    excused = []
-    for position, group in enumerate(view.groups):
-        if view.reaches[position] not in _EXCUSABLE:
-            continue
-        possible = _possible(terms, view.device, group)
-        for name in group.names if possible else ():
-            if name not in covers:
-                covers[name] = covering(terms.exemptions, name, path)
-            if holding := tuple(one for one in covers[name] if one in possible):
-                excused.append(Excused(name, position, holding))
-    if not excused:
-        return view
-    return replace(view, tally=replace(view.tally, exempt=len(excused)), excused=tuple(excused))
+        if excused:
+            found[device] = excused
+    return found
 
 
 def _possible(terms: Terms, device: ComputeCapability, group: KernelGroup) -> tuple[Exemption, ...]:
