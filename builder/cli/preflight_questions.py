@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.errors import UsageError
+from builder.preflight.allowances import Allowance
 from builder.preflight.cache import Cache
-from builder.preflight.compare import Allowance
 from builder.preflight.records import Preflight
 from builder.preflight.run import Question, preflight
 

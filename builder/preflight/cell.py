@@ -12,9 +12,9 @@ from pathlib import Path
 from builder.arch.requirement import RequiredTarget, Requirements
 from builder.arch.target import ComputeCapability
 from builder.plan.records import Cell, PlannedComponent
+from builder.preflight.allowances import Allowance
 from builder.preflight.builds import Build
 from builder.preflight.cache import Cache
-from builder.preflight.compare import Allowance
 from builder.preflight.fetch import fetch_sdist
 from builder.preflight.records import Outcome, Preflight
 from builder.preflight.required import required_instead, with_devices_instead

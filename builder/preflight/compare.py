@@ -10,12 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from fnmatch import fnmatchcase
 
 from builder.arch.coverage import cubin_runs_on, family, ptx_assembles_for
 from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.arch.toolkits import Toolkit
 from builder.preflight import remarks
+from builder.preflight.allowances import Allowance, reason_for
 from builder.preflight.records import (
     Configuration,
     DeviceTally,
@@ -46,15 +46,6 @@ class Comparison:
 
     configuration: Configuration
     stands_for: tuple[tuple[Target, Target], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """Sources whose loss is known and accepted."""
-
-    pattern: str
-    """A glob over the source's path, or over ``EXTENSION/SOURCE``."""
-    reason: str
 
 
 def reach(unit: Unit, device: ComputeCapability) -> Reach:
@@ -148,12 +139,13 @@ def _reduced(
 ) -> Iterator[Finding]:
     groups: dict[tuple[object, ...], list[_Loss]] = defaultdict(list)
     for loss in losses.values():
-        allowed = _allowed(loss.key, allowances)
+        allowed = _allowed(loss.key, target.capability, allowances)
         alike = (loss.baseline, loss.now, loss.location, loss.helps, loss.instead, allowed)
         groups[alike].append(loss)
     for group in groups.values():
         first, sources = group[0], [_name(loss.key) for loss in group]
-        allowed, location = _allowed(first.key, allowances), first.location
+        allowed = _allowed(first.key, target.capability, allowances)
+        location = first.location
         where = "" if location is None else f" ({location})"
         yield Finding(
             rule="source-lost" if first.now is Reach.NONE else "source-ptx-only",
@@ -197,7 +189,8 @@ def _ptx_only(
     groups: dict[str | None, list[str]] = defaultdict(list)
     for unit in configuration.units:
         if reach(unit, target.capability) is Reach.PTX and _key(unit) not in losses:
-            groups[_allowed(_key(unit), allowances)].append(_name(_key(unit)))
+            allowed = _allowed(_key(unit), target.capability, allowances)
+            groups[allowed].append(_name(_key(unit)))
     for allowed, sources in groups.items():
         yield Finding(
             rule="source-ptx-only",
@@ -234,7 +227,7 @@ def _narrowed(
         groups: dict[str | None, list[str]] = defaultdict(list)
         for key in wanted:
             if key not in have or reach(have[key], device) < Reach.NATIVE:
-                groups[_allowed(key, allowances)].append(_name(key))
+                groups[_allowed(key, device, allowances)].append(_name(key))
         for allowed, short in groups.items():
             yield Finding(
                 rule="family-narrowed",
@@ -279,10 +272,8 @@ def _tally(
     )
 
 
-def _allowed(key: Key, allowances: Iterable[Allowance]) -> str | None:
-    names = (key[1], f"{key[0]}/{key[1]}")
-    matching = (a.reason for a in allowances if any(fnmatchcase(n, a.pattern) for n in names))
-    return next(matching, None)
+def _allowed(key: Key, device: ComputeCapability, allowances: Iterable[Allowance]) -> str | None:
+    return reason_for(allowances, key[0], key[1], device)
 
 
 def _key(unit: Unit) -> Key:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from builder.arch.target import ComputeCapability
 from builder.arch.toolkits import Toolkit, toolkit
 from builder.errors import UsageError
 from builder.preflight import flashinfer, torch_flags
+from builder.preflight.allowances import Allowance, shipped
 from builder.preflight.builds import Build, merged, units_by_build
 from builder.preflight.cache import Cache
-from builder.preflight.compare import Allowance, Comparison, by_weight, compare
+from builder.preflight.compare import Comparison, by_weight, compare
 from builder.preflight.configure import configure, source_root
 from builder.preflight.records import Configuration, Finding, Level, Outcome, Preflight
 from builder.preflight.remarks import collapses
@@ -31,8 +31,6 @@ from builder.preflight.siblings import (
 )
 from builder.preflight.source import Project, Source, open_source
 from builder.preflight.upstream import disagreements, read_lists
-
-_ALLOWANCES = Path(__file__).parent / "data" / "allowances.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def preflight(question: Question, cache: Cache) -> Preflight:
         for part in parts
         for baseline in part.baselines
     ]
-    allowances = (*question.allowances, *default_allowances(source.project))
+    allowances = (*question.allowances, *shipped(source.project))
     compared, devices = compare(configuration, requested, comparisons, release, allowances)
     upstream = read_lists(source_root(source, cache), question.cuda)
     findings += [*compared, *disagreements(upstream)]
@@ -146,14 +144,6 @@ def _unmatched(question: Question) -> Callable[[Configuration], Iterable[Finding
 
 
 _SIBLINGS = {Project.VLLM: default_baselines, Project.FLASHINFER: member_baselines}
-
-
-def default_allowances(project: Project) -> tuple[Allowance, ...]:
-    """The losses that are known to be no defect (data/allowances.json)."""
-    rows = json.loads(_ALLOWANCES.read_text(encoding="utf-8"))["allowances"]
-    return tuple(
-        Allowance(row["pattern"], row["reason"]) for row in rows if row["project"] == project
-    )
 
 
 def _read(project: Project, archs: str, cuda: str) -> tuple[TorchEntry, ...]:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from builder.arch.coverage import cubin_runs_on
 from builder.arch.target import ComputeCapability, Target
 from builder.arch.toolkits import toolkit
-from builder.preflight.compare import Allowance, Comparison, Reach, compare, reach
+from builder.preflight.allowances import Allowance
+from builder.preflight.compare import Comparison, Reach, compare, reach
 from builder.preflight.records import (
     Configuration,
     DeviceTally,
