@@ -30,6 +30,8 @@ class Member:
     """The first bytes (up to `HEAD_BYTES`; all of a smaller file), where they came for free."""
     serial: int = 0
     """Tells members of one path apart: several layers of an image may hold the same path."""
+    only: bool = False
+    """Whether it is the subject's only one, so that nothing can be done while it is read."""
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class OverlappingReader:
         except DamagedInputError as error:
             self._outcomes.append((member, error))
             return
-        if member.size < _WORTH_OVERLAPPING or self._options.workers == 1:
+        if member.size < _WORTH_OVERLAPPING or member.only or self._options.workers == 1:
             self._finish(member, content, blob)
             return
         self._wait()

@@ -115,7 +115,8 @@ class FileSubject(_LocalSubject):
                 f"{self._path} is named like {claim}, but its content is something else.",
                 remedy="Copy or download it again.",
             )
-        yield Member(self._path.name, size, partial(_open, os.fspath(self._path)), head)
+        opened = partial(_open, os.fspath(self._path))
+        yield Member(self._path.name, size, opened, head, only=True)
 
 
 def unreadable(path: Path, error: OSError) -> UsageError:

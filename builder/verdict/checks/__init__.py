@@ -5,18 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from builder.verdict.case import Case
-from builder.verdict.checks import devices, expected, integrity, jit, loading, targets
+from builder.verdict.checks import devices, integrity, loading, targets
 from builder.verdict.records import Finding
 
 Check = Callable[[Case], Iterator[Finding]]
+
+
+def _check_expected(case: Case) -> Iterator[Finding]:
+    """Loaded where something is expected: it makes the start of every other audit slower."""
+    if case.terms.expectations:
+        from builder.verdict.checks.expected import check_expected  # noqa: PLC0415
+
+        yield from check_expected(case)
+
+
+def _check_jit(case: Case) -> Iterator[Finding]:
+    """Loaded where the subject brings something that compiles on the device."""
+    companions = case.evidence.companions
+    if companions.assemblers or companions.libraries:
+        from builder.verdict.checks.jit import check_assemblers, check_compilers  # noqa: PLC0415
+
+        yield from check_assemblers(case)
+        yield from check_compilers(case)
+
 
 CHECKS: tuple[Check, ...] = (
     devices.check_subject,
     devices.check_files,
     targets.check_targets,
-    expected.check_expected,
-    jit.check_assemblers,
-    jit.check_compilers,
+    _check_expected,
+    _check_jit,
     loading.check_cuda_majors,
     integrity.check_damage,
     integrity.check_backends,
