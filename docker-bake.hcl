@@ -59,6 +59,10 @@ variable "CONNECTORS" {
   default     = ""
   description = "connectors taken as published: one line each, NAME==VERSION --hash=sha256:…"
 }
+variable "DISPATCHERS" {
+  default     = ""
+  description = "distributions that pick among builds per CUDA, as CONNECTORS; only the variant's build is kept"
+}
 variable "IMAGE" {
   default     = ""
   description = "the name of the image, without a tag"
@@ -300,19 +304,38 @@ target "lmcache" {
   output = ["type=local,dest=${OUT_DIR}/lmcache"]
 }
 
-# The connectors that are taken as published.
+# The connectors that are taken as published, and the lock of what all connectors need.
 target "connectors" {
   inherits = ["_common"]
   context  = "docker/connectors"
   contexts = {
-    base = "target:base"
+    for name, place in {
+      base                     = "target:base"
+      lmcache-wheel-of-variant = LMCACHE_ARCHS == "" ? "" : "target:lmcache"
+    } : name => place if place != ""
   }
   target = "wheelhouse"
   args = {
-    CUDA_TAG   = CUDA_TAG
-    CONNECTORS = CONNECTORS
+    CUDA_TAG      = CUDA_TAG
+    TORCH_VERSION = TORCH_VERSION
+    CONNECTORS    = CONNECTORS
+    DISPATCHERS   = DISPATCHERS
   }
   output = ["type=local,dest=${OUT_DIR}/connectors"]
+}
+
+target "validate-lmcache" {
+  inherits = ["lmcache", "_validate"]
+  contexts = {
+    torch = "docker/base"
+  }
+}
+target "validate-connectors" {
+  inherits = ["connectors", "_validate"]
+  contexts = {
+    base                     = "docker/base"
+    lmcache-wheel-of-variant = "docker/base"
+  }
 }
 
 # Every wheel of the variant in one place, for the image.

@@ -14,6 +14,7 @@ from builder.arch.requirement import Requirements, parse_requirements
 from builder.errors import ArchitectureError, ConfigurationError, ImpossibleCellError
 from builder.matrix import paths
 from builder.matrix.lists import Entry, explain_impossible, read_word
+from builder.matrix.majors import majors_of
 from builder.matrix.models import (
     Components,
     Document,
@@ -93,6 +94,7 @@ def _check_sources(sources: Sources) -> Iterator[ConfigurationError]:
         else:
             for major, one in source.items():
                 yield from _check_files(("sources", component, major), one)
+                yield from _check_major(("sources", component, major), one, major)
     yield from _check_externals(("sources", "vllm"), sources.vllm)
 
 
@@ -115,14 +117,35 @@ def _check_externals(path: Path, source: VllmSource) -> Iterator[ConfigurationEr
 
 
 def _check_files(path: Path, source: Source) -> Iterator[ConfigurationError]:
-    stem = f"{re.sub(r'[-_.]+', '_', source.distribution)}-{source.version}"
-    for file in source.files:
+    yield from _check_names(path, source.distribution, source.version, source.files)
+    if (dispatcher := source.dispatcher) is not None:
+        where = (*path, "dispatcher")
+        yield from _check_names(where, dispatcher.distribution, source.version, dispatcher.files)
+
+
+def _check_names(
+    path: Path, distribution: str, version: str, files: Iterable[str]
+) -> Iterator[ConfigurationError]:
+    stem = f"{re.sub(r'[-_.]+', '_', distribution)}-{version}"
+    for file in files:
         if not file.startswith((f"{stem}-", f"{stem}.tar.gz")):
             yield _problem(
                 (*path, "files", file),
-                f"this is no file of {source.distribution} {source.version}.",
+                f"this is no file of {distribution} {version}.",
                 f"Its files begin with {stem}.",
             )
+
+
+def _check_major(path: Path, source: Source, major: str) -> Iterator[ConfigurationError]:
+    """A distribution that brings another CUDA major than the one it stands under is refused."""
+    others = [one for one in majors_of(source.distribution) if one != major]
+    if others:
+        yield _impossible(
+            (*path, "distribution"),
+            f"{source.distribution} brings CUDA {' and '.join(others)}, and would go into variants "
+            f"for CUDA {major}.",
+            f"Name the distribution that is built for CUDA {major} alone.",
+        )
 
 
 def _check_toolkit(document: Document, name: str, toolkit: Toolkit) -> Iterator[ConfigurationError]:

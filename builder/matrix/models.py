@@ -63,6 +63,19 @@ class Variable(Strict):
     default: str
 
 
+class Dispatcher(Strict):
+    """A distribution that programs import, and that picks among builds for several CUDAs.
+
+    It has the version of the build it belongs to, and reaches a wheelhouse without its requirements
+    on builds for other CUDA majors.
+    """
+
+    distribution: Distribution
+    files: Annotated[
+        dict[FileName, Sha256], Field(min_length=1, description="File name to SHA-256.")
+    ]
+
+
 class Source(Strict):
     """One release of a component, with the digests of the files that may be used of it."""
 
@@ -74,6 +87,10 @@ class Source(Strict):
     files: Annotated[
         dict[FileName, Sha256], Field(min_length=1, description="File name to SHA-256.")
     ]
+    dispatcher: Annotated[
+        Dispatcher | None,
+        Field(description="What programs import it through, where it is not imported itself."),
+    ] = None
 
 
 SourcePerCuda = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ def variables_for(document: Document, cell: Cell) -> dict[str, str]:
         "VLLM_EXTENSIONS": _setting(cell, "vllm", "extensions"),
         **_compiled("lmcache", document.sources.lmcache, cell),
         "CONNECTORS": "\n".join(_as_published(document, cell)),
+        "DISPATCHERS": "\n".join(_dispatchers(document, cell)),
         **_image(cell),
         "SOURCE_DATE_EPOCH": str(document.source_date_epoch),
     }
@@ -95,13 +96,29 @@ def _setting(cell: Cell, name: str, key: str) -> str:
 
 def _as_published(document: Document, cell: Cell) -> Iterator[str]:
     """A line of a pip requirements file per component that is not compiled."""
+    for source in _published_sources(document, cell):
+        yield _pin(source.distribution, source.version, source.files)
+
+
+def _dispatchers(document: Document, cell: Cell) -> Iterator[str]:
+    """The same for the distributions that programs import these components through."""
+    for source in _published_sources(document, cell):
+        if (dispatcher := source.dispatcher) is not None:
+            yield _pin(dispatcher.distribution, source.version, dispatcher.files)
+
+
+def _published_sources(document: Document, cell: Cell) -> Iterator[Source]:
     for component in cell.components:
         if component.name in COMPILED:
             continue
         source = source_of(document.sources, component.name, cell.toolkit.cuda)
         assert source is not None, "the matrix was loaded without this component's source"
-        hashes = " ".join(f"--hash=sha256:{digest}" for digest in source.files.values())
-        yield f"{source.distribution}=={source.version} {hashes}"
+        yield source
+
+
+def _pin(distribution: str, version: str, files: Mapping[str, str]) -> str:
+    hashes = " ".join(f"--hash=sha256:{digest}" for digest in files.values())
+    return f"{distribution}=={version} {hashes}"
 
 
 def _image(cell: Cell) -> dict[str, str]:

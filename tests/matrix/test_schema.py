@@ -59,7 +59,7 @@ def test_an_editor_sees_the_mistakes_too(
 @pytest.mark.parametrize(
     ("path", "keys"),
     [
-        (("sources", "nixl", "12"), ["distribution", "version", "torch", "files"]),
+        (("sources", "nixl", "12"), ["distribution", "version", "torch", "files", "dispatcher"]),
         (("toolkits", "13.0", "bases", "registry"), ["image", "digest"]),
         (("variants", "x", "components", "nixl"), []),
         (("no", "such", "place"), []),

@@ -51,6 +51,7 @@ def test_the_demo(matrix: Matrix) -> None:
         "VLLM_EXTENSIONS": "",
         "LMCACHE_ARCHS": "",
         "CONNECTORS": "",
+        "DISPATCHERS": "",
         "IMAGE": "",
         "SOURCE_DATE_EPOCH": str(matrix.document.source_date_epoch),
     }
