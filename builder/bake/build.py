@@ -16,6 +16,8 @@ from builder.bake.command import BakeCall
 from builder.bake.definition import Definition, resolve_definition
 from builder.bake.diagnosis import failure
 from builder.bake.engine import Engine
+from builder.bake.externals import default_store as default_sources_store
+from builder.bake.externals import ensure_externals, externals_of
 from builder.bake.host import HostSettings, bake_call, root_file_systems
 from builder.bake.inputs import artefacts_in, inputs_digest, intact
 from builder.bake.limits import JobLimits, gib_per_job, job_limits
@@ -68,6 +70,8 @@ class Workshop:
     """Replaces the derived number of compiler jobs."""
     rootfs_store: Path = field(default_factory=default_store)
     """Where root file systems of bases from packages are kept."""
+    sources_store: Path = field(default_factory=default_sources_store)
+    """Where the sources of other projects are kept."""
     announce: Callable[[str], None] = field(default=lambda _text: None)
     """Is told what takes long outside of the engine."""
     explain: Callable[[str], None] = field(default=lambda _text: None)
@@ -92,7 +96,9 @@ class Workshop:
         limits = job_limits(cores, memory_bytes, gib_per_job(cell))
         if self.jobs is not None:
             limits = JobLimits(self.jobs, 1)
-        return bake_call(cell, self.host, limits, self.places(cell), self.matrix, self.rootfs_store)
+        places = self.places(cell)
+        stores = (self.rootfs_store, self.sources_store)
+        return bake_call(cell, self.host, limits, places, self.matrix, *stores)
 
     def resolve(self, cell: Cell) -> tuple[BakeCall, Definition]:
         """The exact call and what bake makes of it, for an engine with the means of this host."""
@@ -122,6 +128,9 @@ class Workshop:
                     return run.stopped(foreseen.error)
                 for rootfs in root_file_systems(cell).values():
                     ensure_rootfs(rootfs, self.rootfs_store, announce=self.announce)
+                if externals := externals_of(cell):
+                    origin = self.host.origin
+                    ensure_externals(externals, self.sources_store, origin, announce=self.announce)
                 return run.carry_out()
         except SmforgeError as error:
             return Built(cell, places, None, error=error)

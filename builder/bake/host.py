@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.bake.command import BakeCall
+from builder.bake.externals import directory_of, externals_of
+from builder.bake.fetching import Origin
 from builder.bake.limits import JobLimits
 from builder.bake.places import CellPlaces
 from builder.bake.rootfs import Rootfs
@@ -19,6 +21,7 @@ _PIP_SETTING = "PIP_CONFIG_FILE"
 NETWORK_SETTING = "BUILD_NETWORK"
 HOST_NETWORK = "host"
 _CACHE_SETTINGS = ("CACHE_FROM", "CACHE_TO")
+SOURCES_SETTING = "SMFORGE_SOURCES_MIRROR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,16 @@ class HostSettings:
     """A pip.conf that steps use, where only a mirror is reachable."""
     caches: tuple[tuple[str, str], ...] = ()
     """CACHE_FROM and CACHE_TO of the bake file, those that are set."""
+    sources_mirror: Path | None = None
+    """A directory with the sources of other projects, for a site that cannot reach theirs."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> HostSettings:
         """Read SMFORGE_CA_BUNDLE (else what the host's own tools are told), pip's PIP_CONFIG_FILE,
-        BUILD_NETWORK, CACHE_FROM and CACHE_TO.
+        BUILD_NETWORK, CACHE_FROM, CACHE_TO and SMFORGE_SOURCES_MIRROR.
 
-        Raises `UsageError` when SMFORGE_CA_BUNDLE names no file; set but empty, it means none.
+        Raises `UsageError` when SMFORGE_CA_BUNDLE names no file or SMFORGE_SOURCES_MIRROR no
+        directory; set but empty, they mean none.
         """
         return cls(
             ca_bundle=_ca_bundle(environment),
@@ -48,7 +54,13 @@ class HostSettings:
             caches=tuple(
                 (name, value) for name in _CACHE_SETTINGS if (value := environment.get(name))
             ),
+            sources_mirror=_sources_mirror(environment),
         )
+
+    @property
+    def origin(self) -> Origin:
+        """Where the sources of other projects come from."""
+        return Origin(self.sources_mirror, self.ca_bundle)
 
 
 def root_file_systems(cell: Cell) -> dict[str, Rootfs]:
@@ -74,6 +86,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings
     places: CellPlaces,
     matrix: Path,
     rootfs_store: Path,
+    sources_store: Path,
 ) -> BakeCall:
     """The bake call of a cell on this host, everything resolved."""
     variables = {
@@ -90,6 +103,10 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings
     for variable, rootfs in root_file_systems(cell).items():
         directory = rootfs_store / rootfs.directory_name
         variables[variable] = str(directory)
+        reads.append(directory)
+    if externals := externals_of(cell):
+        directory = directory_of(externals, sources_store)
+        variables["EXTERNALS_DIR"] = str(directory)
         reads.append(directory)
     return BakeCall(
         root=matrix.resolve().parent,
@@ -115,6 +132,18 @@ def _ca_bundle(environment: Mapping[str, str]) -> Path | None:
         return Path(asked).resolve() if asked else None
     found = (_existing(environment.get(name)) for name in _CA_CUSTOMARY)
     return next((path for path in found if path is not None), None)
+
+
+def _sources_mirror(environment: Mapping[str, str]) -> Path | None:
+    asked = environment.get(SOURCES_SETTING)
+    if not asked:
+        return None
+    if not Path(asked).is_dir():
+        raise UsageError(
+            f"{SOURCES_SETTING} names {asked}, which is no directory.",
+            remedy="Name the directory with the sources' archives and repositories, or unset it.",
+        )
+    return Path(asked).resolve()
 
 
 def _existing(name: str | None) -> Path | None:
