@@ -97,6 +97,14 @@ variable "EXTERNALS_DIR" {
   default     = "docker/vllm"
   description = "the sources that vLLM's CMake would clone, one directory each"
 }
+variable "BUILD_PLATFORM" {
+  default     = ""
+  description = "where wheels are compiled; empty: natively on PLATFORM"
+}
+variable "CROSS_CPU" {
+  default     = ""
+  description = "PLATFORM's CPU as compilers call it, where BUILD_PLATFORM is another"
+}
 variable "DEVICES" {
   default     = "11.0a 12.0f 12.1a 9.0a"
   description = "for flashinfer-test: what FlashInfer detects for a device, between spaces"
@@ -152,13 +160,13 @@ group "flashinfer" {
   targets = ["flashinfer-arch", "flashinfer-shim"]
 }
 group "validate" {
-  targets = ["validate-root", "validate-base", "validate-torch", "validate-flashinfer"]
+  targets = ["validate-root", "validate-base", "validate-torch", "validate-cross", "validate-flashinfer"]
 }
 
 # --- Targets -------------------------------------------------------------------------------------
 
 target "_common" {
-  platforms  = [PLATFORM]
+  platforms  = [BUILD_PLATFORM == "" ? PLATFORM : BUILD_PLATFORM]
   network    = BUILD_NETWORK
   secret     = concat(secret("ca", CA_BUNDLE), secret("pip", PIP_CONFIG))
   cache-from = present(CACHE_FROM)
@@ -212,12 +220,27 @@ target "torch" {
   output = ["type=cacheonly"]
 }
 
+# The same, compiling for CROSS_CPU.
+target "cross" {
+  inherits   = ["_common"]
+  context    = "docker/base"
+  dockerfile = "cross.Dockerfile"
+  contexts = {
+    torch = "target:torch"
+  }
+  args = {
+    CROSS_CPU     = CROSS_CPU
+    CUDA_PACKAGES = CUDA_PACKAGES
+  }
+  output = ["type=cacheonly"]
+}
+
 target "_flashinfer" {
   inherits = ["_common"]
   context  = "docker/flashinfer"
   contexts = {
     base  = "target:base"
-    torch = "target:torch"
+    torch = CROSS_CPU == "" ? "target:torch" : "target:cross"
   }
   args = {
     CUDA_TAG             = CUDA_TAG
@@ -353,13 +376,15 @@ target "wheels" {
 }
 
 target "runtime-root" {
-  inherits = ["root"]
-  context  = RUNTIME_ROOTFS_DIR
+  inherits  = ["root"]
+  platforms = [PLATFORM]
+  context   = RUNTIME_ROOTFS_DIR
 }
 
 target "_image" {
-  inherits = ["_common"]
-  context  = "docker/image"
+  inherits  = ["_common"]
+  platforms = [PLATFORM]
+  context   = "docker/image"
   contexts = {
     root   = "target:runtime-root"
     base   = "target:base"
@@ -412,6 +437,12 @@ target "validate-torch" {
   inherits = ["torch", "_validate"]
   contexts = {
     base = "docker/base"
+  }
+}
+target "validate-cross" {
+  inherits = ["cross", "_validate"]
+  contexts = {
+    torch = "docker/base"
   }
 }
 target "validate-flashinfer" {

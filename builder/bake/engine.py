@@ -28,6 +28,9 @@ class Engine:
     builder: str
     driver: str
     platforms: tuple[str, ...]
+    """What some node of the builder runs, be it through an emulator."""
+    native: tuple[str, ...]
+    """What some node of the builder is: its own platform stands first in a node's list."""
     cores: int
     memory_bytes: int
     data_root: Path
@@ -84,13 +87,15 @@ def inspect() -> Engine:
     root = Path(info.docker_root_dir or "/")
     status = dict(info.driver_status or [])
     node = builder.nodes[0] if builder.nodes else None
+    offered = [tuple(one.platforms or ()) for one in builder.nodes or ()]
     return Engine(
         version=version,
         buildx=buildx_version() or "unknown",
         buildkit=(node.version if node else None) or "unknown",
         builder=builder.name or "unknown",
         driver=builder.driver or "unknown",
-        platforms=tuple(node.platforms or ()) if node else (),
+        platforms=tuple(dict.fromkeys(name for one in offered for name in one)),
+        native=tuple(dict.fromkeys(one[0] for one in offered if one)),
         cores=info.n_cpu or 1,
         memory_bytes=info.mem_total or 0,
         data_root=root,

@@ -26,6 +26,12 @@ def targets_for(cell: Cell) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def cross_compiles(cell: Cell) -> bool:
+    """Whether everything of a cell that is compiled can be compiled on another CPU."""
+    compiled = {one.name for one in cell.components} & set(COMPILED)
+    return compiled <= set(_table()["cross"])
+
+
 def without_target(components: Sequence[PlannedComponent]) -> Iterator[Dropped]:
     """The components that docker-bake.hcl cannot build."""
     for component in components:

@@ -1,7 +1,11 @@
-"""Tags a provider wheel for this CPU and for any Python: its libraries use no Python interface."""
+"""Tags a provider wheel for the CPU that it was compiled for and for any Python.
+
+Its libraries use no interface of Python.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 from typing import Any
 
@@ -13,4 +17,6 @@ class PlatformHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-linux_{platform.machine()}"
+        # Set where the base compiles for another CPU than its own.
+        cpu = os.environ.get("CROSS_CPU") or platform.machine()
+        build_data["tag"] = f"py3-none-linux_{cpu}"

@@ -1,0 +1,45 @@
+"""Where a cell is compiled when no node of the builder has its CPU.
+
+Device code is the same for every CPU, so a component whose build leaves the host compiler to us is
+cross-compiled on the node that is there (``cross`` in plan/data/bake_targets.json says which).
+Anything else is left to the engine's emulator, which takes hours where nvcc runs under it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builder.plan.bake import cross_compiles
+from builder.plan.records import Cell
+
+_CPUS = {"amd64": "x86_64", "arm64": "aarch64"}
+"""What Docker calls a CPU, and what compilers call it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Compiling on one platform for another."""
+
+    build_platform: str
+    """Where the compilers run: ``linux/amd64``."""
+    cpu: str
+    """What they compile for, as they call it: ``aarch64``."""
+
+
+def crossing_for(cell: Cell, native: Sequence[str]) -> Crossing | None:
+    """How to compile a cell on a builder whose nodes are natively `native`.
+
+    None when a node has the cell's own CPU, or when a component of the cell cannot be
+    cross-compiled.
+    """
+    if not native or cell.platform in native or not cross_compiles(cell):
+        return None
+    return Crossing(native[0], _CPUS[cell.platform.rpartition("/")[2]])
+
+
+def host_platform() -> str:
+    """This host's platform in Docker's words, where no engine is asked: ``linux/amd64``."""
+    machine = platform.machine()
+    return f"linux/{next((ours for ours, its in _CPUS.items() if its == machine), machine)}"

@@ -1,0 +1,51 @@
+"""Where a cell is compiled, when the builder's nodes have its CPU and when they do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.bake.crossing import Crossing, crossing_for, host_platform
+from builder.matrix.load import load
+from builder.plan.records import Cell
+from builder.plan.resolve import resolve
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cells() -> dict[tuple[str, str], Cell]:
+    plan = resolve(load(ROOT / "versions.json"))
+    return {(cell.variant, cell.platform): cell for cell in plan.cells}
+
+
+def test_a_node_of_the_cells_own_cpu_compiles_natively(
+    cells: dict[tuple[str, str], Cell],
+) -> None:
+    cell = replace(cells["demo", "linux/amd64"], platform="linux/arm64")
+    assert crossing_for(cell, ("linux/amd64", "linux/arm64")) is None
+
+
+def test_flashinfer_is_compiled_for_arm_on_an_x86_node(
+    cells: dict[tuple[str, str], Cell],
+) -> None:
+    cell = replace(cells["demo", "linux/amd64"], platform="linux/arm64")
+    assert crossing_for(cell, ("linux/amd64",)) == Crossing("linux/amd64", "aarch64")
+
+
+def test_a_component_that_needs_its_own_cpu_is_left_to_the_emulator(
+    cells: dict[tuple[str, str], Cell],
+) -> None:
+    assert crossing_for(cells["cu130-spark", "linux/arm64"], ("linux/amd64",)) is None
+
+
+def test_a_builder_that_names_no_platform_decides_nothing(
+    cells: dict[tuple[str, str], Cell],
+) -> None:
+    assert crossing_for(cells["demo", "linux/amd64"], ()) is None
+
+
+def test_this_host_is_named_as_docker_names_it() -> None:
+    assert host_platform() in {"linux/amd64", "linux/arm64"}
