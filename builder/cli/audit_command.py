@@ -121,9 +121,17 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         raise UsageError(
             "--kernels and --no-kernels contradict each other.", remedy="Leave one of them out."
         )
-    # Imported when it runs: --help must not wait for pydantic and rich.
+    # Imported when it runs: --help must not wait for what reads and judges.
     from builder.cli.audit_terms import terms_of  # noqa: PLC0415
     from builder.inventory.options import ReadOptions  # noqa: PLC0415
+    from builder.inventory.subjects.opening import names_image  # noqa: PLC0415
+
+    if platform is not None and not any(names_image(subject) for subject in subjects):
+        raise UsageError(
+            f"--platform {platform} chooses an image of several, and no subject is an image.",
+            remedy="Leave it out, or name an image: image:REF, oci:DIR, archive:FILE.tar or "
+            "registry:HOST/NAME:TAG.",
+        )
 
     terms = terms_of(
         words=words,
@@ -175,7 +183,8 @@ class _Audits:
             except UsageError:
                 raise
             except SmforgeError as error:
-                _complain(f"{subject}: {error}")
+                told = str(error)
+                _complain(told if subject in told else f"{subject}: {told}")
                 self._exits.append(error.exit_code)
         return reports
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import xml.etree.ElementTree as ET
@@ -147,6 +148,30 @@ class TestOutputs:
         assert ran.code == 4
         assert json.loads(ran.out)["verdict"] == "pass"
         assert str(cut) in ran.err
+
+    def test_a_damaged_archive_is_named(self, smforge: Smforge, tmp_path: Path) -> None:
+        cut = tmp_path / "cut.whl"
+        cut.write_bytes(b"PK\x03\x04 and no more")
+        ran = smforge("audit", cut)
+        assert ran.code == 4
+        assert "cut.whl: The archive has no end record" in ran.err
+
+    def test_digests_are_read_for_the_reports_that_show_them(
+        self, smforge: Smforge, libraries: Path, tmp_path: Path
+    ) -> None:
+        norm = libraries / "norm.so"
+        digest = hashlib.sha256(norm.read_bytes()).hexdigest()
+        report = tmp_path / "r.json"
+        ran = smforge("audit", norm, "--no-kernels", "-o", f"json={report}", "-o", "table")
+        assert ran.code == 0
+        assert json.loads(report.read_text())["files"][0]["sha256"] == digest
+        assert json.loads(report.read_text())["subject"]["digest"] == f"sha256:{digest}"
+        assert smforge("audit", norm, "--no-kernels").out == ran.out
+
+    def test_a_platform_chooses_among_images_only(self, smforge: Smforge, libraries: Path) -> None:
+        ran = smforge("audit", libraries, "--platform", "linux/arm64")
+        assert ran.code == 2
+        assert "no subject is an image" in ran.err
 
 
 class TestBadInput:

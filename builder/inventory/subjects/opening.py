@@ -27,8 +27,8 @@ def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
     Files are told apart by content. Raises `UsageError` for what does not exist and
     `DamagedInputError` for what is not what it claims to be.
     """
-    scheme, colon, rest = argument.partition(":")
-    if colon and scheme in _SCHEMES:
+    if names_image(argument):
+        scheme, _, rest = argument.partition(":")
         module = importlib.import_module(_SCHEMES[scheme])
         opened: OpenSubject = module.open_subject(rest, options)
         return opened
@@ -38,12 +38,17 @@ def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
     return _open_file(path, options)
 
 
+def names_image(argument: str) -> bool:
+    """Whether `argument` is an image, wherever it lies: ``image:…``, ``oci:…`` and the like."""
+    scheme, colon, _ = argument.partition(":")
+    return bool(colon) and scheme in _SCHEMES
+
+
 def names_one_file(argument: str) -> bool:
     """Whether `argument` is a file that is read as it is: no folder, no archive, no image."""
-    scheme, colon, _ = argument.partition(":")
     path = Path(argument)
     try:
-        if (colon and scheme in _SCHEMES) or not path.is_file():
+        if names_image(argument) or not path.is_file():
             return False
         with path.open("rb") as file:
             return file.read(4) not in _ZIP_MAGICS

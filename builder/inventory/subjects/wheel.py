@@ -52,7 +52,7 @@ class WheelSubject:
 
     def members(self) -> Iterator[Member]:
         """Yield every member. What the directory does not list is damage of the archive."""
-        directory = read_directory(self._blob, self._limits)
+        directory = self._directory()
         unpacked = sum(entry.size for entry in directory.entries)
         self._limits.check_expansion(self._blob.size, unpacked, self._name)
         self._check_names(directory)
@@ -82,6 +82,12 @@ class WheelSubject:
         if entry.size > _IN_MEMORY:
             return spool(self._zip.stream(entry), entry.size)
         return nullcontext(BytesBlob(b"".join(self._zip.stream(entry))))
+
+    def _directory(self) -> ZipDirectory:
+        try:
+            return read_directory(self._blob, self._limits)
+        except DamagedInputError as error:
+            raise type(error)(f"{self._name}: {error.message}", remedy=error.remedy) from error
 
     def _check_names(self, directory: ZipDirectory) -> None:
         counts = Counter(entry.name for entry in directory.entries)
