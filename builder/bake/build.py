@@ -13,9 +13,10 @@ from builder import __version__
 from builder.bake import engine as engines
 from builder.bake.checkout import checkout_of
 from builder.bake.command import BakeCall
+from builder.bake.crossing import crossing_for, host_platform
 from builder.bake.definition import Definition, resolve_definition
 from builder.bake.diagnosis import failure
-from builder.bake.engine import Engine
+from builder.bake.engine import Engine, Means
 from builder.bake.externals import default_store as default_sources_store
 from builder.bake.externals import ensure_externals, externals_of
 from builder.bake.host import HostSettings, bake_call, root_file_systems
@@ -66,6 +67,8 @@ class Workshop:
     foresee: Foreseer | None = None
     """Looks ahead before anything is compiled; needed unless `lookahead` is off."""
     lookahead: Lookahead = Lookahead.OFF
+    policies: tuple[Path, ...] = ()
+    """What preflight and the audit are told beside the matrix; a change of them counts."""
     jobs: int | None = None
     """Replaces the derived number of compiler jobs."""
     rootfs_store: Path = field(default_factory=default_store)
@@ -91,19 +94,20 @@ class Workshop:
         """Where everything of a cell lies."""
         return CellPlaces(self.out.resolve(), cell.variant, cell.platform)
 
-    def call(self, cell: Cell, cores: int, memory_bytes: int) -> BakeCall:
-        """The bake call of a cell for an engine with these means."""
-        limits = job_limits(cores, memory_bytes, gib_per_job(cell))
+    def call(self, cell: Cell, means: Means) -> BakeCall:
+        """The bake call of a cell for a builder with these means."""
+        limits = job_limits(means.cores, means.memory_bytes, gib_per_job(cell))
         if self.jobs is not None:
             limits = JobLimits(self.jobs, 1)
         places = self.places(cell)
         stores = (self.rootfs_store, self.sources_store)
-        return bake_call(cell, self.host, limits, places, self.matrix, *stores)
+        crossing = crossing_for(cell, means.native)
+        return bake_call(cell, self.host, limits, places, self.matrix, *stores, crossing)
 
     def resolve(self, cell: Cell) -> tuple[BakeCall, Definition]:
         """The exact call and what bake makes of it, for an engine with the means of this host."""
         pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-        call = self.call(cell, os.cpu_count() or 1, pages * page)
+        call = self.call(cell, Means(os.cpu_count() or 1, pages * page, (host_platform(),)))
         self.places(cell).logs.mkdir(parents=True, exist_ok=True)
         write_whole(call.override, call.override_text)
         return call, resolve_definition(call)
@@ -115,7 +119,7 @@ class Workshop:
         """
         places = self.places(cell)
         try:
-            digest = inputs_digest(cell, self.root, self.matrix)
+            digest = inputs_digest(cell, self.root, self.matrix, self.policies)
             record = None if force else up_to_date(places, digest)
             if record is not None and self.lookahead.is_content_with(record.preflight):
                 return Built(cell, places, record, up_to_date=True)
@@ -126,7 +130,8 @@ class Workshop:
                 run = _Run(self, cell, places, engine, digest, foreseen)
                 if foreseen is not None and foreseen.error is not None:
                     return run.stopped(foreseen.error)
-                for rootfs in root_file_systems(cell).values():
+                crossing = crossing_for(cell, engine.means.native)
+                for rootfs in root_file_systems(cell, crossing).values():
                     ensure_rootfs(rootfs, self.rootfs_store, announce=self.announce)
                 if externals := externals_of(cell):
                     origin = self.host.origin
@@ -176,7 +181,7 @@ class _Run:
         self._digest = digest
         self._foreseen = foreseen
         self._started = datetime.now(UTC)
-        self._call = workshop.call(cell, engine.cores, engine.memory_bytes)
+        self._call = workshop.call(cell, engine.means)
         self._artefacts: tuple[Artefact, ...] = ()
 
     def carry_out(self) -> Built:
@@ -302,7 +307,9 @@ class _Observers:
 
 
 def _require_platform(engine: Engine, cell: Cell) -> None:
-    if engine.platforms and cell.platform not in engine.platforms:
+    crossing = crossing_for(cell, engine.means.native)
+    needed = crossing.build_platform if crossing and cell.image is None else cell.platform
+    if engine.platforms and needed not in engine.platforms:
         raise BuildFailedError(
             f"The builder {engine.builder!r} cannot build {cell.platform} for {cell.variant}.",
             remedy="Choose a builder that can ('docker buildx use NAME'), register an emulator "

@@ -18,12 +18,12 @@ CONTEXT = "docker"
 _IGNORED_DIRECTORIES = frozenset({"__pycache__", ".git"})
 
 
-def inputs_digest(cell: Cell, root: Path, matrix: Path) -> str:
-    """SHA-256 over everything that decides what a cell's artefacts are.
+def inputs_digest(cell: Cell, root: Path, matrix: Path, policies: Iterable[Path] = ()) -> str:
+    """SHA-256 over everything that decides what a cell's artefacts are and whether they pass.
 
     That is: this version of smforge, the resolved cell and what its root file systems are made
-    of, docker-bake.hcl, the matrix, and every file below docker/ with its name. What the host adds
-    (job counts, certificates) does not count.
+    of, docker-bake.hcl, the matrix, every file below docker/ with its name, and the policies. What
+    the host adds (job counts, certificates) does not count.
     """
     digest = hashlib.sha256()
     document = json.dumps(cell_document(cell), sort_keys=True)
@@ -35,6 +35,7 @@ def inputs_digest(cell: Cell, root: Path, matrix: Path) -> str:
         (BAKE_FILE, root / BAKE_FILE),
         ("matrix", matrix),
         *((str(file.relative_to(root)), file) for file in _files(root / CONTEXT)),
+        *(("policy", file) for file in policies),
     ):
         if file.is_file():
             _add(digest, name, file.read_bytes())

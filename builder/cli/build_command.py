@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.flags import matrix_option, output_option
+from builder.cli.flags import matrix_option, output_option, policy_option
 from builder.cli.output import OutputSpec, emit, require_distinct
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ _EXCERPT_WIDTH = 240
     help="What to do where the sources would leave out what a required device needs: stop before "
     "anything is compiled, or record it and build; off looks at no sources.",
 )
+@policy_option("What may be lost or missing, and what else is required; repeatable.")
 @click.option(
     "--backend",
     type=click.Choice(["native", "cuobjdump", "both"]),
@@ -80,6 +81,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     force: bool,
     jobs: int | None,
     lookahead: str,
+    policies: tuple[Path, ...],
     backend: str,
     print_only: bool,
     outputs: tuple[OutputSpec, ...],
@@ -97,7 +99,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     specs = require_distinct(outputs)
     matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms)
     flags = {name: bool(ctx.obj[name]) for name in ("quiet", "verbose")}
-    shop = workshop(matrix, out, jobs, backend, lookahead, **flags)
+    shop = workshop(matrix, out, jobs, backend, lookahead, policies=policies, **flags)
     if print_only:
         return _print(shop, cells)
     results = _build(shop, cells, force=force)

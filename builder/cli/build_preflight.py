@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from builder.bake.build import Workshop
 from builder.bake.places import shown
 from builder.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
 from builder.bake.results import Foreseen, Lookahead
 from builder.cli.ending import ended_tidily
+from builder.cli.policies import allowed_sources
 from builder.errors import LossForeseenError
 from builder.plan.records import Cell
 from builder.preflight.cache import Cache, default_directory
@@ -28,25 +30,27 @@ from builder.report.preflight_document import render_json
 from builder.verdict.expectation import Expectation, expectations_of
 
 
-def foresee(
-    cell: Cell, root: Path, lookahead: Lookahead, logs: Path, announce: Callable[[str], None]
-) -> Foreseen:
-    """Examine what a cell compiles; `root` is the matrix's directory, `logs` what messages name.
-
-    Raises what `preflight_cell` raises.
-    """
-    circumstances = Circumstances(root, Cache(default_directory()), announce=announce)
+def foresee(shop: Workshop, cell: Cell) -> Foreseen:
+    """Examine what a cell compiles. Raises what `preflight_cell` raises."""
+    circumstances = Circumstances(
+        root=shop.root,
+        cache=Cache(default_directory()),
+        allowances=allowed_sources(shop.policies),
+        announce=shop.announce,
+    )
     with ended_tidily():
         found = preflight_cell(cell, examinable(cell), circumstances)
     reports = {_report_name(one): render_json(one.result) for one in found.components}
     failed = found.outcome is Outcome.FAIL
     record = PreflightRecord(
         verdict="fail" if failed else "pass",
-        overridden=failed and lookahead is Lookahead.RECORD,
+        overridden=failed and shop.lookahead is Lookahead.RECORD,
         components=tuple(_recorded(one, reports[_report_name(one)]) for one in found.components),
         required_instead={str(one): str(device) for one, device in found.required_instead.items()},
     )
-    error = _loss(found, logs) if failed and lookahead is Lookahead.STOP else None
+    error = None
+    if failed and shop.lookahead is Lookahead.STOP:
+        error = _loss(found, shop.places(cell).logs)
     return Foreseen(found, record, reports, error)
 
 

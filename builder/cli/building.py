@@ -14,6 +14,7 @@ from builder.bake.host import HostSettings
 from builder.bake.progress import Progress, choose_progress
 from builder.bake.results import Audited, Foreseen, Lookahead
 from builder.cli.audit_command import EXIT_OF_VERDICT
+from builder.cli.audit_terms import terms_of
 from builder.errors import UsageError
 from builder.matrix.load import load
 from builder.plan.records import Cell
@@ -22,7 +23,7 @@ from builder.report.build import report_of, to_json
 from builder.report.model import Report
 from builder.report.table import render_table
 from builder.verdict.audit import Backend, audit_together
-from builder.verdict.shipped import shipped_exemptions
+from builder.verdict.policy import load_policy
 from builder.verdict.terms import Terms
 
 
@@ -53,6 +54,7 @@ def workshop(  # noqa: PLR0913  # one per flag
     backend: str,
     lookahead: str,
     *,
+    policies: Sequence[Path],
     quiet: bool,
     verbose: bool,
 ) -> Workshop:
@@ -69,16 +71,19 @@ def workshop(  # noqa: PLR0913  # one per flag
         # Imported when it is called: what is up to date needs none of it.
         from builder.cli.build_preflight import foresee  # noqa: PLC0415
 
-        logs = shop.places(cell).logs
-        return foresee(cell, shop.root, shop.lookahead, logs, announce)
+        return foresee(shop, cell)
 
     def audit(cell: Cell, directory: Path, foreseen: Foreseen | None) -> Audited:
-        return audit_cell(cell, directory, foreseen, Backend(backend))
+        wheels = sorted(directory.rglob("*.whl"))
+        terms = terms_of_build(cell, foreseen, directory, wheels, policies)
+        return audit_wheels(cell, wheels or [directory], terms, Backend(backend))
 
     def explain(text: str) -> None:
         if verbose:
             sys.stderr.write(f"+ {text}\n")
 
+    for path in policies:
+        load_policy(path)  # A wrong one is said before anything is done.
     os.environ.update(own_engine.settings(os.environ))
     shop = Workshop(
         matrix=matrix,
@@ -88,6 +93,7 @@ def workshop(  # noqa: PLR0913  # one per flag
         display=display,
         foresee=look_ahead,
         lookahead=Lookahead(lookahead),
+        policies=tuple(policies),
         jobs=jobs,
         announce=announce,
         explain=explain,
@@ -95,17 +101,14 @@ def workshop(  # noqa: PLR0913  # one per flag
     return shop
 
 
-def audit_cell(cell: Cell, directory: Path, foreseen: Foreseen | None, backend: Backend) -> Audited:
-    """Audit what a cell exported against the cell's requirements, with the policies smforge ships.
+def audit_wheels(cell: Cell, subjects: Sequence[Path], terms: Terms, backend: Backend) -> Audited:
+    """Audit what a cell exported.
 
     The wheels of a cell are judged together: each provider serves its own architecture, and all of
-    them serve the cell's devices. What was foreseen has to be what is embedded.
+    them serve the cell's devices.
     """
-    wheels = sorted(directory.rglob("*.whl"))
-    terms = _terms(cell, foreseen, directory, wheels)
     name = f"{cell.variant} {cell.platform}"
-    subjects = [str(path) for path in wheels or [directory]]
-    report = report_of(audit_together(subjects, name, terms, backend))
+    report = report_of(audit_together([str(path) for path in subjects], name, terms, backend))
     return Audited(
         verdict=report.verdict,
         exit_code=EXIT_OF_VERDICT[report.verdict],
@@ -115,16 +118,32 @@ def audit_cell(cell: Cell, directory: Path, foreseen: Foreseen | None, backend: 
     )
 
 
-def _terms(cell: Cell, foreseen: Foreseen | None, directory: Path, wheels: Sequence[Path]) -> Terms:
+def terms_of_build(
+    cell: Cell,
+    foreseen: Foreseen | None,
+    directory: Path,
+    wheels: Sequence[Path],
+    policies: Sequence[Path],
+) -> Terms:
+    """What a cell's artefacts are judged by: the matrix, what was foreseen, the policies.
+
+    The policies are those that smforge ships and the user's, as for ``smforge audit``.
+    """
+    terms = terms_of(
+        words=(str(cell.requirements if foreseen is None else foreseen.preflight.requirements),),
+        variant=None,
+        config=None,
+        driver=None,
+        native=False,
+        allowed=(),
+        policies=policies,
+        shipped=True,
+    )
     if foreseen is None:
-        return Terms(requirements=cell.requirements, exemptions=shipped_exemptions())
+        return terms
     from builder.cli.build_preflight import expectations_for  # noqa: PLC0415
 
-    return Terms(
-        requirements=foreseen.preflight.requirements,
-        exemptions=shipped_exemptions(),
-        expectations=expectations_for(foreseen, directory, wheels),
-    )
+    return replace(terms, expectations=expectations_for(foreseen, directory, wheels))
 
 
 def _without_notes(report: Report) -> Report:

@@ -33,3 +33,15 @@ def output_option(
         default=(default,),
         help=f"{offered}, to standard output or to a file; repeatable.",
     )
+
+
+def policy_option(text: str) -> Callable[[Decorated], Decorated]:
+    """``--policy FILE``, repeatable; `text` is its help."""
+    return click.option(
+        "--policy",
+        "policies",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help=text,
+    )

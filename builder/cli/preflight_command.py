@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.flags import matrix_option, output_option
+from builder.cli.flags import matrix_option, output_option, policy_option
 from builder.cli.output import OutputSpec, emit, require_distinct
 from builder.errors import EXIT_FINDINGS, EXIT_PASS, UsageError
 
@@ -54,6 +54,7 @@ _ABOUT_ONE = frozenset({"junit", "sarif", "html"})
     multiple=True,
     help="Sources that may be lost, by path; repeatable.",
 )
+@policy_option("Sources that may be lost, each with its reason; repeatable.")
 @click.option("--no-cache", is_flag=True, help="Configure anew, and keep nothing.")
 @output_option(FORMATS)
 @matrix_option
@@ -69,6 +70,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     baselines: tuple[str, ...],
     externals: tuple[str, ...],
     allowed: tuple[str, ...],
+    policies: tuple[Path, ...],
     no_cache: bool,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
@@ -90,7 +92,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             "Name either a variant of versions.json or sources.",
             remedy="smforge preflight VARIANT, or smforge preflight --source DIR_OR_SDIST.",
         )
-    flags = Flags(baselines, externals, allowed)
+    flags = Flags(baselines, externals, allowed, policies)
     with ended_tidily(), temporary_or_default(temporary=no_cache) as cache:
         if variant is not None:
             choice = Choice(variant, platform, component, config or ctx.obj["config"])

@@ -25,6 +25,7 @@ class Flags:
     baselines: tuple[str, ...]
     externals: tuple[str, ...]
     allowed: tuple[str, ...]
+    policies: tuple[Path, ...] = ()
 
     @property
     def checkouts(self) -> dict[str, Path]:
@@ -34,7 +35,12 @@ class Flags:
     @property
     def allowances(self) -> tuple[Allowance, ...]:
         """The losses that were allowed."""
-        return tuple(Allowance(one, "allowed on the command line") for one in self.allowed)
+        named = tuple(Allowance(one, "allowed on the command line") for one in self.allowed)
+        if not self.policies:
+            return named
+        from builder.cli.policies import allowed_sources  # noqa: PLC0415  # pydantic is slow
+
+        return (*named, *allowed_sources(self.policies))
 
 
 @dataclass(frozen=True, slots=True)

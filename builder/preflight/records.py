@@ -190,13 +190,13 @@ class Preflight:
     source: SourceIdentity
     configuration: Configuration
     """What all builds compile together."""
-    builds: tuple[BuildUnits, ...]
-    """What each build compiles, where they are told apart."""
     requested: tuple[Target, ...]
-    collapsed: tuple[Collapse, ...]
     baselines: tuple[Configuration, ...]
     devices: Mapping[ComputeCapability, DeviceTally]
     upstream_lists: tuple[UpstreamList, ...]
     findings: tuple[Finding, ...]
     """Errors first, then warnings, then notes."""
     outcome: Outcome
+    collapsed: tuple[Collapse, ...] = ()
+    builds: tuple[BuildUnits, ...] = ()
+    """What each build compiles, where they are told apart."""

@@ -39,7 +39,7 @@ class Strict(BaseModel):
 
 
 class Allowance(Strict):
-    """Kernels or libraries that may be missing or PTX-only."""
+    """Kernels or libraries that may be missing or PTX-only, or sources that may be lost."""
 
     kernel: Annotated[
         Pattern | None,
@@ -48,6 +48,13 @@ class Allowance(Strict):
     file: Annotated[
         Pattern | None,
         Field(description="Shell pattern over the path, from any folder on: vllm/_qutlass_C*.so."),
+    ] = None
+    source: Annotated[
+        Pattern | None,
+        Field(
+            description="Shell pattern over a source's path or EXTENSION/SOURCE, for preflight: "
+            "fp4_quantization_120/*."
+        ),
     ] = None
     devices: Annotated[
         tuple[Capability, ...], Field(description="The devices it holds for; none for all.")
@@ -67,8 +74,8 @@ class Allowance(Strict):
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
-        if self.kernel is None and self.file is None:
-            raise ValueError("an allowance names a kernel, a file or both")
+        if self.kernel is None and self.file is None and self.source is None:
+            raise ValueError("an allowance names a kernel, a file or a source")
         return self
 
 
@@ -90,7 +97,7 @@ class Policy(Strict):
         return parse_requirements(self.require)
 
     def exemptions(self) -> tuple[Exemption, ...]:
-        """Its allowances as exemptions."""
+        """Its allowances of kernels and files as exemptions."""
         return tuple(
             Exemption(
                 reason=one.reason,
@@ -103,7 +110,13 @@ class Policy(Strict):
                 expires=one.expires,
             )
             for one in self.allow
+            if one.kernel is not None or one.file is not None
         )
+
+    @property
+    def sources(self) -> tuple[Allowance, ...]:
+        """Its allowances of sources, which are for preflight."""
+        return tuple(one for one in self.allow if one.source is not None)
 
 
 def load_policy(path: Path) -> Policy:

@@ -42,12 +42,23 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
     assert str(exemption.expires) == "2027-01-31"
 
 
+def test_an_allowance_of_a_source_is_for_preflight(tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text(
+        '[[allow]]\nsource = "fp4_120/*"\ndevices = ["12.1"]\nreason = "made for 12.0 itself"\n'
+        '[[allow]]\nkernel = "x"\nreason = "long enough"\n'
+    )
+    policy = load_policy(file)
+    assert [one.kernel for one in policy.exemptions()] == ["x"]
+    assert [one.source for one in policy.sources] == ["fp4_120/*"]
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [
         ('[[allow]]\nkernel = "x"', "$.allow[0].reason"),
         ('[[allow]]\nkernel = "x"\nreason = "no"', "$.allow[0].reason"),
-        ('[[allow]]\nreason = "a reason that names nothing"', "names a kernel, a file or both"),
+        ('[[allow]]\nreason = "a reason that names nothing"', "names a kernel, a file or a source"),
         ('[[allow]]\nkernel = "x"\nreason = "long enough"\nspeling = 1', "$.allow[0].speling"),
         (
             '[[allow]]\nkernel = "x"\nreason = "long enough"\ntargets = ["sm_75"]',
