@@ -140,8 +140,8 @@ def _output_disk(host: Host) -> Finding:
 def _memory(host: Host) -> Finding:
     if host.engine is None:
         return Finding("memory", State.OPTIONAL, "no engine to ask")
-    gib = host.engine.memory_bytes / _GIB
-    text = f"{gib:.1f} GiB and {host.engine.cores} cores for the engine"
+    gib = host.engine.means.memory_bytes / _GIB
+    text = f"{gib:.1f} GiB and {host.engine.means.cores} cores for the engine"
     need = _needs()["memory_gib"]
     if gib >= need["at_least"]:
         return Finding("memory", State.OK, text)

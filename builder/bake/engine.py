@@ -19,6 +19,16 @@ REMEDY = (
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """What a builder has to compile with."""
+
+    cores: int
+    memory_bytes: int
+    native: tuple[str, ...]
+    """What some node is: ``linux/amd64``. Its own platform stands first in a node's list."""
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """An engine that answered."""
 
@@ -29,10 +39,7 @@ class Engine:
     driver: str
     platforms: tuple[str, ...]
     """What some node of the builder runs, be it through an emulator."""
-    native: tuple[str, ...]
-    """What some node of the builder is: its own platform stands first in a node's list."""
-    cores: int
-    memory_bytes: int
+    means: Means
     data_root: Path
     containerd_store: bool
     """Whether images live in containerd's store, which OCI output and attestations need."""
@@ -95,9 +102,11 @@ def inspect() -> Engine:
         builder=builder.name or "unknown",
         driver=builder.driver or "unknown",
         platforms=tuple(dict.fromkeys(name for one in offered for name in one)),
-        native=tuple(dict.fromkeys(one[0] for one in offered if one)),
-        cores=info.n_cpu or 1,
-        memory_bytes=info.mem_total or 0,
+        means=Means(
+            cores=info.n_cpu or 1,
+            memory_bytes=info.mem_total or 0,
+            native=tuple(dict.fromkeys(one[0] for one in offered if one)),
+        ),
         data_root=root,
         containerd_store="containerd" in str(status.get("driver-type", "")),
         free_bytes=_free_bytes(root),

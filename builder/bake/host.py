@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.bake.command import BakeCall
+from builder.bake.crossing import Crossing
 from builder.bake.externals import directory_of, externals_of
 from builder.bake.fetching import Origin
 from builder.bake.limits import JobLimits
@@ -63,7 +64,7 @@ class HostSettings:
         return Origin(self.sources_mirror, self.ca_bundle)
 
 
-def root_file_systems(cell: Cell) -> dict[str, Rootfs]:
+def root_file_systems(cell: Cell, crossing: Crossing | None = None) -> dict[str, Rootfs]:
     """What a cell's base and image start from, by the variable that names the directory.
 
     Empty where the base is an image of a registry.
@@ -71,11 +72,12 @@ def root_file_systems(cell: Cell) -> dict[str, Rootfs]:
     if cell.base.kind != "packages" or cell.base.suite is None:
         return {}
     # Debian and Docker name these CPUs alike.
-    architecture = cell.platform.rpartition("/")[2]
-    devel = Rootfs(cell.base.suite, architecture, int(cell.variables["SOURCE_DATE_EPOCH"]))
+    running = cell.platform.rpartition("/")[2]
+    compiling = crossing.build_platform.rpartition("/")[2] if crossing else running
+    devel = Rootfs(cell.base.suite, compiling, int(cell.variables["SOURCE_DATE_EPOCH"]))
     found = {"ROOTFS_DIR": devel}
     if cell.image is not None:
-        found["RUNTIME_ROOTFS_DIR"] = replace(devel, purpose="runtime")
+        found["RUNTIME_ROOTFS_DIR"] = replace(devel, architecture=running, purpose="runtime")
     return found
 
 
@@ -87,6 +89,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings
     matrix: Path,
     rootfs_store: Path,
     sources_store: Path,
+    crossing: Crossing | None,
 ) -> BakeCall:
     """The bake call of a cell on this host, everything resolved."""
     variables = {
@@ -98,9 +101,11 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings
         "CA_BUNDLE": str(host.ca_bundle or ""),
         "PIP_CONFIG": str(host.pip_config or ""),
         NETWORK_SETTING: host.network,
+        "BUILD_PLATFORM": crossing.build_platform if crossing else "",
+        "CROSS_CPU": crossing.cpu if crossing else "",
     }
     reads = [path for path in (host.ca_bundle, host.pip_config) if path is not None]
-    for variable, rootfs in root_file_systems(cell).items():
+    for variable, rootfs in root_file_systems(cell, crossing).items():
         directory = rootfs_store / rootfs.directory_name
         variables[variable] = str(directory)
         reads.append(directory)

@@ -11,6 +11,7 @@ import pytest
 from builder.bake.build import Workshop
 from builder.bake.command import BakeCall
 from builder.bake.definition import resolve_definition
+from builder.bake.engine import Means
 from builder.bake.host import HostSettings
 from builder.errors import ConfigurationError, ToolError, UsageError
 from builder.plan.records import Cell
@@ -109,6 +110,16 @@ def test_certificates_and_the_hosts_network_are_allowed_by_name(
     bundle = tmp_path / "ca.pem"
     bundle.write_text("-----BEGIN CERTIFICATE-----\n")
     shop = dataclasses.replace(workshop, host=HostSettings(bundle, "host"))
-    argv = shop.call(cell("made"), 2, 8 << 30).argv
+    argv = shop.call(cell("made"), Means(2, 8 << 30, ("linux/amd64",))).argv
     assert f"--allow=fs.read={bundle}" in argv
     assert "--allow=network.host" in argv
+
+
+def test_a_cell_for_another_cpu_is_compiled_where_the_builder_is(
+    workshop: Workshop, cell: Callable[..., Cell]
+) -> None:
+    arm = dataclasses.replace(cell("made"), platform="linux/arm64")
+    variables = workshop.call(arm, Means(2, 8 << 30, ("linux/amd64",))).variables
+    assert (variables["BUILD_PLATFORM"], variables["CROSS_CPU"]) == ("linux/amd64", "aarch64")
+    variables = workshop.call(arm, Means(2, 8 << 30, ("linux/arm64",))).variables
+    assert (variables["BUILD_PLATFORM"], variables["CROSS_CPU"]) == ("", "")
