@@ -72,6 +72,15 @@ variable "IMAGE_USER" {
   default     = "root"
   description = "the user that the image runs as: root or vllm"
 }
+variable "IMAGE_COMPONENTS" {
+  default     = "flashinfer"
+  description = "the locks below docker/image/requirements that the image needs, between spaces"
+}
+variable "TRITON_PTXAS" {
+  default     = "bundled"
+  description = "toolkit: the base's ptxas takes the place of the one that Triton brings"
+}
+variable "TRITON_PTXAS_BLACKWELL" { default = "bundled" }
 variable "REQUIRED_DEVICES" {
   default     = ""
   description = "what the image promises to run on, between spaces"
@@ -89,6 +98,10 @@ variable "ROOTFS_DIR" {
   default     = "docker/base/rootfs"
   description = "holds rootfs.tar, made by builder.bake.rootfs, where BASE_KIND is packages"
 }
+variable "REVISION" {
+  default     = ""
+  description = "the commit of the checkout that builds"
+}
 variable "RUNTIME_ROOTFS_DIR" {
   default     = "docker/base/rootfs"
   description = "as ROOTFS_DIR, without compilers: what the image starts from"
@@ -96,6 +109,14 @@ variable "RUNTIME_ROOTFS_DIR" {
 variable "EXTERNALS_DIR" {
   default     = "docker/vllm"
   description = "the sources that vLLM's CMake would clone, one directory each"
+}
+variable "VLLM_SOURCE" {
+  default     = ""
+  description = "a checkout of vLLM that is built instead of the release"
+}
+variable "SMFORGE_CCACHE_REMOTE" {
+  default     = ""
+  description = "ccache's remote_storage; from the environment alone, as it may hold credentials"
 }
 variable "BUILD_PLATFORM" {
   default     = ""
@@ -140,6 +161,11 @@ function "sm" {
   result = "sm${replace(target, ".", "")}"
 }
 
+# What an image is about, in words.
+function "content" {
+  params = []
+  result = VLLM_ARCHS == "" ? "FlashInfer ${FLASHINFER_VERSION}" : "vLLM ${VLLM_VERSION}"
+}
 function "wheel_targets" {
   params = []
   result = concat(
@@ -160,7 +186,7 @@ group "flashinfer" {
   targets = ["flashinfer-arch", "flashinfer-shim"]
 }
 group "validate" {
-  targets = ["validate-root", "validate-base", "validate-torch", "validate-cross", "validate-flashinfer"]
+  targets = ["validate-root", "validate-base", "validate-torch", "validate-cross", "validate-flashinfer", "validate-vllm", "validate-image"]
 }
 
 # --- Targets -------------------------------------------------------------------------------------
@@ -295,10 +321,14 @@ target "vllm" {
   contexts = {
     torch     = "target:torch"
     externals = EXTERNALS_DIR
+    checkout  = VLLM_SOURCE == "" ? "docker/vllm" : VLLM_SOURCE
   }
+  secret = SMFORGE_CCACHE_REMOTE == "" ? [] : ["id=ccache-remote,env=SMFORGE_CCACHE_REMOTE"]
   target = "wheel"
   args = {
+    CCACHE_REACH    = SMFORGE_CCACHE_REMOTE == "" ? "local" : "shared"
     CUDA_TAG        = CUDA_TAG
+    VLLM_FROM       = VLLM_SOURCE == "" ? "sdist" : "checkout"
     VLLM_VERSION    = VLLM_VERSION
     VLLM_SHA256     = VLLM_SHA256
     VLLM_ARCHS      = VLLM_ARCHS
@@ -392,11 +422,14 @@ target "_image" {
     probes = "builder/inventory/probes"
   }
   args = {
-    CUDA_TAG           = CUDA_TAG
-    TORCH_VERSION      = TORCH_VERSION
-    FLASHINFER_VERSION = FLASHINFER_VERSION
-    IMAGE_USER         = IMAGE_USER
-    REQUIRED_DEVICES   = REQUIRED_DEVICES
+    CUDA_TAG                = CUDA_TAG
+    IMAGE_COMPONENTS        = IMAGE_COMPONENTS
+    IMAGE_ENTRY             = VLLM_ARCHS == "" ? "python" : "vllm"
+    IMAGE_USER              = IMAGE_USER
+    FLASHINFER_SELECTION    = FLASHINFER_SELECTION
+    TRITON_PTXAS            = TRITON_PTXAS
+    TRITON_PTXAS_BLACKWELL  = TRITON_PTXAS_BLACKWELL
+    REQUIRED_DEVICES        = REQUIRED_DEVICES
   }
 }
 
@@ -406,13 +439,19 @@ target "image" {
   target   = "image"
   tags     = ["${IMAGE}:${IMAGE_TAG}"]
   labels = {
-    "io.smforge.variant" = VARIANT
-    "io.smforge.cuda"    = CUDA_VERSION
-    "io.smforge.devices" = REQUIRED_DEVICES
-    "io.smforge.targets" = REQUIRED_TARGETS
+    "org.opencontainers.image.title"       = IMAGE
+    "org.opencontainers.image.description" = "${content()} for CUDA ${CUDA_VERSION} on compute capability ${REQUIRED_DEVICES}"
+    "org.opencontainers.image.version"     = IMAGE_TAG
+    "org.opencontainers.image.revision"    = REVISION
+    "org.opencontainers.image.licenses"    = "Apache-2.0 AND LicenseRef-NVIDIA-Proprietary"
+    "org.opencontainers.image.created"     = timeadd("1970-01-01T00:00:00Z", "${SOURCE_DATE_EPOCH}s")
+    "io.smforge.variant"                   = VARIANT
+    "io.smforge.cuda"                      = CUDA_VERSION
+    "io.smforge.devices"                   = REQUIRED_DEVICES
+    "io.smforge.targets"                   = REQUIRED_TARGETS
   }
   attest = ["type=provenance,mode=max"]
-  output = ["type=oci,tar=false,dest=${OUT_DIR}/image"]
+  output = ["type=oci,tar=false,rewrite-timestamp=true,dest=${OUT_DIR}/image"]
 }
 
 # What a builder without a GPU can find out by running the image.
@@ -445,11 +484,27 @@ target "validate-cross" {
     torch = "docker/base"
   }
 }
+target "validate-vllm" {
+  inherits = ["vllm", "_validate"]
+  contexts = {
+    torch     = "docker/base"
+    externals = "docker/base"
+  }
+}
 target "validate-flashinfer" {
   inherits = ["_flashinfer", "_validate"]
   contexts = {
     base   = "docker/base"
     torch  = "docker/base"
     wheels = "docker/base"
+  }
+}
+target "validate-image" {
+  inherits = ["_image", "_validate"]
+  contexts = {
+    root   = "docker/base"
+    base   = "docker/base"
+    wheels = "docker/base"
+    probes = "docker/base"
   }
 }

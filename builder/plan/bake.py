@@ -10,6 +10,7 @@ from typing import Any
 
 from builder.matrix.checks import COMPILED, source_of
 from builder.matrix.models import Document, Source
+from builder.plan.assembler import assembler_choices
 from builder.plan.records import Cell, Dropped, PlannedComponent
 
 _DATA = Path(__file__).parent / "data" / "bake_targets.json"
@@ -134,6 +135,8 @@ def _image(cell: Cell) -> dict[str, str]:
         "IMAGE": cell.image.name,
         "IMAGE_TAG": cell.image.tag,
         "IMAGE_USER": cell.image.user,
+        "IMAGE_COMPONENTS": " ".join(one.name for one in cell.components),
+        **assembler_choices(cell.toolkit.torch, cell.toolkit.cuda, cell.requirements.devices),
         "REQUIRED_DEVICES": " ".join(str(device) for device in cell.requirements.devices),
         "REQUIRED_TARGETS": " ".join(str(target) for target in cell.requirements.targets),
     }

@@ -1,0 +1,85 @@
+"""Which assembler Triton runs in an image, held against what its wheels bring."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from builder.arch.devices import devices
+from builder.arch.target import ComputeCapability
+from builder.arch.toolkits import toolkit
+from builder.errors import ConfigurationError, ImpossibleCellError
+from builder.matrix.load import Matrix
+from builder.plan import assembler
+from builder.plan.assembler import BUNDLED, TOOLKIT, assembler_choices
+from builder.verdict.checks.jit import jit_target
+from builder.verdict.data import table
+
+ROOT = Path(__file__).parents[2]
+DATA = json.loads((ROOT / "builder/plan/data/triton.json").read_text())
+
+
+def choices(torch: str, cuda: str, *capabilities: str) -> tuple[str, str]:
+    """What an image for these devices gets for ``ptxas`` and for ``ptxas-blackwell``."""
+    found = assembler_choices(torch, cuda, map(ComputeCapability.parse, capabilities))
+    assert list(found) == ["TRITON_PTXAS", "TRITON_PTXAS_BLACKWELL"]
+    return found["TRITON_PTXAS"], found["TRITON_PTXAS_BLACKWELL"]
+
+
+@pytest.mark.parametrize(
+    ("torch", "devices", "expected"),
+    [
+        ("2.14.0", ("7.5", "8.0", "9.0", "10.3", "11.0", "12.1"), (BUNDLED, BUNDLED)),
+        # Triton 3.5.0 has one assembler, of CUDA 12.8: it knows 12.0a and not 12.1a.
+        ("2.9.0", ("12.0",), (BUNDLED, BUNDLED)),
+        ("2.9.0", ("12.1",), (TOOLKIT, BUNDLED)),
+        ("2.9.0", ("9.0", "10.3"), (TOOLKIT, BUNDLED)),
+        # Triton 3.6.0 sends Blackwell to an assembler of CUDA 12.9, which calls Thor 10.1.
+        ("2.10.0", ("9.0", "12.1"), (BUNDLED, BUNDLED)),
+        ("2.10.0", ("11.0",), (BUNDLED, TOOLKIT)),
+        ("2.14.0", (), (BUNDLED, BUNDLED)),
+    ],
+)
+def test_the_toolkits_assembler_is_taken_only_where_needed(
+    torch: str, devices: tuple[str, ...], expected: tuple[str, str]
+) -> None:
+    assert choices(torch, "13.0", *devices) == expected
+
+
+def test_a_toolkit_that_does_not_know_the_device_either_is_an_error() -> None:
+    with pytest.raises(ImpossibleCellError, match=r"sm_110a on 11\.0.*ptxas of CUDA 12\.8"):
+        choices("2.9.0", "12.9", "11.0")
+
+
+def test_a_torch_nobody_looked_into_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"the Triton that torch 1\.0\.0 requires"):
+        choices("1.0.0", "13.0", "9.0")
+
+
+def test_every_torch_of_the_matrix_is_known(matrix: Matrix) -> None:
+    assert {one.torch for one in matrix.document.toolkits.values()} <= set(DATA["torch"])
+    assert set(matrix.document.torch_builds) <= set(DATA["torch"])
+
+
+def test_every_row_says_which_devices_go_where() -> None:
+    assert set(DATA["torch"].values()) <= set(DATA["triton"])
+    for rows in DATA["triton"].values():
+        assert [row["from"] for row in rows][-1] is None
+        for row in rows:
+            assert toolkit(row["release"])
+
+
+def test_the_plan_and_the_audit_say_the_same() -> None:
+    """The audit of an image asks the real assemblers; what it asks for is stated twice."""
+    for device in devices():
+        assert assembler.jit_target(device.capability) == jit_target(device.capability)
+    audited = {
+        row["file"]: (row["from"], row["variable"]) for row in table("jit")["triton"]["assemblers"]
+    }
+    for rows in DATA["triton"].values():
+        for row in rows:
+            if len(rows) == len(audited):
+                variable = f"TRITON_{row['name'].upper().replace('-', '_')}_PATH"
+                assert audited[row["name"]] == (row["from"], variable)
