@@ -67,6 +67,12 @@ class SeveralProblemsError(ConfigurationError):
         return tuple(str(problem) for problem in self.problems)
 
 
+class UnpublishableError(SmforgeError):
+    """What was built breaks a rule of the place where it is to be published."""
+
+    exit_code = EXIT_FINDINGS
+
+
 class NothingToAuditError(SmforgeError):
     """The subject holds no GPU code, so there is nothing to pass or to fail."""
 

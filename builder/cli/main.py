@@ -14,7 +14,7 @@ from builder import __version__
 from builder.errors import EXIT_UNDETERMINED, SmforgeError
 from builder.report.printable import printable
 
-COMMANDS = ("plan", "preflight", "build", "audit", "diff", "matrix", "doctor")
+COMMANDS = ("plan", "preflight", "build", "index", "audit", "diff", "matrix", "doctor")
 """Each is `builder.cli.NAME_command:command`, imported only when it is the one that runs."""
 
 SIGINT_EXIT = 130

@@ -1,0 +1,385 @@
+"""An index on disk, and real installers that install from it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html.parser
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.bake.inputs import artefacts_in
+from builder.bake.record import RunRecord
+
+CUDA = "cu130"
+BIN = Path(sys.executable).parent
+
+
+def write_wheel(folder: Path, project: str, version: str, tag: str, **more: str) -> Path:
+    """A wheel that installers take: a package with `content`, and the files that describe it."""
+    name = project.replace("-", "_")
+    info = f"{name}-{version}.dist-info"
+    fields = {"Metadata-Version": "2.1", "Name": project, "Version": version}
+    fields |= {key.replace("_", "-"): value for key, value in more.items() if key != "content"}
+    pure = "true" if tag.endswith("-any") else "false"
+    files = {
+        f"{name}.py": f"CONTENT = {more.get('content', tag)!r}\n",
+        f"{info}/METADATA": "".join(f"{key}: {value}\n" for key, value in fields.items()) + "\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: {pure}\nTag: {tag}\n",
+    }
+    record = "".join(
+        f"{path},sha256={_record_hash(text)},{len(text)}\n" for path, text in files.items()
+    )
+    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}-{tag}.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for inside, text in files.items():
+            archive.writestr(zipfile.ZipInfo(inside), text)
+    return path
+
+
+def _record_hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def write_record(folder: Path, variant: str, result: str = "passed", tag: str = CUDA) -> None:
+    """Make a cell of what lies in a folder, as a build does."""
+    record = RunRecord.model_validate(
+        {
+            "tool": {"name": "smforge", "version": "0"},
+            "result": result,
+            "exit_code": 0,
+            "started": "2026-11-21T13:00:00Z",
+            "finished": "2026-11-21T13:00:01Z",
+            "seconds": 1.0,
+            "inputs_sha256": "0" * 64,
+            "plan": {"variant": variant, "platform": "linux/amd64", "toolkit": {"tag": tag}},
+            "variables": {},
+            "command": ("docker",),
+            "tools": {},
+            "artefacts": [one.model_dump() for one in artefacts_in(folder)],
+            "audit": {"verdict": "pass", "exit_code": 0, "findings": 0, "report": "audit.json"},
+        }
+    )
+    (folder / "audit.json").write_text("{}")
+    (folder / "record.json").write_text(record.text)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """What a build of FlashInfer for two devices and two platforms leaves."""
+    out = tmp_path / "out"
+    for platform, machine in (("linux-amd64", "x86_64"), ("linux-arm64", "aarch64")):
+        folder = out / CUDA / platform
+        for device in ("sm120f", "sm121a"):
+            name, tag = f"flashinfer-jit-cache-{device}", f"py3-none-manylinux_2_17_{machine}"
+            more = {"Requires_Python": ">=3.8, <4", "content": f"{device} {machine}"}
+            write_wheel(folder / device, name, "0.7.2+cu130", tag, **more)
+        needs = {"Requires_Dist": "flashinfer-jit-cache-sm120f==0.7.2+cu130", "content": "shim"}
+        write_wheel(folder / "shim", "flashinfer-jit-cache", "0.7.2+cu130", "py3-none-any", **needs)
+        write_record(folder, CUDA)
+    (out / CUDA / "logs" / "linux-amd64").mkdir(parents=True)
+    text = (out / CUDA / "linux-amd64" / "record.json").read_text()
+    (out / CUDA / "logs" / "linux-amd64" / "record.json").write_text(text)
+    rejected = out / CUDA / "rejected" / "linux-amd64"
+    write_wheel(rejected, "flashinfer-jit-cache", "0.7.3+cu130", "py3-none-any")
+    write_record(rejected, CUDA, "rejected")
+    return out
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def index(out: Path, tmp_path: Path) -> Run:
+    """Runs ``smforge index``."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        command = (sys.executable, "-m", "builder", "index", *arguments, "--to", tmp_path / "whl")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+class Links(html.parser.HTMLParser):
+    """The links of a page with their attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[dict[str, str | None]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.found.append(dict(attrs))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_pages_say_what_the_wheels_say(index: Run, out: Path, tmp_path: Path) -> None:
+    assert index(str(out))[0] == 0
+    whl = tmp_path / "whl" / CUDA
+    projects = [
+        "flashinfer-jit-cache",
+        "flashinfer-jit-cache-sm120f",
+        "flashinfer-jit-cache-sm121a",
+    ]
+    root = Links((whl / "index.html").read_text()).found
+    assert [link["href"] for link in root] == [f"{name}/" for name in projects]
+    assert [
+        one["name"] for one in json.loads((whl / "index.json").read_text())["projects"]
+    ] == projects
+    folder = whl / projects[1]
+    links = Links((folder / "index.html").read_text()).found
+    document = json.loads((folder / "index.json").read_text())
+    wheels = sorted(folder.glob("*.whl"))
+    assert [wheel.name.rpartition("-")[2] for wheel in wheels] == [
+        "manylinux_2_17_aarch64.whl",
+        "manylinux_2_17_x86_64.whl",
+    ]
+    for wheel, link, file in zip(wheels, links, document["files"], strict=True):
+        metadata = folder / f"{wheel.name}.metadata"
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+            assert metadata.read_bytes() == archive.read(name)
+        assert link == {
+            "href": f"{wheel.name.replace('+', '%2B')}#sha256={sha256(wheel)}",
+            "data-requires-python": ">=3.8, <4",
+            "data-core-metadata": f"sha256={sha256(metadata)}",
+            "data-dist-info-metadata": f"sha256={sha256(metadata)}",
+        }
+        assert file["hashes"]["sha256"] == sha256(wheel)
+        assert file["size"] == wheel.stat().st_size
+        # A link, not a second copy of gigabytes.
+        assert wheel.stat().st_nlink == 2
+
+
+def test_one_input_gives_one_index(index: Run, out: Path, tmp_path: Path) -> None:
+    def content() -> dict[str, bytes]:
+        files = (path for path in (tmp_path / "whl").rglob("*") if path.is_file())
+        return {str(path): path.read_bytes() for path in files}
+
+    assert index(str(out))[0] == 0
+    first = content()
+    assert index(str(out / CUDA / "linux-arm64"), str(out / CUDA / "linux-amd64"))[0] == 0
+    assert content() == first
+    assert index(str(out / CUDA / "linux-arm64"))[0] == 0
+    assert len(content()) < len(first)
+    assert [path.name for path in (tmp_path / "whl").iterdir()] == [CUDA]
+
+
+def test_what_was_rejected_or_changed_stays_out(index: Run, out: Path, tmp_path: Path) -> None:
+    assert index(str(out / CUDA / "rejected"))[0] == 2
+    assert index(str(out))[0] == 0
+    assert not list((tmp_path / "whl").rglob("*0.7.3*"))
+    before = sorted((tmp_path / "whl").rglob("*"))
+    wheel = next((out / CUDA / "linux-amd64").rglob("*sm121a*.whl"))
+    wheel.unlink()
+    assert "is gone" in index(str(out))[2]
+    write_wheel(
+        wheel.parent, "flashinfer-jit-cache-sm121a", "0.7.2+cu130", "py3-none-manylinux_2_17_x86_64"
+    )
+    code, _, said = index(str(out))
+    assert code == 4
+    assert "is not the file that passed the audit" in said
+    assert sorted((tmp_path / "whl").rglob("*")) == before
+
+
+def test_limits_are_gates(index: Run, out: Path, tmp_path: Path) -> None:
+    code, _, said = index(str(out), "--max-wheel-mb", "0.0005")
+    assert code == 1
+    assert "over the limit of 0.0005 MB for a file" in said
+    code, _, said = index(str(out), "--max-index-mb", "0.001")
+    assert code == 1
+    assert re.search(r"The index cu130 has 0\.0 MB, over the limit of 0\.001 MB", said)
+    assert not (tmp_path / "whl").exists()
+    assert index(str(out), "--max-wheel-mb", "1", "--max-index-mb", "1")[0] == 0
+
+
+def test_variants_that_make_different_files_of_one_name(
+    index: Run, out: Path, tmp_path: Path
+) -> None:
+    for variant in ("cu130-spark", "cu130-thor"):
+        folder = out / variant / "linux-amd64"
+        write_wheel(folder, "flashinfer-jit-cache", "0.7.2+cu130", "py3-none-any", content=variant)
+        write_record(folder, variant)
+    code, said, _ = index(str(out))
+    assert code == 0
+    assert said.count("left out, since cu130 has another of this name") == 2
+    shim = next((tmp_path / "whl/cu130/flashinfer-jit-cache").glob("*.whl"))
+    assert sha256(shim) == sha256(next((out / CUDA).rglob("shim/*.whl")))
+    code, _, said = index(str(out / "cu130-spark"), str(out / "cu130-thor"))
+    assert code == 1
+    assert "differ under one name" in said
+    assert index(str(out), "--per", "variant")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "whl").iterdir()) == [
+        "cu130",
+        "cu130-spark",
+        "cu130-thor",
+    ]
+
+
+def test_a_wheel_of_another_cuda_is_refused(index: Run, out: Path) -> None:
+    folder = out / "odd" / "linux-amd64"
+    write_wheel(folder, "vllm", "0.33.0+cu129", "py3-none-any")
+    write_record(folder, "odd")
+    code, _, said = index(str(out))
+    assert code == 1
+    assert "is made for cu129 and does not belong into the index cu130" in said
+
+
+@pytest.mark.parametrize("damage", ["no archive", "another name", "no metadata"])
+def test_a_wheel_that_installers_would_refuse_is_refused(
+    damage: str, index: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bad" / "v" / "linux-amd64"
+    wheel = write_wheel(folder, "thing", "1.0", "py3-none-any")
+    if damage == "no archive":
+        wheel.write_bytes(wheel.read_bytes()[:-30])
+    elif damage == "another name":
+        wheel.rename(folder / "other-1.0-py3-none-any.whl")
+    else:
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("thing.py", "")
+    write_record(folder, "v")
+    code, _, said = index(str(folder))
+    assert code == 4
+    assert "smforge: " in said
+
+
+# Real installers.
+
+
+class Handler(SimpleHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *args: Any) -> None:  # noqa: ARG002
+        self.server.seen.append(self.path.rpartition("/")[2].replace("%2B", "+"))
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    seen: list[str]
+
+
+@pytest.fixture
+def served(index: Run, out: Path, tmp_path: Path) -> Iterator[Server]:
+    assert index(str(out))[0] == 0
+
+    def handler(*arguments: Any) -> Handler:
+        return Handler(*arguments, directory=str(tmp_path))
+
+    with Server(("127.0.0.1", 0), handler) as server:
+        server.seen = []
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """A clean environment, without pip in it."""
+    place = tmp_path / "environment"
+    subprocess.run((BIN / "uv", "venv", "--quiet", "--python", sys.executable, place), check=True)
+    return place
+
+
+def installer(name: str, environment: Path, server: Server) -> tuple[str, ...]:
+    url = f"http://127.0.0.1:{server.server_address[1]}/whl/{CUDA}/"
+    python = str(environment / "bin/python")
+    if name == "uv":
+        return (
+            str(BIN / "uv"),
+            "pip",
+            "install",
+            "--no-cache",
+            "--python",
+            python,
+            "--index-url",
+            url,
+        )
+    quiet = ("--disable-pip-version-check", "--no-cache-dir", "--no-input")
+    return (str(BIN / "pip"), "--python", python, "install", *quiet, "--index-url", url)
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run an installer with nothing of this machine's settings."""
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "UV_"))}
+    alone = {**ours, "NO_PROXY": "127.0.0.1", "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
+
+
+def content(environment: Path, module: str) -> str:
+    command = (environment / "bin/python", "-c", f"import {module}; print({module}.CONTENT)")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_the_wheel_for_the_device_and_machine_is_chosen(
+    tool: str, served: Server, environment: Path
+) -> None:
+    install = installer(tool, environment, served)
+    done = run(*install, "--no-deps", "flashinfer-jit-cache-sm121a")
+    assert done.returncode == 0, done.stderr
+    machine = os.uname().machine
+    assert content(environment, "flashinfer_jit_cache_sm121a") == f"sm121a {machine}"
+    wheels = [name for name in served.seen if name.endswith(".whl")]
+    assert wheels == [
+        f"flashinfer_jit_cache_sm121a-0.7.2+cu130-py3-none-manylinux_2_17_{machine}.whl"
+    ]
+
+
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_dependencies_come_from_the_metadata_files(
+    tool: str, served: Server, environment: Path
+) -> None:
+    install = installer(tool, environment, served)
+    done = run(*install, "flashinfer-jit-cache==0.7.2")
+    assert done.returncode == 0, done.stderr
+    assert content(environment, "flashinfer_jit_cache") == "shim"
+    assert content(environment, "flashinfer_jit_cache_sm120f").startswith("sm120f")
+    assert content(environment, "flashinfer_jit_cache_sm121a") == ""
+    names = [name for name in served.seen if ".whl" in name]
+    # Resolved before anything was fetched.
+    assert names.index(next(name for name in names if name.endswith(".whl"))) == 2
+    assert all(name.endswith(".whl.metadata") for name in names[:2])
+
+
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_a_changed_wheel_is_not_installed(
+    tool: str, served: Server, environment: Path, tmp_path: Path
+) -> None:
+    for wheel in (tmp_path / "whl").rglob("*sm121a*.whl"):
+        _, _, tag = wheel.stem.partition("+cu130-")
+        wheel.unlink()
+        write_wheel(wheel.parent, "flashinfer-jit-cache-sm121a", "0.7.2+cu130", tag, content="bad")
+    done = run(*installer(tool, environment, served), "flashinfer-jit-cache-sm121a")
+    assert done.returncode != 0
+    assert "hash" in done.stderr.lower()
+    assert content(environment, "flashinfer_jit_cache_sm121a") == ""
+
+
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_a_project_that_is_not_there_is_told(tool: str, served: Server, environment: Path) -> None:
+    done = run(*installer(tool, environment, served), "flashinfer-jit-cache-sm110a")
+    assert done.returncode != 0
+    assert "flashinfer-jit-cache-sm110a" in done.stderr
