@@ -36,8 +36,8 @@ lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.12 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/connectors/requirements.in -o docker/connectors/requirements.txt
 
-bench: $(VENV)/ready ## Measure the audit beside cuobjdump, on wheels it fetches (1.5 GB)
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/ready ## Measure the audit beside cuobjdump, on wheels it fetches (2 GB; BENCH=--quick)
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 fuzz: $(VENV)/ready ## Give the readers 200,000 hostile inputs
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python atheris

@@ -1,11 +1,12 @@
 """The native reader beside cuobjdump on real libraries and on folders of cubins.
 
-    python -m benchmarks.libraries [--rounds 5] [--least MB] FILE_OR_WHEEL_OR_FOLDER...
+    python -m benchmarks.libraries [--rounds 5] [--least MB] [--comparisons NAME...]
+                                   FILE_OR_WHEEL_OR_FOLDER...
 
-Of wheels every library of `--least` MB or more is measured, unpacked into a temporary folder. A
-folder is measured as one: cuobjdump is run once per cubin, since it takes one file at a time.
-Prints a Markdown table. `reader` is ``python -m builder.inventory`` and `smforge` is
-``smforge audit`` with its verdict and table; both times include starting Python.
+Of wheels every library with GPU code of `--least` MB or more is measured, unpacked into a temporary
+folder. A folder is measured as one: cuobjdump is run once per cubin, since it takes one file at a
+time. Prints a Markdown table for each comparison. `reader` is ``python -m builder.inventory`` and
+`smforge` is ``smforge audit`` with its verdict and table; both times include starting Python.
 """
 
 from __future__ import annotations
@@ -15,21 +16,41 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import Result, alternate, warm
 from builder.inventory.cuobjdump.locate import locate
+from builder.inventory.options import ReadOptions
+from builder.inventory.survey import take_inventory
 
 HEADINGS = (
     "subject", "MB", "cuobjdump", "reader", "times faster", "smforge", "times faster",
-    "cuobjdump MB", "reader MB",
+    "cuobjdump MB", "reader MB", "smforge MB",
 )  # fmt: skip
 
-COMPARISONS: tuple[tuple[str, list[str], list[str]], ...] = (
-    ("Targets only, against `cuobjdump --list-elf`", ["--list-elf"], ["--no-kernels"]),
-    ("Kernel names, against `cuobjdump -symbols`, which leaves PTX out", ["-symbols"], []),
-    ("Kernel names, against `cuobjdump -symbols -ptx`", ["-symbols", "-ptx"], []),
-)
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two ways to the same answer."""
+
+    title: str
+    theirs: tuple[str, ...]
+    """Flags of cuobjdump."""
+    ours: tuple[str, ...] = ()
+
+
+COMPARISONS = {
+    "targets": Comparison(
+        "Targets only, against `cuobjdump --list-elf`", ("--list-elf",), ("--no-kernels",)
+    ),
+    "symbols": Comparison(
+        "Kernel names, against `cuobjdump -symbols`, which leaves PTX out", ("-symbols",)
+    ),
+    "symbols-ptx": Comparison(
+        "Kernel names, against `cuobjdump -symbols -ptx`", ("-symbols", "-ptx")
+    ),
+}
 
 
 def main() -> None:
@@ -37,16 +58,18 @@ def main() -> None:
     parser.add_argument("subjects", nargs="+", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--least", type=int, default=10, help="MB of a wheel's libraries")
+    parser.add_argument("--comparisons", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
     arguments = parser.parse_args()
     tool = str(locate().path)
-    for title, flags, ours in COMPARISONS:
-        print(f"\n{title}; wall seconds, CPU seconds in brackets\n")
-        print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
+    for name in arguments.comparisons:
+        compared = COMPARISONS[name]
+        print(f"\n{compared.title}; wall seconds, CPU seconds in brackets\n")
+        print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}", flush=True)
         for subject in _subjects(arguments.subjects, arguments.least):
-            _measure(subject, [tool, *flags], ours, arguments.rounds)
+            _measure(subject, [tool, *compared.theirs], compared.ours, arguments.rounds)
 
 
-def _measure(subject: Path, theirs: list[str], ours: list[str], rounds: int) -> None:
+def _measure(subject: Path, theirs: Sequence[str], ours: Sequence[str], rounds: int) -> None:
     files = [subject] if subject.is_file() else sorted(subject.rglob("*.cubin"))
     for file in files:
         warm(file)
@@ -72,6 +95,7 @@ def _measure(subject: Path, theirs: list[str], ours: list[str], rounds: int) -> 
         f"{other.wall / smforge.wall:.1f} ({other.cpu / smforge.cpu:.1f})",
         f"{other.peak / 1e6:.0f}",
         f"{reader.peak / 1e6:.0f}",
+        f"{smforge.peak / 1e6:.0f}",
     ]
     print(f"| {' | '.join(cells)} |", flush=True)
 
@@ -88,7 +112,10 @@ def _subjects(arguments: list[Path], least: int) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(argument) as wheel:
             for member in wheel.infolist():
                 if ".so" in member.filename and member.file_size >= least * 1_000_000:
-                    yield Path(wheel.extract(member, folder))
+                    path = Path(wheel.extract(member, folder))
+                    if take_inventory(str(path), ReadOptions(names=False, digests=False)).files:
+                        yield path
+                    path.unlink()
 
 
 if __name__ == "__main__":
