@@ -61,24 +61,19 @@ def make_index(name: str, variants: Mapping[str, Sequence[Wheel]], limits: Limit
     Variants for one device and the one for all make files of one name with different content. The
     index keeps those of the variant that is called like itself, ``cu130``, and names what it left
     out; the others belong into indexes of their own.
-    Raises `UnpublishableError` where two other variants differ so, a wheel is made for another CUDA
-    version, or a limit does not hold.
+    Raises `UnpublishableError` where two files differ so otherwise, where a wheel is made for
+    another CUDA version, and where a limit does not hold.
     """
-    files = {wheel.filename: wheel for wheel in variants.get(name, ())}
+    files: dict[str, Wheel] = {}
+    for wheel in variants.get(name, ()):
+        _add(files, name, wheel)
     own = frozenset(files)
     left_out = []
-    for wheel in (wheel for wheels in variants.values() for wheel in wheels):
-        _check_local_version(name, wheel)
-        other = files.setdefault(wheel.filename, wheel)
-        if other.sha256 == wheel.sha256:
-            continue
-        if wheel.filename not in own:
-            raise UnpublishableError(
-                f"{other.path} and {wheel.path} differ under one name, and an index holds one "
-                f"file of a name.",
-                remedy="Give each variant an index of its own: --per variant.",
-            )
-        left_out.append(wheel)
+    for wheel in (wheel for key, wheels in variants.items() if key != name for wheel in wheels):
+        if wheel.filename in own and files[wheel.filename].sha256 != wheel.sha256:
+            left_out.append(wheel)
+        else:
+            _add(files, name, wheel)
     ordered = sorted(files.values(), key=lambda one: (one.project, one.version, one.filename))
     index = Index(name, tuple(ordered), tuple(left_out))
     _check_limits(index, limits)
@@ -139,6 +134,19 @@ def _link_or_copy(source: Path, place: Path) -> None:
         else:
             return
     shutil.copyfile(source, place)
+
+
+def _add(files: dict[str, Wheel], name: str, wheel: Wheel) -> None:
+    """Add a wheel to those of the index `name`, which holds one file of a name."""
+    other = files.setdefault(wheel.filename, wheel)
+    if other.sha256 != wheel.sha256:
+        raise UnpublishableError(
+            f"{other.path} and {wheel.path} differ under one name, and the index {name} can hold "
+            "only one file of it.",
+            remedy="Give each variant an index of its own (--per variant); files of one variant "
+            "that depend on the platform need its tag.",
+        )
+    _check_local_version(name, wheel)
 
 
 def _check_local_version(name: str, wheel: Wheel) -> None:

@@ -235,6 +235,19 @@ def test_variants_that_make_different_files_of_one_name(
     ]
 
 
+def test_platforms_of_one_variant_share_no_file_that_differs(
+    index: Run, out: Path, tmp_path: Path
+) -> None:
+    folder = out / CUDA / "linux-arm64"
+    shim = next(folder.rglob("shim/*.whl"))
+    write_wheel(shim.parent, "flashinfer-jit-cache", "0.7.2+cu130", "py3-none-any", content="arm")
+    write_record(folder, CUDA)
+    code, _, said = index(str(out))
+    assert code == 1
+    assert "differ under one name" in said
+    assert not (tmp_path / "whl").exists()
+
+
 def test_a_wheel_of_another_cuda_is_refused(index: Run, out: Path) -> None:
     folder = out / "odd" / "linux-amd64"
     write_wheel(folder, "vllm", "0.33.0+cu129", "py3-none-any")
