@@ -96,6 +96,7 @@ def test_a_source_that_is_not_there_is_an_error(
     (finding,) = _findings(inventory, report)
     assert finding.level is Level.ERROR
     assert "csrc/dropped.cu" in finding.message
+    assert str(finding.target) == "12.0f"
 
 
 def test_a_region_that_nothing_predicts_is_a_warning(
@@ -144,6 +145,46 @@ def test_what_is_not_a_preflight_report_is_refused(tmp_path: Path, text: str) ->
     file.write_text(text)
     with pytest.raises(ConfigurationError, match=r"report\.json"):
         read_expectation(str(file))
+
+
+def _two_builds() -> dict[str, Any]:
+    report = _report(("csrc/a.cu", "12.0f", ""), ("csrc/a.cu", "9.0a", ""))
+    for unit, build in zip(report["units"], ("sm120f", "sm90a"), strict=True):
+        unit["build"] = build
+    return report
+
+
+def test_each_build_is_held_against_its_own_files(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    family = replace(_library(make_file, ("a.cu", "sm_120f", "")), path="one.whl/_C.so")
+    hopper = replace(_library(make_file, ("a.cu", "sm_90a", "")), path="two.whl/_C.so")
+    expectations = {one.build: one for one in expectations_of(_two_builds(), "preflight.json")}
+
+    def levels(sm120f: str, sm90a: str) -> list[Level]:
+        terms = Terms(
+            expectations=(
+                replace(expectations["sm120f"], within=(sm120f,)),
+                replace(expectations["sm90a"], within=(sm90a,)),
+            )
+        )
+        found = judge(make_inventory(family, hopper), terms).findings
+        return [one.level for one in found if one.rule == "expected-not-embedded"]
+
+    assert levels("one.whl/", "two.whl/") == []
+    assert levels("two.whl/", "two.whl/") == [Level.ERROR, Level.WARNING]
+    assert levels("one.whl/", "three.whl/") == [Level.ERROR]
+
+
+def test_a_report_of_several_builds_needs_the_name_of_one(tmp_path: Path) -> None:
+    file = tmp_path / "preflight.json"
+    file.write_text(json.dumps(_two_builds()))
+    with pytest.raises(ConfigurationError, match=r"is about sm120f, sm90a.*#sm120f"):
+        read_expectation(str(file))
+    with pytest.raises(ConfigurationError, match="is about sm120f, sm90a"):
+        read_expectation(f"{file}#sm80")
+    found = read_expectation(f"{file}#sm90a")
+    assert [str(one) for one in found.extensions["_C"][0].targets] == ["9.0a"]
 
 
 def test_a_symbol_cannot_hold_every_character_of_a_file_name() -> None:

@@ -159,11 +159,14 @@ def _findings(
             target=target,
             remedy="See the build's log for these sources, or predict with the list it was given.",
         )
-    if absent:
-        names = [unit.source for unit in absent]
+    for (machine, texts), units in _by_code(absent).items():
+        names = [unit.source for unit in units]
+        wanted = [*map(str, sorted(machine)), *(f"PTX {one}" for one in sorted(texts))]
         yield EXPECTED_NOT_EMBEDDED.finding(
-            f"{path}: {_count(names)} predicted and there is no code of theirs: {_listed(names)}.",
+            f"{path}: {_count(names)} predicted for {', '.join(wanted) or 'no target'} and there "
+            f"is no code of {'it' if len(names) == 1 else 'them'}: {_listed(names)}.",
             file=path,
+            target=next(iter(machine)) if len(machine) == 1 else None,
             remedy="See the build's log for these sources.",
         )
     for (target, form), sources in sorted(tally.surplus.items()):
@@ -188,6 +191,13 @@ def _by_name(units: Iterable[ExpectedUnit]) -> dict[str, list[ExpectedUnit]]:
     groups: dict[str, list[ExpectedUnit]] = defaultdict(list)
     for unit in units:
         groups[unit.symbol_name].append(unit)
+    return groups
+
+
+def _by_code(units: Iterable[ExpectedUnit]) -> dict[Code, list[ExpectedUnit]]:
+    groups: dict[Code, list[ExpectedUnit]] = defaultdict(list)
+    for unit in units:
+        groups[unit.targets, unit.ptx].append(unit)
     return groups
 
 
