@@ -1,6 +1,7 @@
-"""Tags a provider wheel for the CPU that it was compiled for and for any Python.
+"""Tags a wheel for the CPU that its cell is built for and for any Python.
 
-Its libraries use no interface of Python.
+A provider's libraries use no interface of Python. The shim holds no libraries, but requires the
+providers of its cell: an index must tell that of one CPU from that of another.
 """
 
 from __future__ import annotations
@@ -19,4 +20,5 @@ class PlatformHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's
         build_data["pure_python"] = False
         # Set where the base compiles for another CPU than its own.
         cpu = os.environ.get("CROSS_CPU") or platform.machine()
-        build_data["tag"] = f"py3-none-linux_{cpu}"
+        system = self.config.get("system", "linux")
+        build_data["tag"] = f"py3-none-{system}_{cpu}"

@@ -68,6 +68,12 @@ def project(name: str, version: str, summary: str, **more: Any) -> dict[str, Any
     }
 
 
+def tag_for_platform(document: dict[str, Any], **settings: str) -> None:
+    """Have the project's wheel tagged by platform_hook.py."""
+    hook = {"path": str(Path(__file__).parent / "platform_hook.py"), **settings}
+    document["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"] = {"custom": hook}
+
+
 def write_project(work: Path, document: dict[str, Any], package: str, source: Path) -> Path:
     """Lay out a project in `work`; returns its package's directory."""
     for licence in sorted(source.glob("LICENSE*")):
@@ -100,8 +106,7 @@ def provider(modules: Path, version: str, source: Path, out: Path) -> None:
         f"FlashInfer's modules compiled for {facts['provider_id']}",
         **{"entry-points": {ENTRY_POINTS: {facts["provider_id"]: f"{package}:provider"}}},
     )
-    hook = {"path": str(Path(__file__).parent / "platform_hook.py")}
-    document["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"] = {"custom": hook}
+    tag_for_platform(document)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         folder = write_project(work, document, "provider", source)
@@ -123,6 +128,8 @@ def shim(archs: list[str], version: str, source: Path, out: Path) -> None:
         "Finds FlashInfer's modules compiled ahead of time",
         dependencies=[f"{SHIM}-{sm(arch)}=={version}" for arch in archs],
     )
+    # The oldest system that installers know by this form of name; there is nothing compiled in it.
+    tag_for_platform(document, system="manylinux_2_17")
     with tempfile.TemporaryDirectory() as scratch:
         write_project(Path(scratch), document, "shim", source)
         build(Path(scratch), out)

@@ -70,7 +70,8 @@ def make(
 def test_names_follow_the_convention(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path)
     names = sorted(wheel.name for wheel in tmp_path.rglob("*.whl"))
-    assert names[0] == "flashinfer_jit_cache-0.7.2+cu130-py3-none-any.whl"
+    shim = f"flashinfer_jit_cache-0.7.2+cu130-py3-none-manylinux_2_17_{platform.machine()}.whl"
+    assert names[0] == shim
     for name, sm in zip(names[1:], ("sm110a", "sm120f"), strict=True):
         tags = rf"py3-none-manylinux\w*[.\w]*_{platform.machine()}\.whl"
         assert re.fullmatch(rf"flashinfer_jit_cache_{sm}-0\.7\.2\+cu130-{tags}", name)
