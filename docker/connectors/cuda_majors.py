@@ -65,8 +65,9 @@ def needs_of(wheel: Path) -> Iterator[tuple[str, str]]:
     with zipfile.ZipFile(wheel) as archive:
         names = sorted(archive.namelist())
         for name in names:
-            if re.search(r"\.so(\.\d+)*$", name):
-                yield from _from_library(name, archive.read(name))
+            with archive.open(name) as member:
+                if member.read(4) == b"\x7fELF":
+                    yield from _from_library(name, archive.read(name))
         for name in names:
             if re.fullmatch(r"[^/]+\.dist-info/METADATA", name):
                 yield from _from_metadata(archive.read(name).decode("utf-8"))
@@ -87,8 +88,8 @@ def _from_metadata(text: str) -> Iterator[tuple[str, str]]:
 
 def _from_library(name: str, content: bytes) -> Iterator[tuple[str, str]]:
     try:
-        dynamic = ELFFile(io.BytesIO(content)).get_section_by_name(".dynamic")
-        sonames = [tag.needed for tag in dynamic.iter_tags("DT_NEEDED")] if dynamic else []
+        segments = ELFFile(io.BytesIO(content)).iter_segments("PT_DYNAMIC")
+        sonames = [tag.needed for one in segments for tag in one.iter_tags("DT_NEEDED")]
     except (ELFError, ValueError, AttributeError) as error:
         raise SystemExit(f"error: {name} cannot be read as an ELF library: {error}") from error
     for soname in sonames:
