@@ -52,13 +52,14 @@ class Contents(NamedTuple):
 class CubinReader:
     """The section rows of one cubin, read once."""
 
-    def __init__(self, blob: Blob) -> None:
+    def __init__(self, blob: Blob, header: Header | None = None) -> None:
         """Raises `DamagedInputError` where `blob` is no cubin with a whole section table."""
         self._blob = blob
-        self.header = read_header(blob)
+        self.header = header or read_header(blob)
         if self.header.machine != MACHINE_CUDA:
             raise DamagedInputError(f"An ELF file for machine {self.header.machine} is no cubin.")
         self._rows = self._read_rows()
+        self._parts: dict[int, bytes] = {}
 
     def _read_rows(self) -> list[tuple[int, ...]]:
         header, row = self.header, self.header.layout.section
@@ -74,9 +75,11 @@ class CubinReader:
 
     def contents(self) -> Contents:
         """Read the kernel names, the source file and the producer."""
-        kernels, source = self._symbols()
-        notes = self._section(_SHT_NOTE)
-        return Contents(kernels, source, _toolkit(self.header, notes))
+        return Contents(*self._symbols(), self.toolkit())
+
+    def toolkit(self) -> str | None:
+        """Read the release of CUDA that made it; None where it does not say."""
+        return _toolkit(self.header, self._section(_SHT_NOTE))
 
     def target(self) -> Target:
         """Read the target, with `Suffix.UNKNOWN` where nothing in the cubin tells it."""
@@ -106,6 +109,12 @@ class CubinReader:
         return Suffix.UNKNOWN if capability >= _FIRST_FAMILY else Suffix.PLAIN
 
     def _section(self, kind: int) -> bytes:
+        """Return the sections of a type, one after the other."""
+        if kind not in self._parts:
+            self._parts[kind] = self._read_section(kind)
+        return self._parts[kind]
+
+    def _read_section(self, kind: int) -> bytes:
         parts = []
         for row in self._rows:
             if row[1] == kind:

@@ -48,7 +48,8 @@ def leading_kernels(prefix: bytes, end: int) -> tuple[str, ...] | None:
 
     None where the prefix does not prove that these are all.
     """
-    table = prefix[_START:end]
+    # ptxas may leave tens of thousands of zeros behind the last name: they slow every search.
+    table = prefix[_START:end].rstrip(b"\0") + b"\0"
     kernels = set(_CONSTANT.findall(table))
     if kernels != set(_CODE.findall(table)):
         return None

@@ -5,24 +5,24 @@ from __future__ import annotations
 from builder.inventory import ptx
 from builder.inventory.blob import Blob, chunks
 from builder.inventory.cubin import CubinReader
+from builder.inventory.elf import Header
 from builder.inventory.records import CodeObject, Kind
 
 _PTX_HEAD = 64 << 10
 
 
-def read_raw_cubin(blob: Blob, *, names: bool) -> tuple[CodeObject, str | None]:
+def read_raw_cubin(blob: Blob, header: Header, *, names: bool) -> tuple[CodeObject, str | None]:
     """Describe a file that is a cubin. Raises `DamagedInputError` where it cannot be read."""
-    reader = CubinReader(blob)
-    target = reader.target()
-    contents = reader.contents()
+    reader = CubinReader(blob, header)
+    contents = reader.contents() if names else None
     found = CodeObject(
         kind=Kind.CUBIN,
-        target=target,
+        target=reader.target(),
         stored_bytes=blob.size,
-        toolkit=contents.toolkit,
-        kernels=contents.kernels if names else None,
+        toolkit=reader.toolkit(),
+        kernels=contents.kernels if contents else None,
     )
-    return found, contents.source if names else None
+    return found, contents.source if contents else None
 
 
 def read_raw_ptx(blob: Blob, *, names: bool) -> CodeObject:

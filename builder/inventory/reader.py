@@ -120,7 +120,7 @@ class _FileReader:
         if header.machine == elf.MACHINE_CUDA:
             from builder.inventory.raw import read_raw_cubin  # noqa: PLC0415 - not for libraries
 
-            found, source = read_raw_cubin(blob, names=self._options.names)
+            found, source = read_raw_cubin(blob, header, names=self._options.names)
             self._regions.append(Region(Origin.RAW, "", base, (found,), source, member))
             return
         self._machine = self._machine or elf.MACHINES.get(header.machine)

@@ -141,7 +141,8 @@ def view_file(
     sight = _sight(
         tuple((group.embedded, len(group.names)) for group in groups), devices, terms.driver
     )
-    excused = _excused(file.path, groups, sight, terms) if terms.exemptions else {}
+    excusing = bool(sight.excusable and terms.exemptions)
+    excused = _excused(file.path, groups, sight, terms) if excusing else {}
     return FileView(file, groups, DeviceViews(groups, sight, excused))
 
 

@@ -63,13 +63,13 @@ class WheelSubject:
                 end = entry.offset + LOCAL_HEADER.size
                 continue
             try:
-                end = self._zip.data_offset(entry) + entry.packed
-                head = self._zip.head(entry, HEAD_BYTES)
+                start, head = self._zip.look(entry, HEAD_BYTES)
             except DamagedInputError as error:
                 self._damage.append(Damage(entry.name, str(error), entry.offset))
                 end = entry.offset + LOCAL_HEADER.size + entry.packed
                 continue
-            yield Member(entry.name, entry.size, partial(self._open, entry), head)
+            end = start + entry.packed
+            yield Member(entry.name, entry.size, partial(self._open, entry, start), head)
         self._check_gap(end, directory.start)
 
     def paths_of(self, member: Member) -> tuple[str, ...]:
@@ -78,10 +78,10 @@ class WheelSubject:
     def resolve(self, path: str) -> str | None:
         return path
 
-    def _open(self, entry: ZipEntry) -> AbstractContextManager[Blob]:
+    def _open(self, entry: ZipEntry, start: int) -> AbstractContextManager[Blob]:
         if entry.size > _IN_MEMORY:
-            return spool(self._zip.stream(entry), entry.size)
-        return nullcontext(BytesBlob(b"".join(self._zip.stream(entry))))
+            return spool(self._zip.stream(entry, start), entry.size)
+        return nullcontext(BytesBlob(b"".join(self._zip.stream(entry, start))))
 
     def _directory(self) -> ZipDirectory:
         try:

@@ -17,6 +17,8 @@ _FLAG_ENCRYPTED = 0x1
 _RAW_DEFLATE = -15
 _PEEK = 1 << 10
 """Packed bytes that are read to see a member's first bytes."""
+_EXTRA = 64
+"""Bytes of extra fields that local headers seldom exceed."""
 _OUT: Final = 4 * CHUNK
 
 _IsalError = cast("type[Exception]", igzip_lib.IsalError)
@@ -29,20 +31,22 @@ class ZipReader:
         self._blob = blob
         self._limits = limits
 
-    def data_offset(self, entry: ZipEntry) -> int:
-        """Return where the packed bytes begin. Raises `DamagedInputError` without a local header
-        that fits the directory."""
-        header = LOCAL_HEADER.unpack(self._blob.read_at(entry.offset, LOCAL_HEADER.size))
-        magic, method, name_length, extra_length = header[0], header[3], header[9], header[10]
-        if magic != LOCAL_MAGIC or method != entry.method:
-            raise DamagedInputError("Its header contradicts the archive's directory.")
-        offset: int = entry.offset + LOCAL_HEADER.size + name_length + extra_length
-        return offset
+    def look(self, entry: ZipEntry, length: int) -> tuple[int, bytes]:
+        """Return where the packed bytes begin, and up to `length` of the first unpacked ones.
 
-    def head(self, entry: ZipEntry, length: int) -> bytes:
-        """Return up to `length` of the first bytes; nothing is checked."""
-        start = self.data_offset(entry)
-        packed = self._blob.read_at(start, min(entry.packed, max(_PEEK, length)))
+        Nothing is checked but that the local header fits the directory. Raises
+        `DamagedInputError` where it does not.
+        """
+        # One read for both: an archive may have tens of thousands of members.
+        wanted = LOCAL_HEADER.size + len(entry.name) + _EXTRA + min(entry.packed, _PEEK)
+        read = self._blob.read_at(entry.offset, min(wanted, self._blob.size - entry.offset))
+        start = _data_offset(entry, read)
+        packed = read[start - entry.offset :]
+        if len(packed) < min(entry.packed, _PEEK):
+            packed = self._blob.read_at(start, min(entry.packed, _PEEK))
+        return start, self._unpacked(entry, packed[: entry.packed], length)
+
+    def _unpacked(self, entry: ZipEntry, packed: bytes, length: int) -> bytes:
         if entry.method == _STORED:
             return packed[:length]
         _check_readable(entry)
@@ -51,11 +55,13 @@ class ZipReader:
         except _IsalError as error:
             raise DamagedInputError(f"It cannot be unpacked: {error}.") from error
 
-    def stream(self, entry: ZipEntry) -> Iterator[bytes]:
-        """Yield all bytes. Raises `DamagedInputError` where size or checksum do not fit."""
+    def stream(self, entry: ZipEntry, start: int) -> Iterator[bytes]:
+        """Yield all bytes of a member; the packed ones begin at `start`.
+
+        Raises `DamagedInputError` where size or checksum do not fit.
+        """
         _check_readable(entry)
         self._limits.check_member(entry.size, repr(entry.name))
-        start = self.data_offset(entry)
         crc = 0
         produced = 0
         parts = self._packed(start, entry.packed)
@@ -73,6 +79,17 @@ class ZipReader:
     def _packed(self, start: int, size: int) -> Iterator[bytes]:
         for offset in range(start, start + size, CHUNK):
             yield self._blob.read_at(offset, min(CHUNK, start + size - offset))
+
+
+def _data_offset(entry: ZipEntry, read: bytes) -> int:
+    """Return where the packed bytes begin, from the local header at the start of `read`."""
+    if len(read) < LOCAL_HEADER.size:
+        raise DamagedInputError("The archive ends within its header.")
+    magic, _, _, method, *_, name_length, extra_length = LOCAL_HEADER.unpack_from(read)
+    if magic != LOCAL_MAGIC or method != entry.method:
+        raise DamagedInputError("Its header contradicts the archive's directory.")
+    offset: int = entry.offset + LOCAL_HEADER.size + name_length + extra_length
+    return offset
 
 
 def _inflate(parts: Iterator[bytes]) -> Iterator[bytes]:
