@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from builder.report import model, outline
+from builder.report.layout import Column, Styled, cells, grid, paragraph
 from builder.report.printable import printable
 
 _MOST_LINES = 40
 """Libraries shown, the worst first; `-o json` has all."""
 _MOST_BRIEF = 3
 """Devices up to which a library's state is told in words; beyond, marks alone fit."""
-_SHORTEST_NAME = 24
+_SHORTEST_NAME = 20
 
 _COLOURS = {
     outline.Mark.NATIVE: "green",
@@ -29,32 +26,33 @@ _COLOURS = {
 }
 
 
-def coverage(report: model.Report, width: int) -> Iterator[RenderableType]:
-    """Yield the table, and the meaning of its marks where words do not fit."""
+def coverage(report: model.Report, width: int) -> Iterator[Styled]:
+    """Yield the lines of the table, and the meaning of its marks where words do not fit."""
     lines = outline.lines(report)
     shown = lines[:_MOST_LINES]
     devices = list(report.devices)
     marked = len(devices) > _MOST_BRIEF
     # Many devices leave no room for what `-o json` has too.
     headings = [*(() if marked else ("size", "CUDA")), report.counted, *devices]
-    cells = [_cells(line, devices, marked=marked) for line in shown]
-    widths = [
-        max(len(heading), *(row[position].cell_len for row in cells))
+    states = [_cells(line, devices, marked=marked) for line in shown]
+    columns = [
+        Column(
+            _side(report, heading, marked=marked),
+            least=max(cells(heading), *(cells(row[position][0]) for row in states)),
+        )
         for position, heading in enumerate(headings)
     ]
-    room = max(width - sum(widths) - len(widths), _SHORTEST_NAME)
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("library", no_wrap=True, max_width=room, overflow="ellipsis")
-    for heading, wide in zip(headings, widths, strict=True):
-        table.add_column(heading, justify=_side(report, heading, marked=marked), width=wide)
-    for line, row in zip(shown, cells, strict=True):
-        table.add_row(shortened(printable(line.name), room), *row)
-    yield table
+    room = max(width - sum(column.least + 1 for column in columns), _SHORTEST_NAME)
+    rows: list[list[Styled]] = [[[(heading, "bold")] for heading in ("library", *headings)]]
+    for line, row in zip(shown, states, strict=True):
+        name = shortened(printable(line.name), room)
+        rows.append([[(name, "")], *([cell] for cell in row)])
+    yield from grid([Column(most=room, cut=True), *columns], rows, width, gap=1)
     if len(lines) > len(shown):
-        yield Text(f"and {len(lines) - len(shown):,} more", style="dim")
+        yield [(f"and {len(lines) - len(shown):,} more", "dim")]
     if marked:
         legend = "   ".join(f"{mark} {meaning}" for mark, meaning in outline.MARKS.items())
-        yield Text(legend, style="dim")
+        yield from paragraph([(legend, "dim")], width)
 
 
 def _side(
@@ -65,15 +63,18 @@ def _side(
     return "center" if marked else "left"
 
 
-def _cells(line: outline.Line, devices: list[str], *, marked: bool) -> list[Text]:
-    cells = [Text("" if line.kernels is None else f"{line.kernels:,}")]
+def _cells(line: outline.Line, devices: list[str], *, marked: bool) -> list[tuple[str, str]]:
+    found = ["" if line.kernels is None else f"{line.kernels:,}"]
     if not marked:
-        cells = [Text(f"{line.size / 1e6:,.1f} MB"), Text(line.toolkit or "?"), *cells]
-    for device in devices:
-        tally = line.devices[device]
-        state = outline.mark(tally)
-        cells.append(Text(str(state) if marked else outline.brief(tally), style=_COLOURS[state]))
-    return cells
+        found = [f"{line.size / 1e6:,.1f} MB", line.toolkit or "?", *found]
+    states = [(outline.mark(line.devices[device]), line.devices[device]) for device in devices]
+    return [
+        *((text, "") for text in found),
+        *(
+            (str(state) if marked else outline.brief(tally), _COLOURS[state])
+            for state, tally in states
+        ),
+    ]
 
 
 def shortened(path: str, most: int) -> str:

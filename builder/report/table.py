@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
 from builder.arch.devices import find_device
 from builder.arch.target import ComputeCapability
 from builder.report import model, outline
 from builder.report.coverage_table import coverage, shortened
+from builder.report.layout import Column, Styled, cut, grid, paragraph, rendered
 from builder.report.printable import printable
-from builder.terminal import printed
 
 WIDTH = 100
 _MOST_ROWS = 12
@@ -38,97 +33,86 @@ def render_table(report: model.Report, *, width: int = WIDTH, color: bool = Fals
     Escape codes are in it only with `color`.
     """
 
-    def write(console: Console) -> None:
-        console.print(Group(*_parts(report, width)))
-        for line in _kernels(report):
-            console.print(line, soft_wrap=True)
-
-    return printed(write, width=width, color=color) + "\n"
+    lines = [*_parts(report, width), *_kernels(report)]
+    return rendered(lines, color=color) + "\n"
 
 
-def _parts(report: model.Report, width: int) -> Iterator[RenderableType]:
-    yield _text(report.subject.name, style="bold")
-    yield _text(outline.subject_line(report), style="dim")
-    yield _text(outline.backend_line(report), style="dim")
-    yield Text()
-    label, style = _VERDICTS[report.verdict]
-    yield Text.assemble((label, style), "  ", printable(outline.headline(report)))
+def _parts(report: model.Report, width: int) -> Iterator[Styled]:
+    yield from paragraph(_text(report.subject.name, "bold"), width)
+    yield from paragraph(_text(outline.subject_line(report), "dim"), width)
+    yield from paragraph(_text(outline.backend_line(report), "dim"), width)
+    yield []
+    answer = [_VERDICTS[report.verdict], ("  ", ""), (printable(outline.headline(report)), "")]
+    yield from paragraph(answer, width)
     if report.files:
-        yield Text()
-        yield _devices(report)
+        yield []
+        yield from _devices(report, width)
     for group in outline.groups(report):
-        yield Text()
-        yield from _finding_group(group)
+        yield []
+        yield from _finding_group(group, width)
     if report.files:
-        yield Text()
+        yield []
         yield from coverage(report, width)
     if report.exempted:
-        yield Text()
-        yield from _exempted(report)
+        yield []
+        yield from _exempted(report, width)
 
 
-def _finding_group(group: outline.Group) -> Iterator[RenderableType]:
-    colour = _COLOURS[group.level]
+def _finding_group(group: outline.Group, width: int) -> Iterator[Styled]:
     about = f" {group.about}" if group.about else ""
-    head = (f"{group.level} {group.rule}{about}:", f"bold {colour}")
-    yield Text.assemble(head, printable(f" {group.told}"))
+    head = (f"{group.level} {group.rule}{about}:", f"bold {_COLOURS[group.level]}")
+    yield from paragraph([head, (printable(f" {group.told}"), "")], width)
     for row in group.rows[:_MOST_ROWS]:
-        yield _finding_row(row)
+        yield from _finding_row(row, width)
     rest = len(group.rows) - _MOST_ROWS
     if rest > 0:
-        yield _text(f"    and {rest:,} more", style="dim")
+        yield from paragraph(_text(f"    and {rest:,} more", "dim"), width)
     if group.remedy:
-        yield Padding(_text(f"Remedy: {group.remedy}", style="italic"), (0, 0, 0, 2))
+        yield from paragraph(_text(f"Remedy: {group.remedy}", "italic"), width, indent=2)
 
 
-def _finding_row(row: outline.Row) -> RenderableType:
+def _finding_row(row: outline.Row, width: int) -> Iterator[Styled]:
     if not row.file:
-        return Padding(_text(row.detail), (0, 0, 0, 4))
-    table = Table.grid(padding=(0, 2), expand=True)
-    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column(justify="right", overflow="fold", max_width=WIDTH // 2)
-    table.add_row(shortened(printable(row.file), _WIDE), row.share or row.detail)
-    parts: list[RenderableType] = [Padding(table, (0, 0, 0, 4))]
-    names = Table.grid(padding=(0, 2))
-    names.add_column(justify="right", min_width=7)
-    names.add_column(no_wrap=True, overflow="ellipsis")
-    for family in row.families:
-        names.add_row(f"{family.count:,}", _text(family.name, style="dim"))
-    if row.more:
-        number, _, text = row.more.partition(" ")
-        names.add_row(number, _text(text, style="dim"))
+        yield from paragraph(_text(row.detail), width, indent=4)
+        return
+    columns = [Column(cut=True, stretch=True), Column("right", most=WIDTH // 2)]
+    name = shortened(printable(row.file), _WIDE)
+    yield from grid(columns, [[_text(name), _text(row.share or row.detail)]], width, indent=4)
     if row.families:
-        parts.append(Padding(names, (0, 0, 0, 4)))
-    return Group(*parts)
+        families = [(f"{family.count:,}", family.name) for family in row.families]
+        if row.more:
+            number, _, text = row.more.partition(" ")
+            families.append((number, text))
+        rows = [[_text(number), _text(text, "dim")] for number, text in families]
+        yield from grid([Column("right", least=7), Column(cut=True)], rows, width, indent=4)
 
 
-def _exempted(report: model.Report) -> Iterator[RenderableType]:
+def _exempted(report: model.Report, width: int) -> Iterator[Styled]:
     """A line for each exception and one for its reason; Markdown and JSON have all of both."""
-    yield Text("excused by policy", style="bold")
+    yield _text("excused by policy", "bold")
     for one in report.exempted:
         devices = " ".join(one.devices)
         head = f"{one.kernels:,} kernels on {devices} ({one.policy}): {one.pattern}"
         expires = f"until {one.expires}: " if one.expires else ""
-        for text, indent in ((_text(head), 4), (_text(f"{expires}{one.reason}", style="dim"), 8)):
-            text.no_wrap = True
-            text.overflow = "ellipsis"
-            yield Padding(text, (0, 0, 0, indent))
+        yield cut(_text(head), width, indent=4)
+        yield cut(_text(f"{expires}{one.reason}", "dim"), width, indent=8)
 
 
-def _devices(report: model.Report) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for device, tally in report.devices.items():
-        table.add_row(
-            _text(device, style="bold"),
-            _text(_products(device), style="dim"),
-            _text(tally.verdict, style=_DEVICE_VERDICTS[tally.verdict]),
-            outline.words(tally),
-        )
-    return table
+def _devices(report: model.Report, width: int) -> Iterator[Styled]:
+    rows = [
+        [
+            _text(device, "bold"),
+            _text(_products(device), "dim"),
+            _text(tally.verdict, _DEVICE_VERDICTS[tally.verdict]),
+            _text(outline.words(tally)),
+        ]
+        for device, tally in report.devices.items()
+    ]
+    return grid([Column()] * 4, rows, width)
 
 
-def _text(text: str, style: str = "") -> Text:
-    return Text(printable(text), style=style)
+def _text(text: str, style: str = "") -> Styled:
+    return [(printable(text), style)]
 
 
 def _products(device: str) -> str:
@@ -136,11 +120,11 @@ def _products(device: str) -> str:
     return found.products[0] if found and found.products else ""
 
 
-def _kernels(report: model.Report) -> Iterator[Text]:
+def _kernels(report: model.Report) -> Iterator[Styled]:
     for file in report.files:
         if file.kernels:
-            yield Text()
-            yield _text(file.path, style="bold")
+            yield []
+            yield _text(file.path, "bold")
         for kernel in file.kernels:
             targets = [f"sm_{target.replace('.', '')}" for target in kernel.targets]
             targets += [f"compute_{target.replace('.', '')}" for target in kernel.ptx]
