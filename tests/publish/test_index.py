@@ -89,7 +89,8 @@ def out(tmp_path: Path) -> Path:
             more = {"Requires_Python": ">=3.8, <4", "content": f"{device} {machine}"}
             write_wheel(folder / device, name, "0.7.2+cu130", tag, **more)
         needs = {"Requires_Dist": "flashinfer-jit-cache-sm120f==0.7.2+cu130", "content": "shim"}
-        write_wheel(folder / "shim", "flashinfer-jit-cache", "0.7.2+cu130", "py3-none-any", **needs)
+        write_wheel(folder / "shim", "flashinfer-jit-cache", "0.7.2+cu130", tag, **needs)
+        write_wheel(folder / "plain", "plain", "1.0", "py3-none-any")
         write_record(folder, CUDA)
     (out / CUDA / "logs" / "linux-amd64").mkdir(parents=True)
     text = (out / CUDA / "linux-amd64" / "record.json").read_text()
@@ -135,11 +136,8 @@ def sha256(path: Path) -> str:
 def test_pages_say_what_the_wheels_say(index: Run, out: Path, tmp_path: Path) -> None:
     assert index(str(out))[0] == 0
     whl = tmp_path / "whl" / CUDA
-    projects = [
-        "flashinfer-jit-cache",
-        "flashinfer-jit-cache-sm120f",
-        "flashinfer-jit-cache-sm121a",
-    ]
+    devices = ("flashinfer-jit-cache-sm120f", "flashinfer-jit-cache-sm121a")
+    projects = ["flashinfer-jit-cache", *devices, "plain"]
     root = Links((whl / "index.html").read_text()).found
     assert [link["href"] for link in root] == [f"{name}/" for name in projects]
     assert [
@@ -217,13 +215,14 @@ def test_variants_that_make_different_files_of_one_name(
 ) -> None:
     for variant in ("cu130-spark", "cu130-thor"):
         folder = out / variant / "linux-amd64"
-        write_wheel(folder, "flashinfer-jit-cache", "0.7.2+cu130", "py3-none-any", content=variant)
+        tag = "py3-none-manylinux_2_17_x86_64"
+        write_wheel(folder, "flashinfer-jit-cache", "0.7.2+cu130", tag, content=variant)
         write_record(folder, variant)
     code, said, _ = index(str(out))
     assert code == 0
     assert said.count("left out, since cu130 has another of this name") == 2
-    shim = next((tmp_path / "whl/cu130/flashinfer-jit-cache").glob("*.whl"))
-    assert sha256(shim) == sha256(next((out / CUDA).rglob("shim/*.whl")))
+    shim = next((tmp_path / "whl/cu130/flashinfer-jit-cache").glob("*x86_64.whl"))
+    assert sha256(shim) == sha256(next((out / CUDA / "linux-amd64").rglob("shim/*.whl")))
     code, _, said = index(str(out / "cu130-spark"), str(out / "cu130-thor"))
     assert code == 1
     assert "differ under one name" in said
@@ -239,8 +238,7 @@ def test_platforms_of_one_variant_share_no_file_that_differs(
     index: Run, out: Path, tmp_path: Path
 ) -> None:
     folder = out / CUDA / "linux-arm64"
-    shim = next(folder.rglob("shim/*.whl"))
-    write_wheel(shim.parent, "flashinfer-jit-cache", "0.7.2+cu130", "py3-none-any", content="arm")
+    write_wheel(folder / "plain", "plain", "1.0", "py3-none-any", content="arm")
     write_record(folder, CUDA)
     code, _, said = index(str(out))
     assert code == 1
