@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import ToolError
+from builder.errors import DamagedInputError, ToolError
 from builder.preflight.cache import Cache
 from builder.preflight.fetch import fetch_sdist
 from builder.preflight.records import Configuration
@@ -52,3 +52,14 @@ def test_what_the_index_does_not_have_is_one_clear_error(tmp_path: Path) -> None
     with pytest.raises(ToolError, match=r"no sdist of vllm 0\.0\.0\.1"):
         fetch_sdist("vllm", "0.0.0.1", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+# pip leaves the page of an index open that is a directory.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_arrives_has_to_be_what_is_pinned(tmp_path: Path) -> None:
+    digest = "2d91e135bf72d31a410b17c16da610a82cb55f6b0477d1a902134b24a455b8b3"
+    archive = fetch_sdist("iniconfig", "2.0.0", tmp_path, sha256=digest)
+    assert archive == tmp_path / digest / "iniconfig-2.0.0.tar.gz"
+    with pytest.raises(DamagedInputError, match=f"{digest}, and 0000"):
+        fetch_sdist("iniconfig", "2.0.0", tmp_path, sha256="0" * 64)
+    assert [file.name for file in tmp_path.rglob("*.tar.gz")] == [archive.name]

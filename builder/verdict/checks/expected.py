@@ -89,10 +89,12 @@ class _Tally:
 def _compare(file: FileInventory, units: Sequence[ExpectedUnit]) -> Iterator[Finding]:
     tally = _Tally(defaultdict(list), defaultdict(list))
     unnamed: list[Code] = []
+    silent: Counter[Code] = Counter()
     named: dict[str, list[Code]] = defaultdict(list)
     for region in counted_regions(file):
         if region.source is None:
             unnamed.append(_code(region))
+            silent[_code(region)] += not any(one.kernels for one in region.objects)
         else:
             named[symbol_name(region.source)].append(_code(region))
     waiting: list[ExpectedUnit] = []
@@ -102,7 +104,9 @@ def _compare(file: FileInventory, units: Sequence[ExpectedUnit]) -> Iterator[Fin
     for name, codes in named.items():
         for code in codes:
             tally.note(name, (frozenset(), frozenset()), code)
-    yield from _findings(file.path, tally, absent, unnamed)
+    # What device linking leaves behind names no source and holds no kernel.
+    surplus = list((Counter(unnamed) - silent).elements())
+    yield from _findings(file.path, tally, absent, surplus)
 
 
 def _match(units: list[ExpectedUnit], codes: list[Code], tally: _Tally) -> list[ExpectedUnit]:
