@@ -186,7 +186,10 @@ group "flashinfer" {
   targets = ["flashinfer-arch", "flashinfer-shim"]
 }
 group "validate" {
-  targets = ["validate-root", "validate-base", "validate-torch", "validate-cross", "validate-flashinfer", "validate-vllm", "validate-image"]
+  targets = [
+    "validate-root", "validate-base", "validate-torch", "validate-cross", "validate-flashinfer",
+    "validate-vllm", "validate-lmcache", "validate-connectors", "validate-image",
+  ]
 }
 
 # --- Targets -------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""Make a wheel that picks among builds per CUDA require the variant's build alone.
+"""Make wheels that pick among builds per CUDA require the variant's build alone.
 
-usage: narrow_dispatcher.py CUDA_TAG WHEEL OUT
+usage: narrow_dispatcher.py CUDA_TAG OUT WHEEL…
 
-nixl, which vLLM and LMCache import, is such a wheel: pure Python that loads nixl_cu12 or nixl_cu13,
+nixl, which vLLM and LMCache import, is such a one: pure Python that loads nixl_cu12 or nixl_cu13,
 whichever goes with torch's CUDA, but requires the distributions of both. The one that is written
 differs in two things: it requires nothing of another CUDA major version, and its version says for
 which CUDA it is (nixl-1.5.1+cu130).
@@ -63,12 +63,13 @@ def _wheel(*arguments: str) -> None:
     subprocess.run((sys.executable, "-m", "wheel", *arguments), check=True)
 
 
-def main(tag: str, wheel: str, out: str) -> None:
-    """Narrow one wheel."""
-    try:
-        print(narrow(Path(wheel), tag, Path(out)).name)
-    except ValueError as error:
-        raise SystemExit(f"error: {Path(wheel).name} {error}.") from error
+def main(tag: str, out: str, *wheels: str) -> None:
+    """Narrow each wheel."""
+    for wheel in map(Path, wheels):
+        try:
+            print(narrow(wheel, tag, Path(out)).name)
+        except ValueError as error:
+            raise SystemExit(f"error: {wheel.name} {error}.") from error
 
 
 if __name__ == "__main__":
