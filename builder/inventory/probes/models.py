@@ -60,7 +60,7 @@ def examine(item: str, notes: dict[str, Any]) -> None:
     registry = importlib.import_module(_REGISTRY)
     model = registry.ModelRegistry.models[item]
     notes["module"] = getattr(model, "module_name", None)
-    notes["class"] = getattr(model, "class_name", None)
+    notes["class_name"] = getattr(model, "class_name", None)
     _touches.clear()
     notes["cuda"] = _touches
     registry._ModelInfo.from_model_cls(model.load_model_cls())
