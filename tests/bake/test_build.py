@@ -15,8 +15,11 @@ from builder.bake import record as records
 from builder.bake.build import Workshop
 from builder.bake.diagnosis import StepFailedError
 from builder.bake.places import REJECTION_NOTE
-from builder.bake.results import Audited, Auditor, Foreseen
+from builder.bake.record import PreflightRecord
+from builder.bake.results import Audited, Auditor, Foreseen, Lookahead
+from builder.errors import LossForeseenError, SmforgeError, ToolError
 from builder.plan.records import Cell
+from builder.preflight.cell import CellPreflight
 
 pytestmark = pytest.mark.engine
 
@@ -147,3 +150,95 @@ def test_a_platform_that_the_builder_lacks_is_refused_before_the_build(
     built = workshop.build(dataclasses.replace(cell("made"), platform="linux/s390x"))
     assert built.exit_code == 5
     assert "cannot build linux/s390x" in str(built.error)
+
+
+def _foreseen(cell: Cell, *, verdict: str = "pass", error: SmforgeError | None = None) -> Foreseen:
+    record = PreflightRecord.model_validate(
+        {"verdict": verdict, "overridden": verdict == "fail" and error is None}
+    )
+    reports = {"preflight-vllm.json": json.dumps({"verdict": verdict})}
+    return Foreseen(CellPreflight(cell, ()), record, reports, error)
+
+
+def test_a_foreseen_loss_stops_before_anything_is_built(workshop: Workshop, cell: MakeCell) -> None:
+    passed = workshop.build(cell("made", TEXT="good"))
+
+    def foresee(one: Cell) -> Foreseen:
+        error = LossForeseenError(["a.cu is lost."], remedy="Allow it.")
+        return _foreseen(one, verdict="fail", error=error)
+
+    shop = dataclasses.replace(workshop, foresee=foresee, lookahead=Lookahead.STOP)
+    built = shop.build(cell("broken"))
+    places = built.places
+    assert built.exit_code == 1
+    assert built.error is not None
+    assert built.error.lines == ("a.cu is lost.", "Allow it.")
+    record = json.loads((places.logs / "record.json").read_text())
+    schema = Path(records.__file__).parent / "data" / "record.schema.json"
+    jsonschema.validate(record, json.loads(schema.read_text()))
+    assert (record["result"], record["exit_code"], record["targets"]) == ("stopped", 1, [])
+    assert record["preflight"]["verdict"] == "fail"
+    assert json.loads((places.logs / "preflight-vllm.json").read_text()) == {"verdict": "fail"}
+    # What passed before stays as it was.
+    assert (passed.places.final / "wheel.txt").read_text() == "good\n"
+    assert not places.staging.exists()
+
+
+def test_what_was_foreseen_lies_beside_the_artefacts_and_reaches_the_audit(
+    workshop: Workshop, cell: MakeCell, audit_says: AuditSays
+) -> None:
+    seen = []
+
+    def audit(one: Cell, directory: Path, foreseen: Foreseen | None) -> Audited:
+        seen.append(foreseen)
+        return audit_says("pass", 0)(one, directory, foreseen)
+
+    shop = dataclasses.replace(workshop, audit=audit, foresee=_foreseen, lookahead=Lookahead.RECORD)
+    built = shop.build(cell("made", TEXT=str(uuid4())))
+    assert built.exit_code == 0
+    assert seen[0] is not None
+    assert (built.places.final / "preflight-vllm.json").is_file()
+    assert built.record is not None
+    assert built.record.preflight == seen[0].record
+    # It is no artefact, and a build that looks at no sources has none.
+    assert [one.path for one in built.record.artefacts] == ["wheel.txt"]
+    blind = dataclasses.replace(shop, lookahead=Lookahead.OFF).build(cell("made"), force=True)
+    assert seen[1] is None
+    assert blind.record is not None
+    assert blind.record.preflight is None
+    assert not (blind.places.final / "preflight-vllm.json").exists()
+    assert not (blind.places.logs / "preflight-vllm.json").exists()
+
+
+def test_what_was_built_without_looking_ahead_is_looked_at_again(
+    workshop: Workshop, cell: MakeCell
+) -> None:
+    asked = []
+
+    def foresee(one: Cell) -> Foreseen:
+        asked.append(one)
+        return _foreseen(one, verdict="fail")
+
+    one = cell("made", TEXT="x")
+    shops = {
+        mode: dataclasses.replace(workshop, foresee=foresee, lookahead=mode) for mode in Lookahead
+    }
+    assert not shops[Lookahead.OFF].build(one).up_to_date
+    assert not shops[Lookahead.RECORD].build(one).up_to_date
+    assert len(asked) == 1
+    # A loss that was overridden satisfies those who override it, and those who do not look.
+    assert shops[Lookahead.RECORD].build(one).up_to_date
+    assert shops[Lookahead.OFF].build(one).up_to_date
+    assert len(asked) == 1
+    assert not shops[Lookahead.STOP].build(one).up_to_date
+    assert len(asked) == 2
+
+
+def test_sources_that_cannot_be_examined_stop_the_build(workshop: Workshop, cell: MakeCell) -> None:
+    def foresee(_cell: Cell) -> Foreseen:
+        raise ToolError("The package index does not answer.")
+
+    shop = dataclasses.replace(workshop, foresee=foresee, lookahead=Lookahead.STOP)
+    built = shop.build(cell("made"))
+    assert (built.exit_code, str(built.error)) == (4, "The package index does not answer.")
+    assert not built.places.staging.exists()

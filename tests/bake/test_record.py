@@ -73,6 +73,9 @@ def test_the_inputs_are_the_cell_the_definition_and_the_context(
     matrix.write_text(json.dumps(json.loads(matrix.read_text())))
     seen.append(digest(cell("made")))
     assert len(set(seen)) == len(seen)
+    policy = project / "policy.toml"
+    policy.write_text("native = true")
+    assert inputs_digest(cell("made"), project, matrix, [policy]) not in seen
     (project / "docker" / "__pycache__").mkdir()
     (project / "docker" / "__pycache__" / "x.pyc").write_text("noise")
     (project / "out").mkdir()
