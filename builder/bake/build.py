@@ -36,7 +36,7 @@ from builder.bake.record import (
     Tools,
     read_record,
 )
-from builder.bake.results import Audited, Auditor, Built, Foreseen, Foreseer, Lookahead
+from builder.bake.results import Audited, Auditor, Built, Completer, Foreseen, Foreseer, Lookahead
 from builder.bake.rootfs import default_store, ensure_rootfs
 from builder.bake.runner import Outcome, run_bake
 from builder.bake.state import BuildState, Change
@@ -69,6 +69,8 @@ class Workshop:
     lookahead: Lookahead = Lookahead.OFF
     policies: tuple[Path, ...] = ()
     """What preflight and the audit are told beside the matrix; a change of them counts."""
+    complete: Completer = field(default=lambda _cell, _directory, _audited: None)
+    """Adds to staged artefacts that have passed what says so, before they get their place."""
     jobs: int | None = None
     """Replaces the derived number of compiler jobs."""
     rootfs_store: Path = field(default_factory=default_store)
@@ -195,8 +197,7 @@ class _Run:
         outcome = self._bake(definition)
         if outcome.exit_code != 0 or outcome.interrupted is not None:
             return self._failed(outcome)
-        self._artefacts = artefacts_in(places.staging)
-        if not self._artefacts:
+        if not any(path.is_file() for path in places.staging.rglob("*")):
             raise BuildFailedError(
                 f"The build of {self._cell.variant} for {self._cell.platform} exported nothing.",
                 remedy="Its targets in docker-bake.hcl need an output below OUT_DIR.",
@@ -235,6 +236,9 @@ class _Run:
         places = self._places
         passed = audited.exit_code == EXIT_PASS
         result: Result = "passed" if passed else "rejected"
+        if passed:
+            self._workshop.complete(self._cell, places.staging, audited)
+        self._artefacts = artefacts_in(places.staging)
         targets = self._targets(outcome)
         record = self._record(targets, result, audited.exit_code, audited=audited)
         write_whole(places.staging / AUDIT_NAME, audited.report)

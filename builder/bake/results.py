@@ -73,6 +73,10 @@ Auditor = Callable[[Cell, Path, Foreseen | None], Audited]
 audit does not know the build and the build does not know the audit."""
 
 
+Completer = Callable[[Cell, Path, Audited], None]
+"""Adds to the artefacts of a cell, in a directory, what is known only once they have passed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
     """What came of one cell."""

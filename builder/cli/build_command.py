@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from builder.cli.output import OutputSpec, emit, require_distinct
 if TYPE_CHECKING:
     from builder.bake.build import Workshop
     from builder.bake.results import Built
+    from builder.cli.publishing import Publication, Published
+    from builder.errors import SmforgeError
     from builder.plan.records import Cell
 
 FORMATS = ("table", "json")
@@ -64,6 +67,13 @@ _EXCERPT_WIDTH = 240
     show_default=True,
     help="Who reads the code in the audit; both compares them object by object.",
 )
+@click.option("--load", is_flag=True, help="Give the engine the images that have passed.")
+@click.option(
+    "--push",
+    "repository",
+    metavar="HOST/NAME",
+    help="Push the images that have passed, with their reports, to this repository.",
+)
 @click.option(
     "--print",
     "print_only",
@@ -83,6 +93,8 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     lookahead: str,
     policies: tuple[Path, ...],
     backend: str,
+    load: bool,
+    repository: str | None,
     print_only: bool,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
@@ -91,20 +103,29 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
 
     Without a VARIANT the default of the matrix is built. Before anything is compiled, preflight
     asks the sources what they would leave out. Artefacts appear in OUT/VARIANT/PLATFORM only when
-    they are whole and have passed. Exit codes: 0 all passed, 1 preflight or the audit found
-    something, 5 a build failed, 130 interrupted.
+    they are whole and have passed; only then are images loaded or pushed. Exit codes: 0 all passed,
+    1 preflight or the audit found something, 4 an image could not be loaded or pushed, 5 a build
+    failed, 130 interrupted.
     """
     from builder.cli.building import cells_of, workshop  # noqa: PLC0415  # pydantic is slow
+    from builder.cli.publishing import Publication, require_publishable  # noqa: PLC0415
+    from builder.oci.credentials import configuration_folder  # noqa: PLC0415
 
     specs = require_distinct(outputs)
+    # Asked before the workshop leads docker to an engine of smforge's own, with its own settings.
+    logins = configuration_folder()
     matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms)
     flags = {name: bool(ctx.obj[name]) for name in ("quiet", "verbose")}
     shop = workshop(matrix, out, jobs, backend, lookahead, policies=policies, **flags)
     if print_only:
         return _print(shop, cells)
+    publication = Publication(load, repository, logins, shop.announce)
+    require_publishable(cells, publication)
     results = _build(shop, cells, force=force)
-    emit({spec: _render(results, spec) for spec in specs})
-    return max(built.exit_code for built in results)
+    published, errors = _publish(results, matrix, publication)
+    emit({spec: _render(results, published, spec) for spec in specs})
+    codes = [built.exit_code for built in results]
+    return max(codes + [error.exit_code for error in errors])
 
 
 def _print(shop: Workshop, cells: Sequence[Cell]) -> int:
@@ -140,6 +161,20 @@ def _build(shop: Workshop, cells: Sequence[Cell], *, force: bool) -> list[Built]
     return results
 
 
+def _publish(
+    results: Sequence[Built], matrix: Path, publication: Publication
+) -> tuple[tuple[Published, ...], tuple[SmforgeError, ...]]:
+    from builder.cli.publishing import publish_all  # noqa: PLC0415
+    from builder.matrix.load import load  # noqa: PLC0415
+
+    variants = load(matrix).document.variants
+    platforms = {name: len(variant.require) for name, variant in variants.items()}
+    published, errors = publish_all(results, platforms, publication)
+    for error in errors:
+        sys.stderr.write(f"smforge: {' '.join(str(error).split())}\n")
+    return published, errors
+
+
 def _tell(built: Built) -> None:
     """Say at once what failed, the telling lines first."""
     if built.error is None:
@@ -157,16 +192,16 @@ def _tell(built: Built) -> None:
         sys.stderr.write("\n")
 
 
-def _render(results: Sequence[Built], spec: OutputSpec) -> str:
+def _render(results: Sequence[Built], published: Sequence[Published], spec: OutputSpec) -> str:
     from builder.bake import summary  # noqa: PLC0415
 
     if spec.format == "json":
-        return json.dumps(summary.document(results), indent=2)
+        images = [asdict(one) for one in published]
+        return json.dumps({**summary.document(results), "published": images}, indent=2)
     terminal = spec.file is None and sys.stdout.isatty()
     color = terminal and not os.environ.get("NO_COLOR")
     width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
     audits = [built.audited.table(width, color).rstrip("\n") for built in results if built.audited]
     table = summary.render_table(results, width=width, color=color)
-    return "\n\n".join(
-        part for part in (*audits, table, "\n".join(summary.closing_lines(results))) if part
-    )
+    closing = [*summary.closing_lines(results), *(line for one in published for line in one.lines)]
+    return "\n\n".join(part for part in (*audits, table, "\n".join(closing)) if part)

@@ -15,6 +15,7 @@ from builder.bake.progress import Progress, choose_progress
 from builder.bake.results import Audited, Foreseen, Lookahead
 from builder.cli.audit_command import EXIT_OF_VERDICT
 from builder.cli.audit_terms import terms_of
+from builder.cli.publishing import complete
 from builder.errors import UsageError
 from builder.matrix.load import load
 from builder.plan.records import Cell
@@ -90,6 +91,7 @@ def workshop(  # noqa: PLR0913  # one per flag
         out=out,
         host=HostSettings.from_environment(os.environ),
         audit=audit,
+        complete=complete,
         display=display,
         foresee=look_ahead,
         lookahead=Lookahead(lookahead),

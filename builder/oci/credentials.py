@@ -35,13 +35,14 @@ class Credentials:
     identity_token: str = field(default="", repr=False)
 
 
-def find_credentials(registry: str) -> Credentials | None:
+def find_credentials(registry: str, folder: Path | None = None) -> Credentials | None:
     """Return what ``docker login`` stored for `registry`; None where it stored nothing.
 
+    `folder` holds Docker's configuration; it is the one that the environment names by default.
     Raises `ConfigurationError` for an unreadable configuration and `ToolError` for a helper that is
     missing, fails or does not answer.
     """
-    path = _configuration_path()
+    path = (folder or configuration_folder()) / "config.json"
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
@@ -62,9 +63,10 @@ def find_credentials(registry: str) -> Credentials | None:
     return _from_file(_for_host(configuration.get("auths"), registry), path)
 
 
-def _configuration_path() -> Path:
+def configuration_folder() -> Path:
+    """Where docker keeps its configuration and logins, by the environment as it is."""
     folder = os.environ.get("DOCKER_CONFIG")
-    return (Path(folder) if folder else Path.home() / ".docker") / "config.json"
+    return Path(folder) if folder else Path.home() / ".docker"
 
 
 def _for_host(entries: object, registry: str) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ from builder.inventory.packages import installed_packages
 from builder.inventory.subjects.oci import open_subject
 from builder.oci.documents import Descriptor
 from builder.publish import spdx
+from builder.publish.layouts import rfc3339
 
 
 def bill_of_materials(
-    folder: Path, image: Descriptor, created: str, wheels: Mapping[tuple[str, str], str]
+    folder: Path, image: Descriptor, created: datetime, wheels: Mapping[tuple[str, str], str]
 ) -> dict[str, Any]:
     """The SPDX document of an image of a layout; `wheels` as in `spdx.Described`.
 
@@ -25,13 +28,19 @@ def bill_of_materials(
     with open_subject(str(folder), ReadOptions(platform=image.platform)) as subject:
         packages = installed_packages(subject)
         name = subject.subject.name
-    return spdx.document(spdx.Described(name, image.digest, created, packages, wheels))
+    described = spdx.Described(name, image.digest, rfc3339(created), packages, wheels)
+    return spdx.document(described)
 
 
-def wheel_key(filename: str) -> tuple[str, str] | None:
-    """Name and version of a wheel, as `spdx.Described.wheels` has them; None for other files."""
-    try:
-        name, version, _, _ = parse_wheel_filename(filename)
-    except InvalidWheelFilename:
-        return None
-    return str(name), spdx.canonical_version(str(version))
+def wheel_digests(folder: Path) -> dict[tuple[str, str], str]:
+    """The sha256 of every wheel below a folder, as `spdx.Described.wheels` has them."""
+    digests = {}
+    for path in sorted(folder.rglob("*.whl")):
+        try:
+            name, version, _, _ = parse_wheel_filename(path.name)
+        except InvalidWheelFilename:
+            continue
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        digests[str(name), spdx.canonical_version(str(version))] = sha256
+    return digests

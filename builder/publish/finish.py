@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from builder.oci.documents import Descriptor, digest_of, parse_descriptor
 from builder.oci.fields import mapping_of, parse_document, texts_of
 from builder.oci.layout import LayoutFolder
 from builder.publish.attestation import SPDX, attest, attested
-from builder.publish.layouts import annotate, read_root
+from builder.publish.layouts import annotate, read_root, rfc3339
 from builder.publish.referrer import attach_report
 
 VERDICT = "io.smforge.verdict"
@@ -38,24 +38,25 @@ class Finished:
 
 
 def finish(
-    folder: Path, report: str, verdict: str, source_date_epoch: int, describe: Describe
+    folder: Path, report: str, verdict: str, created: datetime, describe: Describe
 ) -> Finished:
     """Annotate the image's index, and add the SBOM and the report, in one layout.
 
-    An SBOM that a scanner has made during the build is kept and none is added. Doing it again with
-    the same report changes nothing. Raises as `read_root` does.
+    `created` is the moment that all of it states. An SBOM that a scanner has made during the build
+    is kept and none is added. Doing it again with the same report changes nothing.
+    Raises as `read_root` does.
     """
     layout = LayoutFolder(folder)
-    created = datetime.fromtimestamp(source_date_epoch, UTC).isoformat().replace("+00:00", "Z")
+    moment = rfc3339(created)
     images = read_root(layout).images(layout.where)
     labels: dict[str, str] = {}
     reports = []
     for image in images:
         if SPDX not in attested(layout, read_root(layout), image):
             attest(folder, image, SPDX, describe(folder, image))
-        reports.append(attach_report(folder, image, report.encode(), created))
+        reports.append(attach_report(folder, image, report.encode(), moment))
         labels |= _labels(layout, image)
-    known = {VERDICT: verdict, REPORT_DIGEST: digest_of(report.encode()), CREATED: created}
+    known = {VERDICT: verdict, REPORT_DIGEST: digest_of(report.encode()), CREATED: moment}
     digest = annotate(folder, {**labels, **known})
     return Finished(digest, tuple(image.digest for image in images), tuple(reports))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,8 @@ def _index_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """An index with one manifest, without the annotations that name the image in its layout."""
     kept = {key: value for key, value in entry.items() if key != "annotations"}
     return {"schemaVersion": 2, "mediaType": INDEX, "manifests": [kept]}
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC as annotations and SPDX state it, to the second."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

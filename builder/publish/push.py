@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import UsageError
-from builder.oci.credentials import find_credentials
+from builder.oci.credentials import Credentials, find_credentials
 from builder.oci.documents import INDEX, INDEX_TYPES, Descriptor, parse_contents, parse_index
 from builder.oci.fields import list_of, mapping_of, parse_document, text_of
 from builder.oci.layout import LayoutFolder, json_bytes
@@ -16,6 +16,7 @@ from builder.oci.reference import Reference, parse_reference
 from builder.publish.layouts import read_root
 
 Announce = Callable[[str], None]
+FindCredentials = Callable[[str], Credentials | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ def push(
     reference: str,
     *,
     mount_from: Sequence[str] = (),
+    credentials: FindCredentials = find_credentials,
     announce: Announce = lambda _text: None,
 ) -> Pushed:
     """Push the image of a layout to ``HOST/NAME:TAG``, with what refers to it.
@@ -50,7 +52,7 @@ def push(
     target = parse_reference(reference)
     if target.version.startswith("sha"):
         raise UsageError(f"{reference} is a digest.", remedy="Images are pushed to a tag.")
-    client = PushClient(target, find_credentials)
+    client = PushClient(target, credentials)
     try:
         return _Push(LayoutFolder(folder), target, client, tuple(mount_from), announce).carry_out()
     finally:

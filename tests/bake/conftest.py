@@ -78,6 +78,12 @@ target "root" {
   target   = "root"
   output   = ["type=cacheonly"]
 }
+target "image" {
+  inherits = ["_common"]
+  target   = "made"
+  attest   = ["type=provenance,mode=max"]
+  output   = ["type=oci,tar=false,dest=${OUT_DIR}/image"]
+}
 target "broken" {
   inherits = ["root"]
   target   = "broken"

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from benchmarks.canary import Canary, main
 from builder.publish.finish import finish
 
+MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 USES_IT = """\
 FROM scratch
 COPY busybox /bin/busybox
@@ -63,7 +65,7 @@ def build(secret: str, busybox: Path, engine: str, tmp_path: Path) -> Build:
         )
         done = subprocess.run(command, check=True, capture_output=True)
         (out / "log").write_bytes(done.stderr)
-        finish(out / "image", "{}", "pass", 0, lambda *_: {"spdxVersion": "SPDX-2.3"})
+        finish(out / "image", "{}", "pass", MOMENT, lambda *_: {"spdxVersion": "SPDX-2.3"})
         return out
 
     return run

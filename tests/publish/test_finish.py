@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,16 @@ pytestmark = [pytest.mark.engine, pytest.mark.toolchain]
 REPORT = '{"schema_version": 1, "verdict": "pass"}\n'
 SHA256 = "5" * 64
 WHEELS = {("flash-infer", "0.7.2+cu130"): SHA256}
-EPOCH = 1_700_000_000
+MOMENT = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 CREATED = "2023-11-14T22:13:20Z"
 
 
 def describe(folder: Path, image: Descriptor) -> dict[str, Any]:
-    return bill_of_materials(folder, image, CREATED, WHEELS)
+    return bill_of_materials(folder, image, MOMENT, WHEELS)
 
 
 def finished(folder: Path) -> Finished:
-    return finish(folder, REPORT, "pass", EPOCH, describe)
+    return finish(folder, REPORT, "pass", MOMENT, describe)
 
 
 def documents(folder: Path) -> dict[str, Any]:
@@ -141,7 +142,7 @@ def test_a_scanners_bill_of_materials_is_kept(image: Any) -> None:
     def never(folder: Path, image: Descriptor) -> dict[str, Any]:
         raise AssertionError("there is one already")
 
-    finish(image.layout, REPORT, "pass", EPOCH, never)
+    finish(image.layout, REPORT, "pass", MOMENT, never)
 
 
 def test_annotations_are_merged(image: Any) -> None:

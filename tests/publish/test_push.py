@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,16 @@ from builder.publish.referrer import REPORT_TYPE
 
 pytestmark = [pytest.mark.engine, pytest.mark.toolchain, pytest.mark.network]
 
+MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 REPORT = '{"schema_version": 1, "verdict": "pass"}\n'
 HTPASSWD = "user:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
 """bcrypt of "secret"; the registry takes no other kind."""
 
 
 def finished(folder: Path) -> Finished:
-    return finish(folder, REPORT, "pass", 0, lambda _folder, _image: {"spdxVersion": "SPDX-2.3"})
+    return finish(
+        folder, REPORT, "pass", MOMENT, lambda _folder, _image: {"spdxVersion": "SPDX-2.3"}
+    )
 
 
 def docker(*arguments: str) -> str:
@@ -105,7 +109,7 @@ def test_nothing_is_sent_twice(image: Any, registry: str, ask: Any) -> None:
 def test_a_second_report_joins_the_first(image: Any, registry: str, ask: Any) -> None:
     result = finished(image.layout)
     push(image.layout, f"{registry}/team/small:1")
-    later = finish(image.layout, REPORT.replace("pass", "fail"), "fail", 0, lambda *_: {})
+    later = finish(image.layout, REPORT.replace("pass", "fail"), "fail", MOMENT, lambda *_: {})
     push(image.layout, f"{registry}/team/small:1")
     listed = ask(f"team/small/manifests/{result.images[0].replace(':', '-')}")["manifests"]
     assert [entry["digest"] for entry in listed] == [*result.reports, *later.reports]
