@@ -34,6 +34,7 @@ lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --upgrade --python-version 3.11 --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
+	$(COMPILE) --upgrade --python-version 3.12 docker/vllm/requirements.in -o docker/vllm/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/connectors/requirements.in -o docker/connectors/requirements.txt
 
 bench: $(VENV)/ready ## Measure the audit beside cuobjdump, on wheels it fetches (2 GB; BENCH=--quick)
