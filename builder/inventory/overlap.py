@@ -1,80 +1,109 @@
-"""Reads one large member while the next one is being unpacked."""
+"""Reads members while the next ones are being unpacked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from builder.errors import DamagedInputError
-from builder.inventory.blob import Blob
+from builder.inventory.blob import Blob, FileBlob
 from builder.inventory.members import Member
 from builder.inventory.options import ReadOptions
 from builder.inventory.records import FileInventory
+from builder.inventory.room import Room
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from queue import SimpleQueue
+    from threading import Thread
 
 ReadFile = Callable[[str, Blob, ReadOptions], FileInventory | None]
 """Reads one file: the native reader's `read_file`, or one that asks cuobjdump."""
 
 Outcome = FileInventory | DamagedInputError | None
 
-_WORTH_OVERLAPPING = 8 << 20
-"""Bytes from which a member is read beside the next: below, waking a thread costs more."""
+_SMALL = 16 << 20
+"""Bytes up to which subjects unpack a member into memory, and not into a temporary file."""
+_IN_MEMORY = 24 << 20
+"""Bytes of small members that may wait for their reader together."""
+_ON_DISK = 1 << 30
+"""Bytes of large members that may wait, in temporary files. A larger one waits alone."""
+_BATCH_BYTES = 1 << 20
+_BATCH_MEMBERS = 64
+"""What is handed over at once: waking a thread for every small member costs more than it saves."""
+
+
+class _Task(NamedTuple):
+    member: Member
+    content: ExitStack
+    blob: Blob
 
 
 class OverlappingReader:
-    """Takes members in order and reads them, at most one of them in the background."""
+    """Takes members in order; one thread in the background reads them, within bounds."""
 
     def __init__(self, read: ReadFile, options: ReadOptions) -> None:
         self._read = read
         self._options = options
-        self._pool: ThreadPoolExecutor | None = None
-        self._pending: Future[None] | None = None
+        self._memory = Room(_IN_MEMORY)
+        self._disk = Room(_ON_DISK)
+        self._batch: list[_Task] = []
+        self._batch_bytes = 0
+        self._worker: _Worker | None = None
         self._outcomes: list[tuple[Member, Outcome]] = []
 
     def take(self, member: Member) -> None:
         """Unpack `member`, and read it now or in the background. Damage is kept, not raised."""
         try:
             self._options.limits.check_member(member.size, member.path)
-            content = ExitStack()
-            blob = content.enter_context(member.open())
+            task = self._unpack(member)
         except DamagedInputError as error:
             self._outcomes.append((member, error))
             return
-        if member.size < _WORTH_OVERLAPPING or member.only or self._options.workers == 1:
-            self._finish(member, content, blob)
+        if self._options.workers == 1 or (
+            isinstance(task.blob, FileBlob) and member.size <= _SMALL
+        ):
+            # A small file of the host: it was not unpacked, so there is nothing to overlap.
+            self._finish(task)
             return
-        self._wait()
-        self._pending = self._background().submit(self._finish, member, content, blob)
+        self._batch.append(task)
+        self._batch_bytes += member.size
+        if self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_MEMBERS:
+            self._hand_over()
 
     def outcomes(self) -> Iterator[tuple[Member, Outcome]]:
         """Wait for the last member, and give what became of each that was taken."""
-        self._wait()
+        self._hand_over()
+        if self._worker is not None:
+            self._worker.end()
         return iter(self._outcomes)
 
-    def _finish(self, member: Member, content: ExitStack, blob: Blob) -> None:
+    def _unpack(self, member: Member) -> _Task:
+        room = self._memory if member.size <= _SMALL else self._disk
+        if self._batch_bytes + member.size > _BATCH_BYTES:
+            # What waits here must not keep the room that this member waits for.
+            self._hand_over()
+        with ExitStack() as content:
+            content.enter_context(room.room_for(member.size))
+            blob = content.enter_context(member.open())
+            return _Task(member, content.pop_all(), blob)
+
+    def _hand_over(self) -> None:
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        if batch:
+            if self._worker is None:
+                self._worker = _Worker(self._finish)
+            self._worker.give(batch)
+
+    def _finish(self, task: _Task) -> None:
         outcome: Outcome
         try:
-            with content:
-                outcome = self._read(member.path, blob, self._options)
+            with task.content:
+                outcome = self._read(task.member.path, task.blob, self._options)
         except DamagedInputError as error:
             outcome = error
-        self._outcomes.append((member, outcome))
-
-    def _wait(self) -> None:
-        if self._pending is not None:
-            self._pending.result()
-            self._pending = None
-
-    def _background(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow to load
-
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="smforge-member")
-        return self._pool
+        self._outcomes.append((task.member, outcome))
 
     def __enter__(self) -> Self:
         return self
@@ -85,5 +114,56 @@ class OverlappingReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+        for task in self._batch:
+            task.content.close()
+        if self._worker is not None:
+            self._worker.stop()
+
+
+class _Worker:
+    """A thread that finishes tasks in order. After a failure it only gives back what they hold."""
+
+    def __init__(self, finish: Callable[[_Task], None]) -> None:
+        import threading  # noqa: PLC0415 - a single library needs no thread here
+        from queue import SimpleQueue  # noqa: PLC0415
+
+        self._finish = finish
+        self._failure: BaseException | None = None
+        self._stopped = False
+        self._batches: SimpleQueue[list[_Task] | None] = SimpleQueue()
+        self._thread: Thread = threading.Thread(
+            target=self._work, name="smforge-member", daemon=True
+        )
+        self._thread.start()
+
+    def give(self, batch: list[_Task]) -> None:
+        """Hand tasks over. Raises what an earlier one raised."""
+        self._batches.put(batch)
+        self._raise()
+
+    def end(self) -> None:
+        """Wait until all tasks are finished. Raises what one of them raised."""
+        self._batches.put(None)
+        self._thread.join()
+        self._raise()
+
+    def stop(self) -> None:
+        """Finish the task under way, if any, and drop the others."""
+        self._stopped = True
+        self._batches.put(None)
+        self._thread.join()
+
+    def _raise(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _work(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            for task in batch:
+                if self._stopped or self._failure is not None:
+                    task.content.close()
+                    continue
+                try:
+                    self._finish(task)
+                except BaseException as error:
+                    self._failure = error
