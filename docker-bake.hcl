@@ -118,6 +118,10 @@ variable "SMFORGE_CCACHE_REMOTE" {
   default     = ""
   description = "ccache's remote_storage; from the environment alone, as it may hold credentials"
 }
+variable "SBOM_SCANNER" {
+  default     = ""
+  description = "an image that makes the bill of materials, by BuildKit's scanning protocol"
+}
 variable "BUILD_PLATFORM" {
   default     = ""
   description = "where wheels are compiled; empty: natively on PLATFORM"
@@ -453,7 +457,11 @@ target "image" {
     "io.smforge.devices"                   = REQUIRED_DEVICES
     "io.smforge.targets"                   = REQUIRED_TARGETS
   }
-  attest = ["type=provenance,mode=max"]
+  # Without a scanner, smforge adds a bill of materials of its own once the image has passed.
+  attest = concat(
+    ["type=provenance,mode=max"],
+    SBOM_SCANNER == "" ? [] : ["type=sbom,generator=${SBOM_SCANNER}"],
+  )
   output = ["type=oci,tar=false,rewrite-timestamp=true,dest=${OUT_DIR}/image"]
 }
 

@@ -57,6 +57,15 @@ def test_the_defaults_in_both_files_are_variables_of_the_bake_file() -> None:
     assert set(json.loads((ROOT / "versions.json").read_text())["variable"]) <= declared
 
 
+def test_a_scanner_is_used_where_one_is_named() -> None:
+    def attested(**variables: str) -> list[str]:
+        attest = resolved("image", **variables)["target"]["image"]["attest"]
+        return [one["type"] for one in attest]
+
+    assert attested() == ["provenance"]
+    assert attested(SBOM_SCANNER="registry.example/scanner:1") == ["provenance", "sbom"]
+
+
 def test_the_base_is_chosen_by_one_variable() -> None:
     root = resolved("base")["target"]["base"]["contexts"]["root"]
     assert root == "target:root"
