@@ -75,10 +75,15 @@ def _read_torch(word: str, toolkit: Toolkit) -> tuple[Entry, ...]:  # noqa: ARG0
 
 
 def _read_cpp_extension(word: str, toolkit: Toolkit) -> tuple[Entry, ...]:
-    if torch_list.refused_by_cpp_extension(torch_list.parse(word)):
+    """A family-specific target reaches nvcc past cpp_extension, which knows none, and without PTX.
+
+    docker/connectors/compile_wheel.py does that.
+    """
+    if any(one.ptx for one in torch_list.refused_by_cpp_extension(torch_list.parse(word))):
+        plain = word.removesuffix("+PTX")
         raise ArchitectureError(
-            f"torch's cpp_extension refuses {word!r}: it knows no family-specific target.",
-            remedy=f"Write {word.replace('f', '')!r}.",
+            f"torch's cpp_extension refuses {word!r}, and the build adds no PTX of such a target.",
+            remedy=f"Write '{plain} {plain.removesuffix('f')}+PTX'.",
         )
     return _read_torch(word, toolkit)
 

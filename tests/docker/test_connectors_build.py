@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 TREE = Path(__file__).parent / "connector_tree"
+SOURCES = json.loads((ROOT / "versions.json").read_text())["sources"]
 VERSION = "0.0.1"
 # The target of that name in docker-bake.hcl, without torch.
 STAND_IN = """\
@@ -145,6 +147,11 @@ def built(bake: Bake) -> Done:
     return done
 
 
+def pin(distribution: str, version: str, files: dict[str, str]) -> str:
+    hashes = " ".join(f"--hash=sha256:{digest}" for digest in files.values())
+    return f"{distribution}=={version} {hashes}"
+
+
 def audited(wheel: Path, words: str) -> int:
     command = (sys.executable, "-m", "builder", "audit", str(wheel), "--require", words, "--quiet")
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
@@ -187,13 +194,34 @@ def test_sources_with_another_digest_are_refused_before_they_run(bake: Bake, mar
 
 
 def test_a_connector_of_the_other_cuda_is_refused(bake: Bake) -> None:
-    source = json.loads((ROOT / "versions.json").read_text())["sources"]["nixl"]["12"]
-    hashes = " ".join(f"--hash=sha256:{digest}" for digest in source["files"].values())
-    done = bake("connectors", CONNECTORS=f"nixl-cu12=={source['version']} {hashes}")
+    source = SOURCES["nixl"]["12"]
+    done = bake("connectors", CONNECTORS=pin("nixl-cu12", source["version"], source["files"]))
     assert done.code != 0
     assert f"error: nixl-cu12 {source['version']} needs libcudart.so.12 (CUDA 12) in " in done.log
     assert "this variant is for CUDA 13 (cu130)." in done.log
     assert not done.wheels
+
+
+def test_a_wheelhouse_holds_one_cuda_and_a_lock_of_all_that_it_needs(bake: Bake) -> None:
+    source = SOURCES["nixl"]["13"]
+    version = source["version"]
+    done = bake(
+        "connectors",
+        CONNECTORS=pin("nixl-cu13", version, source["files"]),
+        DISPATCHERS=pin("nixl", version, source["dispatcher"]["files"]),
+    )
+    assert done.code == 0, done.log[-3000:]
+    assert [one.name.split("-")[:2] for one in done.wheels] == [
+        ["nixl", f"{version}+cu130"],
+        ["nixl_cu13", version],
+    ]
+    lock = (done.out / "connectors" / "requirements.txt").read_text()
+    for wheel in done.wheels:
+        assert hashlib.sha256(wheel.read_bytes()).hexdigest() in lock
+    pins = dict(re.findall(r"^([a-z0-9-]+)==([^ \\]+)", lock, re.MULTILINE))
+    assert pins["torch"] == "2.14.0"
+    assert pins["nvidia-cuda-runtime"].startswith("13.")
+    assert not [name for name in pins if "cu12" in name]
 
 
 def test_buildkit_finds_nothing_to_warn_of(bake: Bake) -> None:

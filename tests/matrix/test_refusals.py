@@ -144,7 +144,7 @@ def test_an_empty_list(small: dict[str, Any], lines: Lines, where: str) -> None:
         ("flashinfer", "sm_120", "FLASHINFER_CUDA_ARCH_LIST"),
         ("vllm", "sm_120", "TORCH_CUDA_ARCH_LIST"),
         ("vllm", "12.0b", "TORCH_CUDA_ARCH_LIST"),
-        ("lmcache", "12.0f", "cpp_extension refuses"),
+        ("lmcache", "12.0f+PTX", "Write '12.0f 12.0+PTX'."),
     ],
 )
 def test_a_word_that_the_component_s_tool_refuses(
