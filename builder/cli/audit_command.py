@@ -160,10 +160,8 @@ class _Audits:
         self, terms: Terms, backend: str, options: ReadOptions, *, listed: bool, quiet: bool
     ) -> None:
         from builder.cli.audit_progress import Progress  # noqa: PLC0415
-        from builder.inventory.memory import share_heaps  # noqa: PLC0415
         from builder.verdict.audit import Backend  # noqa: PLC0415
 
-        share_heaps()
         self._terms = terms
         self._backend = Backend(backend)
         self._listed = listed
@@ -198,9 +196,14 @@ class _Audits:
         from builder.report.build import report_of  # noqa: PLC0415
         from builder.verdict.audit import audit  # noqa: PLC0415
 
+        alone = names_one_file(subject)
+        if self._options.names or not alone:
+            # Several threads will read.
+            from builder.inventory.memory import share_heaps  # noqa: PLC0415
+
+            share_heaps()
+        options = replace(self._options, digests=self._options.digests or not alone)
         try:
-            digests = self._options.digests or not names_one_file(subject)
-            options = replace(self._options, digests=digests)
             done = audit(subject, self._terms, self._backend, options)
         finally:
             self._progress.clear()

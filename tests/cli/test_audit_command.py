@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +169,22 @@ class TestOutputs:
         assert json.loads(report.read_text())["files"][0]["sha256"] == digest
         assert json.loads(report.read_text())["subject"]["digest"] == f"sha256:{digest}"
         assert smforge("audit", norm, "--no-kernels").out == ran.out
+
+    @pytest.mark.parametrize("form", ["table", "json"])
+    def test_what_an_audit_does_not_wait_for(self, libraries: Path, form: str) -> None:
+        audit = ["audit", "--no-kernels", "-o", form, str(libraries / "norm.so")]
+        code = (
+            f"import sys; from builder.cli.main import _exit_code; _exit_code({audit});"
+            "print(*sys.modules, file=sys.stderr)"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=True, text=True
+        )
+        slow = {"pydantic", "rich", "rich_click", "importlib.metadata", "email", "zipfile"}
+        others = {"asyncio", "cxxfilt", "subprocess", "builder.verdict.checks.jit"}
+        imported = set(ran.stderr.split())
+        assert "builder.verdict.judge" in imported
+        assert not (slow | others) & imported
 
     def test_a_platform_chooses_among_images_only(self, smforge: Smforge, libraries: Path) -> None:
         ran = smforge("audit", libraries, "--platform", "linux/arm64")
