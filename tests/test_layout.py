@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "publish": {"oci", "bake", "inventory"},
     "cli": {
         "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
-        "publish",
+        "oci", "publish",
     },
 }  # fmt: skip
 SHOWS_PREFLIGHT = "preflight_"
