@@ -121,7 +121,7 @@ class Workshop:
         """
         places = self.places(cell)
         try:
-            digest = inputs_digest(cell, self.root, self.matrix, self.policies)
+            digest = inputs_digest(cell, self.root, self.matrix, self.policies, self.host.checkout)
             record = None if force else up_to_date(places, digest)
             if record is not None and self.lookahead.is_content_with(record.preflight):
                 return Built(cell, places, record, up_to_date=True)

@@ -23,6 +23,7 @@ NETWORK_SETTING = "BUILD_NETWORK"
 HOST_NETWORK = "host"
 _CACHE_SETTINGS = ("CACHE_FROM", "CACHE_TO")
 SOURCES_SETTING = "SMFORGE_SOURCES_MIRROR"
+CHECKOUT_SETTING = "VLLM_SOURCE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,15 @@ class HostSettings:
     """CACHE_FROM and CACHE_TO of the bake file, those that are set."""
     sources_mirror: Path | None = None
     """A directory with the sources of other projects, for a site that cannot reach theirs."""
+    checkout: Path | None = None
+    """A checkout of vLLM that is built instead of the matrix's release."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> HostSettings:
         """Read SMFORGE_CA_BUNDLE (else what the host's own tools are told), pip's PIP_CONFIG_FILE,
-        BUILD_NETWORK, CACHE_FROM, CACHE_TO and SMFORGE_SOURCES_MIRROR.
+        BUILD_NETWORK, CACHE_FROM, CACHE_TO, SMFORGE_SOURCES_MIRROR and VLLM_SOURCE.
 
-        Raises `UsageError` when SMFORGE_CA_BUNDLE names no file or SMFORGE_SOURCES_MIRROR no
+        Raises `UsageError` when SMFORGE_CA_BUNDLE names no file, or one of the last two no
         directory; set but empty, they mean none.
         """
         return cls(
@@ -55,7 +58,10 @@ class HostSettings:
             caches=tuple(
                 (name, value) for name in _CACHE_SETTINGS if (value := environment.get(name))
             ),
-            sources_mirror=_sources_mirror(environment),
+            sources_mirror=_directory(
+                environment, SOURCES_SETTING, "the sources' archives and repositories"
+            ),
+            checkout=_directory(environment, CHECKOUT_SETTING, "a checkout of vLLM"),
         )
 
     @property
@@ -113,6 +119,9 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings
         directory = directory_of(externals, sources_store)
         variables["EXTERNALS_DIR"] = str(directory)
         reads.append(directory)
+    if host.checkout is not None:
+        variables[CHECKOUT_SETTING] = str(host.checkout)
+        reads.append(host.checkout)
     return BakeCall(
         root=matrix.resolve().parent,
         matrix=matrix.resolve(),
@@ -139,14 +148,14 @@ def _ca_bundle(environment: Mapping[str, str]) -> Path | None:
     return next((path for path in found if path is not None), None)
 
 
-def _sources_mirror(environment: Mapping[str, str]) -> Path | None:
-    asked = environment.get(SOURCES_SETTING)
+def _directory(environment: Mapping[str, str], setting: str, content: str) -> Path | None:
+    asked = environment.get(setting)
     if not asked:
         return None
     if not Path(asked).is_dir():
         raise UsageError(
-            f"{SOURCES_SETTING} names {asked}, which is no directory.",
-            remedy="Name the directory with the sources' archives and repositories, or unset it.",
+            f"{setting} names {asked}, which is no directory.",
+            remedy=f"Name a directory with {content}, or unset it.",
         )
     return Path(asked).resolve()
 

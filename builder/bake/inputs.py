@@ -18,12 +18,19 @@ CONTEXT = "docker"
 _IGNORED_DIRECTORIES = frozenset({"__pycache__", ".git"})
 
 
-def inputs_digest(cell: Cell, root: Path, matrix: Path, policies: Iterable[Path] = ()) -> str:
+def inputs_digest(
+    cell: Cell,
+    root: Path,
+    matrix: Path,
+    policies: Iterable[Path] = (),
+    checkout: Path | None = None,
+) -> str:
     """SHA-256 over everything that decides what a cell's artefacts are and whether they pass.
 
     That is: this version of smforge, the resolved cell and what its root file systems are made
-    of, docker-bake.hcl, the matrix, every file below docker/ with its name, and the policies. What
-    the host adds (job counts, certificates) does not count.
+    of, docker-bake.hcl, the matrix, every file below docker/ and in a checkout that takes the place
+    of a release, with their names, and the policies. What else the host adds (job counts,
+    certificates) does not count.
     """
     digest = hashlib.sha256()
     document = json.dumps(cell_document(cell), sort_keys=True)
@@ -36,6 +43,7 @@ def inputs_digest(cell: Cell, root: Path, matrix: Path, policies: Iterable[Path]
         ("matrix", matrix),
         *((str(file.relative_to(root)), file) for file in _files(root / CONTEXT)),
         *(("policy", file) for file in policies),
+        *_checkout_files(checkout),
     ):
         if file.is_file():
             _add(digest, name, file.read_bytes())
@@ -62,6 +70,12 @@ def _is_intact(artefact: Artefact, file: Path) -> bool:
         return file.stat().st_size == artefact.size and _sha256(file) == artefact.sha256
     except OSError:
         return False
+
+
+def _checkout_files(checkout: Path | None) -> Iterator[tuple[str, Path]]:
+    if checkout is not None:
+        for file in _files(checkout):
+            yield f"checkout/{file.relative_to(checkout)}", file
 
 
 def _add(digest: hashlib._Hash, name: str, content: bytes) -> None:

@@ -104,6 +104,15 @@ def test_the_sites_certificates_come_from_our_setting_first(tmp_path: Path) -> N
         HostSettings.from_environment({"SMFORGE_CA_BUNDLE": str(tmp_path / "absent")})
 
 
+@pytest.mark.parametrize("setting", ["SMFORGE_SOURCES_MIRROR", "VLLM_SOURCE"])
+def test_a_setting_that_names_no_directory_is_refused(setting: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"{setting} names .* no directory"):
+        HostSettings.from_environment({setting: str(tmp_path / "absent")})
+    settings = HostSettings.from_environment({setting: str(tmp_path)})
+    assert tmp_path in {settings.sources_mirror, settings.checkout}
+    assert HostSettings.from_environment({setting: ""}).origin.mirror is None
+
+
 def test_certificates_and_the_hosts_network_are_allowed_by_name(
     workshop: Workshop, cell: Callable[..., Cell], tmp_path: Path
 ) -> None:

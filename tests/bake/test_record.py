@@ -76,9 +76,12 @@ def test_the_inputs_are_the_cell_the_definition_and_the_context(
     policy = project / "policy.toml"
     policy.write_text("native = true")
     assert inputs_digest(cell("made"), project, matrix, [policy]) not in seen
+    (project / "out").mkdir()
+    checkout = inputs_digest(cell("made"), project, matrix, checkout=project / "docker")
+    assert checkout not in seen
+    assert checkout != inputs_digest(cell("made"), project, matrix, checkout=project / "out")
     (project / "docker" / "__pycache__").mkdir()
     (project / "docker" / "__pycache__" / "x.pyc").write_text("noise")
-    (project / "out").mkdir()
     (project / "out" / "x.whl").write_text("not an input")
     assert digest(cell("made")) == seen[-1]
 
