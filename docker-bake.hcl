@@ -303,7 +303,8 @@ target "flashinfer-shim" {
   inherits = ["_flashinfer"]
   target   = "shim"
   args = {
-    ARCHS = FLASHINFER_ARCHS
+    ARCHS     = FLASHINFER_ARCHS
+    CROSS_CPU = CROSS_CPU
   }
   output = ["type=local,dest=${OUT_DIR}/flashinfer-shim"]
 }

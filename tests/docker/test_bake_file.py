@@ -42,6 +42,8 @@ def test_an_architecture_is_a_target_with_an_output_of_its_own() -> None:
         assert targets[name]["args"]["ARCH"] == arch
         assert targets[name]["output"] == [{"type": "local", "dest": f"/o/{name}"}]
     assert targets["flashinfer-shim"]["args"]["ARCHS"] == "10.3a 12.0f"
+    crossed = resolved("flashinfer-shim", FLASHINFER_ARCHS="12.1a", CROSS_CPU="aarch64")
+    assert crossed["target"]["flashinfer-shim"]["args"]["CROSS_CPU"] == "aarch64"
 
 
 def test_every_target_of_the_plan_exists() -> None:

@@ -77,6 +77,15 @@ def test_names_follow_the_convention(make: Callable[[Path], None], tmp_path: Pat
         assert re.fullmatch(rf"flashinfer_jit_cache_{sm}-0\.7\.2\+cu130-{tags}", name)
 
 
+def test_a_shim_made_for_another_cpu_says_so(
+    wheels: ModuleType, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSS_CPU", "aarch64")
+    wheels.shim(["12.1a"], VERSION, source, tmp_path)
+    (shim,) = tmp_path.glob("*.whl")
+    assert shim.name.endswith("-py3-none-manylinux_2_17_aarch64.whl")
+
+
 def test_the_same_input_gives_the_same_bytes(make: Callable[[Path], None], tmp_path: Path) -> None:
     digests = []
     for run in ("first", "second"):
