@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.flags import matrix_option, output_option
+from builder.cli.flags import matrix_option, output_option, policy_option
 from builder.cli.output import OutputSpec, emit, require_distinct
 from builder.errors import (
     EXIT_FINDINGS,
@@ -23,6 +23,7 @@ from builder.errors import (
 from builder.report.printable import printable
 
 if TYPE_CHECKING:
+    from builder.cli.probing import Probing
     from builder.inventory.options import ReadOptions
     from builder.report.model import Report
     from builder.verdict.audit import Audit
@@ -61,14 +62,7 @@ _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
     multiple=True,
     help="Kernels or files that may be missing or PTX-only; repeatable.",
 )
-@click.option(
-    "--policy",
-    "policies",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Requirements and exceptions, each with its reason; repeatable.",
-)
+@policy_option("Requirements and exceptions, each with its reason; repeatable.")
 @click.option("--no-default-policy", is_flag=True, help="Without the policies smforge ships.")
 @click.option(
     "--backend",
@@ -89,6 +83,24 @@ _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
     help="A saved preflight report: what was predicted must be what is embedded. BUILD where the "
     "report holds several.",
 )
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Run the image too, without network and GPU: import its models, load its extensions.",
+)
+@click.option(
+    "--probe-python",
+    "probing_python",
+    metavar="PYTHON",
+    help="Probe with this Python: the image's, or for a folder the one that uses it.",
+)
+@click.option(
+    "--probed",
+    "facts",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="What probes wrote when they ran elsewhere.",
+)
 @output_option(FORMATS)
 @matrix_option
 @click.pass_context
@@ -107,6 +119,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     backend: str,
     platform: str | None,
     expected: str | None,
+    probe: bool,
+    probing_python: str | None,
+    facts: Path | None,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:
@@ -123,6 +138,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         )
     # Imported when it runs: --help must not wait for what reads and judges.
     from builder.cli.audit_terms import terms_of  # noqa: PLC0415
+    from builder.cli.probing import Probing  # noqa: PLC0415
     from builder.inventory.options import ReadOptions  # noqa: PLC0415
     from builder.inventory.subjects.opening import names_image  # noqa: PLC0415
 
@@ -144,9 +160,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         shipped=not no_default_policy,
         expected=expected,
     )
+    probing = Probing(probe, probing_python, facts)
+    probing.require_one_subject(subjects)
     digests = any(spec.format not in _WITHOUT_DIGESTS for spec in specs)
     options = ReadOptions(names=not no_kernels, digests=digests, platform=platform)
-    audits = _Audits(terms, backend, options, listed=kernels, quiet=ctx.obj["quiet"])
+    audits = _Audits(terms, backend, options, probing, listed=kernels, quiet=ctx.obj["quiet"])
     reports = audits.of(subjects)
     if reports:
         emit({spec: _render(reports, audits.done, spec) for spec in specs})
@@ -156,14 +174,22 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
 class _Audits:
     """Audits one subject after the other; an error of one does not keep the others from it."""
 
-    def __init__(
-        self, terms: Terms, backend: str, options: ReadOptions, *, listed: bool, quiet: bool
+    def __init__(  # noqa: PLR0913 - what an audit is made of
+        self,
+        terms: Terms,
+        backend: str,
+        options: ReadOptions,
+        probing: Probing,
+        *,
+        listed: bool,
+        quiet: bool,
     ) -> None:
         from builder.cli.audit_progress import Progress  # noqa: PLC0415
         from builder.verdict.audit import Backend  # noqa: PLC0415
 
         self._terms = terms
         self._backend = Backend(backend)
+        self._probing = probing
         self._listed = listed
         self._progress = Progress(sys.stderr, quiet=quiet)
         self._options = replace(options, progress=self._progress)
@@ -204,7 +230,8 @@ class _Audits:
             share_heaps()
         options = replace(self._options, digests=self._options.digests or not alone)
         try:
-            done = audit(subject, self._terms, self._backend, options)
+            probed = self._probing.of(subject, self._terms)
+            done = audit(subject, self._terms, self._backend, options, probed)
         finally:
             self._progress.clear()
         self.done.append(done)

@@ -22,6 +22,7 @@ from builder.verdict.terms import Evidence, Terms
 
 if TYPE_CHECKING:
     from builder.inventory.compare import Comparison
+    from builder.inventory.probing.records import Probed
 
 
 class Backend(StrEnum):
@@ -60,13 +61,14 @@ def audit(
     terms: Terms,
     backend: Backend = Backend.NATIVE,
     options: ReadOptions | None = None,
+    probed: Probed | None = None,
 ) -> Audit:
-    """Audit the subject that `argument` names.
+    """Audit the subject that `argument` names, and what `probed` tells of running it.
 
     Raises `UsageError` where there is no such subject, `DamagedInputError` where its members
     cannot be listed and `ToolError` where cuobjdump is asked for and missing.
     """
-    return judge_reading(read(argument, backend, options or ReadOptions()), terms)
+    return judge_reading(read(argument, backend, options or ReadOptions()), terms, probed)
 
 
 def audit_together(
@@ -113,10 +115,10 @@ def _read_with_cuobjdump(argument: str, backend: Backend, options: ReadOptions) 
     return Reading(inventory, backend, tool.version, comparison, companions, tool.tells_families)
 
 
-def judge_reading(reading: Reading, terms: Terms) -> Audit:
-    """Judge what was read."""
+def judge_reading(reading: Reading, terms: Terms, probed: Probed | None = None) -> Audit:
+    """Judge what was read, and what was learned by running it."""
     evidence = Evidence(
-        reading.backend.value, reading.comparison, reading.families_told, reading.companions
+        reading.backend.value, reading.comparison, reading.families_told, reading.companions, probed
     )
     return Audit(reading, terms, judge(reading.inventory, terms, evidence))
 

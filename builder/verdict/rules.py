@@ -123,6 +123,56 @@ CUDART_MISMATCH = Rule(
     Level.WARNING,
     "Libraries of one subject need CUDA libraries of different major versions.",
 )
+CUDA_AT_IMPORT = Rule(
+    "cuda-at-import",
+    Level.ERROR,
+    "Importing a model touches CUDA, so vLLM cannot inspect it in a process without a GPU.",
+)
+MODEL_NOT_IMPORTABLE = Rule(
+    "model-not-importable", Level.ERROR, "A model of vLLM's registry cannot be imported."
+)
+MODEL_PACKAGE_ABSENT = Rule(
+    "model-package-absent",
+    Level.NOTE,
+    "A model needs a package that vLLM does not require and that is not installed.",
+)
+MODEL_NEEDS_GPU = Rule(
+    "model-needs-gpu",
+    Level.NOTE,
+    "A model asks for what vLLM defines only beside a driver, and is importable as if it had one.",
+)
+EXTENSION_NOT_LOADABLE = Rule(
+    "extension-not-loadable",
+    Level.ERROR,
+    "The dynamic loader refuses a library for another reason than the missing driver.",
+)
+EXTENSION_NEEDS_DRIVER = Rule(
+    "extension-needs-driver",
+    Level.NOTE,
+    "Libraries need the driver, which a builder lacks; how far they were examined is said.",
+)
+EXTENSION_UNUSED = Rule(
+    "extension-unused",
+    Level.NOTE,
+    "A library that cannot be loaded is one of several builds, of which another one is meant.",
+)
+JIT_ASSEMBLER_FAILS = Rule(
+    "jit-assembler-fails",
+    Level.ERROR,
+    "The assembler that Triton chooses for a required device was run and did not assemble for it.",
+)
+KERNELS_NOT_FOUND = Rule(
+    "kernels-not-found",
+    Level.ERROR,
+    "FlashInfer does not start for a required device, or does not find its compiled kernels.",
+)
+PROBE_FAILED = Rule(
+    "probe-failed",
+    Level.ERROR,
+    "Something was to be examined by running it, and was not.",
+    undetermined=True,
+)
+PROBED = Rule("probed", Level.NOTE, "What was examined by running it, without a GPU.")
 DAMAGED_CODE_OBJECT = Rule(
     "damaged-code-object",
     Level.ERROR,
@@ -185,6 +235,17 @@ RULES: tuple[Rule, ...] = (
     JIT_ASSEMBLER,
     JIT_COMPILER,
     CUDART_MISMATCH,
+    CUDA_AT_IMPORT,
+    MODEL_NOT_IMPORTABLE,
+    MODEL_PACKAGE_ABSENT,
+    MODEL_NEEDS_GPU,
+    EXTENSION_NOT_LOADABLE,
+    EXTENSION_NEEDS_DRIVER,
+    EXTENSION_UNUSED,
+    JIT_ASSEMBLER_FAILS,
+    KERNELS_NOT_FOUND,
+    PROBE_FAILED,
+    PROBED,
     DAMAGED_CODE_OBJECT,
     BACKEND_DISAGREEMENT,
     CUOBJDUMP_FAILED,

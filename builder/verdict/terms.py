@@ -13,6 +13,7 @@ from builder.verdict.exemptions import Exemption
 
 if TYPE_CHECKING:
     from builder.inventory.compare import Comparison
+    from builder.inventory.probing.records import Probed
     from builder.verdict.expectation import Expectation
 
 
@@ -47,3 +48,5 @@ class Evidence:
     """Whether the cuobjdump that was used prints the suffix f."""
     companions: Companions = field(default_factory=Companions)
     """What the subject brings for compiling on the device."""
+    probed: Probed | None = None
+    """What was learned by running the subject; None where nothing of it was run."""

@@ -29,6 +29,14 @@ def _check_jit(case: Case) -> Iterator[Finding]:
         yield from check_compilers(case)
 
 
+def _check_probed(case: Case) -> Iterator[Finding]:
+    """Loaded where probes ran."""
+    if case.evidence.probed is not None:
+        from builder.verdict.checks.probed import check_probed  # noqa: PLC0415
+
+        yield from check_probed(case, case.evidence.probed)
+
+
 CHECKS: tuple[Check, ...] = (
     devices.check_subject,
     devices.check_files,
@@ -36,6 +44,7 @@ CHECKS: tuple[Check, ...] = (
     _check_expected,
     _check_jit,
     loading.check_cuda_majors,
+    _check_probed,
     integrity.check_damage,
     integrity.check_backends,
     integrity.check_unseen,
