@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data"
 RECORDS = {path.stem: json.loads(path.read_text()) for path in sorted(DATA.glob("*.json"))}
 VLLM = [name for name in RECORDS if name.startswith("vllm-")]
+NVIDIA = [name for name in RECORDS if name.startswith("nvidia_")]
 EXCEPTIONS = shipped_exemptions()
 TERMS = Terms(exemptions=EXCEPTIONS, today=DAY)
 OTHER = Target(ComputeCapability(8, 9), Suffix.ARCH_SPECIFIC)
@@ -77,6 +79,12 @@ def groups_of(record: dict[str, Any]) -> list[Group]:
     ]
 
 
+@cache
+def all_groups() -> tuple[Group, ...]:
+    """Those of all records."""
+    return tuple(group for record in RECORDS.values() for group in groups_of(record))
+
+
 def excused(group: Group, device: ComputeCapability, terms: Terms = TERMS) -> set[str]:
     view = view_file(group.file, (device,), terms).devices[device]
     return {one.kernel for one in view.excused}
@@ -96,7 +104,8 @@ def missing(record: dict[str, Any], device: str, terms: Terms = TERMS) -> Counte
 
 def test_there_are_records_of_three_releases_for_both_machines() -> None:
     assert len(VLLM) == 6
-    assert len(RECORDS) == 7
+    assert len(NVIDIA) == 4
+    assert len(RECORDS) == 11
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -116,9 +125,8 @@ class TestEachException:
 
     def test_is_used_on_every_device_it_names(self, exemption: Exemption) -> None:
         alone = replace(TERMS, exemptions=(exemption,))
-        groups = [group for record in RECORDS.values() for group in groups_of(record)]
         for device in exemption.devices:
-            assert any(excused(group, device, alone) for group in groups), str(device)
+            assert any(excused(group, device, alone) for group in all_groups()), str(device)
 
     def test_leaves_the_devices_it_does_not_name(self, exemption: Exemption) -> None:
         alone = replace(TERMS, exemptions=(exemption,))
@@ -146,16 +154,13 @@ class TestEachException:
 def covered(exemption: Exemption) -> list[Group]:
     """The recorded groups of which it excuses something, reduced to that."""
     found = []
-    for record in RECORDS.values():
-        for group in groups_of(record):
-            names = excused(group, exemption.devices[-1], replace(TERMS, exemptions=(exemption,)))
-            if names:
-                (region,) = group.file.regions
-                objects = tuple(
-                    replace(one, kernels=tuple(sorted(names))) for one in region.objects
-                )
-                file = replace(group.file, regions=(replace(region, objects=objects),))
-                found.append(Group(file, {name: group.counts[name] for name in names}))
+    for group in all_groups():
+        names = excused(group, exemption.devices[-1], replace(TERMS, exemptions=(exemption,)))
+        if names:
+            (region,) = group.file.regions
+            objects = tuple(replace(one, kernels=tuple(sorted(names))) for one in region.objects)
+            file = replace(group.file, regions=(replace(region, objects=objects),))
+            found.append(Group(file, {name: group.counts[name] for name in names}))
     return found
 
 
@@ -188,6 +193,11 @@ VECTORISED = (
         ("vllm/_C_stable_libtorch.abi3.so", VECTORISED, ["7.5"], "12.1"),
         ("vllm/_C.abi3.so", "_ZN4vllm15rms_norm_kernelIfLi8EEEvPT_", ["7.5"], "12.1"),
         ("vllm/_moe_C.abi3.so", "_ZN4vllm3moe10topkGatingIfLi8EEEvPT_", ["7.5"], "12.1"),
+        # Kernels of NVIDIA's libraries that do not say they are for an older generation.
+        ("nvidia/cu13/lib/libcublasLt.so.13", "sm120_gemm_nt", ["8.0"], "12.1"),
+        ("nvidia/cu13/lib/libcublasLt.so.13", "ampere_gemm_nt", ["8.0", "8.9"], "12.1"),
+        ("nvidia/cu13/lib/libcufft.so.12", "_Z7scatterv", ["9.0"], "12.0"),
+        ("nvidia/cudnn/lib/libcudnn_engines_precompiled.so.9", "relu", ["10.3a", "8.9"], "12.1"),
         # A cubin of the same folder that does say what it is.
         (
             "flashinfer_cubin/cubins/x/batched_gemm-1/Bmm_a_sm100f.cubin",
@@ -205,7 +215,7 @@ def test_a_planted_gap_is_found(path: str, kernel: str, cubins: list[str], devic
     assert not view.excused
 
 
-@pytest.mark.parametrize("name", VLLM)
+@pytest.mark.parametrize("name", [*VLLM, *NVIDIA])
 def test_nothing_is_missing_on_12_but_what_is_excused(name: str) -> None:
     assert not missing(RECORDS[name], "12.0")
     assert not missing(RECORDS[name], "12.1")

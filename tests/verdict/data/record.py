@@ -4,8 +4,10 @@
 
 A record holds, per file, the kernels by what they are embedded as. Of kernels that are missing on
 a recorded device (or whose suffix is not known) each family stands with its count and its shortest
-mangled name; the rest is only counted. The totals per device are those of an audit without
-exceptions.
+mangled name; the rest is only counted. Where a library has thousands of families, those whose names
+begin alike stand as one. The totals per device are those of an audit without exceptions.
+
+A folder stands for a wheel that is installed there; it is recorded under its own name.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from builder.verdict.names import family
 from builder.verdict.reach import CANNOT_RUN, reach
 from builder.verdict.terms import Terms
 
+MOST_FAMILIES = 100
+ALIKE = 12
+"""How many characters two names share that begin alike."""
 REQUIRED = parse_requirements(("11.0", "12.0", "12.1"))
 
 
@@ -86,7 +91,16 @@ def _families(names: Iterable[str]) -> list[tuple[int, str]]:
         counts[folded] += 1
         if folded not in shortest or len(name) < len(shortest[folded]):
             shortest[folded] = name
+    if len(shortest) > MOST_FAMILIES:
+        return _beginnings(names)
     return [(counts[folded], shortest[folded]) for folded in shortest]
+
+
+def _beginnings(names: Iterable[str]) -> list[tuple[int, str]]:
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[name[:ALIKE]].append(name)
+    return [(len(several), min(several, key=len)) for several in alike.values()]
 
 
 def _text(kept: dict[str, Any]) -> str:
@@ -103,6 +117,6 @@ def _text(kept: dict[str, Any]) -> str:
 if __name__ == "__main__":
     for wheel in sys.argv[1:]:
         kept = record(read(wheel, Backend.NATIVE, ReadOptions()).inventory)
-        target = Path(__file__).parent / f"{Path(wheel).stem}.json"
+        target = Path(__file__).parent / f"{Path(wheel).name.removesuffix('.whl')}.json"
         target.write_text(_text(kept), encoding="utf-8")
         sys.stdout.write(f"{target.name}: {target.stat().st_size} bytes\n")
