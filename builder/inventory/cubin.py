@@ -139,8 +139,13 @@ class CubinReader:
         return tuple(sorted(name.decode("utf-8", "backslashreplace") for name in names)), source
 
 
-_SYMBOL_64 = struct.Struct("<IBBHQQ")
-_SYMBOL_32 = struct.Struct("<IIIBBH")
+SYMBOL_64: Final = struct.Struct("<IBBHQQ")
+"""Name, info, other, section, value and size of a symbol of a 64-bit cubin."""
+
+
+def is_entry(info: int, other: int) -> bool:
+    """Tell a kernel's symbol from others."""
+    return bool(other & _STO_CUDA_ENTRY) and info & 0xF == _STT_FUNC
 
 
 def _entry_names(symbols: bytes, table: bytes, wide: bool) -> set[bytes]:
@@ -149,7 +154,7 @@ def _entry_names(symbols: bytes, table: bytes, wide: bool) -> set[bytes]:
         raise DamagedInputError("A cubin's symbol table is cut off within a symbol.")
     names = set()
     for index, flags in enumerate(symbols[other::size]):
-        if flags & _STO_CUDA_ENTRY and symbols[index * size + info] & 0xF == _STT_FUNC:
+        if flags & _STO_CUDA_ENTRY and is_entry(symbols[index * size + info], flags):
             (start,) = _OFFSET.unpack_from(symbols, index * size)
             end = table.find(b"\0", start)
             if end < 0:

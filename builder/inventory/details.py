@@ -14,7 +14,7 @@ from builder.inventory.blob import Blob
 from builder.inventory.code import NO_DETAILS, TEXTS, Details
 from builder.inventory.cubin import CubinReader, toolkit_in
 from builder.inventory.fatbin import Entry
-from builder.inventory.leading import MAX_PREFIX, leading_kernels, may_lead, names_end
+from builder.inventory.leading import MAX_PREFIX, Leading, leading_kernels, may_lead, names_end
 from builder.inventory.limits import Limits
 from builder.inventory.partial import NotKeptError, open_ends
 from builder.inventory.payload import open_payload, stream_payload
@@ -75,19 +75,22 @@ def _leading_details(blob: Blob, entry: Entry, limits: Limits) -> Details | None
     """Try to read the names from the first part of the payload; None where it does not suffice."""
     prefix = bytearray()
     end = -1
+    enough = 0
+    kernels: tuple[str, ...] | Leading = Leading.UNFINISHED
     for piece in stream_payload(blob, entry, limits, _FIRST_PIECE):
         searched = len(prefix)
         prefix += piece
         if not searched and not may_lead(piece):
             return None
-        end = names_end(prefix, searched)
-        if end >= 0 or len(prefix) > MAX_PREFIX:
+        if end < 0:
+            end = names_end(prefix, searched)
+        if end >= 0 and len(prefix) >= enough:
+            # Where it does not suffice, looking again pays when there is much more of it.
+            leading, enough = bytes(prefix), 2 * len(prefix)
+            kernels = leading_kernels(leading, end)
+        if kernels is not Leading.UNFINISHED or len(prefix) > MAX_PREFIX:
             break
-    if end < 0:
-        return None
-    leading = bytes(prefix)
-    kernels = leading_kernels(leading, end)
-    if kernels is None:
+    if isinstance(kernels, Leading):
         return None
     # What is internal to a unit is seldom a kernel: most such names stand behind the sections'.
     source = source_of(leading[end:]) or source_of(leading[:end])

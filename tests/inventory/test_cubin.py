@@ -10,7 +10,7 @@ from builder.errors import DamagedInputError
 from builder.inventory.blob import BytesBlob
 from builder.inventory.cubin import CubinReader
 from builder.inventory.details import read_whole_cubin
-from builder.inventory.leading import leading_kernels, may_lead, names_end
+from builder.inventory.leading import Leading, leading_kernels, may_lead, names_end
 from builder.inventory.partial import NotKeptError, PartialBlob
 from builder.inventory.sources import source_of
 
@@ -21,7 +21,7 @@ MANY = "\n".join(
 )
 
 
-def leading(data: bytes) -> tuple[str, ...] | None:
+def leading(data: bytes) -> tuple[str, ...] | Leading | None:
     end = names_end(data, 0)
     return leading_kernels(data, end) if may_lead(data[:128]) and end >= 0 else None
 
@@ -40,20 +40,46 @@ def test_the_first_part_ends_where_the_names_do(samples):
     end = names_end(data, 0)
 
     assert leading_kernels(data[: end + 40], end) == read_whole_cubin(BytesBlob(data)).kernels
-    assert len(leading_kernels(data[: end + 40], end) or ()) == 300
+    assert len(read_whole_cubin(BytesBlob(data)).kernels or ()) == 300
     # Found in pieces as well as at once, and never in a part that ends before.
     assert names_end(data[: end + 40], end - 1) == end
     assert all(names_end(data[:cut], 0) == -1 for cut in range(0, end, 997))
 
 
 @pytest.mark.toolchain
-def test_code_that_is_no_kernel_is_left_to_the_whole_cubin(samples):
+@pytest.mark.parametrize("target", ["sm_75", "sm_90", "sm_120f"])
+def test_code_that_is_no_kernel_is_told_by_the_symbols(samples, target):
+    source = 'extern "C" __device__ __noinline__ int f(int x) { return x * 7; }\n' + MANY
+    source += 'extern "C" __global__ void k(int *x) { *x = f(*x); }'
+    flags = ("-cubin", "-rdc=true", f"-arch={target}")
+    data = samples.compile("f.cubin", *flags, source=source).read_bytes()
+    names = read_whole_cubin(BytesBlob(data)).kernels
+    end = names_end(data, 0)
+
+    assert "f" not in names
+    assert "k" in names
+    assert leading(data) == names
+    # Less than all symbols is never taken for all.
+    (symbols,) = (row for row in CubinReader(BytesBlob(data))._rows if row[1] == 2)
+    cuts = range(end + 1, symbols[4] + symbols[5], 997)
+    assert {leading_kernels(data[:cut], end) for cut in cuts} == {Leading.UNFINISHED}
+
+
+@pytest.mark.toolchain
+def test_symbols_that_say_otherwise_are_left_to_the_whole_cubin(samples):
     source = 'extern "C" __device__ __noinline__ int f(int x) { return x * 7; }\n'
     source += 'extern "C" __global__ void k(int *x) { *x = f(*x); }'
     data = samples.compile("f.cubin", "-cubin", "-rdc=true", "-arch=sm_90", source=source)
+    data = data.read_bytes()
+    reader = CubinReader(BytesBlob(data))
+    (row,) = (row for row in reader._rows if row[1] == 2)
 
-    assert leading(data.read_bytes()) is None
-    assert read_whole_cubin(BytesBlob(data.read_bytes())).kernels == ("k",)
+    assert leading(data) == ("k",)
+    for at in range(row[4], row[4] + row[5], 24):
+        if data[at + 4] & 0xF == 2:
+            changed = bytearray(data)
+            changed[at + 5] ^= 0x10
+            assert leading(bytes(changed)) is Leading.UNPROVEN
 
 
 @pytest.mark.toolchain
@@ -68,7 +94,7 @@ def test_other_layouts_are_left_to_the_whole_cubin(samples):
         assert not may_lead(bytes(changed[:128]))
     # More sections than names: something is missing.
     struct.pack_into("<H", data, 60, 5000)
-    assert leading(bytes(data)) is None
+    assert leading(bytes(data)) is Leading.UNPROVEN
 
 
 @pytest.mark.toolchain
