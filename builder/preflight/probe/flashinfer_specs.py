@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import types
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,7 @@ def main(root: Path, build: Path, output: Path) -> None:
         _stand_in(os.environ["SMFORGE_TORCH_VERSION"], os.environ["SMFORGE_CUDA_RELEASE"])
     # The flags of some modules depend on the CPU, which is the build's and not this machine's.
     platform.machine = lambda: os.environ["SMFORGE_PROCESSOR"]
+    importlib.import_module("remembered").remember_templates()
     _hide_package_initialisation(root)
     aot: Any = importlib.import_module("flashinfer.aot")
     cpp_ext = importlib.import_module("flashinfer.jit.cpp_ext")
@@ -175,7 +177,7 @@ def _hide_package_initialisation(root: Path) -> None:
 
 def _module(spec: Any, cpp_ext: Any, root: Path, build: Path) -> dict[str, Any]:
     by_source = getattr(spec, "extra_cuda_cflags_by_source", None) or {}
-    special = {Path(source).resolve(): flags for source, flags in by_source.items()}
+    special = {_resolved(source): flags for source, flags in by_source.items()}
     common = cpp_ext.build_cuda_cflags([], spec.extra_cuda_cflags)
     return {
         "name": spec.name,
@@ -183,8 +185,8 @@ def _module(spec: Any, cpp_ext: Any, root: Path, build: Path) -> dict[str, Any]:
             {
                 "path": _relative(Path(source), root, build),
                 "flags": _gencode(
-                    cpp_ext.build_cuda_cflags([], special[Path(source).resolve()])
-                    if Path(source).resolve() in special
+                    cpp_ext.build_cuda_cflags([], special[_resolved(source)])
+                    if special and _resolved(source) in special
                     else common
                 ),
             }
@@ -194,8 +196,15 @@ def _module(spec: Any, cpp_ext: Any, root: Path, build: Path) -> dict[str, Any]:
     }
 
 
+@cache
+def _resolved(source: str | Path) -> Path:
+    """Without links; modules share most of their sources."""
+    return Path(source).resolve()
+
+
+@cache
 def _relative(source: Path, root: Path, build: Path) -> str:
-    source = source.resolve()
+    source = _resolved(source)
     for base, prefix in ((root, ""), (build, "build/")):
         if source.is_relative_to(base):
             return prefix + source.relative_to(base).as_posix()

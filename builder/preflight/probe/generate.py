@@ -26,8 +26,9 @@ def main(command: list[str]) -> int:
         _repeat(tree, json.loads(record.read_text()))
         return 0
     before = _snapshot(tree)
+    runner = str(Path(__file__).with_name("remembered.py"))
     result = subprocess.run(
-        [sys.executable, *command], stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, runner, *command], stderr=subprocess.PIPE, text=True, check=False
     )
     sys.stderr.write(result.stderr)
     if result.returncode != 0:
