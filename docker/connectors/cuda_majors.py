@@ -14,6 +14,7 @@ import json
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from email.parser import HeaderParser
 from pathlib import Path
@@ -27,6 +28,7 @@ from packaging.version import Version
 
 _TABLE: dict[str, Any] = json.loads((Path(__file__).parent / "cuda.json").read_text("utf-8"))
 _MARKED = re.compile(r"-cu(?:da)?-?(1\d)\d?x?$")
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 # auditwheel puts a hash into the names of the libraries that it copies into a wheel.
 _SONAME = re.compile(r"(lib[A-Za-z]+)(?:-[0-9a-f]{8})?\.so\.(\d+)(?:\.|$)")
 
@@ -60,17 +62,20 @@ def major_of_library(soname: str) -> str | None:
 def needs_of(wheel: Path) -> Iterator[tuple[str, str]]:
     """What says a CUDA major version in a wheel: the major, and the words that say so.
 
-    What the libraries need comes first: it is what fails.
+    What the libraries need comes first: it is what fails. A wheel that cannot be read ends the
+    program: nothing found in it would mean nothing.
     """
-    with zipfile.ZipFile(wheel) as archive:
-        names = sorted(archive.namelist())
-        for name in names:
-            with archive.open(name) as member:
-                if member.read(4) == b"\x7fELF":
-                    yield from _from_library(name, archive.read(name))
-        for name in names:
-            if re.fullmatch(r"[^/]+\.dist-info/METADATA", name):
-                yield from _from_metadata(archive.read(name).decode("utf-8"))
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            names = sorted(archive.namelist())
+            (metadata,) = (name for name in names if _METADATA.fullmatch(name))
+            for name in names:
+                with archive.open(name) as member:
+                    if member.read(4) == b"\x7fELF":
+                        yield from _from_library(name, archive.read(name))
+            yield from _from_metadata(archive.read(metadata).decode("utf-8"))
+    except (zipfile.BadZipFile, zlib.error, ValueError) as error:
+        raise SystemExit(f"error: {wheel.name} cannot be read as a wheel: {error}") from error
 
 
 def _from_metadata(text: str) -> Iterator[tuple[str, str]]:

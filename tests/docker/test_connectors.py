@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builder.verdict.data import table
@@ -78,6 +78,19 @@ def needing(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture(scope="module")
+def for_cuda_12(needing: Callable[..., Path]) -> Path:
+    """A whole wheel whose library needs libcudart.so.12."""
+    return needing("libcudart.so.12")
+
+
+@pytest.fixture(scope="module")
+def library(for_cuda_12: Path) -> bytes:
+    """That library."""
+    with zipfile.ZipFile(for_cuda_12) as archive:
+        return archive.read("connector/engine.so")
+
+
 def compile_c(made: Path, source: str, *more: str) -> None:
     command = ("gcc", "-shared", "-fPIC", "-x", "c", "-", "-x", "none", *more, "-o", str(made))
     subprocess.run(command, input=source, text=True, check=True)
@@ -120,15 +133,12 @@ def test_the_major_of_a_pin(majors: ModuleType, name: str, version: str, major: 
     assert majors.major_of_pin(name, version) == major
 
 
-def test_a_library_of_the_other_major_is_named(
-    majors: ModuleType, needing: Callable[..., Path]
-) -> None:
-    wheel = needing("libcudart.so.12")
-    assert list(majors.refusals_of_wheels("cu130", [wheel])) == [
+def test_a_library_of_the_other_major_is_named(majors: ModuleType, for_cuda_12: Path) -> None:
+    assert list(majors.refusals_of_wheels("cu130", [for_cuda_12])) == [
         "connector 1.0 needs libcudart.so.12 (CUDA 12) in connector/engine.so; this variant is for "
         "CUDA 13 (cu130). Name its build for CUDA 13 in versions.json."
     ]
-    assert not list(majors.refusals_of_wheels("cu129", [wheel]))
+    assert not list(majors.refusals_of_wheels("cu129", [for_cuda_12]))
 
 
 def test_a_requirement_of_the_other_major_is_named_unless_it_is_an_extra(
@@ -177,9 +187,9 @@ def test_what_is_no_library_needs_nothing_or_is_said_to_be_none(
 
 @given(st.data())
 def test_a_damaged_library_is_read_or_refused_in_a_sentence(
-    majors: ModuleType, needing: Callable[..., Path], data: st.DataObject
+    majors: ModuleType, library: bytes, data: st.DataObject
 ) -> None:
-    content = bytearray(library_of(needing))
+    content = bytearray(library)
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with said_to_be_no_library():
@@ -189,12 +199,40 @@ def test_a_damaged_library_is_read_or_refused_in_a_sentence(
 
 
 def test_a_library_without_section_headers_is_read_all_the_same(
-    majors: ModuleType, needing: Callable[..., Path]
+    majors: ModuleType, library: bytes
 ) -> None:
-    content = bytearray(library_of(needing))
+    content = bytearray(library)
     content[0x28:0x30] = bytes(8)  # e_shoff
     content[0x3C:0x40] = bytes(4)  # e_shnum, e_shstrndx
     assert [major for major, _ in majors._from_library("x/engine.so", bytes(content))] == ["12"]
+
+
+@given(st.data())
+@settings(max_examples=50)
+def test_a_damaged_wheel_is_never_taken_for_a_clean_one(
+    majors: ModuleType, for_cuda_12: Path, data: st.DataObject
+) -> None:
+    content = for_cuda_12.read_bytes()
+    damaged = for_cuda_12.with_name("damaged.whl")
+    damaged.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    with pytest.raises(SystemExit, match=r"damaged\.whl cannot be read as a wheel"):
+        list(majors.needs_of(damaged))
+
+
+def test_an_archive_without_metadata_is_no_wheel(majors: ModuleType, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.whl"
+    with zipfile.ZipFile(empty, "w"):
+        pass
+    with pytest.raises(SystemExit, match=r"empty\.whl cannot be read as a wheel"):
+        list(majors.needs_of(empty))
+
+
+def test_a_requirement_that_cannot_be_read_is_said(
+    majors: ModuleType, needing: Callable[..., Path]
+) -> None:
+    wheel = needing("libm.so.6", "Requires-Dist: ???")
+    with pytest.raises(SystemExit, match="cannot be read as a wheel"):
+        list(majors.needs_of(wheel))
 
 
 @contextmanager
@@ -205,16 +243,6 @@ def said_to_be_no_library() -> Iterator[None]:
     except SystemExit as refusal:
         if "x/engine.so cannot be read as an ELF library" not in str(refusal):
             raise
-
-
-_LIBRARY: list[bytes] = []
-
-
-def library_of(needing: Callable[..., Path]) -> bytes:
-    if not _LIBRARY:
-        with zipfile.ZipFile(needing("libcudart.so.12")) as archive:
-            _LIBRARY.append(archive.read("connector/engine.so"))
-    return _LIBRARY[0]
 
 
 def test_a_dispatcher_keeps_the_requirements_of_one_cuda(narrowing: ModuleType) -> None:

@@ -181,7 +181,7 @@ def test_a_second_build_comes_from_the_compiler_s_cache_and_is_the_same(
         "lmcache", "--set=lmcache.no-cache-filter=lmcache-wheel", LMCACHE_ARCHS="9.0 12.0f"
     )
     assert again.code == 0, again.log[-3000:]
-    assert "Hits:               1 /    1" in again.log.replace("( 100.00%)", "(100.0%)")
+    assert re.search(r"Hits: +1 / +1 ", again.log), again.log[-3000:]
     assert [one.read_bytes() for one in again.wheels] == [one.read_bytes() for one in built.wheels]
 
 
