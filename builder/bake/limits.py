@@ -15,11 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from builder.plan.records import Cell
+from builder.plan.records import Cell, PlannedComponent
 
 _DATA = Path(__file__).parent / "data" / "compile_memory.json"
 _GIB = 1 << 30
 _MAX_THREADS = 2
+_GIB_OF_NOTHING = 1.0
+"""A cell that compiles nothing still gets a number of jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,24 @@ def job_limits(cores: int, memory_bytes: int, gib_per_job: float) -> JobLimits:
 
 def gib_per_job(cell: Cell) -> float:
     """The peak that one compiler job of this cell may need, in GiB."""
-    return next(float(row["gib_per_job"]) for row in _table()["rows"] if _applies(row, cell))
+    compiled = [one for one in cell.components if one.archs]
+    return max((_gib_of(component) for component in compiled), default=_GIB_OF_NOTHING)
 
 
-def _applies(row: dict[str, Any], cell: Cell) -> bool:
-    if "component" not in row:
-        return True
-    component = cell.component(row["component"])
-    if component is None:
+def _gib_of(component: PlannedComponent) -> float:
+    rows = _table()["rows"]
+    return next(float(row["gib_per_job"]) for row in rows if _applies(row, component))
+
+
+def _applies(row: dict[str, Any], component: PlannedComponent) -> bool:
+    if row.get("component", component.name) != component.name:
         return False
-    return row.get("selection") in (None, component.settings.get("selection"))
+    if row.get("selection") not in (None, component.settings.get("selection")):
+        return False
+    if "extensions" not in row:
+        return True
+    chosen = component.settings.get("extensions", "").split()
+    return bool(chosen) and set(chosen) <= set(row["extensions"])
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,37 @@ def test_jobs_fit_into_cores_and_memory(cores: int, gib: int, per_job: float) ->
 def test_the_demo_needs_what_core_needs(cell: Callable[..., Cell]) -> None:
     assert cell().component("flashinfer") is not None
     assert gib_per_job(cell()) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("extensions", "expected"),
+    [
+        ("_moe_C_stable_libtorch", 2.0),
+        ("_moe_C_stable_libtorch _C_stable_libtorch", 9.5),
+        (None, 9.5),
+    ],
+)
+def test_the_chosen_extensions_decide(
+    cell: Callable[..., Cell], extensions: str | None, expected: float
+) -> None:
+    assert gib_per_job(compiling(cell(), "vllm", extensions)) == expected
+
+
+def test_the_hungriest_component_decides(cell: Callable[..., Cell]) -> None:
+    assert gib_per_job(compiling(cell(), "lmcache", None)) == 3.0
+
+
+def test_a_component_that_is_not_compiled_counts_for_nothing(cell: Callable[..., Cell]) -> None:
+    made = compiling(cell(), "lmcache", None)
+    published = replace(made.components[-1], name="nixl", archs=())
+    assert gib_per_job(replace(made, components=(published,))) == 1.0
+
+
+def compiling(cell: Cell, name: str, extensions: str | None) -> Cell:
+    """The cell with one more component."""
+    settings = {} if extensions is None else {"extensions": extensions}
+    component = replace(cell.components[0], name=name, archs=("12.1a",), settings=settings)
+    return replace(cell, components=(*cell.components, component))
 
 
 def test_every_row_says_where_its_figure_is_from() -> None:
