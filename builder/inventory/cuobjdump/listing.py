@@ -5,9 +5,9 @@ where 13.5 writes ``FUNC … ENTRY``. What is relied on: a heading ``Fatbin KIND
 fatbin entry, ``arch = …`` and ``code version = [x,y]`` below it, one line per symbol, and PTX text
 as it is. A listing that holds a heading without an architecture is refused.
 
-`--list-elf` is never used: it prints ``sm_120`` for code that was built as ``sm_120f``. Releases
-before 12.9 do that everywhere; of them, plain targets of capability 10.0 and later are taken as
-targets of unknown suffix.
+`--list-elf` is used only for raw cubins that `-elf` refuses: it prints ``sm_120`` for code that was
+built as ``sm_120f``. Releases before 12.9 do that everywhere. Of both, plain targets of capability
+10.0 and later are taken as targets of unknown suffix.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _ENTRY = re.compile(rb"\.entry\s+([\w$.]+)")
 _RAW_HEADING = re.compile(
     rb"64-?bit elf:.*?\bsm[ =]*(\d+)([af]?)\b(?:.*?toolkit=(\d+)\.?(\d*))?", re.I
 )
+_RAW_LISTED = re.compile(rb"ELF file +\d+: .*\.sm_(\d+)([af]?)\.cubin\s*\Z")
 _RAW_OPTION = re.compile(rb"(?:-arch|--gpu-name)[= ]+sm_(\d+)([af]?)(?!\w)")
 
 _KINDS = {
@@ -141,7 +142,10 @@ class FatbinListing:
 
 
 class CubinListing:
-    """Collects one raw cubin from the output of ``cuobjdump -elf -symbols``."""
+    """Collects one raw cubin from the output of ``cuobjdump -elf -symbols``.
+
+    Or from those of ``-symbols`` and ``--list-elf``, of which only a suffix a can be believed.
+    """
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -158,6 +162,9 @@ class CubinListing:
                     self._kernels.add(name)
             elif self._number is None and (match := _RAW_HEADING.match(line)):
                 self._read_heading(match)
+            elif self._number is None and (match := _RAW_LISTED.match(line)):
+                self._number = int(match[1])
+                self._suffix = match[2].decode()
             elif b"sm_" in line:
                 for option in _RAW_OPTION.finditer(line):
                     self._options.add((int(option[1]), option[2].decode()))

@@ -17,6 +17,8 @@ from builder.inventory.records import CodeObject, Damage, FileInventory, Origin,
 from builder.inventory.sandbox import Bounds, Run, stream
 
 _NO_CODE = "does not contain device code"
+_INVALID = "Invalid ELF"
+_REFUSED = 1
 
 
 def read_file(
@@ -45,12 +47,29 @@ def read_file(
 def _read_cubin(
     tool: Cuobjdump, descriptor: int, size: int, options: ReadOptions, bounds: Bounds
 ) -> tuple[Region, ...]:
-    listing = CubinListing()
-    run = Run()
-    for chunk in _listed(tool, ["-elf", "-symbols"], descriptor, run, bounds):
-        listing.feed(chunk)
+    listing, run = _cubin_listing(tool, [["-elf", "-symbols"]], descriptor, bounds)
+    if run.status == _REFUSED and _INVALID in run.stderr:
+        # With -elf it refuses cubins of some releases that its other modes read.
+        modes = [["-symbols"], ["--list-elf"]]
+        second, last = _cubin_listing(tool, modes, descriptor, bounds)
+        if last.status == 0:
+            listing, run = second, last
     _check(run)
     return (Region(Origin.RAW, "", 0, (listing.code_object(size, names=options.names),)),)
+
+
+def _cubin_listing(
+    tool: Cuobjdump, modes: Iterable[Sequence[str]], descriptor: int, bounds: Bounds
+) -> tuple[CubinListing, Run]:
+    """Collect what cuobjdump prints in all of `modes`; the run is the first that failed, if any."""
+    listing, run = CubinListing(), Run()
+    for flags in modes:
+        run = Run()
+        for chunk in _listed(tool, flags, descriptor, run, bounds):
+            listing.feed(chunk)
+        if run.status:
+            break
+    return listing, run
 
 
 def _read_fatbins(

@@ -17,6 +17,7 @@ from builder.inventory.cuobjdump import locate as locating
 from builder.inventory.cuobjdump.locate import Cuobjdump, locate
 from builder.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader
 from builder.inventory.cuobjdump.reading import read_file
+from builder.inventory.elf import read_header, read_sections
 from builder.inventory.options import ReadOptions
 from builder.inventory.records import FileInventory, Inventory, Subject, SubjectKind
 from builder.inventory.sandbox import Bounds
@@ -82,6 +83,26 @@ def test_120f_is_120f_with_either_backend(compile_with: Compile) -> None:
             assert found is not None
             targets = {str(code.target) for region in found.regions for code in region.objects}
             assert targets == {"12.0f"}
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize(("target", "told"), [("sm_90", "9.0"), ("sm_120", "12.0?")])
+def test_a_cubin_that_elf_refuses_is_read_by_the_other_modes(
+    compile_with: Compile, target: str, told: str
+) -> None:
+    path = compile_with(SOURCE, "a.cubin", "-cubin", f"-arch={target}")
+    data = bytearray(path.read_bytes())
+    blob = BytesBlob(bytes(data))
+    (compat,) = (s for s in read_sections(blob, read_header(blob)) if s.name == ".nv.compat")
+    data[compat.offset : compat.end] = b"\xff" * compat.size
+    found = read_file(locate(), "a.cubin", BytesBlob(bytes(data)), OPTIONS, Bounds(seconds=60))
+    whole = read_file(locate(), "a.cubin", blob, OPTIONS, Bounds(seconds=60))
+    assert found is not None
+    assert whole is not None
+    assert found.damage == ()
+    (code,), (known,) = found.regions[0].objects, whole.regions[0].objects
+    assert (str(code.target), code.kernels) == (told, known.kernels)
+    assert str(known.target) == told.removesuffix("?")
 
 
 @pytest.mark.toolchain
