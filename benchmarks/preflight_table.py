@@ -1,99 +1,217 @@
-"""Runs preflight over versions of vLLM, toolkits and arch lists, and writes a table of it.
+"""Preflight of vLLM's releases and of the matrix's variants: what it finds, and what it costs.
 
-    python benchmarks/preflight_table.py vllm-0.19.0.tar.gz vllm-0.33.0.tar.gz > table.md
+    python -m benchmarks.preflight_table --keep DIR
 
-Every cell is a process of its own with an empty cache; it is timed, run once more with the cache
-filled, and timed again.
+Every cell is a process of its own with an empty cache, and once more with the cache filled, so that
+its times are those of a user. Sdists are fetched into DIR first and once. Each measured cell is a
+line of DIR/cells.jsonl at once: an interrupted run goes on where it stopped, and --anew forgets
+what was measured. The table goes to standard output and, with the reports' findings, stays in DIR.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from builder.matrix.load import load
+from builder.plan.resolve import resolve
+from builder.preflight.cell import examinable
+from builder.preflight.fetch import fetch_sdist
+
+RELEASES = ("0.18.1", "0.19.0", "0.20.0", "0.33.0")
 TOOLKITS = ("12.9", "13.0")
 LISTS = ("11.0", "12.0f", "12.1a", "9.0 12.1a")
+COLD_BAR, WARM_BAR = 15.0, 2.0
+"""Seconds on two idle cores that a cell may take (issue 5)."""
 _DEFAULT = re.compile(rb"ARG torch_cuda_arch_list=['\"]([^'\"]+)['\"]")
-
-
-def main(archives: list[Path]) -> int:
-    print(
-        "| version | CUDA | list | units | skips | lost | PTX only | outcome | cold s | again s |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    details: list[dict[str, object]] = []
-    for archive in archives:
-        for cuda in TOOLKITS:
-            for archs in (*LISTS, _dockerfile_default(archive)):
-                cell = _cell(archive, cuda, archs)
-                print(_row(cell), flush=True)
-                details.append(
-                    {"cuda": cuda, "archs": archs, "exit": cell.code, "report": cell.report}
-                )
-    Path("preflight-details.json").write_text(json.dumps(details))
-    return 0
+_COLUMNS = (
+    "sources", "CUDA", "list", "units", "skips", "lost", "PTX only", "outcome",
+    "cold s", "cold CPU s", "again s",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of the command; times in seconds."""
+class Question:
+    """One cell: what it is called, and the arguments that ask for it."""
 
+    sources: str
     cuda: str
     archs: str
-    report: dict[str, Any]
-    code: int
+    arguments: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        return f"{self.sources} | {self.cuda} | {self.archs}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of a cell; times in seconds."""
+
+    key: str
+    outcome: str
+    units: int
+    skips: int
+    lost: int
+    ptx_only: int
     cold: float
+    cold_cpu: float
     warm: float
+    findings: list[dict[str, Any]]
 
 
-def _cell(archive: Path, cuda: str, archs: str) -> Cell:
-    command = [sys.executable, "-m", "builder", "preflight", "--source", str(archive)]
-    command += ["--cuda", cuda, "--archs", archs, "-o", "json"]
+def main() -> int:
+    options = _options()
+    options.keep.mkdir(parents=True, exist_ok=True)
+    journal = options.keep / "cells.jsonl"
+    if options.anew:
+        journal.unlink(missing_ok=True)
+    seeds = options.keep / "xdg"
+    questions = [*_releases(options.keep, options.versions), *_variants(seeds)]
+    known = {one.key: one for one in _measured(journal)}
+    for number, question in enumerate(questions, start=1):
+        if question.key not in known:
+            found = _measure(question, seeds)
+            known[question.key] = found
+            with journal.open("a") as lines:
+                lines.write(json.dumps(asdict(found)) + "\n")
+        _progress(f"{number}/{len(questions)} {question.key}: {known[question.key].cold:.1f} s")
+    table = "\n".join(_table([(one, known[one.key]) for one in questions]))
+    (options.keep / "table.md").write_text(table + "\n")
+    print(table)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("versions", nargs="*", default=RELEASES, help="releases of vLLM")
+    parser.add_argument("--keep", type=Path, default=Path(".smforge/preflight-table"))
+    parser.add_argument("--anew", action="store_true", help="forget what was measured")
+    return parser.parse_args()
+
+
+def _releases(keep: Path, versions: Sequence[str]) -> Iterator[Question]:
+    for version in versions:
+        archive = fetch_sdist("vllm", version, keep).absolute()
+        for cuda in TOOLKITS:
+            for archs in (*LISTS, _dockerfile_default(archive)):
+                words = ("--source", str(archive), "--cuda", cuda, "--archs", archs)
+                yield Question(f"vllm {version}", cuda, archs, words)
+
+
+def _variants(seeds: Path) -> Iterator[Question]:
+    """Every component of every variant, as a build asks; its sdist is fetched beforehand."""
+    for cell in resolve(load(Path("versions.json"))).cells:
+        for component in examinable(cell):
+            fetch_sdist(
+                {"flashinfer": "flashinfer-python"}.get(component.name, component.name),
+                component.version,
+                seeds,
+                sha256=cell.variables[f"{component.name.upper()}_SHA256"],
+            )
+            words = (cell.variant, "--platform", cell.platform, "--component", component.name)
+            name = f"{cell.variant} {cell.platform}, {component.name} {component.version}"
+            yield Question(name, cell.toolkit.cuda, " ".join(component.archs), words)
+
+
+def _measure(question: Question, seeds: Path) -> Measured:
+    command = [sys.executable, "-m", "builder", "preflight", *question.arguments, "-o", "json"]
     with tempfile.TemporaryDirectory() as cache:
+        # What was downloaded is not what is measured.
+        shutil.copytree(seeds, Path(cache) / "smforge" / "preflight" / "sdists", symlinks=True)
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
-        first, cold = _timed(command, environment)
-        second, warm = _timed(command, environment)
-    assert first.stdout == second.stdout, "the cache changed the answer"
-    report = json.loads(first.stdout) if first.stdout else {"error": first.stderr}
-    return Cell(cuda, archs, report, first.returncode, cold, warm)
+        first, cold, cpu = _timed(command, environment)
+        second, warm, _ = _timed(command, environment)
+    if first.stdout != second.stdout:
+        raise SystemExit(f"The cache changed the answer to {question.key}.")
+    if not first.stdout:
+        said = f"exit {first.returncode}: {' '.join(first.stderr.split())}"
+        return Measured(question.key, said, 0, 0, 0, 0, cold, cpu, warm, [])
+    report = json.loads(first.stdout)
+    findings = report["findings"]
+    return Measured(
+        key=question.key,
+        outcome=_outcome(report),
+        units=len(report["units"]),
+        skips=len(report["skipped"]),
+        lost=len(_sources(findings, "source-lost")),
+        ptx_only=len(_sources(findings, "source-ptx-only")),
+        cold=cold,
+        cold_cpu=cpu,
+        warm=warm,
+        findings=findings,
+    )
 
 
 def _timed(
-    command: list[str], environment: dict[str, str]
-) -> tuple[subprocess.CompletedProcess[str], float]:
-    start = time.perf_counter()
+    command: Sequence[str], environment: dict[str, str]
+) -> tuple[subprocess.CompletedProcess[str], float, float]:
+    """The finished process, its wall time, and the CPU time of it and all it waited for."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    return done, time.perf_counter() - start
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done, wall, cpu
 
 
-def _row(cell: Cell) -> str:
-    report = cell.report
-    if "error" in report:
-        said = f"exit {cell.code}: {report['error']}"
-        return f"| ? | {cell.cuda} | `{cell.archs}` | | | | | {said} | | |"
-    findings = report["findings"]
-    rules = Counter(one["rule"] for one in findings if one["level"] == "error")
-    lost = sum(len(one["sources"]) for one in findings if one["rule"] == "source-lost")
-    texts = {
-        source for one in findings if one["rule"] == "source-ptx-only" for source in one["sources"]
-    }
+def _outcome(report: dict[str, Any]) -> str:
+    rules = Counter(one["rule"] for one in report["findings"] if one["level"] == "error")
     errors = ", ".join(f"{rule} {number}" for rule, number in sorted(rules.items()))
-    cells = (
-        report["source"]["version"], cell.cuda, f"`{cell.archs}`", len(report["units"]),
-        len(report["skipped"]), lost, len(texts), f"{report['verdict']} {errors}".strip(),
-        f"{cell.cold:.1f}", f"{cell.warm:.1f}",
-    )  # fmt: skip
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
+    return f"{report['verdict']} {errors}".strip()
+
+
+def _sources(findings: Sequence[dict[str, Any]], rule: str) -> set[str]:
+    """The sources of a rule's findings that nothing allows."""
+    return {
+        source
+        for one in findings
+        if one["rule"] == rule and one["allowed"] is None
+        for source in one["sources"]
+    }
+
+
+def _measured(journal: Path) -> Iterator[Measured]:
+    if journal.exists():
+        for line in journal.read_text().splitlines():
+            yield Measured(**json.loads(line))
+
+
+def _table(rows: Sequence[tuple[Question, Measured]]) -> Iterator[str]:
+    yield f"| {' | '.join(_COLUMNS)} |"
+    yield f"|{'---|' * len(_COLUMNS)}"
+    for question, one in rows:
+        cells = (
+            question.sources, question.cuda, f"`{question.archs}`", one.units, one.skips, one.lost,
+            one.ptx_only, one.outcome, f"{one.cold:.1f}", f"{one.cold_cpu:.1f}", f"{one.warm:.2f}",
+        )  # fmt: skip
+        yield f"| {' | '.join(map(str, cells))} |"
+    yield ""
+    cold = [one.cold for _, one in rows]
+    warm = [one.warm for _, one in rows]
+    yield (
+        f"{len(rows)} cells. Cold: {min(cold):.1f} to {max(cold):.1f} s, "
+        f"{sum(one > COLD_BAR for one in cold)} over {COLD_BAR:.0f} s. "
+        f"Again: {min(warm):.2f} to {max(warm):.2f} s, "
+        f"{sum(one > WARM_BAR for one in warm)} over {WARM_BAR:.0f} s."
+    )
+
+
+def _progress(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _dockerfile_default(archive: Path) -> str:
@@ -108,4 +226,4 @@ def _dockerfile_default(archive: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main([Path(one).resolve() for one in sys.argv[1:]]))
+    sys.exit(main())
