@@ -1,0 +1,191 @@
+"""``smforge build --push`` and ``smforge index`` from the matrix to a registry and an index."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from builder.bake import own_engine
+
+ROOT = Path(__file__).parents[2]
+VARIANT = "small"
+WHEEL = "flashinfer_jit_cache_sm120f-0.7.2+cu130-py3-none-manylinux_2_17_x86_64.whl"
+DOCKERFILE = """\
+FROM scratch AS base
+COPY unique /
+FROM scratch AS provider
+COPY *.whl /
+FROM scratch AS facts
+COPY facts /
+FROM scratch AS image
+COPY lib /usr/lib
+COPY unique /
+"""
+BAKE_FILE = """\
+variable "OUT_DIR" { default = "out" }
+variable "IMAGE" { default = "" }
+variable "IMAGE_TAG" { default = "" }
+variable "REQUIRED_DEVICES" { default = "" }
+target "_common" {
+  context = "context"
+}
+target "base" {
+  inherits = ["_common"]
+  target   = "base"
+  output   = ["type=cacheonly"]
+}
+target "flashinfer-sm120f" {
+  inherits = ["_common"]
+  target   = "provider"
+  output   = ["type=local,dest=${OUT_DIR}/flashinfer-sm120f"]
+}
+target "flashinfer-sm110a" {
+  inherits = ["flashinfer-sm120f"]
+}
+target "flashinfer-shim" {
+  inherits = ["base"]
+}
+target "image-check" {
+  inherits = ["_common"]
+  target   = "facts"
+  output   = ["type=local,dest=${OUT_DIR}/image-check"]
+}
+target "image" {
+  inherits = ["_common"]
+  target   = "image"
+  tags     = ["${IMAGE}:${IMAGE_TAG}"]
+  labels   = { "io.smforge.devices" = REQUIRED_DEVICES }
+  attest   = ["type=provenance,mode=max"]
+  output   = ["type=oci,tar=false,dest=${OUT_DIR}/image"]
+}
+"""
+
+
+@pytest.fixture
+def site(library: Path, tmp_path: Path) -> Path:
+    """A matrix of one small variant, and a definition that builds it in a second."""
+    site = tmp_path / "site"
+    (site / "context" / "lib").mkdir(parents=True)
+    shutil.copy(library, site / "context" / "lib")
+    (site / "context" / "unique").write_text(str(uuid4()))
+    (site / "context" / "Dockerfile").write_text(DOCKERFILE)
+    (site / "docker-bake.hcl").write_text(BAKE_FILE)
+    write_facts(site / "context" / "facts", tmp_path / "environment")
+    with zipfile.ZipFile(site / "context" / WHEEL, "w") as wheel:
+        wheel.write(library, "flashinfer_jit_cache_sm120f/one.so")
+        info = "flashinfer_jit_cache_sm120f-0.7.2+cu130.dist-info"
+        fields = "Metadata-Version: 2.1\nName: flashinfer-jit-cache-sm120f\nVersion: 0.7.2+cu130\n"
+        wheel.writestr(f"{info}/METADATA", fields)
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-manylinux_2_17_x86_64\n")
+    document = json.loads((ROOT / "versions.json").read_text())
+    document["variants"] = {VARIANT: variant("12.0f")}
+    document["default"] = VARIANT
+    document.pop("variable")
+    (site / "versions.json").write_text(json.dumps(document))
+    return site
+
+
+def variant(*targets: str) -> dict[str, Any]:
+    """A variant for 12.0, and for what else `targets` are for."""
+    archs = {"linux/amd64": list(targets)}
+    return {
+        "toolkit": "13.0",
+        "base": "registry",
+        "require": {"linux/amd64": [target.rstrip("af") for target in targets]},
+        "components": {"flashinfer": {"selection": "core", "archs": archs}},
+        "image": {"name": f"smforge-test/{uuid4().hex}", "user": "root"},
+    }
+
+
+def write_facts(folder: Path, environment: Path) -> None:
+    """What the probes see in an environment with nothing in it."""
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run((uv, "venv", "--quiet", "--python", sys.executable, environment), check=True)
+    probes = ROOT / "builder/inventory/probes/run.py"
+    python = environment / "bin/python"
+    subprocess.run((python, probes, "--devices", "12.0", folder), check=True)
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def smforge(site: Path) -> Run:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            (sys.executable, "-m", "builder", *arguments),
+            cwd=site,
+            env={**os.environ, **own_engine.settings(os.environ), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.engine
+@pytest.mark.toolchain
+@pytest.mark.network
+def test_a_build_that_passes_is_loaded_pushed_and_indexed(
+    smforge: Run, site: Path, registry: str, ask: Callable[..., Any]
+) -> None:
+    build = ("build", "--preflight", "off", "-o", "json", "--load", "--push", f"{registry}/small")
+    done = smforge(*build)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (image,) = json.loads(done.stdout)["published"]
+    name = json.loads((site / "versions.json").read_text())["variants"][VARIANT]["image"]["name"]
+    _, _, tag = image["pushed"].rpartition(":")
+    try:
+        assert image["loaded"] == f"{name}:{tag}"
+        subprocess.run(
+            ("docker", "image", "inspect", image["loaded"]), check=True, stdout=subprocess.DEVNULL
+        )
+    finally:
+        subprocess.run(
+            ("docker", "image", "rm", image["loaded"]), check=False, stdout=subprocess.DEVNULL
+        )
+    index = ask(f"small/manifests/{tag}")
+    assert index == ask(f"small/manifests/{image['digest']}")
+    assert index["annotations"]["io.smforge.verdict"] == "pass"
+    assert index["annotations"]["io.smforge.devices"] == "12.0"
+    done = smforge("index")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (site / "whl/cu130").rglob("*.whl")] == [WHEEL]
+
+
+@pytest.mark.engine
+@pytest.mark.toolchain
+@pytest.mark.network
+def test_a_device_that_is_missing_stops_everything_that_follows(
+    smforge: Run, site: Path, registry: str, ask: Callable[..., Any]
+) -> None:
+    document = json.loads((site / "versions.json").read_text())
+    # What is called a provider for 11.0 holds the code for 12.0.
+    document["variants"] = {VARIANT: variant("11.0a", "12.0f")}
+    (site / "versions.json").write_text(json.dumps(document))
+    done = smforge("build", "--preflight", "off", "--load", "--push", f"{registry}/small")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "11.0" in done.stdout
+    assert ask("_catalog") == {"repositories": []}
+    assert smforge("index").returncode == 2
+
+
+@pytest.mark.toolchain
+def test_what_has_no_image_is_not_pushed(smforge: Run, site: Path) -> None:
+    document = json.loads((site / "versions.json").read_text())
+    del document["variants"][VARIANT]["image"]
+    (site / "versions.json").write_text(json.dumps(document))
+    done = smforge("build", "--push", "registry.example/small")
+    assert done.returncode == 2
+    assert f"{VARIANT} of this matrix: no image" in done.stderr
