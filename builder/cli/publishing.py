@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.errors import SmforgeError, UsageError
+from builder.errors import InterruptedBuildError, SmforgeError, UsageError
 from builder.oci.credentials import find_credentials
 from builder.oci.documents import Descriptor
 from builder.oci.reference import parse_reference
@@ -99,7 +99,8 @@ def complete(cell: Cell, directory: Path, audited: Audited) -> None:
     def describe(layout: Path, image: Descriptor) -> dict[str, object]:
         return bill_of_materials(layout, image, created, wheels)
 
-    finish(folder, audited.report, audited.verdict, created, describe)
+    about = audited.image or audited
+    finish(folder, about.report, about.verdict, created, describe)
 
 
 def publish(built: Built, tag: str, publication: Publication) -> Published | None:
@@ -139,10 +140,12 @@ def publish_all(
 ) -> tuple[tuple[Published, ...], tuple[SmforgeError, ...]]:
     """Publish what has passed; one that fails does not keep the others back.
 
+    Nothing is published after an interruption: who stops a build wants no more of it.
     `platforms` says how many each variant has.
     """
+    stopped = any(isinstance(built.error, InterruptedBuildError) for built in results)
     done, errors = [], []
-    for built in results if publication.is_wanted else ():
+    for built in results if publication.is_wanted and not stopped else ():
         image = built.cell.image
         if image is None:
             continue

@@ -50,7 +50,7 @@ def push(
     the registry cannot be reached or refuses.
     """
     target = parse_reference(reference)
-    if target.version.startswith("sha"):
+    if ":" in target.version:  # No tag has one.
         raise UsageError(f"{reference} is a digest.", remedy="Images are pushed to a tag.")
     client = PushClient(target, credentials)
     try:

@@ -16,7 +16,7 @@ import urllib3
 from builder.bake.build import Workshop
 from builder.bake.results import Auditor, Built
 from builder.cli.publishing import Publication, complete, publish_all, require_publishable
-from builder.errors import UsageError
+from builder.errors import InterruptedBuildError, UsageError
 from builder.oci.documents import digest_of
 from builder.oci.layout import LayoutFolder
 from builder.plan.records import Cell, PlannedImage
@@ -72,6 +72,10 @@ def test_what_has_passed_is_finished_recorded_and_pushed(
 ) -> None:
     built = shop.build(image_cell)
     assert built.exit_code == 0, built.error
+    interrupted = dataclasses.replace(built, error=InterruptedBuildError("Stopped."))
+    platforms = {image_cell.variant: 1}
+    assert publish_all((built, interrupted), platforms, publication(registry)) == ((), ())
+    assert ask(registry, "_catalog") == {"repositories": []}
     (done,) = published(built, registry)
     index = ask(registry, "team/image/manifests/1.0")
     report = (built.places.final / "audit.json").read_bytes()
