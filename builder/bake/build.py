@@ -52,6 +52,7 @@ from builder.plan.records import Cell
 from builder.writing import write_whole
 
 AUDIT_NAME = "audit.json"
+IMAGE_AUDIT_NAME = "audit-image.json"
 _NOTE_WIDTH = 100
 
 
@@ -234,14 +235,17 @@ class _Run:
 
     def _finish(self, outcome: Outcome, audited: Audited) -> Built:
         places = self._places
-        passed = audited.exit_code == EXIT_PASS
+        exit_code = audited.deciding.exit_code
+        passed = exit_code == EXIT_PASS
         result: Result = "passed" if passed else "rejected"
         if passed:
             self._workshop.complete(self._cell, places.staging, audited)
         self._artefacts = artefacts_in(places.staging)
         targets = self._targets(outcome)
-        record = self._record(targets, result, audited.exit_code, audited=audited)
+        record = self._record(targets, result, exit_code, audited=audited)
         write_whole(places.staging / AUDIT_NAME, audited.report)
+        if audited.image is not None:
+            write_whole(places.staging / IMAGE_AUDIT_NAME, audited.image.report)
         for name, report in self._foreseen.reports.items() if self._foreseen else ():
             write_whole(places.staging / name, report)
         write_whole(places.staging / RECORD_NAME, record.text)
@@ -265,14 +269,6 @@ class _Run:
         audited: Audited | None = None,
     ) -> RunRecord:
         finished = datetime.now(UTC)
-        audit = None
-        if audited is not None:
-            audit = AuditRecord(
-                verdict=audited.verdict,
-                exit_code=audited.exit_code,
-                findings=audited.findings,
-                report=AUDIT_NAME,
-            )
         return RunRecord(
             tool=Tool(name="smforge", version=__version__),
             result=result,
@@ -296,7 +292,8 @@ class _Run:
             preflight=self._foreseen.record if self._foreseen else None,
             targets=targets,
             artefacts=self._artefacts,
-            audit=audit,
+            audit=_audit_record(audited, AUDIT_NAME),
+            image_audit=_audit_record(audited and audited.image, IMAGE_AUDIT_NAME),
         )
 
 
@@ -321,11 +318,23 @@ def _require_platform(engine: Engine, cell: Cell) -> None:
         )
 
 
+def _audit_record(audited: Audited | None, report: str) -> AuditRecord | None:
+    if audited is None:
+        return None
+    return AuditRecord(
+        verdict=audited.verdict,
+        exit_code=audited.exit_code,
+        findings=audited.findings,
+        report=report,
+    )
+
+
 def _rejection_note(audited: Audited) -> str:
+    reports = AUDIT_NAME if audited.image is None else f"{AUDIT_NAME} or {IMAGE_AUDIT_NAME}"
     return (
-        f"The audit of these artefacts ended with {audited.verdict!r}: do not publish them.\n"
-        f"The full report is {AUDIT_NAME}, the record of the build {RECORD_NAME}.\n\n"
-        f"{audited.table(_NOTE_WIDTH, False)}"
+        f"The audit of these artefacts ended with {audited.deciding.verdict!r}: do not publish "
+        f"them.\nThe full report is {reports}, the record of the build {RECORD_NAME}.\n\n"
+        f"{audited.deciding.table(_NOTE_WIDTH, False)}"
     )
 
 

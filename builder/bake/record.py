@@ -145,6 +145,9 @@ class RunRecord(_Strict):
     targets: tuple[TargetRecord, ...] = ()
     artefacts: tuple[Artefact, ...] = ()
     audit: AuditRecord | None = None
+    image_audit: Annotated[
+        AuditRecord | None, Field(description="Null where the cell makes no image.")
+    ] = None
 
     @property
     def text(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from builder.bake.places import CellPlaces
 from builder.bake.record import PreflightRecord, RunRecord
-from builder.errors import EXIT_BUILD_FAILED, SmforgeError
+from builder.errors import EXIT_BUILD_FAILED, EXIT_PASS, SmforgeError
 from builder.plan.records import Cell
 
 if TYPE_CHECKING:
@@ -66,6 +66,18 @@ class Audited:
     """The full report as JSON."""
     table: Callable[[int, bool], str]
     """The report for people, in so many columns, with or without colour."""
+    image: Audited | None = None
+    """The same of the cell's image; None where there is none."""
+
+    @property
+    def all(self) -> tuple[Audited, ...]:
+        """This one, and that of the image where there is one."""
+        return (self,) if self.image is None else (self, self.image)
+
+    @property
+    def deciding(self) -> Audited:
+        """The first that did not pass; this one when all passed."""
+        return next((one for one in self.all if one.exit_code != EXIT_PASS), self)
 
 
 Auditor = Callable[[Cell, Path, Foreseen | None], Audited]

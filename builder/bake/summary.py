@@ -11,6 +11,7 @@ from builder.bake.places import shown
 from builder.bake.progress import clock_text
 from builder.bake.record import TargetRecord
 from builder.bake.results import Built
+from builder.errors import EXIT_PASS
 from builder.terminal import text_of
 
 SCHEMA_VERSION = 1
@@ -113,8 +114,12 @@ def closing_lines(results: Sequence[Built]) -> Iterator[str]:
 
 
 def verdict(built: Built) -> str:
-    """The audit's word; empty where there was no audit."""
-    return built.record.audit.verdict if built.record and built.record.audit else ""
+    """The audit's word, the image's where that failed; empty where there was no audit."""
+    if built.record is None or built.record.audit is None:
+        return ""
+    audits = (built.record.audit, built.record.image_audit or built.record.audit)
+    failed = (one.verdict for one in audits if one.exit_code != EXIT_PASS)
+    return next(failed, built.record.audit.verdict)
 
 
 def size_text(size: int) -> str:

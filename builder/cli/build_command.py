@@ -201,7 +201,12 @@ def _render(results: Sequence[Built], published: Sequence[Published], spec: Outp
     terminal = spec.file is None and sys.stdout.isatty()
     color = terminal and not os.environ.get("NO_COLOR")
     width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
-    audits = [built.audited.table(width, color).rstrip("\n") for built in results if built.audited]
+    audits = [
+        audited.table(width, color).rstrip("\n")
+        for built in results
+        if built.audited
+        for audited in built.audited.all
+    ]
     table = summary.render_table(results, width=width, color=color)
     closing = [*summary.closing_lines(results), *(line for one in published for line in one.lines)]
     return "\n\n".join(part for part in (*audits, table, "\n".join(closing)) if part)

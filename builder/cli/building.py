@@ -15,17 +15,20 @@ from builder.bake.progress import Progress, choose_progress
 from builder.bake.results import Audited, Foreseen, Lookahead
 from builder.cli.audit_command import EXIT_OF_VERDICT
 from builder.cli.audit_terms import terms_of
-from builder.cli.publishing import complete
-from builder.errors import UsageError
+from builder.cli.publishing import LAYOUT, complete
+from builder.errors import BuildFailedError, UsageError
 from builder.matrix.load import load
 from builder.plan.records import Cell
 from builder.plan.resolve import resolve
 from builder.report.build import report_of, to_json
 from builder.report.model import Report
 from builder.report.table import render_table
-from builder.verdict.audit import Backend, audit_together
+from builder.verdict.audit import Backend, audit, audit_together
 from builder.verdict.policy import load_policy
 from builder.verdict.terms import Terms
+
+IMAGE_FACTS = "image-check"
+"""Where the target of that name puts what was found out by running the image."""
 
 
 def cells_of(
@@ -74,10 +77,11 @@ def workshop(  # noqa: PLR0913  # one per flag
 
         return foresee(shop, cell)
 
-    def audit(cell: Cell, directory: Path, foreseen: Foreseen | None) -> Audited:
+    def audit_cell(cell: Cell, directory: Path, foreseen: Foreseen | None) -> Audited:
         wheels = sorted(directory.rglob("*.whl"))
         terms = terms_of_build(cell, foreseen, directory, wheels, policies)
-        return audit_wheels(cell, wheels or [directory], terms, Backend(backend))
+        audited = audit_wheels(cell, wheels or [directory], terms, Backend(backend))
+        return replace(audited, image=audit_image(cell, directory, terms, Backend(backend)))
 
     def explain(text: str) -> None:
         if verbose:
@@ -90,7 +94,7 @@ def workshop(  # noqa: PLR0913  # one per flag
         matrix=matrix,
         out=out,
         host=HostSettings.from_environment(os.environ),
-        audit=audit,
+        audit=audit_cell,
         complete=complete,
         display=display,
         foresee=look_ahead,
@@ -110,7 +114,34 @@ def audit_wheels(cell: Cell, subjects: Sequence[Path], terms: Terms, backend: Ba
     them serve the cell's devices.
     """
     name = f"{cell.variant} {cell.platform}"
-    report = report_of(audit_together([str(path) for path in subjects], name, terms, backend))
+    audited = audit_together([str(path) for path in subjects], name, terms, backend)
+    return _audited(report_of(audited))
+
+
+def audit_image(cell: Cell, directory: Path, terms: Terms, backend: Backend) -> Audited | None:
+    """Audit the image among what a cell exported, and what running it has told.
+
+    It is held to the same requirements as the wheels. What the sources were to become is not asked
+    again: the image has the same wheels. None where the cell makes no image. Raises
+    `BuildFailedError` where it should have made one.
+    """
+    layout, facts = directory / LAYOUT, directory / IMAGE_FACTS
+    if cell.image is None:
+        return None
+    for folder in (layout, facts):
+        if not folder.is_dir():
+            raise BuildFailedError(
+                f"The build of {cell.variant} for {cell.platform} made no {folder.name}.",
+                remedy=f"The target {folder.name} of docker-bake.hcl writes it below OUT_DIR.",
+            )
+    from builder.inventory.probing.reading import read_folder  # noqa: PLC0415
+
+    terms = replace(terms, expectations=())
+    audited = audit(f"oci:{layout}", terms, backend, probed=read_folder(facts))
+    return _audited(report_of(audited))
+
+
+def _audited(report: Report) -> Audited:
     return Audited(
         verdict=report.verdict,
         exit_code=EXIT_OF_VERDICT[report.verdict],

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from builder.bake import record as records
+from builder.bake import summary
 from builder.bake.build import Workshop
 from builder.bake.diagnosis import StepFailedError
 from builder.bake.places import REJECTION_NOTE
@@ -108,6 +109,33 @@ def test_artefacts_that_fail_their_audit_never_reach_their_place(
     assert (built.places.rejected / "wheel.txt").read_text() == "x\n"
     assert verdict in (built.places.rejected / REJECTION_NOTE).read_text()
     assert not shop.build(cell("made", TEXT="x")).up_to_date
+
+
+@pytest.mark.parametrize(("wheels", "image"), [(0, 0), (0, 1), (1, 0), (4, 1)])
+def test_an_image_that_fails_takes_the_wheels_with_it(
+    workshop: Workshop, cell: MakeCell, wheels: int, image: int
+) -> None:
+    def verdict(exit_code: int, about: str) -> Audited:
+        report = json.dumps({"about": about})
+        return Audited(f"{about}-{exit_code}", exit_code, exit_code, report, lambda *_: about)
+
+    both = dataclasses.replace(verdict(wheels, "wheels"), image=verdict(image, "image"))
+    built = dataclasses.replace(workshop, audit=lambda *_: both).build(cell("made", TEXT="x"))
+    assert built.exit_code == (wheels or image)
+    assert built.record is not None
+    assert built.record.audit is not None
+    assert built.record.image_audit is not None
+    assert built.record.image_audit.report is not None
+    place = built.places.rejected if wheels or image else built.places.final
+    assert json.loads((place / "audit.json").read_text()) == {"about": "wheels"}
+    report = place / built.record.image_audit.report
+    assert json.loads(report.read_text()) == {"about": "image"}
+    decides = "wheels" if wheels or not image else "image"
+    assert summary.verdict(built) == f"{decides}-{wheels or image}"
+    if wheels or image:
+        assert not built.places.final.exists()
+        note = (place / REJECTION_NOTE).read_text()
+        assert f"'{decides}-{wheels or image}'" in note
 
 
 def test_the_audit_sees_what_was_exported(
