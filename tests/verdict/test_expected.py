@@ -99,6 +99,16 @@ def test_a_source_that_is_not_there_is_an_error(
     assert str(finding.target) == "12.0f"
 
 
+def test_of_regions_without_names_it_is_known_how_many_are_absent(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    library = _library(make_file, (None, "sm_120f", ""), (None, "sm_120f", ""))
+    report = _report(*((f"csrc/marlin_{one}.cu", "12.0f", "") for one in "abc"))
+    (finding,) = _findings(make_inventory(library), report)
+    assert "1 of these 3 sources were predicted for 12.0f" in finding.message
+    assert "csrc/marlin_a.cu, csrc/marlin_b.cu, csrc/marlin_c.cu" in finding.message
+
+
 def test_a_region_that_nothing_predicts_is_a_warning(
     make_file: MakeFile, make_inventory: MakeInventory
 ) -> None:

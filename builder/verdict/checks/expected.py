@@ -106,7 +106,8 @@ def _compare(file: FileInventory, units: Sequence[ExpectedUnit]) -> Iterator[Fin
             tally.note(name, (frozenset(), frozenset()), code)
     # What device linking leaves behind names no source and holds no kernel.
     surplus = list((Counter(unnamed) - silent).elements())
-    yield from _findings(file.path, tally, absent, surplus)
+    yield from _absences(file.path, absent, waiting)
+    yield from _differences(file.path, tally, surplus)
 
 
 def _match(units: list[ExpectedUnit], codes: list[Code], tally: _Tally) -> list[ExpectedUnit]:
@@ -152,9 +153,30 @@ def _nearest(code: Code, codes: Iterable[Code]) -> Code | None:
     return best if best is not None and common(best) else None
 
 
-def _findings(
-    path: str, tally: _Tally, absent: list[ExpectedUnit], unnamed: list[Code]
+def _absences(
+    path: str, absent: Iterable[ExpectedUnit], waiting: Iterable[ExpectedUnit]
 ) -> Iterator[Finding]:
+    """Units of which there is no code; `waiting` are all those that no region names.
+
+    Where regions without a name stand for some of the units that are compiled alike, it is known
+    how many are absent and not which.
+    """
+    alike = _by_code(waiting)
+    for (machine, texts), units in _by_code(absent).items():
+        names = [unit.source for unit in alike[machine, texts]]
+        wanted = [*map(str, sorted(machine)), *(f"PTX {one}" for one in sorted(texts))]
+        some = f"{len(units)} of these " if len(units) < len(names) else ""
+        yield EXPECTED_NOT_EMBEDDED.finding(
+            f"{path}: {some}{_count(names)} predicted for "
+            f"{', '.join(wanted) or 'no target'} and there is no code of "
+            f"{'it' if len(units) == 1 else 'them'}: {_listed(names)}.",
+            file=path,
+            target=next(iter(machine)) if len(machine) == 1 else None,
+            remedy="See the build's log for these sources.",
+        )
+
+
+def _differences(path: str, tally: _Tally, unnamed: list[Code]) -> Iterator[Finding]:
     for (target, form), sources in sorted(tally.lacking.items()):
         yield EXPECTED_NOT_EMBEDDED.finding(
             f"{path}: {_count(sources)} predicted to become {form} for {target} and did not: "
@@ -162,16 +184,6 @@ def _findings(
             file=path,
             target=target,
             remedy="See the build's log for these sources, or predict with the list it was given.",
-        )
-    for (machine, texts), units in _by_code(absent).items():
-        names = [unit.source for unit in units]
-        wanted = [*map(str, sorted(machine)), *(f"PTX {one}" for one in sorted(texts))]
-        yield EXPECTED_NOT_EMBEDDED.finding(
-            f"{path}: {_count(names)} predicted for {', '.join(wanted) or 'no target'} and there "
-            f"is no code of {'it' if len(names) == 1 else 'them'}: {_listed(names)}.",
-            file=path,
-            target=next(iter(machine)) if len(machine) == 1 else None,
-            remedy="See the build's log for these sources.",
         )
     for (target, form), sources in sorted(tally.surplus.items()):
         yield EXPECTED_NOT_EMBEDDED.finding(
