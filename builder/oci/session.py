@@ -60,7 +60,9 @@ class Session:
         try:
             yield response
         finally:
-            # Whatever was not read is not worth reading to keep the connection.
+            if method != "GET":
+                response.drain_conn()
+            # What is left of a blob is not worth reading to keep the connection.
             response.close()
 
     def send_parts(

@@ -38,6 +38,11 @@ class Scripted(ThreadingHTTPServer):
         self.place = ""
         self.faults: dict[str, list[Fault]] = {}
         self.login = ""
+        self.connections = 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections += 1
+        super().process_request(request, client_address)
 
     def methods(self) -> list[str]:
         return [method for method, _ in self.seen]
@@ -178,6 +183,7 @@ def test_a_healthy_registry_gets_three_requests(registry: Scripted, client: Push
     assert registry.blobs == {DIGEST: CONTENT}
     assert client.has_blob(DIGEST)
     assert not client.has_blob(f"sha256:{'0' * 64}")
+    assert registry.connections == 1
 
 
 def test_an_upload_that_breaks_off_goes_on_where_it_ended(
