@@ -31,12 +31,13 @@ class Crossing:
 def crossing_for(cell: Cell, native: Sequence[str]) -> Crossing | None:
     """How to compile a cell on a builder whose nodes are natively `native`.
 
-    None when a node has the cell's own CPU, or when a component of the cell cannot be
-    cross-compiled.
+    None when a node has the cell's own CPU, when a component of the cell cannot be cross-compiled,
+    or when no compiler for that CPU is known.
     """
-    if not native or cell.platform in native or not cross_compiles(cell):
+    cpu = _CPUS.get(cell.platform.rpartition("/")[2])
+    if cpu is None or not native or cell.platform in native or not cross_compiles(cell):
         return None
-    return Crossing(native[0], _CPUS[cell.platform.rpartition("/")[2]])
+    return Crossing(native[0], cpu)
 
 
 def host_platform() -> str:
