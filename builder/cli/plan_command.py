@@ -19,12 +19,19 @@ FORMATS = ("table", "json")
 
 @click.command("plan")
 @click.argument("variants", metavar="[VARIANT]...", nargs=-1)
+@click.option(
+    "--preflight",
+    "ask_sources",
+    is_flag=True,
+    help="Ask the sources too, and show which targets they compile as others.",
+)
 @output_option(FORMATS)
 @matrix_option
 @click.pass_context
 def command(
     ctx: click.Context,
     variants: tuple[str, ...],
+    ask_sources: bool,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:
@@ -37,9 +44,34 @@ def command(
     from builder.plan.resolve import resolve  # noqa: PLC0415
 
     specs = require_distinct(outputs)
-    plan = resolve(load(config or ctx.obj["config"]), variants)
+    matrix = load(config or ctx.obj["config"])
+    plan = resolve(matrix, variants)
+    if ask_sources:
+        plan = _as_compiled(plan, matrix.path.resolve().parent)
     emit({spec: _render(plan, spec) for spec in specs})
     return 0
+
+
+def _as_compiled(plan: Plan, root: Path) -> Plan:
+    """The plan with what the sources make of it (cached, else a few seconds per component)."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from builder.cli.ending import ended_tidily  # noqa: PLC0415
+    from builder.preflight.cache import Cache, default_directory  # noqa: PLC0415
+    from builder.preflight.cell import (  # noqa: PLC0415
+        Circumstances,
+        examinable,
+        preflight_cell,
+        with_collapses,
+    )
+
+    circumstances = Circumstances(root, Cache(default_directory()))
+    with ended_tidily():
+        cells = tuple(
+            with_collapses(preflight_cell(cell, examinable(cell), circumstances))
+            for cell in plan.cells
+        )
+    return replace(plan, cells=cells)
 
 
 def _render(plan: Plan, spec: OutputSpec) -> str:

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder.arch.requirement import RequiredTarget, Requirements
 from builder.arch.target import ComputeCapability
-from builder.plan.records import Cell, PlannedComponent
+from builder.plan.records import Cell, Dropped, PlannedComponent
 from builder.preflight.allowances import Allowance
 from builder.preflight.builds import Build
 from builder.preflight.cache import Cache
 from builder.preflight.fetch import fetch_sdist
-from builder.preflight.records import Outcome, Preflight
+from builder.preflight.records import Collapse, Outcome, Preflight
 from builder.preflight.required import required_instead, with_devices_instead
 from builder.preflight.run import Question, preflight
 from builder.preflight.selection import Selection, flashinfer_selection, named_extensions
@@ -82,6 +82,21 @@ class Circumstances:
     """Losses that are accepted beside those that smforge ships."""
     announce: Callable[[str], None] = field(default=lambda _text: None)
     """Is told what may take seconds."""
+
+
+def with_collapses(found: CellPreflight) -> Cell:
+    """The cell with what its sources compile otherwise than asked among what is dropped."""
+    collapses = (
+        Dropped(f"{one.component.name} {collapse.target}", _compiled_as(one, collapse))
+        for one in found.components
+        for collapse in one.result.collapsed
+    )
+    return replace(found.cell, dropped=(*found.cell.dropped, *collapses))
+
+
+def _compiled_as(one: ComponentPreflight, collapse: Collapse) -> str:
+    targets = ", ".join(map(str, collapse.compiled_as))
+    return f"the sources of {one.title} compile it as {targets}"
 
 
 def examinable(cell: Cell) -> tuple[PlannedComponent, ...]:

@@ -18,7 +18,13 @@ from builder.matrix.load import load
 from builder.plan.records import Cell, PlannedComponent
 from builder.plan.resolve import resolve
 from builder.preflight.cache import Cache
-from builder.preflight.cell import CellPreflight, Circumstances, examinable, preflight_cell
+from builder.preflight.cell import (
+    CellPreflight,
+    Circumstances,
+    examinable,
+    preflight_cell,
+    with_collapses,
+)
 from builder.preflight.records import Outcome
 from builder.preflight.selection import SELECTIONS
 
@@ -165,6 +171,9 @@ def test_what_the_sources_collapse_is_required_as_its_device(
     (collapse,) = one.result.collapsed
     assert (str(collapse.target), [str(to) for to in collapse.compiled_as]) == ("12.1a", ["12.0f"])
     assert str(found.requirements) == "12.1"
+    (dropped,) = with_collapses(found).dropped
+    assert dropped.what == "vllm 12.1a"
+    assert dropped.why == "the sources of vllm 0.0.1 compile it as 12.0f"
     both = ask(cell("12.1 12.1a", **asked, flashinfer=("12.1a", {"selection": "norms"})))
     assert str(both.requirements) == "12.1 12.1a"
 
