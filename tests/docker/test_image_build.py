@@ -1,0 +1,131 @@
+"""The stages of docker/image on a real engine, with a busybox where torch would be.
+
+Named contexts take the place of stages, so that what a stage sets is seen without what it costs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from builder.bake import own_engine
+from builder.inventory.options import ReadOptions
+from builder.inventory.subjects.opening import open_subject
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine")]
+
+Build = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def build(busybox: Path, tmp_path: Path) -> Build:
+    """Build the image with these build arguments; returns its configuration and its files."""
+    installed, base = tmp_path / "installed", tmp_path / "base"
+    (installed / "bin").mkdir(parents=True)
+    shutil.copy(busybox, installed / "bin" / "busybox")
+    (installed / "unique").write_text(str(uuid4()))
+    ptxas = base / "usr/local/cuda/bin/ptxas"
+    ptxas.parent.mkdir(parents=True)
+    ptxas.write_text("#!/bin/sh\n")
+    ptxas.chmod(0o755)
+    layout = tmp_path / "layout"
+
+    def run(**arguments: str) -> dict[str, Any]:
+        contexts = {name: str(base) for name in ("base", "root", "wheels", "probes")}
+        targets = {
+            "installed": {
+                "context": str(installed),
+                "dockerfile-inline": "FROM scratch\nCOPY . /\n",
+                "output": ["type=cacheonly"],
+            },
+            "image": {
+                "context": str(ROOT / "docker" / "image"),
+                "contexts": {**contexts, "installed": "target:installed"},
+                "target": "image",
+                "args": arguments,
+                "output": [f"type=oci,tar=false,dest={layout}"],
+            },
+        }
+        file = tmp_path / "bake.json"
+        file.write_text(json.dumps({"target": targets}))
+        done = subprocess.run(
+            ("docker", "buildx", "bake", "-f", str(file), "--allow=fs=*", "image"),
+            env={**os.environ, **own_engine.settings(os.environ)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return configuration_of(layout)
+
+    return run
+
+
+def configuration_of(layout: Path) -> dict[str, Any]:
+    """The configuration, with the paths of all files as ``files``."""
+
+    def blob(digest: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(
+            (layout / "blobs" / digest.replace(":", "/")).read_bytes()
+        )
+        return content
+
+    manifest = blob(json.loads((layout / "index.json").read_bytes())["manifests"][0]["digest"])
+    configuration: dict[str, Any] = blob(manifest["config"]["digest"])["config"]
+    variables = dict(one.split("=", 1) for one in configuration["Env"])
+    with open_subject(f"oci:{layout}", ReadOptions()) as subject:
+        files = sorted(member.path for member in subject.members())
+    return {**configuration, "Env": variables, "files": files}
+
+
+def test_the_assembler_that_triton_brings_is_left_alone(build: Build) -> None:
+    made = build()
+    assert not [name for name in made["Env"] if name.startswith("TRITON")]
+    assert "usr/local/cuda/bin/ptxas" not in made["files"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"TRITON_PTXAS": "toolkit"}, {"TRITON_PTXAS_PATH"}),
+        ({"TRITON_PTXAS_BLACKWELL": "toolkit"}, {"TRITON_PTXAS_BLACKWELL_PATH"}),
+        (
+            {"TRITON_PTXAS": "toolkit", "TRITON_PTXAS_BLACKWELL": "toolkit"},
+            {"TRITON_PTXAS_PATH", "TRITON_PTXAS_BLACKWELL_PATH"},
+        ),
+    ],
+)
+def test_the_toolkits_assembler_takes_the_place_of_one_that_lacks_a_device(
+    build: Build, arguments: dict[str, str], named: set[str]
+) -> None:
+    made = build(**arguments)
+    assert {name for name in made["Env"] if name.startswith("TRITON")} == named
+    assert {made["Env"][name] for name in named} == {"/usr/local/cuda/bin/ptxas"}
+    assert "usr/local/cuda/bin/ptxas" in made["files"]
+
+
+def test_vllm_is_what_starts_where_it_is_in(build: Build) -> None:
+    made = build(IMAGE_ENTRY="vllm")
+    assert made["Entrypoint"] == ["vllm", "serve"]
+    made = build(IMAGE_ENTRY="python")
+    assert not made.get("Entrypoint")
+    assert made["Cmd"] == ["python3"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "told"), [("core", None), ("common", None), ("", None), ("full", "1")]
+)
+def test_vllm_is_told_of_flashinfers_kernels_only_when_all_are_there(
+    build: Build, selection: str, told: str | None
+) -> None:
+    made = build(FLASHINFER_SELECTION=selection)
+    assert made["Env"].get("VLLM_HAS_FLASHINFER_CUBIN") == told
