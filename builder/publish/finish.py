@@ -12,7 +12,7 @@ from builder.oci.documents import Descriptor, digest_of, parse_descriptor
 from builder.oci.fields import mapping_of, parse_document, texts_of
 from builder.oci.layout import LayoutFolder
 from builder.publish.attestation import SPDX, attest, attested
-from builder.publish.layouts import annotate, read_root, rfc3339
+from builder.publish.layouts import annotate, annotate_images, read_root, rfc3339
 from builder.publish.referrer import attach_report
 
 VERDICT = "io.smforge.verdict"
@@ -56,8 +56,9 @@ def finish(
             attest(folder, image, SPDX, describe(folder, image))
         reports.append(attach_report(folder, image, report.encode(), moment))
         labels |= _labels(layout, image)
-    known = {VERDICT: verdict, REPORT_DIGEST: digest_of(report.encode()), CREATED: moment}
-    digest = annotate(folder, {**labels, **known})
+    judged = {VERDICT: verdict, REPORT_DIGEST: digest_of(report.encode())}
+    annotate_images(folder, judged)
+    digest = annotate(folder, {**labels, **judged, CREATED: moment})
     return Finished(digest, tuple(image.digest for image in images), tuple(reports))
 
 

@@ -107,6 +107,24 @@ def annotate(folder: Path, annotations: Mapping[str, str]) -> str:
     return replace_root(layout, root, {**root.index, "annotations": ordered})
 
 
+def annotate_images(folder: Path, annotations: Mapping[str, str]) -> str:
+    """Add `annotations` to the index's references to its images; the result is its new digest.
+
+    They stay with an image when its reference is taken over into another index.
+    Raises as `read_root` does.
+    """
+    layout = LayoutFolder(folder)
+    root = read_root(layout)
+    images = {image.digest for image in root.images(layout.where)}
+    manifests = [
+        {**entry, "annotations": {**entry.get("annotations", {}), **annotations}}
+        if entry["digest"] in images
+        else entry
+        for entry in root.index["manifests"]
+    ]
+    return replace_root(layout, root, {**root.index, "manifests": manifests})
+
+
 def add_attestation(layout: LayoutFolder, root: Root, manifest: Mapping[str, Any], of: str) -> str:
     """List an attestation of the image `of` in the image's index, as BuildKit does.
 

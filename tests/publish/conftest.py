@@ -60,10 +60,10 @@ def library(compile_with: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def built(
     library: Path, engine: str, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[bool], Image]:
-    """Builds the image into a layout, with or without provenance."""
+) -> Callable[..., Image]:
+    """Builds the image into a layout, with or without provenance, for a platform."""
 
-    def build(provenance: bool) -> Image:
+    def build(provenance: bool, platform: str = "linux/amd64") -> Image:
         root = tmp_path_factory.mktemp("image")
         content = root / "context" / "content"
         installed = content / "usr/lib/python3/site-packages/flash_infer-0.7.2+cu130.dist-info"
@@ -78,15 +78,16 @@ def built(
         name = f"smforge-test/{uuid4().hex}:1"
         attest = "--attest=type=provenance,mode=max" if provenance else "--provenance=false"
         output = f"--output=type=oci,tar=false,dest={root / 'layout'}"
-        command = ("docker", "buildx", "build", "--quiet", attest, output, "--tag", name)
-        subprocess.run((*command, root / "context"), check=True, capture_output=True)
+        flags = ("--quiet", attest, output, f"--tag={name}", f"--platform={platform}")
+        command = ("docker", "buildx", "build", *flags, root / "context")
+        subprocess.run(command, check=True, capture_output=True)
         return Image(root / "layout", name)
 
     return build
 
 
 @pytest.fixture(scope="session")
-def provenance(built: Callable[[bool], Image]) -> Image:
+def provenance(built: Callable[..., Image]) -> Image:
     """Built once; copied by `image`."""
     return built(True)
 

@@ -94,6 +94,23 @@ def test_buildx_shows_provenance_and_bill_of_materials(image: Any, registry: str
     assert "digestMapping" in docker(*inspect, "{{json .Provenance.SLSA.buildConfig}}")
 
 
+def test_tags_of_platforms_are_joined_with_all_that_belongs_to_them(
+    image: Any, built: Callable[..., Any], registry: str, ask: Any
+) -> None:
+    digests = []
+    for cpu, layout in (("amd64", image.layout), ("arm64", built(True, "linux/arm64").layout)):
+        digests += finished(layout).images
+        push(layout, f"{registry}/team/small:1-{cpu}")
+    parts = [f"{registry}/team/small:1-{cpu}" for cpu in ("amd64", "arm64")]
+    docker("buildx", "imagetools", "create", "--tag", f"{registry}/team/small:1", *parts)
+    manifests = ask("team/small/manifests/1")["manifests"]
+    images = [entry for entry in manifests if entry["platform"]["os"] == "linux"]
+    assert [entry["digest"] for entry in images] == digests
+    assert {entry["annotations"]["io.smforge.verdict"] for entry in images} == {"pass"}
+    # Provenance and bill of materials of each.
+    assert len(manifests) == 6
+
+
 def test_nothing_is_sent_twice(image: Any, registry: str, ask: Any) -> None:
     finished(image.layout)
     first = push(image.layout, f"{registry}/team/small:1")
