@@ -9,6 +9,7 @@ from builder.errors import SmforgeError
 from builder.inventory.blob import BytesBlob
 from builder.inventory.images.reading import ByteReader
 from builder.inventory.images.tar import entries
+from builder.inventory.leading import leading_kernels, may_lead, names_end
 from builder.inventory.limits import Limits
 from builder.inventory.options import ReadOptions
 from builder.inventory.reader import read_file
@@ -28,6 +29,9 @@ def exercise(data: bytes) -> None:
     elif data[_TAR_MAGIC] == b"ustar":
         _refusable(_read_tar, data, options)
     else:
+        if may_lead(data) and (end := names_end(data, 0)) >= 0:
+            # As if it had been unpacked: no mutant of packed bytes gets there.
+            leading_kernels(data, end)
         # What a file holds never raises: it is recorded as damage.
         name = "x.ptx" if data[:1] in {b"\n", b"/", b"."} else "x.so"
         read_file(name, BytesBlob(data), options)

@@ -67,3 +67,9 @@ def test_object_files_of_nvcc(samples, mode):
 @pytest.mark.parametrize("target", ["sm_75", "sm_120f"])
 def test_cubins_of_nvcc(samples, target):
     attack(samples.cubin(target).read_bytes(), target)
+
+
+@pytest.mark.toolchain
+def test_cubins_with_functions_that_are_no_kernels(samples):
+    data = samples.compile("rdc.cubin", "-cubin", "-rdc=true", "-arch=sm_90a").read_bytes()
+    attack(data, "rdc")
