@@ -8,18 +8,25 @@ WITH_ENGINE = tools/engine start && eval "$$(tools/engine env)" &&
 # Build steps trust the certificates that this host trusts.
 export SMFORGE_CA_BUNDLE ?= $(or $(SSL_CERT_FILE),$(PIP_CERT),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
+# An image's locks: all components resolved together, and then one file for each.
+IMAGE_COMPONENTS = flashinfer vllm lmcache nixl mooncake
+BUILT_HERE = vllm lmcache nixl-cu13 mooncake-transfer-engine-cuda13
+IMAGE_COMPILE = $(COMPILE) --directory docker/image/requirements/cu130 --python-version 3.13 --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock bench fuzz clean
+.PHONY: help setup demo demo-full test lint lock bench fuzz clean
 
 help: ## Show what there is
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(VENV)/ready ## Make .venv and see to a Docker Engine; nothing is done twice
 	@tools/engine install || echo "make: without an engine, smforge audits but does not build" >&2
 
 demo: setup ## Build FlashInfer's core for 11.0a, 12.0f, 12.1a, and audit what came out
 	@$(WITH_ENGINE) $(BIN)/smforge build demo
+
+demo-full: setup ## Build every wheel and the image for 12.1, and audit both (an hour, 30 GB)
+	@$(WITH_ENGINE) $(BIN)/smforge build demo-full
 
 test: setup ## Run the whole test suite, the builds on a real engine included
 	@$(WITH_ENGINE) $(BIN)/pytest $(TESTS)
@@ -36,6 +43,12 @@ lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.12 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/vllm/requirements.in -o docker/vllm/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/connectors/requirements.in -o docker/connectors/requirements.txt
+	$(COMPILE) --upgrade --python-version 3.12 docker/image/tools.in -o docker/image/tools.txt
+	@mkdir -p .smforge
+	$(IMAGE_COMPILE) --upgrade $(IMAGE_COMPONENTS:%=--group %) -o $(CURDIR)/.smforge/image.txt
+	for one in $(IMAGE_COMPONENTS); do \
+	    $(IMAGE_COMPILE) --group $$one -c $(CURDIR)/.smforge/image.txt $(BUILT_HERE:%=--no-emit-package %) -o $$one.txt || exit; \
+	done
 
 bench: $(VENV)/ready ## Measure the audit beside cuobjdump, on wheels it fetches (2 GB; BENCH=--quick)
 	@$(BIN)/python -m benchmarks $(BENCH)
