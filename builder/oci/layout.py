@@ -79,12 +79,17 @@ class LayoutFolder:
         algorithm, _, encoded = digest.partition(":")
         return self.folder / "blobs" / algorithm / encoded
 
-    def require(self, digest: str) -> None:
-        """Raise `DamagedInputError` unless the blob is there."""
+    def require(self, blob: Descriptor) -> None:
+        """Raise `DamagedInputError` unless the blob is there in its full length."""
         try:
-            self.path(digest).stat()
+            size = self.path(blob.digest).stat().st_size
         except OSError as error:
-            raise self._missing(digest, error) from error
+            raise self._missing(blob.digest, error) from error
+        if size != blob.size:
+            raise DamagedInputError(
+                f"Blob {blob.digest} of {self.where} has {size} bytes, not {blob.size}.",
+                remedy="Write the layout again: an export that was interrupted cuts blobs off.",
+            )
 
     def put(self, data: bytes) -> dict[str, Any]:
         """Store a blob; the result is the beginning of its descriptor."""

@@ -73,7 +73,7 @@ class PushClient:
         raise ToolError(
             f"{self._reference.host} did not take blob {digest} of {size} bytes in {_ATTEMPTS} "
             f"attempts, the last of which ended with: {upload.trouble}.",
-            remedy="Push again later: what has arrived is not sent again.",
+            remedy="Push again later: blobs that have arrived are not sent again.",
         )
 
     def put_manifest(self, version: str, data: bytes, media_type: str) -> bool:
@@ -124,7 +124,7 @@ class PushClient:
             answer = self._session.send_parts("PATCH", place, headers, parts)
             if answer.status != 202:
                 return self._fails(upload, answer, place)
-            place = self._location(answer, place)
+            place = self._checked(self._location(answer, place))
         return self._complete(upload, place)
 
     def _complete(self, upload: _Upload, place: str) -> bool:
@@ -170,7 +170,9 @@ class PushClient:
         parts = urlsplit(place or "")
         here = is_loopback(parts.netloc) and is_loopback(self._reference.api)
         if parts.scheme != "https" and not (here and parts.scheme == "http"):
-            raise ToolError(f"{self._reference.host} sends uploads to {place!r}, not over HTTPS.")
+            # Its path may hold a signature.
+            there = f"{parts.scheme}://{parts.netloc}"
+            raise ToolError(f"{self._reference.host} sends uploads to {there}, not over HTTPS.")
         return parts.geturl()
 
     def _refused(self, response: urllib3.BaseHTTPResponse, url: str) -> ToolError:

@@ -25,9 +25,9 @@ def load(folder: Path, name: str) -> str:
     """
     layout = LayoutFolder(folder)
     root = layout.roots()[read_root(layout).position]
-    blobs = tuple(dict.fromkeys(_blobs(layout, root)))
-    for digest in blobs:
-        layout.require(digest)
+    blobs = {blob.digest: blob for blob in _blobs(layout, root)}
+    for blob in blobs.values():
+        layout.require(blob)
     try:
         loading = subprocess.Popen(
             ("docker", "image", "load", "--quiet"),
@@ -84,17 +84,16 @@ def _full_name(name: str) -> str:
     return f"docker.io/{name}" if slash else f"docker.io/library/{name}"
 
 
-def _blobs(layout: LayoutFolder, item: Descriptor) -> Iterator[str]:
+def _blobs(layout: LayoutFolder, item: Descriptor) -> Iterator[Descriptor]:
     """Everything that `item` refers to, and itself."""
-    yield item.digest
+    yield item
     document = parse_document(layout.document(item), f"{item.digest} in {layout.where}")
     if item.media_type in INDEX_TYPES:
         for child in parse_index(document, item.digest):
             yield from _blobs(layout, child)
         return
     contents = parse_contents(document, item.digest)
-    for blob in (contents.configuration, *contents.layers):
-        yield blob.digest
+    yield from (contents.configuration, *contents.layers)
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

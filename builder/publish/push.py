@@ -118,6 +118,8 @@ class _Push:
         if self._client.has_blob(blob.digest) or self._mounted(blob.digest):
             self._spared += blob.size
             return
+        # A registry would wait long for bytes that are announced and do not come.
+        self._layout.require(blob)
         self._announce(f"pushing {blob.digest[:19]} ({blob.size:,} bytes)")
         self._client.upload(blob.digest, blob.size, self._parts_of(blob))
         self._sent += blob.size

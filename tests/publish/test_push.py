@@ -226,6 +226,10 @@ def test_a_damaged_layout_is_neither_pushed_nor_tagged(
     largest.write_bytes(content[:-1] + b"?")
     with pytest.raises(ToolError, match=r"HTTP 400: .*digest"):
         push(image.layout, f"{registry}/team/small:1")
+    largest.write_bytes(content[:-1])
+    for publish in (lambda: push(image.layout, f"{registry}/a:1"), lambda: load(image.layout, "a")):
+        with pytest.raises(DamagedInputError, match=f"not {len(content)}"):
+            publish()
     largest.unlink()
     with pytest.raises(DamagedInputError, match="cannot be read"):
         push(image.layout, f"{registry}/team/small:1")
