@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
@@ -42,13 +43,19 @@ class Broken:
 def broken_requirements(installed: Iterable[Distribution]) -> Iterator[Broken]:
     """The requirements among `installed` that none of them meets, extras included."""
     by_name = {canonicalize_name(one.name): one for one in installed}
-    for name, one in sorted(by_name.items()):
-        for text, needed in _applying(one, _extras_asked_of(name, by_name)):
+    stated = {
+        name: [Requirement(text) for text in one.requires or ()] for name, one in by_name.items()
+    }
+    extras = _extras_asked_for(stated.values())
+    for name, requirements in sorted(stated.items()):
+        for needed in requirements:
+            if not _applies(needed, ("", *sorted(extras[name]))):
+                continue
             there = by_name.get(canonicalize_name(needed.name))
             if there is None:
-                yield Broken(name, text, ABSENT)
+                yield Broken(name, str(needed), ABSENT)
             elif not needed.specifier.contains(there.version, prereleases=True):
-                yield Broken(name, text, OTHER_VERSION)
+                yield Broken(name, str(needed), OTHER_VERSION)
 
 
 def other_cuda(names: Iterable[str], major: str) -> list[str]:
@@ -57,22 +64,14 @@ def other_cuda(names: Iterable[str], major: str) -> list[str]:
     return sorted(name for name, match in found if match and match[1] != major)
 
 
-def _extras_asked_of(name: str, by_name: Mapping[str, Distribution]) -> set[str]:
-    asked: set[str] = set()
-    for one in by_name.values():
-        for text in one.requires or ():
-            needed = Requirement(text)
-            # What only an extra asks for is left out: no extra of extras is followed.
-            if canonicalize_name(needed.name) == name and _applies(needed, ("",)):
-                asked |= needed.extras
+def _extras_asked_for(stated: Iterable[list[Requirement]]) -> Mapping[str, set[str]]:
+    """By distribution; what only an extra of another one asks for is left out."""
+    asked: dict[str, set[str]] = defaultdict(set)
+    for requirements in stated:
+        for needed in requirements:
+            if needed.extras and _applies(needed, ("",)):
+                asked[canonicalize_name(needed.name)] |= needed.extras
     return asked
-
-
-def _applying(one: Distribution, extras: set[str]) -> Iterator[tuple[str, Requirement]]:
-    for text in one.requires or ():
-        needed = Requirement(text)
-        if _applies(needed, ("", *sorted(extras))):
-            yield text, needed
 
 
 def _applies(needed: Requirement, extras: Iterable[str]) -> bool:
