@@ -6,12 +6,14 @@
 Of wheels every library with GPU code of `--least` MB or more is measured, unpacked into a temporary
 folder. A folder is measured as one: cuobjdump is run once per cubin, since it takes one file at a
 time. Prints a Markdown table for each comparison. `reader` is ``python -m builder.inventory`` and
-`smforge` is ``smforge audit`` with its verdict and table; both times include starting Python.
+`smforge` is ``smforge audit`` with its verdict and table; both times include starting Python, from
+bytecode, as installing a package leaves it.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import sys
 import tempfile
 import zipfile
@@ -19,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import builder
 from benchmarks.measure import Result, alternate, warm
 from builder.inventory.cuobjdump.locate import locate
 from builder.inventory.options import ReadOptions
@@ -60,6 +63,8 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=10, help="MB of a wheel's libraries")
     parser.add_argument("--comparisons", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
     arguments = parser.parse_args()
+    # With PYTHONDONTWRITEBYTECODE every run of a checkout would compile all modules again.
+    compileall.compile_dir(Path(builder.__file__).parent, quiet=1)
     tool = str(locate().path)
     for name in arguments.comparisons:
         compared = COMPARISONS[name]
