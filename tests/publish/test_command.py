@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from benchmarks.canary import Canary
 from builder.bake import own_engine
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,8 @@ VARIANT = "small"
 WHEEL = "flashinfer_jit_cache_sm120f-0.7.2+cu130-py3-none-manylinux_2_17_x86_64.whl"
 DOCKERFILE = """\
 FROM scratch AS base
-COPY unique /
+COPY busybox unique /
+RUN --mount=type=secret,id=ca ["/busybox", "sha256sum", "/run/secrets/ca", "/unique"]
 FROM scratch AS provider
 COPY *.whl /
 FROM scratch AS facts
@@ -36,8 +38,10 @@ variable "OUT_DIR" { default = "out" }
 variable "IMAGE" { default = "" }
 variable "IMAGE_TAG" { default = "" }
 variable "REQUIRED_DEVICES" { default = "" }
+variable "CA_BUNDLE" { default = "" }
 target "_common" {
   context = "context"
+  secret  = ["type=file,id=ca,src=${CA_BUNDLE}"]
 }
 target "base" {
   inherits = ["_common"]
@@ -72,11 +76,19 @@ target "image" {
 
 
 @pytest.fixture
-def site(library: Path, tmp_path: Path) -> Path:
+def secret() -> str:
+    """What must be nowhere in what a build leaves."""
+    return f"canary-{uuid4().hex}"
+
+
+@pytest.fixture
+def site(library: Path, busybox: Path, secret: str, tmp_path: Path) -> Path:
     """A matrix of one small variant, and a definition that builds it in a second."""
     site = tmp_path / "site"
     (site / "context" / "lib").mkdir(parents=True)
     shutil.copy(library, site / "context" / "lib")
+    shutil.copy(busybox, site / "context" / "busybox")
+    (tmp_path / "ca.pem").write_text(f"{secret}\n")
     (site / "context" / "unique").write_text(str(uuid4()))
     (site / "context" / "Dockerfile").write_text(DOCKERFILE)
     (site / "docker-bake.hcl").write_text(BAKE_FILE)
@@ -120,12 +132,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def smforge(site: Path) -> Run:
+def smforge(site: Path, tmp_path: Path) -> Run:
+    ours = {"PYTHONPATH": str(ROOT), "SMFORGE_CA_BUNDLE": str(tmp_path / "ca.pem")}
+
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             (sys.executable, "-m", "builder", *arguments),
             cwd=site,
-            env={**os.environ, **own_engine.settings(os.environ), "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **own_engine.settings(os.environ), **ours},
             capture_output=True,
             text=True,
             check=False,
@@ -137,8 +151,8 @@ def smforge(site: Path) -> Run:
 @pytest.mark.engine
 @pytest.mark.toolchain
 @pytest.mark.network
-def test_a_build_that_passes_is_loaded_pushed_and_indexed(
-    smforge: Run, site: Path, registry: str, ask: Callable[..., Any]
+def test_a_build_that_passes_is_loaded_pushed_and_indexed(  # noqa: PLR0917 - fixtures
+    smforge: Run, site: Path, registry: str, ask: Callable[..., Any], secret: str, tmp_path: Path
 ) -> None:
     build = ("build", "--preflight", "off", "-o", "json", "--load", "--push", f"{registry}/small")
     done = smforge(*build)
@@ -159,6 +173,11 @@ def test_a_build_that_passes_is_loaded_pushed_and_indexed(
     assert index == ask(f"small/manifests/{image['digest']}")
     assert index["annotations"]["io.smforge.verdict"] == "pass"
     assert index["annotations"]["io.smforge.devices"] == "12.0"
+    log = (site / "out" / VARIANT / "logs" / "linux-amd64" / "base.log").read_text()
+    assert "/run/secrets/ca" in log
+    canary = Canary(secret.encode())
+    assert list(canary.places(tmp_path / "ca.pem")) != []
+    assert list(canary.places(site)) == list(canary.places(tmp_path / "registry")) == []
     done = smforge("index")
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (site / "whl/cu130").rglob("*.whl")] == [WHEEL]
