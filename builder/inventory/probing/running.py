@@ -24,7 +24,6 @@ from builder.inventory.probing.records import Probed
 PROBES = Path(__file__).parents[1] / "probes"
 _INSIDE = "/opt/smforge-probes"
 _PYTHON = "python3"
-_MARGIN_SECONDS = 60.0
 _REMOVE_SECONDS = 60.0
 _STDERR_KEPT = 4000
 _STATUS_NOT_FOUND = (126, 127)
@@ -37,6 +36,8 @@ class ProbeLimits:
 
     seconds: float = 1200.0
     """For each probe; whatever one has found by then counts."""
+    margin: float = 60.0
+    """Seconds beyond those of the probes, for a container to start and end."""
     memory: str = "16g"
     """Of a container, as docker takes it."""
     processes: int = 4096
@@ -108,7 +109,7 @@ def _run(
 ) -> Probed:
     arguments = ["--devices", " ".join(map(str, devices)), "--seconds", f"{limits.seconds:g}", "-"]
     # Four probes, one of which may run twice.
-    seconds = 5 * limits.seconds + _MARGIN_SECONDS
+    seconds = 5 * limits.seconds + limits.margin
     try:
         status, output, said = _capture([*command, *arguments], seconds)
     except OSError as error:

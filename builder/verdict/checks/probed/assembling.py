@@ -56,6 +56,8 @@ def _last_words(notes: AssemblyNotes) -> str:
 
 
 def _remedy(case: Case, notes: AssemblyNotes, device: ComputeCapability) -> str:
+    if not notes.path:
+        return "Mend what the message names: nothing that Triton compiles can run."
     rows = table("jit")["triton"]["assemblers"]
     name = notes.path.rpartition("/")[2]
     variable = next((row["variable"] for row in rows if row["file"] == name), rows[-1]["variable"])
