@@ -60,7 +60,7 @@ class FileBlob:
         self.size = os.fstat(fd).st_size
 
     @classmethod
-    def from_path(cls, path: Path) -> FileBlob:
+    def from_path(cls, path: str | Path) -> FileBlob:
         """Open a file of the host. Raises `OSError` as `os.open` does."""
         return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 

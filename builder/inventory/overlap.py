@@ -26,7 +26,7 @@ Outcome = FileInventory | DamagedInputError | None
 _SMALL = 16 << 20
 """Bytes up to which subjects unpack a member into memory, and not into a temporary file."""
 _IN_MEMORY = 24 << 20
-"""Bytes of small members that may wait for their reader together."""
+"""Bytes of small members that may wait for their reader, beside those unpacked last."""
 _ON_DISK = 1 << 30
 """Bytes of large members that may wait, in temporary files. A larger one waits alone."""
 _BATCH_BYTES = 1 << 20
@@ -55,46 +55,41 @@ class OverlappingReader:
 
     def take(self, member: Member) -> None:
         """Unpack `member`, and read it now or in the background. Damage is kept, not raised."""
+        content = ExitStack()
         try:
             self._options.limits.check_member(member.size, member.path)
-            task = self._unpack(member)
+            task = _Task(member, content, content.enter_context(member.open()))
         except DamagedInputError as error:
             self._outcomes.append((member, error))
             return
-        if self._options.workers == 1 or (
-            isinstance(task.blob, FileBlob) and member.size <= _SMALL
-        ):
-            # A small file of the host: it was not unpacked, so there is nothing to overlap.
+        if self._options.workers == 1 or _is_cheap(task):
             self._finish(task)
             return
+        if member.size > _SMALL:
+            self._hand_over(self._memory)
         self._batch.append(task)
         self._batch_bytes += member.size
-        if self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_MEMBERS:
-            self._hand_over()
+        if member.size > _SMALL:
+            self._hand_over(self._disk)
+        elif self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_MEMBERS:
+            self._hand_over(self._memory)
 
     def outcomes(self) -> Iterator[tuple[Member, Outcome]]:
         """Wait for the last member, and give what became of each that was taken."""
-        self._hand_over()
+        self._hand_over(self._memory)
         if self._worker is not None:
             self._worker.end()
         return iter(self._outcomes)
 
-    def _unpack(self, member: Member) -> _Task:
-        room = self._memory if member.size <= _SMALL else self._disk
-        if self._batch_bytes + member.size > _BATCH_BYTES:
-            # What waits here must not keep the room that this member waits for.
-            self._hand_over()
-        with ExitStack() as content:
-            content.enter_context(room.room_for(member.size))
-            blob = content.enter_context(member.open())
-            return _Task(member, content.pop_all(), blob)
-
-    def _hand_over(self) -> None:
-        batch, self._batch, self._batch_bytes = self._batch, [], 0
-        if batch:
-            if self._worker is None:
-                self._worker = _Worker(self._finish)
-            self._worker.give(batch)
+    def _hand_over(self, room: Room) -> None:
+        if not self._batch:
+            return
+        if self._worker is None:
+            self._worker = _Worker(self._finish)
+        with ExitStack() as place:
+            place.enter_context(room.room_for(self._batch_bytes))
+            batch, self._batch, self._batch_bytes = self._batch, [], 0
+            self._worker.give(batch, place.pop_all())
 
     def _finish(self, task: _Task) -> None:
         outcome: Outcome
@@ -120,6 +115,11 @@ class OverlappingReader:
             self._worker.stop()
 
 
+def _is_cheap(task: _Task) -> bool:
+    """Whether it is a small file of the host: nothing was unpacked, so nothing can overlap."""
+    return task.member.size <= _SMALL and isinstance(task.blob, FileBlob)
+
+
 class _Worker:
     """A thread that finishes tasks in order. After a failure it only gives back what they hold."""
 
@@ -130,15 +130,15 @@ class _Worker:
         self._finish = finish
         self._failure: BaseException | None = None
         self._stopped = False
-        self._batches: SimpleQueue[list[_Task] | None] = SimpleQueue()
+        self._batches: SimpleQueue[tuple[list[_Task], ExitStack] | None] = SimpleQueue()
         self._thread: Thread = threading.Thread(
             target=self._work, name="smforge-member", daemon=True
         )
         self._thread.start()
 
-    def give(self, batch: list[_Task]) -> None:
-        """Hand tasks over. Raises what an earlier one raised."""
-        self._batches.put(batch)
+    def give(self, batch: list[_Task], place: ExitStack) -> None:
+        """Hand tasks over, with what to leave after them. Raises what an earlier one raised."""
+        self._batches.put((batch, place))
         self._raise()
 
     def end(self) -> None:
@@ -158,12 +158,17 @@ class _Worker:
             raise self._failure
 
     def _work(self) -> None:
-        while (batch := self._batches.get()) is not None:
-            for task in batch:
-                if self._stopped or self._failure is not None:
-                    task.content.close()
-                    continue
-                try:
-                    self._finish(task)
-                except BaseException as error:
-                    self._failure = error
+        while (given := self._batches.get()) is not None:
+            batch, place = given
+            with place:
+                for task in batch:
+                    self._do(task)
+
+    def _do(self, task: _Task) -> None:
+        if self._stopped or self._failure is not None:
+            task.content.close()
+            return
+        try:
+            self._finish(task)
+        except BaseException as error:
+            self._failure = error

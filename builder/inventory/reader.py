@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from builder.errors import DamagedInputError, LimitExceededError
 from builder.inventory import archive_ar, elf, ptx
-from builder.inventory.blob import Blob, SliceBlob
+from builder.inventory.blob import Blob, BytesBlob, SliceBlob
 from builder.inventory.fatbin import REGION_MAGIC
 from builder.inventory.members import HEAD_BYTES
 from builder.inventory.options import ReadOptions
@@ -18,6 +18,10 @@ from builder.inventory.trouble import Trouble
 
 if TYPE_CHECKING:
     from builder.inventory.digest import Hashing
+
+
+_AT_ONCE = 256 << 10
+"""Bytes up to which one read of all costs less than several of parts."""
 
 
 def may_hold_code(path: str, head: bytes) -> bool:
@@ -38,6 +42,8 @@ def read_file(path: str, blob: Blob, options: ReadOptions) -> FileInventory | No
     head = blob.read_at(0, min(HEAD_BYTES, blob.size))
     if not may_hold_code(path, head):
         return None
+    if blob.size <= _AT_ONCE:
+        blob = BytesBlob(blob.read_at(0, blob.size))
     reader = _FileReader(path, blob, options)
     try:
         reader.read(head)

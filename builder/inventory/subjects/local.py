@@ -69,9 +69,10 @@ class TreeSubject(_LocalSubject):
         self.subject = Subject(SubjectKind.TREE, root.resolve().name or "/", None)
 
     def members(self) -> Iterator[Member]:
+        start = len(os.path.join(self._root, ""))  # noqa: PTH118 - of every path that is walked
         for count, path in enumerate(self._walk(), start=1):
             self._limits.check_members(count, self._root)
-            relative = os.path.relpath(path, self._root).replace(os.sep, "/")
+            relative = path[start:].replace(os.sep, "/")
             try:
                 status = os.lstat(path)
                 if not stat.S_ISREG(status.st_mode):
@@ -126,7 +127,7 @@ def unreadable(path: Path, error: OSError) -> UsageError:
 
 def _open(path: str) -> AbstractContextManager[Blob]:
     try:
-        return FileBlob.from_path(Path(path))
+        return FileBlob.from_path(path)
     except OSError as error:
         raise DamagedInputError(f"It cannot be opened: {error.strerror or error}.") from error
 
