@@ -224,11 +224,10 @@ class _Audits:
 
         alone = names_one_file(subject)
         if self._options.names or not alone:
-            # Several threads will read, and much.
-            from builder.inventory.memory import collect_rarely, share_heaps  # noqa: PLC0415
+            # Several threads will read.
+            from builder.inventory.memory import share_heaps  # noqa: PLC0415
 
             share_heaps()
-            collect_rarely()
         options = replace(self._options, digests=self._options.digests or not alone)
         try:
             probed = self._probing.of(subject, self._terms)
