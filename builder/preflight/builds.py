@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from builder.preflight.records import BuildUnits, Configuration, Unit
+from builder.preflight.records import BuildUnits, Configuration, Refusal, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,15 @@ def merged(configurations: Sequence[Configuration]) -> Configuration:
             {external.name: external for one in configurations for external in one.not_examined}
             .values()
         ),
-        refusal=next((one.refusal for one in configurations if one.refusal is not None), None),
+        refusal=next(map(_of_build, (one for one in configurations if one.refusal)), None),
     )  # fmt: skip
+
+
+def _of_build(configuration: Configuration) -> Refusal:
+    """A refusal that says which of the builds it stops."""
+    refusal = configuration.refusal
+    assert refusal is not None
+    return replace(refusal, message=f"for {configuration.archs}, {refusal.message}")
 
 
 def _united(units: Iterable[Unit]) -> tuple[Unit, ...]:

@@ -37,6 +37,20 @@ ITEM_SIZES = {
 """torch's element types in bytes (torch 2.14)."""
 
 
+class Artefact:
+    """A file of NVIDIA's artefact server, which is there where FlashInfer is built, and unread."""
+
+
+ARTEFACT_FUNCTIONS = {
+    "get_artifact": lambda *_, **__: Artefact(),
+    "get_meta_hash": lambda *_, **__: "0" * 64,
+    "verify_symlinked_headers": lambda *_, **__: None,
+    "write_filtered_metainfo": lambda *_, **__: None,
+}
+"""FlashInfer's functions that fetch, check and filter headers of precompiled kernels for 10.x. The
+headers are for the compiler: modules, sources and flags do not depend on what is in them."""
+
+
 class Anything:
     """Answers whatever is asked of it, so that definitions that mention it can be executed."""
 
@@ -141,6 +155,8 @@ def main(root: Path, build: Path, output: Path) -> None:
     importlib.import_module("remembered").remember_templates()
     _hide_package_initialisation(root)
     aot: Any = importlib.import_module("flashinfer.aot")
+    if "SMFORGE_REAL_PACKAGES" not in os.environ:
+        _stand_in_for_artefacts()
     cpp_ext = importlib.import_module("flashinfer.jit.cpp_ext")
     specs: list[Any] = []
     aot.build_jit_specs = lambda found, **_: specs.extend(found)
@@ -161,9 +177,22 @@ def _stand_in(torch_version: str, cuda: str) -> None:
         setattr(torch, name, type(name, (), {}))
     for name, size in ITEM_SIZES.items():
         setattr(torch, name, DataType(name, size))
+    # The host compiler of data/probe.json. FlashInfer gives it other options, nvcc none.
+    extension: Any = importlib.import_module("torch.utils.cpp_extension")
+    extension.get_cxx_compiler = lambda: "c++"
+    extension.check_compiler_is_gcc = lambda _compiler: True
     versions: Any = importlib.import_module("torch.torch_version")
     versions.__version__ = torch_version
     versions.TorchVersion = Version
+
+
+def _stand_in_for_artefacts() -> None:
+    """Put the functions above in the place of FlashInfer's, wherever they were imported to."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "flashinfer":
+            for function, answer in ARTEFACT_FUNCTIONS.items():
+                if callable(vars(module).get(function)):
+                    setattr(module, function, answer)
 
 
 def _hide_package_initialisation(root: Path) -> None:
