@@ -20,12 +20,12 @@ PROVIDED_BY_OTHERS = ("libcu*.so.*", "libnv*.so.*", "libtorch*.so", "libc10*.so"
 """Libraries that torch or the driver bring at run time: not to be put into the wheel."""
 
 
-def arch_settings(words: list[str]) -> dict[str, str]:
-    """The environment that makes torch's cpp_extension compile for `words`.
+def arch_settings(words: list[str], nvcc: str) -> dict[str, str]:
+    """The environment that makes torch's cpp_extension compile for `words` with `nvcc`.
 
     torch 2.14 knows no family-specific target (12.0f) there, so these reach nvcc beside torch's own
     flags. torch insists on a list: without any other word, the plain form of the first is compiled
-    too.
+    too. Flags belong to the command and not to NVCC_APPEND_FLAGS, which ccache does not look at.
     """
     families = [word for word in words if word.endswith("f")]
     known = [word for word in words if word not in families] or [families[0].removesuffix("f")]
@@ -33,8 +33,8 @@ def arch_settings(words: list[str]) -> dict[str, str]:
     gencodes = [f"-gencode=arch=compute_{number},code=sm_{number}" for number in numbers]
     return {
         "TORCH_CUDA_ARCH_LIST": " ".join(known),
-        # Without the latter the objects carry the compiler's process ids.
-        "NVCC_APPEND_FLAGS": " ".join([*gencodes, "--objdir-as-tempdir"]),
+        # Without the last flag the objects carry the compiler's process ids.
+        "PYTORCH_NVCC": " ".join([nvcc, *gencodes, "--objdir-as-tempdir"]),
     }
 
 
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     settings = {
-        **arch_settings(arguments.archs.split()),
+        **arch_settings(arguments.archs.split(), os.environ.get("PYTORCH_NVCC", "nvcc")),
         "SETUPTOOLS_SCM_PRETEND_VERSION": arguments.version,
         # LMCache's wheel requires CuPy and cuda-python of this CUDA.
         "LMCACHE_CUDA_MAJOR": arguments.cuda.removeprefix("cu")[:-1],

@@ -271,9 +271,13 @@ def test_a_dispatcher_without_a_build_for_the_cuda_is_refused(narrowing: ModuleT
 def test_family_targets_reach_nvcc_past_torch(
     compiling: ModuleType, words: list[str], known: str, gencodes: list[str]
 ) -> None:
-    settings = compiling.arch_settings(words)
+    settings = compiling.arch_settings(words, "ccache nvcc")
     assert settings["TORCH_CUDA_ARCH_LIST"] == known
-    assert settings["NVCC_APPEND_FLAGS"].split() == [*gencodes, "--objdir-as-tempdir"]
+    assert settings["PYTORCH_NVCC"].split() == [
+        *("ccache", "nvcc"),
+        *gencodes,
+        "--objdir-as-tempdir",
+    ]
 
 
 @pytest.mark.network

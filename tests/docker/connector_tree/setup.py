@@ -18,15 +18,16 @@ class WithNvcc(build_ext):
     def build_extension(self, ext):
         made = Path(self.get_ext_fullpath(ext.name))
         made.parent.mkdir(parents=True, exist_ok=True)
-        nvcc = os.environ["PYTORCH_NVCC"]
+        nvcc = os.environ["PYTORCH_NVCC"].split()
         flags = [gencode(word) for word in os.environ["TORCH_CUDA_ARCH_LIST"].split()]
         compiled = made.with_suffix(".o")
-        dependencies = ("--generate-dependencies-with-compile", "--dependency-output", "kernel.d")
+        dependencies = ("-MD", "-MF", f"{compiled}.d")
         common = (*flags, "-Xcompiler", "-fPIC")
         source = (*common, "-c", *ext.sources, *dependencies, "-o", str(compiled))
-        subprocess.run((nvcc, *source), check=True)
+        subprocess.run((*nvcc, *source), check=True)
         subprocess.run(("nvcc", *common, "-shared", str(compiled), "-o", str(made)), check=True)
-        compiled.unlink()
+        for path in (compiled, made.with_suffix(".o.d")):
+            path.unlink()
 
 
 setup(ext_modules=[Extension("lmcache.ops", ["kernel.cu"])], cmdclass={"build_ext": WithNvcc})
