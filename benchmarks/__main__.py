@@ -3,8 +3,8 @@
     python -m benchmarks [--wheels NAME...] [--comparisons targets symbols symbols-ptx]
                          [--least MB] [--rounds 5] [--without-cubins]
 
-Everything takes an hour on two quiet cores; ``make bench BENCH=--quick`` a quarter of it: what the
-project promises of libraries of 90 MB and more, and of the wheel of 16,000 cubins.
+``make bench BENCH=--quick`` is what the project promises of libraries of 90 MB and more, and of the
+wheel of 16,000 cubins: about ten minutes on two quiet cores, and everything about thirty.
 """
 
 from __future__ import annotations

@@ -68,6 +68,10 @@ def test_a_name_that_is_no_text_is_still_reported(tree):
 
     assert "\\xff.ptx" in [file.path for file in take_inventory(str(tree)).files]
 
+    alone = take_inventory(str(tree / os.fsdecode(b"\xff.ptx")))
+    assert alone.subject.name == "\\xff.ptx"
+    assert [file.path for file in alone.files] == ["\\xff.ptx"]
+
 
 def test_an_unreadable_file_is_damage(tree, monkeypatch):
     def refuse(path: str) -> bytes:

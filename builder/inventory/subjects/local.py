@@ -66,7 +66,7 @@ class TreeSubject(_LocalSubject):
         super().__init__()
         self._root = os.fspath(root)
         self._limits = limits
-        self.subject = Subject(SubjectKind.TREE, root.resolve().name or "/", None)
+        self.subject = Subject(SubjectKind.TREE, path_text(root.resolve().name) or "/", None)
 
     def members(self) -> Iterator[Member]:
         start = len(os.path.join(self._root, ""))  # noqa: PTH118 - of every path that is walked
@@ -81,7 +81,7 @@ class TreeSubject(_LocalSubject):
             except OSError as error:
                 self._unreadable(error)
                 continue
-            yield Member(_printable(relative), status.st_size, partial(_open, path), head)
+            yield Member(path_text(relative), status.st_size, partial(_open, path), head)
 
     def _walk(self) -> Iterator[str]:
         for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
@@ -91,7 +91,7 @@ class TreeSubject(_LocalSubject):
 
     def _unreadable(self, error: OSError) -> None:
         path = os.path.relpath(error.filename or self._root, self._root)
-        self._damage.append(Damage(_printable(path), f"It cannot be read: {error.strerror}."))
+        self._damage.append(Damage(path_text(path), f"It cannot be read: {error.strerror}."))
 
 
 class FileSubject(_LocalSubject):
@@ -100,7 +100,7 @@ class FileSubject(_LocalSubject):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self.subject = Subject(SubjectKind.FILE, path.name, None)
+        self.subject = Subject(SubjectKind.FILE, path_text(path.name), None)
 
     def members(self) -> Iterator[Member]:
         try:
@@ -117,7 +117,7 @@ class FileSubject(_LocalSubject):
                 remedy="Copy or download it again.",
             )
         opened = partial(_open, os.fspath(self._path))
-        yield Member(self._path.name, size, opened, head, only=True)
+        yield Member(path_text(self._path.name), size, opened, head, only=True)
 
 
 def unreadable(path: Path, error: OSError) -> UsageError:
@@ -140,6 +140,6 @@ def _head(path: str) -> bytes:
         os.close(fd)
 
 
-def _printable(path: str) -> str:
+def path_text(path: str) -> str:
     """A file name need not be text; a report must be."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

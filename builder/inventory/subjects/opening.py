@@ -10,7 +10,7 @@ from builder.errors import UsageError
 from builder.inventory.blob import FileBlob
 from builder.inventory.options import ReadOptions
 from builder.inventory.subjects.base import OpenSubject
-from builder.inventory.subjects.local import FileSubject, TreeSubject, unreadable
+from builder.inventory.subjects.local import FileSubject, TreeSubject, path_text, unreadable
 
 _SCHEMES: Final = {
     "image": "builder.inventory.subjects.engine",
@@ -70,6 +70,7 @@ def _open_file(path: Path, options: ReadOptions) -> OpenSubject:
     if magic in _ZIP_MAGICS:
         from builder.inventory.subjects.wheel import WheelSubject  # noqa: PLC0415 - slow to load
 
-        return WheelSubject(path.name, blob, options.limits, digests=options.digests)
+        name = path_text(path.name)
+        return WheelSubject(name, blob, options.limits, digests=options.digests)
     blob.close()
     return FileSubject(path)
