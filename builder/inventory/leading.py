@@ -64,13 +64,20 @@ def leading_kernels(prefix: bytes, end: int) -> tuple[str, ...] | Leading:
 
     `Leading` where the prefix does not prove that these are all.
     """
-    # ptxas may leave tens of thousands of zeros behind the last name: they slow every search.
-    table = prefix[_START:end].rstrip(b"\0") + b"\0"
-    kernels = set(_CONSTANT.findall(table))
-    code = set(_CODE.findall(table))
+    if prefix[end - 1] == prefix[end - 2] == 0:
+        # ptxas may leave tens of thousands of zeros behind the last name: they slow every search.
+        table_end = _START + len(prefix[_START:end].rstrip(b"\0")) + 1
+    else:
+        table_end = end
+    kernels = set(_CONSTANT.findall(prefix, _START, table_end))
+    code = set(_CODE.findall(prefix, _START, table_end))
     if kernels == code:
         # Every section but the first, which is none, has a name, and each begins with a dot.
-        if not 0 < parse_header(prefix).section_count <= table.count(b"\0.") + 1:
+        if (
+            not 0
+            < parse_header(prefix).section_count
+            <= prefix.count(b"\0.", _START, table_end) + 1
+        ):
             return Leading.UNPROVEN
     elif kernels < code:
         # Functions that are no kernels have code of their own, and no constants.

@@ -14,6 +14,7 @@ _TARGET = re.compile(rb"^[ \t]*\.target[ \t]+(sm_\d+[af]?)\b", re.MULTILINE)
 _NAME = re.compile(rb"\.entry\s+([A-Za-z_$%][\w$]*)")
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _ENTRY = b".entry"
+_NEWLINE = 10
 _GENERATED = re.compile(
     rb"(?://[^\n]*\n|\n)*\.version \d+\.\d+\n\.target sm_\d+[af]?\n\.address_size \d+\n"
 )
@@ -60,10 +61,12 @@ def generated_entry_names(pieces: Iterable[bytes]) -> tuple[str, ...]:
     for piece in pieces:
         position = piece.find(b"(")
         while position >= 0:
-            line = piece.rfind(b"\n", 0, position) + 1
-            text = piece[line:position] if line else begun + piece[:position]
-            if _ENTRY in text and (match := _NAME.search(text)) and b"//" not in text:
-                names.add(match[1])
+            # Most stand alone on their line, before the arguments of a call.
+            if not position or piece[position - 1] != _NEWLINE:
+                line = piece.rfind(b"\n", 0, position) + 1
+                text = piece[line:position] if line else begun + piece[:position]
+                if _ENTRY in text and (match := _NAME.search(text)) and b"//" not in text:
+                    names.add(match[1])
             position = piece.find(b"(", position + 1)
         last = piece.rfind(b"\n") + 1
         begun = piece[last:] if last else begun + piece
