@@ -247,10 +247,24 @@ class TestExtensions:
         assert "was not examined" in warned.message
 
     def test_one_of_several_builds_is_set_aside(self, judged: Judge) -> None:
-        path = "/opt/site-packages/torchcodec/libtorchcodec_core4.so"
-        found = extensions(library(path, "libavutil.so.56: cannot open shared object file"))
-        verdict = judged(replace(NOTHING, extensions=found))
-        assert "FFmpeg" in only(verdict, "extension-unused").message
+        folder = "/opt/site-packages/torchcodec/libtorchcodec"
+        refused = library(f"{folder}_core4.so", "libavutil.so.56: cannot open shared object file")
+        verdict = judged(replace(NOTHING, extensions=extensions(refused)))
+        finding = only(verdict, "extension-unused")
+        assert "FFmpeg" in finding.message
+        assert "none of the builds loads here" in finding.message
+        assert finding.level is Level.WARNING
+        assert verdict.outcome is Outcome.PASS
+        both = extensions(refused, library(f"{folder}_core7.so"))
+        assert only(judged(replace(NOTHING, extensions=both)), "extension-unused").level is (
+            Level.NOTE
+        )
+
+    def test_a_plugin_may_need_whoever_loads_it(self, judged: Judge) -> None:
+        plugin = library("/opt/site-packages/a.so", "/a.so: undefined symbol: ucs_load_modules")
+        plugin = replace(plugin, notes=ExtensionNotes(module=False))
+        verdict = judged(replace(NOTHING, extensions=extensions(plugin)))
+        assert only(verdict, "extension-not-loadable").level is Level.WARNING
         assert verdict.outcome is Outcome.PASS
 
     def test_a_torch_that_cannot_be_imported(self, judged: Judge) -> None:
@@ -391,13 +405,13 @@ def test_a_recorded_vllm(judged: Judge) -> None:
     verdict = judged(read_folder(RECORDED))
     found = [(one.rule, one.level.value) for one in verdict.findings if one.rule != "probed"]
     assert found == [
+        ("extension-unused", "warning"),
+        ("extension-unused", "warning"),
         ("kernels-not-found", "warning"),
         ("model-package-absent", "note"),
         ("model-needs-gpu", "note"),
         ("model-package-absent", "note"),
         ("extension-needs-driver", "note"),
-        ("extension-unused", "note"),
-        ("extension-unused", "note"),
     ]
     needs = only(verdict, "model-needs-gpu").message
     assert "2 architectures (Dots3NoteForCausalLM, Dots3NoteMTPModel)" in needs

@@ -46,7 +46,7 @@ def linking(path: str) -> Linking:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - names come by the thousand
             return _read(file)
-    except (OSError, struct.error):
+    except (OSError, OverflowError, ValueError, struct.error):
         return Linking()
 
 

@@ -22,6 +22,8 @@ TOGETHER = False
 
 _LINKED = re.compile(r"lib(cuda|cudart|torch|torch_\w+|c10|c10_\w+)\.so")
 """What makes a library an extension in the sense of this probe."""
+_TORCH = re.compile(r"lib(torch|c10)(_\w+)?\.so")
+"""What torch itself loads, beside the modules that Python imports."""
 _stand_in: list[str] = []
 
 
@@ -46,7 +48,9 @@ def prepare(_: list[str]) -> tuple[list[str], dict[str, Any]]:
 
 def examine(item: str, notes: dict[str, Any]) -> None:
     """Load one library; raises OSError with the loader's message."""
-    notes["needed"] = list(linking(item).needed)
+    links = linking(item)
+    notes["needed"] = list(links.needed)
+    notes["module"] = b"\0PyInit_" in links.strings or any(map(_TORCH.match, links.needed))
     notes["without_driver"] = None
     try:
         ctypes.CDLL(item, mode=os.RTLD_NOW)

@@ -136,6 +136,8 @@ class ExtensionNotes(Foreign):
 
     needed: tuple[str, ...] = ()
     """DT_NEEDED."""
+    module: bool = True
+    """Whether Python or torch loads it; otherwise it is somebody's plugin or dependency."""
     without_driver: str | None = None
     """The loader's message where the driver alone was missing at first."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import textwrap
+import venv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,16 @@ def write_tree(root: Path, files: Mapping[str, str]) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
-    """A folder for packages, empty yet."""
-    folder = tmp_path / "site-packages"
-    folder.mkdir()
+def python(tmp_path: Path) -> Path:
+    """The interpreter of an environment without packages."""
+    venv.create(tmp_path / "environment", symlinks=True, with_pip=False)
+    return tmp_path / "environment" / "bin" / "python"
+
+
+@pytest.fixture
+def site(python: Path) -> Path:
+    """Where its packages go."""
+    (folder,) = python.parents[1].glob("lib/python*/site-packages")
     return folder
 
 
@@ -110,13 +116,13 @@ def models(site: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def output(site: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Runs the program on the folder of packages and gives the documents as they are."""
+def output(python: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Runs the program in that environment and gives the documents as they are."""
 
     def run(*arguments: str, **variables: str) -> dict[str, Any]:
-        environment = {**os.environ, "PYTHONPATH": str(site), **variables}
+        environment = {**os.environ, **variables}
         done = subprocess.run(
-            [sys.executable, str(PROBES / "run.py"), *arguments, "-"],
+            [python, str(PROBES / "run.py"), *arguments, "-"],
             env=environment,
             cwd=tmp_path,
             capture_output=True,
@@ -130,7 +136,7 @@ def output(site: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def probe(output: Callable[..., dict[str, Any]]) -> Run:
-    """Runs one probe on the folder of packages: ``probe("models", "--devices", "12.1")``."""
+    """Runs one probe: ``probe("models", "--devices", "12.1")``."""
 
     def run(name: str, *arguments: str, **variables: str) -> Probed:
         return read_output(json.dumps(output("--only", name, *arguments, **variables)).encode(), "")

@@ -21,6 +21,7 @@ from builder.verdict.records import Finding
 from builder.verdict.rules import PROBE_FAILED, PROBED
 
 _PYTHON_REMEDY = "Name the Python that the image's programs run with: --probe-python PYTHON."
+_LIBRARY = re.compile(r"\.so(\.\d+)*\Z")
 _INSTALLED = re.compile(r"(^|/)(site|dist)-packages/")
 _DEVICES_MATTER = ("ptxas", "flashinfer")
 
@@ -100,6 +101,7 @@ def _unloaded(case: Case, document: Extensions) -> Iterator[Finding]:
         file.path
         for file in case.inventory.files
         if any(map(linked.match, file.needed))
+        and _LIBRARY.search(file.path)
         and _INSTALLED.search(file.path)
         and not any(path.endswith(f"/{file.path}") for path in examined)
     ]

@@ -35,6 +35,7 @@ def check_extensions(case: Case, document: Extensions) -> Iterator[Finding]:
         )
     unexamined, beside_stand_in = [], []
     set_aside: dict[str, list[str]] = {}
+    chosen = set()
     for item in document.items:
         path = path_in_subject(item.item, case.inventory.files)
         kind = _kind(item)
@@ -46,13 +47,19 @@ def check_extensions(case: Case, document: Extensions) -> Iterator[Finding]:
             set_aside.setdefault(reason, []).append(path)
         elif not item.is_well:
             yield _refused(item, path, kind)
-        elif item.notes.without_driver is not None:
-            beside_stand_in.append(path)
+        else:
+            chosen.add(_reason_to_set_aside(path))
+            if item.notes.without_driver is not None:
+                beside_stand_in.append(path)
     yield from _about_driver(unexamined, beside_stand_in)
     for reason, paths in set_aside.items():
         number = counted(len(paths), "library does not load", "libraries do not load")
+        served = reason in chosen
         yield EXTENSION_UNUSED.finding(
             f"{number}, which need not matter: {reason} ({listed(paths)})."
+            if served
+            else f"{number}: {reason}, and none of the builds loads here ({listed(paths)}).",
+            level=Level.NOTE if served else Level.WARNING,
         )
 
 
@@ -69,6 +76,13 @@ def _refused(item: Item[ExtensionNotes], path: str, kind: str | None) -> Finding
         "symbol": f"the symbol {demangle(name)} is not resolved",
         "version": f"{name} is newer than this system's",
     }.get(kind or "", brief(message))
+    if not item.notes.module:
+        return EXTENSION_NOT_LOADABLE.finding(
+            f"{path} cannot be loaded by itself: {told}. Python does not import it, so that may "
+            "be brought by whoever loads it.",
+            level=Level.WARNING,
+            file=path,
+        )
     return EXTENSION_NOT_LOADABLE.finding(
         f"{path} cannot be loaded: {told}.",
         file=path,
@@ -79,9 +93,9 @@ def _refused(item: Item[ExtensionNotes], path: str, kind: str | None) -> Finding
 def _about_driver(unexamined: list[str], beside_stand_in: list[str]) -> Iterator[Finding]:
     if unexamined:
         yield EXTENSION_NEEDS_DRIVER.finding(
-            f"{counted(len(unexamined), 'library needs', 'libraries need')} libcuda.so.1, which "
-            f"only a driver brings, and nothing could stand for it: whether anything else of them "
-            f"is unresolved was not examined ({listed(unexamined)}).",
+            f"{counted(len(unexamined), 'library needs', 'libraries need')} what only a "
+            f"driver brings and nothing could stand for: whether anything else of them is "
+            f"unresolved was not examined ({listed(unexamined)}).",
             level=Level.WARNING,
         )
     if beside_stand_in:
