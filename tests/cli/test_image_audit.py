@@ -1,0 +1,166 @@
+"""A build whose image lacks a device: nothing of it is completed, tagged or put in its place."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from builder.arch.requirement import parse_requirements
+from builder.bake.build import Workshop
+from builder.bake.results import Audited, Built
+from builder.cli.building import audit_image, workshop
+from builder.errors import BuildFailedError
+from builder.matrix.load import load
+from builder.plan.records import Cell
+from builder.plan.resolve import resolve
+from builder.verdict.audit import Backend
+from builder.verdict.terms import Terms
+
+ROOT = Path(__file__).parents[2]
+PROBES = ROOT / "builder" / "inventory" / "probes" / "run.py"
+WHEEL = "kernels-1.0-py3-none-linux_x86_64.whl"
+LIBRARY = "opt/venv/lib/python3.13/site-packages/component/_C.so"
+BAKE_FILE = """
+variable "OUT_DIR" { default = "out" }
+target "_files" {
+  dockerfile-inline = "FROM scratch\\nCOPY . /\\n"
+}
+target "wheel" {
+  inherits = ["_files"]
+  context  = "docker/wheel"
+  output   = ["type=local,dest=${OUT_DIR}/wheel"]
+}
+target "image" {
+  inherits = ["_files"]
+  context  = "docker/tree"
+  output   = ["type=oci,tar=false,dest=${OUT_DIR}/image"]
+}
+target "image-check" {
+  inherits = ["_files"]
+  context  = "docker/facts"
+  output   = ["type=local,dest=${OUT_DIR}/image-check"]
+}
+"""
+
+
+@pytest.fixture
+def cell() -> Cell:
+    """The cell of demo-full, held to 12.1 and built from this test's targets."""
+    (original,) = resolve(load(ROOT / "versions.json"), ("demo-full",)).cells
+    return replace(
+        original,
+        base=replace(original.base, kind="registry", suite=None),
+        requirements=parse_requirements(("12.1",)),
+        targets=("wheel", "image", "image-check"),
+        variables={},
+    )
+
+
+@pytest.fixture
+def library(compile_with: Callable[..., Path]) -> Callable[[str], Path]:
+    """A library with a kernel for one target."""
+    source = f"// {uuid4()}\n__global__ void compute(int* p) {{ *p = 1; }}\n"
+
+    def make(target: str) -> Path:
+        number = target.replace(".", "")
+        gencode = f"-gencode=arch=compute_{number},code=sm_{number}"
+        return compile_with(source, f"_C_{number}.so", "-shared", "-Xcompiler=-fPIC", gencode)
+
+    return make
+
+
+@pytest.fixture
+def build(tmp_path: Path, cell: Cell, library: Callable[[str], Path]) -> Callable[..., Built]:
+    """Build, with a wheel and an image whose kernels are for these targets."""
+    project = tmp_path / "project"
+    docker = project / "docker"
+
+    def run(*, wheel: str, image: str, completed: list[Audited]) -> Built:
+        (docker / "wheel").mkdir(parents=True)
+        with zipfile.ZipFile(docker / "wheel" / WHEEL, "w") as archive:
+            archive.write(library(wheel), "component/_C.so")
+            archive.writestr("kernels-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+        inside = docker / "tree" / LIBRARY
+        inside.parent.mkdir(parents=True)
+        inside.write_bytes(library(image).read_bytes())
+        facts = docker / "facts"
+        bare = tmp_path / "bare"
+        subprocess.run((sys.executable, "-m", "venv", "--without-pip", bare), check=True)
+        python = bare / "bin" / "python"
+        subprocess.run((python, PROBES, "--devices=12.1", facts), check=True)
+        (project / "docker-bake.hcl").write_text(BAKE_FILE)
+        (project / "versions.json").write_bytes((ROOT / "versions.json").read_bytes())
+        shop: Workshop = workshop(
+            project / "versions.json",
+            tmp_path / "out",
+            None,
+            "native",
+            "off",
+            policies=(),
+            quiet=True,
+            verbose=False,
+        )
+        done = replace(shop, complete=lambda _cell, _folder, audited: completed.append(audited))
+        return done.build(cell)
+
+    return run
+
+
+@pytest.mark.engine
+@pytest.mark.toolchain
+@pytest.mark.usefixtures("engine")
+def test_an_image_that_runs_on_its_devices_is_completed(build: Callable[..., Built]) -> None:
+    completed: list[Audited] = []
+    built = build(wheel="12.0", image="12.0", completed=completed)
+    assert built.error is None
+    assert built.exit_code == 0
+    assert [one.image is not None for one in completed] == [True]
+    report = json.loads((built.places.final / "audit-image.json").read_bytes())
+    assert report["subject"]["kind"] == "image"
+    assert report["verdict"] == "pass"
+
+
+@pytest.mark.engine
+@pytest.mark.toolchain
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("wheel", "image", "report"),
+    [
+        ("12.0", "9.0", "audit-image.json"),
+        ("9.0", "12.0", "audit.json"),
+    ],
+)
+def test_a_device_removed_from_one_component_stops_it_before_any_tag(
+    build: Callable[..., Built], wheel: str, image: str, report: str
+) -> None:
+    completed: list[Audited] = []
+    built = build(wheel=wheel, image=image, completed=completed)
+    assert built.exit_code == 1
+    assert completed == []
+    assert not built.places.final.exists()
+    findings = json.loads((built.places.rejected / report).read_bytes())["findings"]
+    missing = next(one for one in findings if one["rule"] == "device-missing" and one["file"])
+    assert missing["device"] == "12.1"
+    assert missing["file"].endswith("component/_C.so")
+    assert "cannot run on 12.1" in missing["message"]
+    note = (built.places.rejected / "REJECTED.txt").read_text()
+    assert "component/_C.so" in note
+    assert "12.1" in note
+
+
+def test_an_image_that_was_not_made_is_no_success(cell: Cell, tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    with pytest.raises(BuildFailedError, match="made no image-check"):
+        audit_image(cell, tmp_path, Terms(), Backend.NATIVE)
+
+
+def test_a_cell_without_an_image_has_none_to_audit(cell: Cell, tmp_path: Path) -> None:
+    assert audit_image(replace(cell, image=None), tmp_path, Terms(), Backend.NATIVE) is None
