@@ -463,7 +463,7 @@ target "image" {
     ["type=provenance,mode=max"],
     SBOM_SCANNER == "" ? [] : ["type=sbom,generator=${SBOM_SCANNER}"],
   )
-  output = ["type=oci,tar=false,rewrite-timestamp=true,dest=${OUT_DIR}/image"]
+  output = ["type=oci,tar=false,rewrite-timestamp=true,compression=zstd,dest=${OUT_DIR}/image"]
 }
 
 # What a builder without a GPU can find out by running the image.
