@@ -71,7 +71,9 @@ class Cache:
 
     def unpacked(self, source: Source, unpack: Callable[[Path], None]) -> Path:
         """The directory with an archive's build inputs, unpacked now or earlier."""
-        place = self.directory / _code_digest()[:16] / "sources" / _plain(source.identity.digest)
+        # Not below the digest of all code: trees are large, and few changes concern them.
+        name = f"{_unpacking_digest()[:16]}-{_plain(source.identity.digest)}"
+        place = self.directory / "sources" / name
         if place.exists():
             return place
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +105,14 @@ def _code_digest() -> str:
         if file.is_file() and "__pycache__" not in file.parts:
             digest.update(f"{file.relative_to(here)}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+@memoise
+def _unpacking_digest() -> str:
+    """The digest of what decides which files of an archive are kept."""
+    here = Path(__file__).parent
+    files = (here / "source.py", here / "data" / "sources.json")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _state(directory: Path) -> str:

@@ -6,6 +6,7 @@ data/sources.json take no part.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -20,13 +21,13 @@ from typing import IO, Any, cast
 
 from packaging.utils import canonicalize_name
 
-from builder.errors import DamagedInputError, UsageError
+from builder.errors import DamagedInputError, ToolError, UsageError
 from builder.preflight.records import SourceIdentity
 
 _DATA = Path(__file__).parent / "data" / "sources.json"
 _FIELD = re.compile(r"^(?P<key>Name|Version): (?P<value>\S+)\s*$", re.MULTILINE)
 _REMEDY = "Name an unpacked tree, a git checkout or an sdist (.tar.gz) of vLLM or FlashInfer."
-_READ = 1 << 20
+_CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class Project(StrEnum):
@@ -156,6 +157,11 @@ def _unpack(source: Source, into: Path) -> None:
                 renamed = member.replace(name=str(relative), deep=False)
                 members.extract(renamed, into, set_attrs=False, filter="data")
     except (OSError, EOFError, tarfile.TarError) as error:
+        if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+            raise ToolError(
+                f"{source.path} cannot be unpacked in {into}: {error.strerror}.",
+                remedy="Free space there, or set XDG_CACHE_HOME to another place.",
+            ) from error
         raise DamagedInputError(
             f"{source.path} cannot be read as a .tar.gz archive: {error}.",
             remedy="Download it again and compare its SHA-256.",

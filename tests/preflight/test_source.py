@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from builder.errors import DamagedInputError, UsageError
+from builder.errors import DamagedInputError, ToolError, UsageError
 from builder.preflight.source import Project, copy_inputs, open_source, takes_part
 
 
@@ -79,6 +79,12 @@ def test_a_cut_archive_is_damaged(sdist: Path, tmp_path: Path) -> None:
     sdist.write_bytes(sdist.read_bytes()[:-200])
     with pytest.raises(DamagedInputError, match=r"vllm-0\.0\.1\.tar\.gz"):
         copy_inputs(open_source(sdist), tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_not_a_damaged_archive(sdist: Path) -> None:
+    """Nobody, not even root, can make files in /sys."""
+    with pytest.raises(ToolError, match="cannot be unpacked in /sys"):
+        copy_inputs(open_source(sdist), Path("/sys"))
 
 
 def test_what_is_not_an_archive_is_damaged(tmp_path: Path) -> None:
