@@ -65,6 +65,11 @@ class HostSettings:
         )
 
     @property
+    def checkouts(self) -> dict[str, Path]:
+        """The trees that are built instead of releases, by component."""
+        return {} if self.checkout is None else {"vllm": self.checkout}
+
+    @property
     def origin(self) -> Origin:
         """Where the sources of other projects come from."""
         return Origin(self.sources_mirror, self.ca_bundle)

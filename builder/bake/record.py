@@ -95,7 +95,9 @@ class ForeseenComponent(_Strict):
     component: str
     verdict: Literal["pass", "fail"]
     findings: Annotated[int, Field(ge=0, description="Those that stop a build.")]
-    source_sha256: Annotated[Sha256, Field(description="Of the source archive that was examined.")]
+    source_sha256: Annotated[
+        Sha256, Field(description="Of the source archive, or of a checkout's build inputs.")
+    ]
     collapsed: tuple[CollapseRecord, ...] = ()
     report: Annotated[str, Field(description="The full report, beside the record.")]
     report_sha256: Sha256

@@ -35,6 +35,7 @@ def foresee(shop: Workshop, cell: Cell) -> Foreseen:
     circumstances = Circumstances(
         root=shop.root,
         cache=Cache(default_directory()),
+        checkouts=shop.host.checkouts,
         allowances=allowed_sources(shop.policies),
         announce=shop.announce,
     )

@@ -54,8 +54,10 @@ def command(
 
 def _as_compiled(plan: Plan, root: Path) -> Plan:
     """The plan with what the sources make of it (cached, else a few seconds per component)."""
+    import os  # noqa: PLC0415
     from dataclasses import replace  # noqa: PLC0415
 
+    from builder.bake.host import HostSettings  # noqa: PLC0415
     from builder.cli.ending import ended_tidily  # noqa: PLC0415
     from builder.preflight.cache import Cache, default_directory  # noqa: PLC0415
     from builder.preflight.cell import (  # noqa: PLC0415
@@ -65,7 +67,8 @@ def _as_compiled(plan: Plan, root: Path) -> Plan:
         with_collapses,
     )
 
-    circumstances = Circumstances(root, Cache(default_directory()))
+    host = HostSettings.from_environment(os.environ)
+    circumstances = Circumstances(root, Cache(default_directory()), host.checkouts)
     with ended_tidily():
         cells = tuple(
             with_collapses(preflight_cell(cell, examinable(cell), circumstances))

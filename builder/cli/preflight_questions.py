@@ -82,6 +82,7 @@ def of_variant(
     `most` is how many components the forms of the report can hold; None for any number. Raises
     `UsageError` when the variant leaves a choice open, and what `preflight_cell` raises.
     """
+    from builder.bake.host import HostSettings  # noqa: PLC0415
     from builder.matrix.load import load  # noqa: PLC0415
     from builder.plan.resolve import resolve  # noqa: PLC0415
     from builder.preflight.cell import Circumstances, preflight_cell  # noqa: PLC0415
@@ -91,6 +92,7 @@ def of_variant(
     circumstances = Circumstances(
         root=matrix.path.resolve().parent,
         cache=cache,
+        checkouts=HostSettings.from_environment(os.environ).checkouts,
         baselines=flags.baselines,
         externals=flags.checkouts,
         allowances=flags.allowances,

@@ -74,6 +74,8 @@ class Circumstances:
     root: Path
     """The directory of the matrix, which holds docker/ too."""
     cache: Cache
+    checkouts: Mapping[str, Path] = field(default_factory=dict)
+    """Trees that are built in place of a component's release, by the component's name."""
     baselines: tuple[str, ...] = ()
     """Lists to compare with in place of the siblings."""
     externals: Mapping[str, Path] = field(default_factory=dict)
@@ -122,16 +124,9 @@ def _preflight_component(
 ) -> ComponentPreflight:
     listed = " ".join(component.archs)
     circumstances.announce(f"looking ahead: {component.name} {component.version} for {listed}")
-    cache = circumstances.cache
     project = Project(component.name)
-    archive = fetch_sdist(
-        distribution(project),
-        component.version,
-        cache.directory / "sdists",
-        sha256=_pinned_digest(cell, component),
-    )
     question = Question(
-        source=archive,
+        source=_source(cell, component, circumstances),
         cuda=cell.toolkit.cuda,
         archs=listed,
         baselines=circumstances.baselines,
@@ -142,7 +137,19 @@ def _preflight_component(
         required=cell.requirements.devices,
         processor=_PROCESSORS[cell.platform],
     )
-    return ComponentPreflight(component, preflight(question, cache))
+    return ComponentPreflight(component, preflight(question, circumstances.cache))
+
+
+def _source(cell: Cell, component: PlannedComponent, circumstances: Circumstances) -> Path:
+    """The checkout that is built, else the archive that the matrix pins."""
+    if (tree := circumstances.checkouts.get(component.name)) is not None:
+        return tree
+    return fetch_sdist(
+        distribution(Project(component.name)),
+        component.version,
+        circumstances.cache.directory / "sdists",
+        sha256=_pinned_digest(cell, component),
+    )
 
 
 def _pinned_digest(cell: Cell, component: PlannedComponent) -> str | None:

@@ -178,6 +178,21 @@ def test_what_the_sources_collapse_is_required_as_its_device(
     assert str(both.requirements) == "12.1 12.1a"
 
 
+def test_a_checkout_is_examined_in_place_of_the_release(
+    cell: MakeCell, cache: Cache, root: Path, tree: Path
+) -> None:
+    description = tree / "CMakeLists.txt"
+    text = description.read_text().replace("csrc/common.cu", "csrc/renamed.cu")
+    description.write_text(text)
+    (tree / "csrc" / "renamed.cu").touch()
+    one = cell("12.0", vllm=("12.0f", {"extensions": "_C"}))
+    found = preflight_cell(one, examinable(one), Circumstances(root, cache, {"vllm": tree}))
+    (part,) = found.components[0].result.builds
+    sources = {unit.source for unit in part.units}
+    assert "csrc/renamed.cu" in sources
+    assert "csrc/common.cu" not in sources
+
+
 def test_components_that_are_not_compiled_are_not_examined(cell: MakeCell, ask: Ask) -> None:
     one = cell("12.0", vllm=("12.0f", {}))
     prebuilt = PlannedComponent("nixl", "1", (), (), (), {})
