@@ -87,6 +87,10 @@ class Session:
 
     def close(self) -> None:
         """Close the connections."""
+        # Clearing alone leaves that to the garbage collector, which waits for old tracebacks.
+        for key in self._pool.pools.keys():  # noqa: SIM118 - it has no other iterator
+            if (pool := self._pool.pools.get(key)) is not None:
+                pool.close()
         self._pool.clear()
 
     def _authorized(self, url: str, headers: Mapping[str, str]) -> dict[str, str]:

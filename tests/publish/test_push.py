@@ -133,10 +133,11 @@ def test_a_second_report_joins_the_first(image: Any, registry: str, ask: Any) ->
 
 
 class CutOff(socketserver.ThreadingTCPServer):
-    """A way to a registry that carries so many bytes to it and is gone then."""
+    """A way to a registry that carries so many bytes to it, breaks off, and carries more if any."""
 
-    def __init__(self, host: str, after: int) -> None:
+    def __init__(self, host: str, *carried: int) -> None:
         super().__init__(("127.0.0.1", 0), _Carrier)
+        after, *self.later = carried
         address, _, port = host.partition(":")
         self.upstream = (address, int(port))
         self.left = after
@@ -160,11 +161,12 @@ class _Carrier(socketserver.BaseRequestHandler):
                         return
                     self.server.left -= len(data) if key.fileobj is self.request else 0
                     key.data.sendall(data)
+            self.server.left = self.server.later.pop(0) if self.server.later else -1
 
 
 @contextlib.contextmanager
-def cut_off(host: str, after: int) -> Iterator[str]:
-    with CutOff(host, after) as server:
+def cut_off(host: str, *carried: int) -> Iterator[str]:
+    with CutOff(host, *carried) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
@@ -188,6 +190,16 @@ def test_an_interrupted_push_leaves_no_tag(
     assert "1" not in tags
     assert push(image.layout, f"{registry}/team/small:1").digest == roots[0].digest
     assert "1" in ask("team/small/tags/list")["tags"]
+
+
+def test_a_connection_that_breaks_twice_is_survived(
+    image: Any, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "LONGEST_PAUSE_SECONDS", 0.01)
+    digest = finished(image.layout).digest
+    with cut_off(registry, 300_000, 500_000, 1 << 30) as way:
+        pushed = push(image.layout, f"{way}/team/small:1")
+    assert pushed.digest == digest
 
 
 def test_the_logins_of_docker_are_used(
