@@ -34,6 +34,10 @@ def main(arguments: list[str]) -> int:
     from builder.inventory.survey import take_inventory  # noqa: PLC0415
 
     names = "--no-kernels" not in arguments
+    if names:
+        from builder.inventory.memory import share_heaps  # noqa: PLC0415 - nothing is unpacked else
+
+        share_heaps()
     options = ReadOptions(names=names, digests=False)
     for subject in arguments:
         if subject == "--no-kernels":
