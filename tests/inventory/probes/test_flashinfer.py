@@ -9,35 +9,30 @@ import pytest
 
 from builder.inventory.probing.records import Item, KernelNotes, Probed
 
-CORE = """
+START = """
     import os
-    from . import env
-    from types import SimpleNamespace
-    class MissingJITCacheError(RuntimeError): pass
     assert os.environ["FLASHINFER_DISABLE_JIT"] == "1"
     assert "127.0.0.1" in os.environ["FLASHINFER_CUBINS_REPOSITORY"]
-    class Spec:
-        def __init__(self, name): self.name, self.aot_artifacts = name, []
-        def build_and_load(self):
-            for one in env.FLASHINFER_AOT_PROVIDERS:
-                if self.name in one.modules and env.TARGET in one.cuda_architectures:
-                    if self.name == "damaged": raise OSError("undefined symbol: x")
-                    self.aot_artifacts = [one]
-                    return
-            raise MissingJITCacheError(self.name)
-    class Registry:
-        def get_all_specs(self): return {name: Spec(name) for name in ("page", "rope", "damaged")}
-    jit_spec_registry = Registry()
+    if os.environ["FLASHINFER_CUDA_ARCH_LIST"] == "9.9": raise RuntimeError("no such device")
 """
 ENV = """
     import os
     from types import SimpleNamespace
     TARGET = os.environ["FLASHINFER_CUDA_ARCH_LIST"]
-    if TARGET == "9.9": raise RuntimeError("no such device")
     FLASHINFER_AOT_PROVIDERS = [
         SimpleNamespace(provider_id="sm" + arch, cuda_architectures=[arch], modules=modules)
         for arch, modules in {providers!r}
     ]
+    def get_aot_artifacts(name):
+        return tuple(
+            SimpleNamespace(provider_id=one.provider_id, path=f"/kernels/{{name}}.so")
+            for one in FLASHINFER_AOT_PROVIDERS
+            if name in one.modules and TARGET in one.cuda_architectures
+        )
+"""
+LOADER = """
+    def load_module(path):
+        if "damaged" in path: raise OSError("undefined symbol: x")
 """
 
 
@@ -48,9 +43,8 @@ def examine(
     probe: Callable[..., Probed],
 ) -> Callable[..., dict[str, Item[KernelNotes]]]:
     def run(devices: str, *providers: tuple[str, list[str]]) -> dict[str, Item[KernelNotes]]:
-        files = dict.fromkeys(("flashinfer/__init__.py", "flashinfer/jit/__init__.py"), "")
-        files["flashinfer/aot.py"] = "def register_default_modules(): pass"
-        files["flashinfer/jit/core.py"] = CORE
+        files = {"flashinfer/__init__.py": START, "flashinfer/jit/__init__.py": ""}
+        files["tvm_ffi.py"] = LOADER
         files["flashinfer/jit/env.py"] = ENV.format(providers=list(providers))
         write(site, files)
         document = probe("flashinfer", "--devices", devices).flashinfer
@@ -61,11 +55,11 @@ def examine(
 
 
 def test_what_each_device_finds(examine: Callable[..., dict[str, Item[KernelNotes]]]) -> None:
-    modules = ["page", "rope", "damaged", "unknown"]
+    modules = ["page", "rope", "damaged"]
     found = examine("12.1 12.0 9.9", ("12.1", modules), ("9.0", ["page"]))
     here = found["12.1"].notes
     assert here.loaded == {"page": "sm12.1", "rope": "sm12.1"}
-    assert here.failed.keys() == {"damaged", "unknown"}
+    assert here.failed == {"damaged": "OSError: undefined symbol: x"}
     assert [one.id for one in here.providers] == ["sm12.1", "sm9.0"]
     assert found["12.0"].notes.refused == ("damaged", "page", "rope")
     assert (found["9.9"].failure or ())[0].message == "no such device"

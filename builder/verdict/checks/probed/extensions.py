@@ -16,6 +16,8 @@ from builder.verdict.records import Finding, Level
 from builder.verdict.rules import EXTENSION_NEEDS_DRIVER, EXTENSION_NOT_LOADABLE, EXTENSION_UNUSED
 
 _DRIVER = "driver"
+_SYSTEM = "version"
+"""The system's own libraries are too old, which nobody who loads a library can mend."""
 _REMEDIES = {
     "library": "Install the package that brings {name}, or put its folder on the loader's path.",
     "symbol": "Build it against the torch and CUDA that are installed, or install those that it "
@@ -76,7 +78,7 @@ def _refused(item: Item[ExtensionNotes], path: str, kind: str | None) -> Finding
         "symbol": f"the symbol {demangle(name)} is not resolved",
         "version": f"{name} is newer than this system's",
     }.get(kind or "", brief(message))
-    if not item.notes.module:
+    if not item.notes.module and kind != _SYSTEM:
         return EXTENSION_NOT_LOADABLE.finding(
             f"{path} cannot be loaded by itself: {told}. Python does not import it, so that may "
             "be brought by whoever loads it.",

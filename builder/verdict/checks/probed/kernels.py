@@ -44,11 +44,13 @@ def _judge(item: Item[KernelNotes], device: ComputeCapability) -> Iterator[Findi
 
 def _judge_modules(notes: KernelNotes, device: ComputeCapability) -> Iterator[Finding]:
     providers = listed(one.id for one in notes.providers)
-    for name, why in notes.failed.items():
+    if notes.failed:
+        number = counted(len(notes.failed), "module", "modules")
         yield KERNELS_NOT_FOUND.finding(
-            f"FlashInfer's module {name} cannot be loaded for {device}: {brief(why)}.",
+            f"FlashInfer cannot load {number} for {device} ({listed(notes.failed)}): "
+            f"{brief(next(iter(notes.failed.values())))}.",
             device=device,
-            remedy="Build the module again for what is installed here.",
+            remedy="Build them again for what is installed here.",
         )
     if not notes.refused:
         return
