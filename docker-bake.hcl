@@ -446,7 +446,7 @@ target "image" {
   inherits = ["_image"]
   target   = "image"
   tags     = ["${IMAGE}:${IMAGE_TAG}"]
-  labels = {
+  labels = { for key, value in {
     "org.opencontainers.image.title"       = IMAGE
     "org.opencontainers.image.description" = "${content()} for CUDA ${CUDA_VERSION} on compute capability ${REQUIRED_DEVICES}"
     "org.opencontainers.image.version"     = IMAGE_TAG
@@ -457,7 +457,7 @@ target "image" {
     "io.smforge.cuda"                      = CUDA_VERSION
     "io.smforge.devices"                   = REQUIRED_DEVICES
     "io.smforge.targets"                   = REQUIRED_TARGETS
-  }
+  } : key => value if value != "" }
   # Without a scanner, smforge adds a bill of materials of its own once the image has passed.
   attest = concat(
     ["type=provenance,mode=max"],

@@ -16,6 +16,14 @@ def checkout_of(root: Path) -> Checkout | None:
     return Checkout(commit=commit, dirty=bool(_git(root, "status", "--porcelain", "-uno")))
 
 
+def revision_of(root: Path) -> str | None:
+    """The commit as a label has it: ``…-dirty`` where files differ from it."""
+    found = checkout_of(root)
+    if found is None:
+        return None
+    return f"{found.commit}-dirty" if found.dirty else found.commit
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(

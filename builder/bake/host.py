@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from builder.bake.checkout import revision_of
 from builder.bake.command import BakeCall
 from builder.bake.crossing import Crossing
 from builder.bake.externals import directory_of, externals_of
@@ -107,6 +108,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings
         **cell.variables,
         **dict(host.caches),
         "OUT_DIR": str(places.staging),
+        "REVISION": revision_of(matrix.resolve().parent) or "",
         "MAX_JOBS": str(limits.jobs),
         "NVCC_THREADS": str(limits.nvcc_threads),
         "CA_BUNDLE": str(host.ca_bundle or ""),

@@ -129,3 +129,40 @@ def test_vllm_is_told_of_flashinfers_kernels_only_when_all_are_there(
 ) -> None:
     made = build(FLASHINFER_SELECTION=selection)
     assert made["Env"].get("VLLM_HAS_FLASHINFER_CUBIN") == told
+
+
+def test_an_image_says_what_it_is_and_leaves_out_what_nobody_told() -> None:
+    def labels(**variables: str) -> dict[str, str]:
+        done = subprocess.run(
+            (*("docker", "buildx", "bake", "--print"), "-f", "docker-bake.hcl", "image"),
+            cwd=ROOT,
+            env={
+                **os.environ,
+                **own_engine.settings(os.environ),
+                "BUILD_NETWORK": "default",
+                **variables,
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found: dict[str, str] = json.loads(done.stdout)["target"]["image"]["labels"]
+        return found
+
+    told = labels(
+        IMAGE="a/b",
+        IMAGE_TAG="1",
+        REVISION="c0ffee",
+        VLLM_ARCHS="12.1a",
+        VLLM_VERSION="0.33.0",
+        REQUIRED_DEVICES="12.1",
+        CUDA_VERSION="13.0.2",
+        SOURCE_DATE_EPOCH="1795219200",
+    )
+    assert told["org.opencontainers.image.created"] == "2026-11-21T00:00:00Z"
+    assert told["org.opencontainers.image.revision"] == "c0ffee"
+    assert told["org.opencontainers.image.description"] == (
+        "vLLM 0.33.0 for CUDA 13.0.2 on compute capability 12.1"
+    )
+    assert told["io.smforge.devices"] == "12.1"
+    assert "org.opencontainers.image.revision" not in labels(IMAGE="a/b")
