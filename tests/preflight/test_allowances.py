@@ -34,6 +34,9 @@ def test_a_project_without_a_policy_has_no_allowances() -> None:
         ("fp4_quantization_120f", SPARK, False),
         ("cudnn_frost_bf16_moe_v2_sm_120a", SPARK, True),
         ("cudnn_frost_bf16_moe_v2_sm_120a", RTX, False),
+        ("fused_moe_100", ComputeCapability(10, 3), True),
+        ("fused_moe_100", ComputeCapability(10, 0), False),
+        ("fused_moe_103", ComputeCapability(10, 3), False),
     ],
 )
 def test_what_flashinfer_may_lose(module: str, device: ComputeCapability, allowed: bool) -> None:
