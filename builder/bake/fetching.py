@@ -15,12 +15,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -100,8 +100,11 @@ def _download(external: PlannedExternal, origin: Origin, archive: Path) -> None:
             archive.open("wb") as file,
         ):
             shutil.copyfileobj(answer, file, _CHUNK)
-    except (OSError, urllib.error.HTTPError) as error:
+            missing = answer.length
+    except (OSError, HTTPException) as error:
         raise _unreachable(external, str(error)) from None
+    if missing:
+        raise _unreachable(external, f"the connection ended {missing} bytes early")
 
 
 def _download_wheel(external: PlannedExternal, origin: Origin, archive: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
 import subprocess
 import tarfile
 import threading
@@ -183,6 +184,24 @@ def test_an_archive_that_is_not_there(server: tuple[str, Path], tmp_path: Path) 
     url, _ = server
     with pytest.raises(BuildFailedError, match="404"):
         fetch(planned("archive", f"{url}/v9.tar.gz", "0" * 64), Origin(), tmp_path / "tree")
+
+
+def test_an_archive_that_breaks_off_is_not_called_a_wrong_one(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def answer_half() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+
+        thread = threading.Thread(target=answer_half)
+        thread.start()
+        external = planned("archive", f"http://127.0.0.1:{port}/x.tar.gz", "0" * 64)
+        with pytest.raises(BuildFailedError, match="ended 6 bytes early"):
+            fetch(external, Origin(), tmp_path / "tree")
+        thread.join()
 
 
 @pytest.mark.parametrize("by", ["name", "digest"])
