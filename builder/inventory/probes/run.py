@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -151,6 +152,7 @@ def _environment(scratch: Path) -> dict[str, str]:
         **hidden_gpu,
         **caches,
         **offline,
+        "PYTHONUSERBASE": site.getuserbase(),  # Packages there stay visible without the home.
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }

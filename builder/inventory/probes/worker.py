@@ -169,23 +169,21 @@ def _fork(probe: ModuleType, batch: Sequence[str], seconds: float) -> Iterator[L
                 break
             answered += 1
             yield json.loads(data)
+            if answered == len(batch):
+                # Whatever the items have left running may keep the pipe open.
+                break
     finally:
         os.close(reading)
-        if late or answered < len(batch):
-            _end(pid, late)
+        if late:
+            os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
     if answered < len(batch):
         yield {"ended": f"time limit of {seconds:g} s" if late else _ending(status)}
 
 
-def _end(pid: int, late: bool) -> None:
-    """A fork that is late is killed; one that closed its end is about to end by itself."""
-    if late:
-        os.kill(pid, signal.SIGKILL)
-
-
 def _examine(probe: ModuleType, batch: Sequence[str], report: _Report) -> NoReturn:
     """Examine in this fork, and leave without the cleaning up of the process it came from."""
+    os.close(int(sys.argv[2]))  # What the items leave running must not keep the report open.
     for item in batch:
         started = time.monotonic()
         notes: Line = {}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from builder.inventory.probing.reading import read_output
 from builder.inventory.probing.records import How, Models, Probed
+from builder.inventory.probing.running import PROBES
 
 TOUCHING = """
     import torch.cuda
@@ -84,6 +89,23 @@ def test_one_that_ends_the_interpreter_does_not_take_the_rest_with_it(
     assert document.not_examined == ()
 
 
+def test_what_a_module_leaves_running_holds_nothing_up(
+    models: Callable[..., Path], examine: Callable[..., Models]
+) -> None:
+    models(
+        leaving="""
+        import os, time
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(30)
+            os._exit(0)
+        """
+    )
+    document = examine("--seconds", "25")
+    assert document.ended is None
+    assert document.by_item()["Model_Leaving"][How.TOGETHER].is_well
+
+
 def test_raising_what_programs_exit_with_ends_nothing(
     models: Callable[..., Path], examine: Callable[..., Models]
 ) -> None:
@@ -139,6 +161,25 @@ def test_without_vllm_there_is_nothing(examine: Callable[..., Models]) -> None:
     document = examine()
     assert document.there is False
     assert document.items == ()
+
+
+def test_packages_of_a_user_are_seen_although_the_home_is_hidden(tmp_path: Path) -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    package = tmp_path / f".local/lib/python{version}/site-packages/vllm"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    environment = {"HOME": str(tmp_path), "PATH": os.defpath}
+    python = getattr(sys, "_base_executable", sys.executable)
+    done = subprocess.run(
+        [python, str(PROBES / "run.py"), "--only", "models", "-"],
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
+    models = read_output(done.stdout, "").models
+    assert models is not None
+    assert models.there is None
+    assert (models.failure or ())[0].name == "vllm.plugins"
 
 
 def test_time_that_runs_out_leaves_what_was_found_and_names_the_rest(
