@@ -106,7 +106,10 @@ class ForeseenComponent(_Strict):
 class PreflightRecord(_Strict):
     """What preflight said before the build."""
 
-    verdict: Literal["pass", "fail"]
+    verdict: Annotated[
+        Literal["pass", "fail", "nothing"],
+        Field(description="nothing: no component is compiled from sources that it understands."),
+    ]
     overridden: Annotated[
         bool, Field(description="Whether it was built although the verdict is fail.")
     ] = False

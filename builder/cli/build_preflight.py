@@ -44,7 +44,7 @@ def foresee(shop: Workshop, cell: Cell) -> Foreseen:
     reports = {_report_name(one): render_json(one.result) for one in found.components}
     failed = found.outcome is Outcome.FAIL
     record = PreflightRecord(
-        verdict="fail" if failed else "pass",
+        verdict=found.outcome.value if found.components else "nothing",
         overridden=failed and shop.lookahead is Lookahead.RECORD,
         components=tuple(_recorded(one, reports[_report_name(one)]) for one in found.components),
         required_instead={str(one): str(device) for one, device in found.required_instead.items()},

@@ -101,6 +101,13 @@ def test_a_loss_can_be_recorded_instead(shop: Workshop, small: Cell) -> None:
     assert (foreseen.record.verdict, foreseen.record.overridden) == ("fail", True)
 
 
+def test_where_nothing_can_be_examined_the_record_says_so(shop: Workshop, small: Cell) -> None:
+    prebuilt = PlannedComponent("nixl", "1", (), (), (), {})
+    foreseen = foresee(shop, dataclasses.replace(small, components=(prebuilt,)))
+    assert (foreseen.error, foreseen.record.verdict) == (None, "nothing")
+    assert foreseen.record.components == ()
+
+
 def test_a_policy_allows_a_loss(shop: Workshop, small: Cell, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text(
