@@ -128,6 +128,7 @@ class Workshop:
                 return Built(cell, places, record, up_to_date=True)
             engine = self.engine
             _require_platform(engine, cell)
+            _require_image_root(cell)
             with staging(places):
                 foreseen = self._look_ahead(cell, places)
                 run = _Run(self, cell, places, engine, digest, foreseen)
@@ -315,6 +316,15 @@ def _require_platform(engine: Engine, cell: Cell) -> None:
             f"The builder {engine.builder!r} cannot build {cell.platform} for {cell.variant}.",
             remedy="Choose a builder that can ('docker buildx use NAME'), register an emulator "
             "(Debian's qemu-user-static), or name another --platform.",
+        )
+
+
+def _require_image_root(cell: Cell) -> None:
+    if cell.image is not None and "RUNTIME_ROOTFS_DIR" not in root_file_systems(cell):
+        raise BuildFailedError(
+            f"The image of {cell.variant} for {cell.platform} has nothing to start from: the "
+            f"base comes from a registry ({cell.base.image}), and images start from packages.",
+            remedy="Choose the base 'packages' for the variant, or leave its image out.",
         )
 
 

@@ -19,7 +19,7 @@ from builder.bake.places import REJECTION_NOTE
 from builder.bake.record import PreflightRecord
 from builder.bake.results import Audited, Auditor, Foreseen, Lookahead
 from builder.errors import LossForeseenError, SmforgeError, ToolError
-from builder.plan.records import Cell
+from builder.plan.records import Cell, PlannedImage
 from builder.preflight.cell import CellPreflight
 
 pytestmark = pytest.mark.engine
@@ -270,3 +270,13 @@ def test_sources_that_cannot_be_examined_stop_the_build(workshop: Workshop, cell
     built = shop.build(cell("made"))
     assert (built.exit_code, str(built.error)) == (4, "The package index does not answer.")
     assert not built.places.staging.exists()
+
+
+def test_an_image_on_a_base_from_a_registry_is_refused_before_the_build(
+    workshop: Workshop, cell: MakeCell
+) -> None:
+    one = cell("made", TEXT=str(uuid4()))
+    built = workshop.build(dataclasses.replace(one, image=PlannedImage("a/b", "1", "vllm")))
+    assert built.exit_code == 5
+    assert "has nothing to start from" in str(built.error)
+    assert not built.places.final.exists()

@@ -15,6 +15,7 @@ import pytest
 
 from builder.arch.requirement import parse_requirements
 from builder.bake.build import Workshop
+from builder.bake.host import root_file_systems
 from builder.bake.results import Audited, Built
 from builder.cli.building import audit_image, workshop
 from builder.errors import BuildFailedError
@@ -57,10 +58,9 @@ def cell() -> Cell:
     (original,) = resolve(load(ROOT / "versions.json"), ("demo-full",)).cells
     return replace(
         original,
-        base=replace(original.base, kind="registry", suite=None),
         requirements=parse_requirements(("12.1",)),
         targets=("wheel", "image", "image-check"),
-        variables={},
+        variables={"SOURCE_DATE_EPOCH": "0"},
     )
 
 
@@ -108,6 +108,12 @@ def build(tmp_path: Path, cell: Cell, library: Callable[[str], Path]) -> Callabl
             quiet=True,
             verbose=False,
         )
+        store = tmp_path / "store"
+        for rootfs in root_file_systems(cell).values():
+            # This test's targets start from scratch.
+            (store / rootfs.directory_name).mkdir(parents=True)
+            (store / rootfs.directory_name / "rootfs.tar").touch()
+        shop = replace(shop, rootfs_store=store)
         done = replace(shop, complete=lambda _cell, _folder, audited: completed.append(audited))
         return done.build(cell)
 
