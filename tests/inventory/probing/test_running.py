@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +59,42 @@ def image(tmp_path: Path) -> Iterator[str]:
     subprocess.run(["docker", "build", "--quiet", "--tag", name, tmp_path], check=True)
     yield name
     subprocess.run(["docker", "image", "rm", "--force", name], check=True)
+
+
+@pytest.fixture
+def python_image(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """An image of this host's Python and what it is linked with, for a user who is not root."""
+    program = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    library = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix}))
+    root = tmp_path / "root"
+    unwanted = shutil.ignore_patterns("test", "__pycache__", "site-packages", "dist-packages")
+    shutil.copytree(library, root / library.relative_to("/"), ignore=unwanted, symlinks=True)
+    objects = [program, *library.glob("lib-dynload/*.so")]
+    needed = subprocess.run(["ldd", *objects], capture_output=True, text=True, check=True).stdout
+    files = {program, *(Path(one) for one in re.findall(r"(/\S+) \(0x", needed))}
+    for file in files:
+        place = root / file.relative_to("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+        place.chmod(0o755)
+    name = f"smforge-test/probes-{uuid.uuid4().hex}"
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY root/ /\nUSER 1234\n")
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, tmp_path], check=True)
+    yield name, str(program)
+    subprocess.run(["docker", "image", "rm", "--force", name], check=True)
+
+
+@pytest.mark.engine
+def test_a_python_of_an_image(python_image: tuple[str, str]) -> None:
+    name, python = python_image
+    found = probe_image(name, DEVICES, python=python)
+    assert found.trouble is None
+    for probe, document in found.documents().items():
+        assert document is not None, probe
+        assert (document.failure, document.ended) == (None, None), probe
+        assert document.devices == ("12.1",)
+    assert found.models is not None
+    assert found.models.there is False
 
 
 @pytest.mark.engine
