@@ -6,6 +6,7 @@ Format: PyPA "Binary distribution format" and "Core metadata specifications".
 from __future__ import annotations
 
 import hashlib
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ from builder.errors import DamagedInputError
 
 METADATA_BYTES = 16 << 20
 """The largest METADATA that is read: it goes through an index as a file of its own."""
+
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+    *(OSError, EOFError, RuntimeError, ValueError),
+)
+"""What zipfile raises for damaged archives, and what the file system does for damaged disks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ def _metadata(path: Path) -> bytes:
             if archive.getinfo(names[0]).file_size > METADATA_BYTES:
                 raise DamagedInputError(f"The METADATA of {path} is over {METADATA_BYTES} bytes.")
             return archive.read(names[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise DamagedInputError(f"{path} is not readable as a wheel: {error}.") from error
 
 
