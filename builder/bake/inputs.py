@@ -14,7 +14,8 @@ from builder.bake.record import Artefact, RunRecord
 from builder.plan.document import cell_document
 from builder.plan.records import Cell
 
-CONTEXT = "docker"
+CONTEXTS = ("docker", "builder/inventory/probes")
+"""Where the contexts of docker-bake.hcl lie, but for those that the host makes."""
 _IGNORED_DIRECTORIES = frozenset({"__pycache__", ".git"})
 
 
@@ -41,7 +42,11 @@ def inputs_digest(
     for name, file in (
         (BAKE_FILE, root / BAKE_FILE),
         ("matrix", matrix),
-        *((str(file.relative_to(root)), file) for file in _files(root / CONTEXT)),
+        *(
+            (str(file.relative_to(root)), file)
+            for place in CONTEXTS
+            for file in _files(root / place)
+        ),
         *(("policy", file) for file in policies),
         *_checkout_files(checkout),
     ):
