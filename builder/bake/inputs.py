@@ -29,7 +29,7 @@ def inputs_digest(
     """SHA-256 over everything that decides what a cell's artefacts are and whether they pass.
 
     That is: this version of smforge, the resolved cell and what its root file systems are made
-    of, docker-bake.hcl, the matrix, every file below docker/ and in a checkout that takes the place
+    of, docker-bake.hcl, the matrix, every file of CONTEXTS and in a checkout that takes the place
     of a release, with their names, and the policies. What else the host adds (job counts,
     certificates) does not count.
     """
