@@ -141,6 +141,11 @@ MODEL_NEEDS_GPU = Rule(
     Level.NOTE,
     "A model asks for what vLLM defines only beside a driver, and is importable as if it had one.",
 )
+MODEL_NEEDS_EXTENSION = Rule(
+    "model-needs-extension",
+    Level.WARNING,
+    "A model needs a compiled extension that this part of vLLM was built without.",
+)
 EXTENSION_NOT_LOADABLE = Rule(
     "extension-not-loadable",
     Level.ERROR,
@@ -239,6 +244,7 @@ RULES: tuple[Rule, ...] = (
     MODEL_NOT_IMPORTABLE,
     MODEL_PACKAGE_ABSENT,
     MODEL_NEEDS_GPU,
+    MODEL_NEEDS_EXTENSION,
     EXTENSION_NOT_LOADABLE,
     EXTENSION_NEEDS_DRIVER,
     EXTENSION_UNUSED,

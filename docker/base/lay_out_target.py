@@ -16,7 +16,7 @@ import lay_out_cuda
 
 
 def lay_out_target(site_packages: Path, cuda_home: Path, cpu: str) -> Path:
-    """Fill the directory of `targets` for `cpu` from the wheels; returns it. `cross` links to it."""
+    """Fill the directory of `targets` for `cpu` from the wheels, and link `cross` to it."""
     wheels = lay_out_cuda.toolkit_directory(site_packages)
     lay_out_cuda.link_development_names(wheels / "lib")
     target = cuda_home / "targets" / lay_out_cuda.TARGETS[cpu]

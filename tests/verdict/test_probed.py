@@ -188,6 +188,21 @@ class TestModels:
         failure = raised("No module", (MODEL, 2), kind="ModuleNotFoundError", name=package)
         only(judged(replace(NOTHING, models=models(model("A", failure)))), rule)
 
+    @pytest.mark.parametrize(
+        ("version", "message", "rule"),
+        [
+            ("0.33.0.dev0+cu130.partial.22179f4b", "needs _vllm_fa2_C", "model-needs-extension"),
+            ("0.33.0.dev0+cu130.partial.22179f4b", "needs a_C_b", "model-not-importable"),
+            ("0.33.0+cu130", "needs _vllm_fa2_C", "model-not-importable"),
+        ],
+    )
+    def test_an_extension_that_a_part_of_vllm_leaves_out(
+        self, judged: Judge, version: str, message: str, rule: str
+    ) -> None:
+        failure = raised(message, (MODEL, 2), kind="ImportError")
+        document = models(model("A", failure), packages={"vllm": version})
+        only(judged(replace(NOTHING, models=document)), rule)
+
     def test_only_a_gpu_is_missing(self, judged: Judge) -> None:
         failure = raised("name 'x' is not defined", (MODEL, 2), kind="NameError")
         pair = model("A", failure), model("A", how=How.ASSUMING)

@@ -40,8 +40,6 @@ class _Choice:
 
 def check_assemblers(case: Case) -> Iterator[Finding]:
     """Assemblers that do not know the target that a JIT asks for on a required device."""
-    if not case.evidence.companions.assemblers:
-        return
     installs = _triton_installs(case)
     for device in case.terms.requirements.devices:
         target = jit_target(device)

@@ -14,7 +14,6 @@ from builder.inventory.probing.records import (
     Item,
     ModelNotes,
     Models,
-    ModelSettings,
     Raised,
 )
 from builder.verdict.checks.probed.wording import brief, counted, is_late, listed, raised
@@ -22,6 +21,7 @@ from builder.verdict.data import table
 from builder.verdict.records import Finding, Level
 from builder.verdict.rules import (
     CUDA_AT_IMPORT,
+    MODEL_NEEDS_EXTENSION,
     MODEL_NEEDS_GPU,
     MODEL_NOT_IMPORTABLE,
     MODEL_PACKAGE_ABSENT,
@@ -40,6 +40,8 @@ class _Kind(Enum):
     PACKAGE = auto()
     GPU = auto()
     """Only that there is none."""
+    EXTENSION = auto()
+    """A compiled extension that this part of vLLM leaves out."""
     OTHER = auto()
 
 
@@ -58,21 +60,21 @@ def check_models(document: Models) -> Iterator[Finding]:
     """Architectures that cannot be inspected, those with one and the same defect together."""
     found: dict[_Defect, list[Item[ModelNotes]]] = {}
     for examinations in document.by_item().values():
-        for defect, item in _defects(examinations, document.settings):
+        for defect, item in _defects(examinations, document):
             found.setdefault(defect, []).append(item)
     for defect, items in found.items():
         yield _finding(defect, items)
 
 
 def _defects(
-    examinations: Examinations, settings: ModelSettings
+    examinations: Examinations, document: Models
 ) -> Iterator[tuple[_Defect, Item[ModelNotes]]]:
     # vLLM imports each model by itself, so what happens alone outweighs what happens among others.
     item = examinations.get(How.ALONE) or examinations.get(How.TOGETHER)
     if item is None or is_late(item.ended):
         return
     if not item.is_well:
-        yield _failure(item, examinations.get(How.ASSUMING), settings), item
+        yield _failure(item, examinations.get(How.ASSUMING), document), item
     cuda = item.failure is not None and _about_cuda(item.failure) is not None
     for stack in () if cuda else item.notes.cuda:
         place = _place(stack, item.notes)
@@ -80,7 +82,7 @@ def _defects(
 
 
 def _failure(
-    item: Item[ModelNotes], assuming: Item[ModelNotes] | None, settings: ModelSettings
+    item: Item[ModelNotes], assuming: Item[ModelNotes] | None, document: Models
 ) -> _Defect:
     if item.ended is not None:
         what = f"ends the interpreter with {item.ended}"
@@ -93,10 +95,13 @@ def _failure(
         return _Defect(_Kind.CUDA, place, what)
     place = _place_of(failure, item.notes)
     package = _absent_package(failure, item.notes)
-    if package is not None and _normal(package) not in settings.requires:
+    if package is not None and _normal(package) not in document.settings.requires:
         return _Defect(_Kind.PACKAGE, place, package)
     if assuming is not None and assuming.is_well:
         return _Defect(_Kind.GPU, place, raised(failure))
+    extension = _left_out(failure, document)
+    if extension is not None:
+        return _Defect(_Kind.EXTENSION, place, extension)
     innermost = failure[0].frames[-1] if failure and failure[0].frames else None
     within = f" (raised at {_told(innermost)})" if innermost and innermost != place else ""
     return _Defect(_Kind.OTHER, place, raised(failure), within)
@@ -122,6 +127,13 @@ def _finding(defect: _Defect, items: Sequence[Item[ModelNotes]]) -> Finding:
                 f"{models} can be imported only beside a driver: {where}, {defect.what}. With a "
                 "stand-in for it and vLLM's CUDA platform the import succeeds.",
                 file=file,
+            )
+        case _Kind.EXTENSION:
+            return MODEL_NEEDS_EXTENSION.finding(
+                f"{models} cannot be imported ({where}): {defect.what} is not in this part of "
+                "vLLM.",
+                file=file,
+                remedy="Add the extension to the variant where these models are to be served.",
             )
         case _Kind.OTHER:
             return MODEL_NOT_IMPORTABLE.finding(
@@ -165,6 +177,20 @@ def _absent_package(failure: Sequence[Raised], notes: ModelNotes) -> str | None:
         return None
     package = failure[0].name.partition(".")[0]
     return None if package in _trees(notes) else package
+
+
+def _left_out(failure: Sequence[Raised], document: Models) -> str | None:
+    """The compiled extensions that an exception names, where only a part of vLLM was built."""
+    version = document.packages.get(_TREE) or ""
+    if not re.search(table("probes")["part_of_vllm"], version):
+        return None
+    pattern = re.compile(table("probes")["extension"])
+    for one in failure:
+        if one.type in {"ImportError", "ModuleNotFoundError"}:
+            names = dict.fromkeys(match[0] for match in pattern.finditer(one.message))
+            if names:
+                return " or ".join(names)
+    return None
 
 
 def _place_of(failure: Sequence[Raised], notes: ModelNotes) -> Frame | None:
