@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from builder.errors import DamagedInputError
+from builder.inventory import archive_ar
 from builder.inventory.blob import Blob, FileBlob, chunks
 from builder.inventory.cuobjdump.listing import CubinListing, FatbinListing
 from builder.inventory.cuobjdump.locate import Cuobjdump
@@ -29,6 +30,8 @@ def read_file(
     A listing that cuobjdump breaks off is no listing: what it had printed until then is dropped,
     and the file is recorded as damaged in cuobjdump's own words.
     """
+    if _is_empty_archive(blob):
+        return None  # cuobjdump takes it for a fatbin with an invalid header
     regions: tuple[Region, ...] = ()
     damage: tuple[Damage, ...] = ()
     with _descriptor(blob) as descriptor:
@@ -42,6 +45,12 @@ def read_file(
     if not regions and not damage:
         return None
     return FileInventory(path, blob.size, None, regions, damage=damage)
+
+
+def _is_empty_archive(blob: Blob) -> bool:
+    """Whether this is a static archive without members, as glibc 2.34 and newer leave libdl.a."""
+    size = len(archive_ar.MAGIC)
+    return blob.size == size and blob.read_at(0, size) == archive_ar.MAGIC
 
 
 def _read_cubin(

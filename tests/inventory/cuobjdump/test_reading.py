@@ -121,6 +121,11 @@ def test_a_file_without_gpu_code_is_none(tmp_path: Path) -> None:
         assert found is None or found.damage
 
 
+def test_an_archive_without_members_has_no_gpu_code() -> None:
+    empty = BytesBlob(b"!<arch>\n")
+    assert read_file(locate(), "libdl.a", empty, OPTIONS, Bounds(seconds=60)) is None
+
+
 @pytest.mark.toolchain
 def test_partial_output_is_damage_not_a_listing(compile_with: Compile) -> None:
     path = compile_with(SOURCE, "a.so", "-shared", "-Xcompiler", "-fPIC", "-arch=sm_80")
