@@ -92,7 +92,7 @@ def test_there_is_a_wheel_per_architecture_and_the_shim(demo: Path) -> None:
     names = sorted(wheel.name for wheel in demo.rglob("*.whl"))
     platform = "py3-none-manylinux_2_39_x86_64"
     assert names == [
-        "flashinfer_jit_cache-0.7.2.post1+cu130-py3-none-any.whl",
+        "flashinfer_jit_cache-0.7.2.post1+cu130-py3-none-manylinux_2_17_x86_64.whl",
         *(
             f"flashinfer_jit_cache_{sm}-0.7.2.post1+cu130-{platform}.whl"
             for sm in ("sm110a", "sm120f", "sm121a")
