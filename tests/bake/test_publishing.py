@@ -14,7 +14,9 @@ import pytest
 import urllib3
 
 from builder.bake.build import Workshop
+from builder.bake.host import root_file_systems
 from builder.bake.results import Auditor, Built
+from builder.bake.rootfs import ARCHIVE
 from builder.cli.publishing import Publication, complete, publish_all, require_publishable
 from builder.errors import InterruptedBuildError, UsageError
 from builder.oci.documents import digest_of
@@ -43,12 +45,19 @@ def image_cell(cell: Callable[..., Cell]) -> Cell:
     """A cell whose one target is an image with content of its own."""
     variables = {"TEXT": str(uuid4()), "SOURCE_DATE_EPOCH": "1700000000"}
     image = PlannedImage(f"smforge-test/{uuid4().hex}", "1.0", "root")
-    return dataclasses.replace(cell("image", **variables), image=image)
+    plain = cell("image", **variables)
+    base = dataclasses.replace(plain.base, kind="packages", suite="trixie")
+    return dataclasses.replace(plain, image=image, base=base)
 
 
 @pytest.fixture
-def shop(workshop: Workshop) -> Workshop:
-    return dataclasses.replace(workshop, complete=complete)
+def shop(workshop: Workshop, image_cell: Cell, tmp_path: Path) -> Workshop:
+    """A workshop that has the root file systems, which the definition makes no use of."""
+    store = tmp_path / "rootfs"
+    for rootfs in root_file_systems(image_cell).values():
+        (store / rootfs.directory_name).mkdir(parents=True)
+        (store / rootfs.directory_name / ARCHIVE).touch()
+    return dataclasses.replace(workshop, complete=complete, rootfs_store=store)
 
 
 def publication(registry: str, load: bool = False) -> Publication:

@@ -31,7 +31,9 @@ def test_time_is_bounded() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    run, _ = capture(python("x = bytearray(1 << 30)"), Bounds(seconds=60, memory=512 << 20))
+    # The bounds are set on the program once it runs.
+    code = "import time; time.sleep(2); x = bytearray(1 << 30)"
+    run, _ = capture(python(code), Bounds(seconds=60, memory=512 << 20))
     assert run.status == 1
     assert "MemoryError" in run.stderr
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from builder.report.html.audit_page import audit_page
 from builder.report.html.page import render_page
@@ -85,9 +86,11 @@ def test_a_cell_opens_to_families_and_what_they_are_embedded_as(
         "2 native",
     ]
     missing = ways.first.locator(".group")
-    assert missing.locator(".code").all_inner_texts() == ["sm_80"]
+    # What is opened is filled in a moment later.
+    expect(missing.locator(".code")).to_have_text(["sm_80"])
     assert missing.locator("li").all_inner_texts() == ["1\nmarlin::Marlin<…>"]
     ways.last.locator("summary").click()
+    expect(ways.last.locator(".code.runs").first).to_be_visible()
     codes = ways.last.locator(".code.runs").all_inner_texts()
     assert set(codes) == {"sm_120"}
     opened.cell("pkg/_C.abi3.so", "12.1").click()
@@ -219,7 +222,7 @@ def test_hostile_names_are_inert(make: Any, open_report: Any) -> None:
     opened = open_report(html)
     for index in range(len(HOSTILE)):
         opened.page.locator("button.cell").nth(index).click()
-        assert opened.page.locator("#panel li").count() == len(HOSTILE)
+        expect(opened.page.locator("#panel li")).to_have_count(len(HOSTILE))
         opened.go(f"#{opened.page.url.partition('#')[2]}")
         assert opened.page.locator("#panel").count() == 1
     assert opened.page.evaluate("window.owned") is None
