@@ -225,7 +225,7 @@ def _narrowed(
     for device in sorted(family(target) - {target.capability}):
         wanted = native | set(_asked_for(device, target, comparisons))
         groups: dict[str | None, list[str]] = defaultdict(list)
-        for key in wanted:
+        for key in sorted(wanted):
             if key not in have or reach(have[key], device) < Reach.NATIVE:
                 groups[_allowed(key, device, allowances)].append(_name(key))
         for allowed, short in groups.items():

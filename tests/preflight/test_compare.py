@@ -128,6 +128,15 @@ def test_a_family_request_that_serves_one_device_is_narrowed() -> None:
     assert narrowed.device == ComputeCapability(12, 1)
 
 
+def test_narrowed_sources_are_told_in_an_order_of_their_own() -> None:
+    names = [f"{letter}.cu" for letter in "hgfedcba"]
+    allowances = [Allowance(name, f"Reason of {name}") for name in names]
+    ours = _configuration(*(_unit(name, "12.0a") for name in names))
+    found, _ = compare(ours, (Target.parse("12.0f"),), [], _CUDA_13, allowances)
+    narrowed = [one.sources for one in found if one.rule == "family-narrowed"]
+    assert narrowed == [(name,) for name in sorted(names)]
+
+
 def test_a_target_that_the_toolkit_lacks_is_an_error() -> None:
     old = toolkit("12.9")
     target = Target.parse("11.0")
