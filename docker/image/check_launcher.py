@@ -20,10 +20,10 @@ def main() -> None:
     """Compile and link the driver module of the installed Triton."""
     source = Path(driver.__file__).with_name("driver.c")
     with tempfile.TemporaryDirectory() as folder:
-        stub = Path(folder) / "libcuda.so.1"
+        driverless = Path(folder) / "libcuda.so.1"
         compiler = build._find_compiler("c")
         command = [compiler, "-shared", "-x", "c", "/dev/null", "-Wl,-soname,libcuda.so.1"]
-        subprocess.run([*command, "-o", str(stub)], check=True)
+        subprocess.run([*command, "-o", str(driverless)], check=True)
         built = build._build(
             "cuda_utils", str(source), folder, [folder], driver.include_dirs, driver.libraries, []
         )
