@@ -13,7 +13,7 @@ from builder import __version__
 from builder.bake import engine as engines
 from builder.bake.checkout import checkout_of
 from builder.bake.command import BakeCall
-from builder.bake.crossing import crossing_for, host_platform
+from builder.bake.crossing import Crossing, crossing_for, host_platform
 from builder.bake.definition import Definition, resolve_definition
 from builder.bake.diagnosis import failure
 from builder.bake.engine import Engine, Means
@@ -127,14 +127,14 @@ class Workshop:
             if record is not None and self.lookahead.is_content_with(record.preflight):
                 return Built(cell, places, record, up_to_date=True)
             engine = self.engine
-            _require_platform(engine, cell)
+            crossing = crossing_for(cell, engine.means.native)
+            _require_platform(engine, cell, crossing)
             _require_image_root(cell)
             with staging(places):
                 foreseen = self._look_ahead(cell, places)
                 run = _Run(self, cell, places, engine, digest, foreseen)
                 if foreseen is not None and foreseen.error is not None:
                     return run.stopped(foreseen.error)
-                crossing = crossing_for(cell, engine.means.native)
                 for rootfs in root_file_systems(cell, crossing).values():
                     ensure_rootfs(rootfs, self.rootfs_store, announce=self.announce)
                 if externals := externals_of(cell):
@@ -308,8 +308,7 @@ class _Observers:
         self.progress.changed(state, changes)
 
 
-def _require_platform(engine: Engine, cell: Cell) -> None:
-    crossing = crossing_for(cell, engine.means.native)
+def _require_platform(engine: Engine, cell: Cell, crossing: Crossing | None) -> None:
     needed = crossing.build_platform if crossing and cell.image is None else cell.platform
     if engine.platforms and needed not in engine.platforms:
         raise BuildFailedError(

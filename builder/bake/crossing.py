@@ -11,11 +11,9 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from builder.arch.platforms import PLATFORMS, PROCESSORS
 from builder.plan.bake import cross_compiles
 from builder.plan.records import Cell
-
-_CPUS = {"amd64": "x86_64", "arm64": "aarch64"}
-"""What Docker calls a CPU, and what compilers call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ def crossing_for(cell: Cell, native: Sequence[str]) -> Crossing | None:
     None when a node has the cell's own CPU, when a component of the cell cannot be cross-compiled,
     or when no compiler for that CPU is known.
     """
-    cpu = _CPUS.get(cell.platform.rpartition("/")[2])
+    cpu = PROCESSORS.get(cell.platform)
     if cpu is None or not native or cell.platform in native or not cross_compiles(cell):
         return None
     return Crossing(native[0], cpu)
@@ -43,4 +41,4 @@ def crossing_for(cell: Cell, native: Sequence[str]) -> Crossing | None:
 def host_platform() -> str:
     """This host's platform in Docker's words, where no engine is asked: ``linux/amd64``."""
     machine = platform.machine()
-    return f"linux/{next((ours for ours, its in _CPUS.items() if its == machine), machine)}"
+    return PLATFORMS.get(machine, f"linux/{machine}")

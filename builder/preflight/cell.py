@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from builder.arch.platforms import PROCESSORS
 from builder.arch.requirement import RequiredTarget, Requirements
 from builder.arch.target import ComputeCapability
 from builder.plan.records import Cell, Dropped, PlannedComponent
@@ -21,9 +22,6 @@ from builder.preflight.required import required_instead, with_devices_instead
 from builder.preflight.run import Question, preflight
 from builder.preflight.selection import Selection, flashinfer_selection, named_extensions
 from builder.preflight.source import Project, distribution
-
-_PROCESSORS = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
-"""As CMake and Python call the CPU of a platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ def _preflight_component(
         builds=_builds(component, project),
         selection=_selection(component, circumstances.root),
         required=cell.requirements.devices,
-        processor=_PROCESSORS[cell.platform],
+        processor=PROCESSORS[cell.platform],
     )
     return ComponentPreflight(component, preflight(question, circumstances.cache))
 

@@ -45,13 +45,14 @@ def driverless_source(header: str) -> str:
     return "".join(f"int {name}(void) {{ return 34; }}\n" for name in sorted(names))
 
 
-def make_driverless_libcuda(toolkit: Path) -> None:
+def make_driverless_libcuda(headers: Path, libraries: Path, compiler: str) -> None:
     """Make a libcuda to link against where no driver is installed; it is not for running."""
-    folder = toolkit / "lib" / "stubs"
+    folder = libraries / "stubs"
     folder.mkdir(exist_ok=True)
-    header = (toolkit / "include" / "cuda.h").read_text(encoding="utf-8")
+    header = (headers / "cuda.h").read_text(encoding="utf-8")
+    command = (compiler, "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", "libcuda.so")
     subprocess.run(
-        ("gcc", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", "libcuda.so", "-x", "c", "-"),
+        (*command, "-x", "c", "-"),
         cwd=folder,
         input=driverless_source(header),
         text=True,
@@ -71,7 +72,7 @@ def lay_out(site_packages: Path, cuda_home: Path) -> None:
     link(cuda_home, toolkit)
     link(toolkit / "lib64", Path("lib"))
     link_development_names(toolkit / "lib")
-    make_driverless_libcuda(toolkit)
+    make_driverless_libcuda(toolkit / "include", toolkit / "lib", "gcc")
     target = toolkit / "targets" / TARGETS[platform.machine()]
     target.mkdir(parents=True, exist_ok=True)
     for name in ("include", "lib"):

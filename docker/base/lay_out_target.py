@@ -8,7 +8,6 @@ from its directory of `targets`.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,22 +24,9 @@ def lay_out_target(site_packages: Path, cuda_home: Path, cpu: str) -> Path:
     lay_out_cuda.link(target / "include", Path("../../include"))
     lay_out_cuda.link(target / "lib", wheels / "lib")
     lay_out_cuda.link(cuda_home / "targets" / "cross", Path(target.name))
-    make_driverless_libcuda(cuda_home, target, f"{cpu}-linux-gnu-gcc")
+    compiler = f"{cpu}-linux-gnu-gcc"
+    lay_out_cuda.make_driverless_libcuda(cuda_home / "include", target / "lib", compiler)
     return target
-
-
-def make_driverless_libcuda(cuda_home: Path, target: Path, compiler: str) -> None:
-    """Make the other CPU's libcuda to link against; it is not for running."""
-    folder = target / "lib" / "stubs"
-    folder.mkdir(exist_ok=True)
-    header = (cuda_home / "include" / "cuda.h").read_text(encoding="utf-8")
-    subprocess.run(
-        (compiler, "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", "libcuda.so", "-xc", "-"),
-        cwd=folder,
-        input=lay_out_cuda.driverless_source(header),
-        text=True,
-        check=True,
-    )
 
 
 if __name__ == "__main__":

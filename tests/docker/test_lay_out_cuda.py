@@ -70,3 +70,23 @@ def test_two_majors_at_once_are_refused(
     (site_packages / "nvidia" / "cu12").mkdir()
     with pytest.raises(SystemExit, match="expected one nvidia/cuNN"):
         lay_out_cuda.lay_out(site_packages, tmp_path / "cuda")
+
+
+def test_another_cpus_libraries_lie_where_nvcc_looks(
+    script: Callable[[str], ModuleType],
+    site_packages: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # In the image the scripts lie in one directory.
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docker" / "base"))
+    home = tmp_path / "cuda"
+    (home / "include").mkdir(parents=True)
+    (home / "include" / "cuda.h").write_text(HEADER)
+    # Debian's compiler for this CPU goes by such a name too.
+    cpu = platform.machine()
+    target = script("base/lay_out_target").lay_out_target(site_packages, home, cpu)
+    assert (home / "targets" / "cross").resolve() == target
+    assert (target / "lib" / "libcudart.so").resolve().name == "libcudart.so.13"
+    assert (target / "include" / "cuda.h").is_file()
+    assert ctypes.CDLL(str(target / "lib" / "stubs" / "libcuda.so")).cuInit() == 34

@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from builder.arch.platforms import PLATFORMS
 from builder.errors import DamagedInputError
 from builder.inventory.blob import Blob, BytesBlob, OwnedBlob
 from builder.inventory.digest import Hashing
@@ -26,7 +27,6 @@ from builder.inventory.subjects.zip_stream import ZipReader
 
 _IN_MEMORY = 16 << 20
 """Members up to this size are unpacked in memory, larger ones into an unlinked file."""
-_PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 
 
 class WheelSubject:
@@ -125,4 +125,4 @@ def wheel_platform(name: str) -> str | None:
     tag = name.removesuffix(".whl").rsplit("-", 1)[-1]
     if "linux" not in tag:
         return None
-    return next((value for cpu, value in _PLATFORMS.items() if tag.endswith(cpu)), None)
+    return next((value for cpu, value in PLATFORMS.items() if tag.endswith(cpu)), None)
