@@ -35,7 +35,7 @@ lint: $(VENV)/ready ## Check style, types, shell scripts and the bake definition
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@for script in tools/engine .ci/run docker/base/with-site-settings docker/base/prove/prove.sh; do bash -n $$script; done
+	@for script in tools/engine .ci/run docker/base/fetch-source docker/base/with-site-settings docker/base/prove/prove.sh; do bash -n $$script; done
 
 lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 pyproject.toml -o requirements/runtime.txt
