@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import total_ordering
+from typing import NamedTuple
 
 from builder.errors import ArchitectureError
 
@@ -14,9 +13,7 @@ _TARGET = re.compile(r"(?P<major>[1-9]\d?)\.(?P<minor>\d)(?P<suffix>[af]?)\Z")
 _NAME = re.compile(r"(?:sm|compute|lto)_(?P<number>[1-9]\d{1,2})(?P<suffix>[af]?)\Z")
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True)
-class ComputeCapability:
+class ComputeCapability(NamedTuple):
     """The version of a device's instruction set, for example 12.1 (DGX Spark)."""
 
     major: int
@@ -45,9 +42,6 @@ class ComputeCapability:
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}"
 
-    def __lt__(self, other: ComputeCapability) -> bool:
-        return (self.major, self.minor) < (other.major, other.minor)
-
 
 class Suffix(StrEnum):
     """How far code for a target is tied to its architecture (PTX ISA 11.1.2)."""
@@ -59,9 +53,7 @@ class Suffix(StrEnum):
     """A raw cubin that does not record its suffix; never parsed, only found."""
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What a code object was compiled for: a capability and a suffix, for example 12.0f."""
 
     capability: ComputeCapability
@@ -92,6 +84,3 @@ class Target:
 
     def __str__(self) -> str:
         return f"{self.capability}{self.suffix}"
-
-    def __lt__(self, other: Target) -> bool:
-        return (self.capability, self.suffix) < (other.capability, other.suffix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -192,7 +191,7 @@ class _Audits:
         self._probing = probing
         self._listed = listed
         self._progress = Progress(sys.stderr, quiet=quiet)
-        self._options = replace(options, progress=self._progress)
+        self._options = options._replace(progress=self._progress)
         self._exits: list[int] = []
         self.done: list[Audit] = []
 
@@ -228,7 +227,7 @@ class _Audits:
             from builder.inventory.memory import share_heaps  # noqa: PLC0415
 
             share_heaps()
-        options = replace(self._options, digests=self._options.digests or not alone)
+        options = self._options._replace(digests=self._options.digests or not alone)
         try:
             probed = self._probing.of(subject, self._terms)
             done = audit(subject, self._terms, self._backend, options, probed)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from typing import IO
+from typing import IO, NamedTuple
 
 from builder.errors import DamagedInputError, ToolError
 from builder.inventory.blob import Blob, FileBlob
@@ -15,8 +14,7 @@ HEAD_BYTES = 512
 """How much of a file `Member.head` holds: enough to tell every format apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One regular file of a subject."""
 
     path: str

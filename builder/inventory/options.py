@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from builder.inventory.limits import Limits
 
@@ -12,8 +12,7 @@ def _silent(path: str, position: int) -> None:
     """Report no progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
+class ReadOptions(NamedTuple):
     """What to look for and what it may cost."""
 
     names: bool = True
@@ -22,7 +21,7 @@ class ReadOptions:
     """Hash the files with GPU code, and the subject."""
     workers: int | None = None
     """How many threads unpack code objects; None takes one per usable CPU, two at most."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     platform: str | None = None
     """Which image of an index to read: ``linux/arm64``. Needed where there are several."""
     progress: Callable[[str, int], None] = _silent

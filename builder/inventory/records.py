@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from builder.arch.target import Target
 
@@ -44,8 +44,7 @@ class Origin(StrEnum):
     """A fatbin outside those sections, found by its magic; cuobjdump does not see it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CodeObject:
+class CodeObject(NamedTuple):
     """One fatbin entry or one raw cubin."""
 
     kind: Kind
@@ -61,8 +60,7 @@ class CodeObject:
     (LTO-IR, a damaged payload), and for relocatable code beside what was linked from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(NamedTuple):
     """One fatbin, which is what one translation unit registers with the runtime."""
 
     origin: Origin
@@ -76,8 +74,7 @@ class Region:
     """The member's name within a static archive."""
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(NamedTuple):
     """A place that contradicts its format: what lies there is not known."""
 
     path: str
@@ -85,8 +82,7 @@ class Damage:
     offset: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileInventory:
+class FileInventory(NamedTuple):
     """The GPU code of one file."""
 
     path: str
@@ -111,8 +107,7 @@ class SubjectKind(StrEnum):
     IMAGE = "image"
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfiguration:
+class ImageConfiguration(NamedTuple):
     """What an image says about the containers that run it."""
 
     digest: str
@@ -123,8 +118,7 @@ class ImageConfiguration:
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """The identity of what was audited."""
 
     kind: SubjectKind
@@ -138,8 +132,7 @@ class Subject:
     """Of an image only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(NamedTuple):
     """Everything found in one subject. Files without GPU code are not listed."""
 
     subject: Subject

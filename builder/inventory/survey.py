@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from builder.errors import DamagedInputError
 from builder.inventory.members import Member
 from builder.inventory.options import ReadOptions
@@ -55,7 +53,7 @@ def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_fil
     )
     files = tuple(sorted(files, key=lambda file: file.path))
     damage = tuple(
-        replace(item, path=path) for member, item in broken for path in subject.paths_of(member)
+        item._replace(path=path) for member, item in broken for path in subject.paths_of(member)
     )
     return Inventory(
         subject=_identity(subject.subject, files, options),
@@ -66,8 +64,8 @@ def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_fil
 
 
 def _at(file: FileInventory, path: str) -> FileInventory:
-    damage = tuple(replace(item, path=path) for item in file.damage)
-    return replace(file, path=path, damage=damage)
+    damage = tuple(item._replace(path=path) for item in file.damage)
+    return file._replace(path=path, damage=damage)
 
 
 def _identity(subject: Subject, files: tuple[FileInventory, ...], options: ReadOptions) -> Subject:
@@ -83,4 +81,4 @@ def _identity(subject: Subject, files: tuple[FileInventory, ...], options: ReadO
         digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
     else:
         return subject
-    return replace(subject, digest=f"sha256:{digest}" if digest else None)
+    return subject._replace(digest=f"sha256:{digest}" if digest else None)

@@ -162,12 +162,11 @@ def _joined_subject(subjects: Sequence[Subject], name: str) -> Subject:
 def _below_its_name(inventory: Inventory) -> Inventory:
     prefix = f"{inventory.subject.name}/"
     files = tuple(
-        replace(
-            file,
+        file._replace(
             path=prefix + file.path,
-            damage=tuple(replace(item, path=prefix + item.path) for item in file.damage),
+            damage=tuple(item._replace(path=prefix + item.path) for item in file.damage),
         )
         for file in inventory.files
     )
-    damage = tuple(replace(item, path=prefix + item.path) for item in inventory.damage)
-    return replace(inventory, files=files, damage=damage)
+    damage = tuple(item._replace(path=prefix + item.path) for item in inventory.damage)
+    return inventory._replace(files=files, damage=damage)

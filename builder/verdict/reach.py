@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 
@@ -60,7 +59,7 @@ _SUFFIXES = (Suffix.PLAIN, Suffix.ARCH_SPECIFIC, Suffix.FAMILY_SPECIFIC)
 
 def _read_as(embedded: Embedded, suffix: Suffix) -> Embedded:
     cubins = frozenset(
-        replace(target, suffix=suffix) if target.suffix is Suffix.UNKNOWN else target
+        target._replace(suffix=suffix) if target.suffix is Suffix.UNKNOWN else target
         for target in embedded.cubins
     )
     return Embedded(cubins, embedded.ptx)

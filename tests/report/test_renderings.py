@@ -91,8 +91,8 @@ def test_control_characters_of_foreign_names_reach_no_terminal(
 ) -> None:
     nasty = "\x1b[31mred\nline\u202e.so"
     (region,) = part.regions
-    objects = (replace(region.objects[0], kernels=("k\x1b]0;title\x07",)),)
-    file = replace(part, path=nasty, regions=(replace(region, objects=objects),))
+    objects = (region.objects[0]._replace(kernels=("k\x1b]0;title\x07",)),)
+    file = part._replace(path=nasty, regions=(region._replace(objects=objects),))
     text = render(make_report("12.1 sm_100", files=(file,), kernels=True))
     assert not {"\x1b", "\x07", "\u202e"} & set(text)
     assert "x1b" in text

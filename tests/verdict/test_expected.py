@@ -44,7 +44,7 @@ def _library(make_file: MakeFile, *regions: tuple[str | None, str, str]) -> File
     ]
     file = make_file("vllm/_C.abi3.so", *code)
     named = zip(file.regions, regions, strict=True)
-    return replace(file, regions=tuple(replace(one, source=name) for one, (name, _, _) in named))
+    return file._replace(regions=tuple(one._replace(source=name) for one, (name, _, _) in named))
 
 
 def _findings(inventory: Inventory, report: dict[str, Any]) -> list[Finding]:
@@ -167,8 +167,8 @@ def _two_builds() -> dict[str, Any]:
 def test_each_build_is_held_against_its_own_files(
     make_file: MakeFile, make_inventory: MakeInventory
 ) -> None:
-    family = replace(_library(make_file, ("a.cu", "sm_120f", "")), path="one.whl/_C.so")
-    hopper = replace(_library(make_file, ("a.cu", "sm_90a", "")), path="two.whl/_C.so")
+    family = _library(make_file, ("a.cu", "sm_120f", ""))._replace(path="one.whl/_C.so")
+    hopper = _library(make_file, ("a.cu", "sm_90a", ""))._replace(path="two.whl/_C.so")
     expectations = {one.build: one for one in expectations_of(_two_builds(), "preflight.json")}
 
     def levels(sm120f: str, sm90a: str) -> list[Level]:

@@ -10,7 +10,7 @@ import pytest
 from builder.arch.devices import current_devices
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import parse_requirements
-from builder.arch.target import ComputeCapability, Target
+from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.inventory.companions.records import Companions
 from builder.inventory.compare import Comparison, Difference
 from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin
@@ -284,10 +284,11 @@ class TestDoubt:
         self, make_file: MakeFile, make_inventory: MakeInventory
     ) -> None:
         file = make_file("a.cubin", (("sm_120", ("k",)),), origin=Origin.RAW)
-        code = file.regions[0].objects[0]
-        unknown = type(code.target)(code.target.capability, type(code.target.suffix)("?"))
-        object.__setattr__(code, "target", unknown)
-        verdict = judge(make_inventory(file), terms("12.1"))
+        (region,) = file.regions
+        (code,) = region.objects
+        unknown = code._replace(target=code.target._replace(suffix=Suffix.UNKNOWN))
+        raw = file._replace(regions=(region._replace(objects=(unknown,)),))
+        verdict = judge(make_inventory(raw), terms("12.1"))
         assert rules(verdict, Level.ERROR) == ["suffix-unknown"]
         assert verdict.outcome is Outcome.UNDETERMINED
 

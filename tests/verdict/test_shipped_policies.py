@@ -140,14 +140,14 @@ class TestEachException:
         for group in covered(exemption):
             for device in exemption.devices:
                 (region,) = group.file.regions
-                more = replace(region.objects[0], target=OTHER)
-                wider = replace(region, objects=(*region.objects, more))
-                file = replace(group.file, regions=(wider,))
+                more = region.objects[0]._replace(target=OTHER)
+                wider = region._replace(objects=(*region.objects, more))
+                file = group.file._replace(regions=(wider,))
                 assert not excused(Group(file, group.counts), device)
 
     def test_does_not_excuse_it_in_another_file(self, exemption: Exemption) -> None:
         for group in covered(exemption):
-            elsewhere = replace(group.file, path="vllm/_other_C.abi3.so")
+            elsewhere = group.file._replace(path="vllm/_other_C.abi3.so")
             assert not excused(Group(elsewhere, group.counts), exemption.devices[0])
 
 
@@ -158,8 +158,8 @@ def covered(exemption: Exemption) -> list[Group]:
         names = excused(group, exemption.devices[-1], replace(TERMS, exemptions=(exemption,)))
         if names:
             (region,) = group.file.regions
-            objects = tuple(replace(one, kernels=tuple(sorted(names))) for one in region.objects)
-            file = replace(group.file, regions=(replace(region, objects=objects),))
+            objects = tuple(one._replace(kernels=tuple(sorted(names))) for one in region.objects)
+            file = group.file._replace(regions=(region._replace(objects=objects),))
             found.append(Group(file, {name: group.counts[name] for name in names}))
     return found
 

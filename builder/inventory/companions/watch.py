@@ -52,7 +52,7 @@ class WatchedSubject:
             if _is_library(name):
                 self._libraries.append(member)
             if _is_assembler(name):
-                yield replace(member, open=self._opening(member))
+                yield member._replace(open=self._opening(member))
             else:
                 yield member
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from builder.inventory import reader as native
 from builder.inventory.blob import Blob
 from builder.inventory.cuobjdump.locate import Cuobjdump
@@ -27,7 +25,7 @@ class CuobjdumpReader:
             check_sections(blob)
         if found is None or not options.digests:
             return found
-        return replace(found, sha256=sha256_of(blob))
+        return found._replace(sha256=sha256_of(blob))
 
 
 class BothReaders:
@@ -45,7 +43,7 @@ class BothReaders:
             return first
         # What cuobjdump alone sees must not get lost: the file stands there without code, and
         # the comparison says that the backends disagree.
-        first = first or replace(second, regions=(), damage=())
+        first = first or second._replace(regions=(), damage=())
         self._second[_key(first)] = second
         return first
 
@@ -54,9 +52,9 @@ class BothReaders:
         files = []
         for file in inventory.files:
             if second := self._second.get(_key(file)):
-                damage = tuple(replace(item, path=file.path) for item in second.damage)
-                files.append(replace(second, path=file.path, damage=damage))
-        return replace(inventory, files=tuple(files))
+                damage = tuple(item._replace(path=file.path) for item in second.damage)
+                files.append(second._replace(path=file.path, damage=damage))
+        return inventory._replace(files=tuple(files))
 
 
 def _key(file: FileInventory) -> str:

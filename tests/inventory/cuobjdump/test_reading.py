@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -198,7 +197,7 @@ def test_the_second_opinion_follows_a_file_to_its_path(compile_with: Compile) ->
     assert found is not None
     assert alone is not None
     assert alone.sha256 == found.sha256
-    moved = replace(found, path="final/a.cubin")
+    moved = found._replace(path="final/a.cubin")
     inventory = Inventory(Subject(SubjectKind.IMAGE, "i", None), (moved,), 1)
     second = readers.second_opinion(inventory)
     assert [file.path for file in second.files] == ["final/a.cubin"]

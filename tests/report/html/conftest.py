@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -117,7 +117,7 @@ class Maker:
         isa = "8.0" if kind is Kind.PTX else None
         parsed = Target.parse(target.rstrip("?"))
         if target.endswith("?"):
-            parsed = replace(parsed, suffix=Suffix.UNKNOWN)
+            parsed = parsed._replace(suffix=Suffix.UNKNOWN)
         return CodeObject(kind, parsed, 1000, isa, "13.0", kernels=kernels)
 
     def library(
