@@ -118,6 +118,14 @@ variable "SMFORGE_CCACHE_REMOTE" {
   default     = ""
   description = "ccache's remote_storage; from the environment alone, as it may hold credentials"
 }
+variable "SMFORGE_SCCACHE" {
+  default     = ""
+  description = "a file with sccache's settings for an S3 bucket, which takes the place of ccache"
+  validation {
+    condition     = SMFORGE_SCCACHE == "" || SMFORGE_CCACHE_REMOTE == ""
+    error_message = "SMFORGE_SCCACHE and SMFORGE_CCACHE_REMOTE are both set: compilations are shared through one cache."
+  }
+}
 variable "SBOM_SCANNER" {
   default     = ""
   description = "an image that makes the bill of materials, by BuildKit's scanning protocol"
@@ -331,10 +339,13 @@ target "vllm" {
     externals = EXTERNALS_DIR
     checkout  = VLLM_SOURCE == "" ? "docker/vllm" : VLLM_SOURCE
   }
-  secret = SMFORGE_CCACHE_REMOTE == "" ? [] : ["id=ccache-remote,env=SMFORGE_CCACHE_REMOTE"]
+  secret = concat(
+    SMFORGE_CCACHE_REMOTE == "" ? [] : ["id=ccache-remote,env=SMFORGE_CCACHE_REMOTE"],
+    secret("sccache", SMFORGE_SCCACHE),
+  )
   target = "wheel"
   args = {
-    CCACHE_REACH    = SMFORGE_CCACHE_REMOTE == "" ? "local" : "shared"
+    CCACHE_REACH    = SMFORGE_SCCACHE != "" ? "s3" : SMFORGE_CCACHE_REMOTE == "" ? "local" : "shared"
     CUDA_TAG        = CUDA_TAG
     VLLM_FROM       = VLLM_SOURCE == "" ? "sdist" : "checkout"
     VLLM_VERSION    = VLLM_VERSION

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from builder.bake.checkout import revision_of
 from builder.bake.command import BakeCall
+from builder.bake.compiler_cache import BUCKET_SETTING, bucket_settings
 from builder.bake.crossing import Crossing
 from builder.bake.externals import directory_of, externals_of
 from builder.bake.fetching import Origin
@@ -43,14 +44,18 @@ class HostSettings:
     """A directory with the sources of other projects, for a site that cannot reach theirs."""
     checkout: Path | None = None
     """A checkout of vLLM that is built instead of the matrix's release."""
+    bucket: Path | None = None
+    """sccache's settings for the S3 bucket that machines share compilations through; a secret."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> HostSettings:
         """Read SMFORGE_CA_BUNDLE (else what the host's own tools are told), pip's PIP_CONFIG_FILE,
-        BUILD_NETWORK, CACHE_FROM, CACHE_TO, SMFORGE_SOURCES_MIRROR and VLLM_SOURCE.
+        BUILD_NETWORK, CACHE_FROM, CACHE_TO, SMFORGE_SOURCES_MIRROR, VLLM_SOURCE and
+        SMFORGE_SCCACHE.
 
-        Raises `UsageError` when SMFORGE_CA_BUNDLE names no file, or one of the last two no
-        directory; set but empty, they mean none.
+        Raises `UsageError` when SMFORGE_CA_BUNDLE names no file, SMFORGE_SOURCES_MIRROR or
+        VLLM_SOURCE no directory, or SMFORGE_SCCACHE no settings that can work; set but empty, they
+        mean none.
         """
         return cls(
             ca_bundle=_ca_bundle(environment),
@@ -63,6 +68,7 @@ class HostSettings:
                 environment, SOURCES_SETTING, "the sources' archives and repositories"
             ),
             checkout=_directory(environment, CHECKOUT_SETTING, "a checkout of vLLM"),
+            bucket=bucket_settings(environment),
         )
 
     @property
@@ -113,11 +119,13 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings
         "NVCC_THREADS": str(limits.nvcc_threads),
         "CA_BUNDLE": str(host.ca_bundle or ""),
         "PIP_CONFIG": str(host.pip_config or ""),
+        BUCKET_SETTING: str(host.bucket or ""),
         NETWORK_SETTING: host.network,
         "BUILD_PLATFORM": crossing.build_platform if crossing else "",
         "CROSS_CPU": crossing.cpu if crossing else "",
     }
-    reads = [path for path in (host.ca_bundle, host.pip_config) if path is not None]
+    lent = (host.ca_bundle, host.pip_config, host.bucket)
+    reads = [path for path in lent if path is not None]
     for variable, rootfs in root_file_systems(cell, crossing).items():
         directory = rootfs_store / rootfs.directory_name
         variables[variable] = str(directory)
