@@ -35,15 +35,17 @@ lint: $(VENV)/ready ## Check style, types, shell scripts and the bake definition
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@for script in tools/engine .ci/run docker/base/fetch-source docker/base/with-site-settings docker/base/prove/prove.sh; do bash -n $$script; done
+	@for script in tools/engine .ci/run docker/base/fetch-source docker/base/with-site-settings docker/base/prove/prove.sh docker/vllm/compile.sh docker/vllm/sccache/compile.sh docker/vllm/sccache/launcher; do bash -n $$script; done
 
 lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --upgrade --python-version 3.11 --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/vllm/requirements.in -o docker/vllm/requirements.txt
+	$(COMPILE) --upgrade --python-version 3.12 docker/vllm/sccache/requirements.in -o docker/vllm/sccache/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/connectors/requirements.in -o docker/connectors/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/image/tools.in -o docker/image/tools.txt
+	$(COMPILE) --upgrade --python-version 3.11 tests/toolchains/s3-server.in -o tests/toolchains/s3-server.txt
 	@mkdir -p .smforge
 	$(IMAGE_COMPILE) --upgrade $(IMAGE_COMPONENTS:%=--group %) -o $(CURDIR)/.smforge/image.txt
 	for one in $(IMAGE_COMPONENTS); do \

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from builder.bake import own_engine
+from builder.bake.host import root_file_systems
+from builder.bake.rootfs import default_store, ensure_rootfs
+from builder.matrix.load import load
+from builder.plan.resolve import resolve
+
 ROOT = Path(__file__).parents[2]
+START_SECONDS = 20
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +69,42 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
         return fetched[component, major]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def answers() -> Callable[[int, subprocess.Popen[bytes]], None]:
+    """``answers(port, process)`` waits until the server that was just started can be reached."""
+
+    def wait(port: int, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            assert process.poll() is None, "the server ended"
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        pytest.fail("the server did not answer")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def demo_variables() -> dict[str, str]:
+    """Those of ``demo``, with the root file system that its base starts from in place."""
+    (cell,) = resolve(load(ROOT / "versions.json"), ("demo",)).cells
+    for rootfs in root_file_systems(cell).values():
+        ensure_rootfs(rootfs, default_store())
+    out = ROOT / ".smforge" / "end-to-end"
+    done = subprocess.run(
+        (sys.executable, "-m", "builder", "build", "demo", "--out", str(out), "--print"),
+        cwd=ROOT,
+        env={**os.environ, **own_engine.settings(os.environ)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    found: dict[str, str] = json.loads(done.stdout)["builds"][0]["variables"]
+    return found

@@ -6,13 +6,10 @@ neither torch nor vLLM is needed.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
 import subprocess
-import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,16 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from builder.bake import own_engine
-from builder.bake.host import root_file_systems
-from builder.bake.rootfs import default_store, ensure_rootfs
-from builder.matrix.load import load
-from builder.plan.resolve import resolve
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
-OUT = ROOT / ".smforge" / "end-to-end"
-START_SECONDS = 20
 OPTIONS = ("--allow=network.host", "--allow=fs.read=/", "--progress=plain", "shared")
 
 # The steps of docker/vllm/Dockerfile, on the base alone.
@@ -68,7 +59,11 @@ subprocess.run(command, cwd="/src", check=True)
 
 
 @pytest.fixture
-def redis(debian_package: Callable[[str], Path], tmp_path: Path) -> Iterator[str]:
+def redis(
+    debian_package: Callable[[str], Path],
+    answers: Callable[[int, subprocess.Popen[bytes]], None],
+    tmp_path: Path,
+) -> Iterator[str]:
     """A Redis on loopback that asks for a password; gives its URL with the password in it."""
     needed = ("libjemalloc2", "liblzf1")
     libraries = {
@@ -87,52 +82,15 @@ def redis(debian_package: Callable[[str], Path], tmp_path: Path) -> Iterator[str
         stdout=subprocess.DEVNULL,
     )
     try:
-        _await(port, process)
+        answers(port, process)
         yield f"redis://default:{password}@127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
 
 
-def _await(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        assert process.poll() is None, "redis-server ended"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("redis-server did not answer")
-
-
-def smforge(*arguments: str) -> str:
-    done = subprocess.run(
-        (sys.executable, "-m", "builder", *arguments),
-        cwd=ROOT,
-        env={**os.environ, **own_engine.settings(os.environ)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def variables() -> dict[str, str]:
-    """Those of ``demo``, with the root file system that its base starts from in place."""
-    (cell,) = resolve(load(ROOT / "versions.json"), ("demo",)).cells
-    for rootfs in root_file_systems(cell).values():
-        ensure_rootfs(rootfs, default_store())
-    printed = json.loads(smforge("build", "demo", "--out", str(OUT), "--print"))
-    found: dict[str, str] = printed["builds"][0]["variables"]
-    return found
-
-
 @pytest.fixture
-def compile_on(variables: dict[str, str], redis: str, tmp_path: Path) -> Callable[[str], str]:
+def compile_on(demo_variables: dict[str, str], redis: str, tmp_path: Path) -> Callable[[str], str]:
     """Compile on a machine with an empty cache of its own; gives everything that was printed."""
     run = uuid.uuid4().hex
     context = tmp_path / "context"
@@ -149,7 +107,7 @@ def compile_on(variables: dict[str, str], redis: str, tmp_path: Path) -> Callabl
             env={
                 **os.environ,
                 **own_engine.settings(os.environ),
-                **variables,
+                **demo_variables,
                 "BUILD_NETWORK": "host",  # Redis listens on loopback
                 "SMFORGE_CCACHE_REMOTE": redis,
             },

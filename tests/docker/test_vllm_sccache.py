@@ -1,0 +1,327 @@
+"""The target `vllm` with compilations in an S3 bucket: a real S3 server, sccache, nvcc and engine.
+
+Only torch and vLLM are replaced: by an empty environment and by a checkout of vLLM's shape whose
+CMake compiles two files, so that neither gigabytes nor minutes are needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmarks.canary import Canary
+from builder.bake import own_engine
+
+pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "tests" / "toolchains" / "s3-server.txt"
+OPTIONS = ("--allow=network.host", "--allow=fs=/", "--progress=plain")
+
+OVERRIDE = """
+target "environment" {
+  inherits = ["_common"]
+  contexts = { base = "target:base" }
+  dockerfile-inline = <<-DOCKERFILE
+    FROM base
+    ENV PATH=/opt/venv/bin:$PATH
+    RUN python3 -m venv /opt/venv
+  DOCKERFILE
+}
+target "vllm" {
+  contexts        = { torch = "target:environment" }
+  no-cache-filter = ["compiled-s3"]
+  attest          = ["type=provenance,mode=max"]
+}
+target "compiled" {
+  inherits = ["vllm"]
+  target   = "compiled"
+}
+# Looks for the secret where a step can have left it, and then for one that is really there.
+target "searched" {
+  inherits = ["_common"]
+  contexts = { compiled = "target:compiled" }
+  secret   = ["id=sccache,src=${SMFORGE_SCCACHE}"]
+  output   = ["type=cacheonly"]
+  dockerfile-inline = <<-DOCKERFILE
+    FROM compiled
+    RUN --mount=type=secret,id=sccache,required=true <<SH
+        set -eu
+        sed -n s/^AWS_SECRET_ACCESS_KEY=//p /run/secrets/sccache >/dev/shm/secret
+        found() { grep -rlFf /dev/shm/secret /etc /home /opt /root /src /tmp /var /wheel; }
+        ! found
+        cp /dev/shm/secret /tmp/planted
+        found
+        rm /tmp/planted
+    SH
+  DOCKERFILE
+}
+"""
+
+SETUP = """
+import os, pathlib, shutil, subprocess
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+class cmake_build_ext(build_ext):
+    def build_extension(self, extension):
+        launcher = "sccache" if shutil.which("sccache") else "ccache"
+        place = pathlib.Path(self.build_temp)
+        library = pathlib.Path(self.get_ext_fullpath(extension.name)).resolve()
+        settings = [f"-DCMAKE_{one}_COMPILER_LAUNCHER={launcher}" for one in ("CXX", "CUDA")]
+        threads = f"-DNVCC_THREADS={os.environ['NVCC_THREADS']}"
+        configure = ["cmake", "-G", "Ninja", "-S", ".", "-B", place, threads, *settings]
+        subprocess.run(configure, check=True)
+        subprocess.run(["cmake", "--build", place, "-j", os.environ["MAX_JOBS"]], check=True)
+        library.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(place / "_C.so", library)
+
+setup(
+    version=os.environ["VLLM_VERSION_OVERRIDE"],
+    ext_modules=[Extension("vllm._C", sources=[], py_limited_api=True)],
+    rust_extensions=[],
+    cmdclass={"build_ext": cmake_build_ext},
+)
+"""
+CHECKOUT = {
+    "setup.py": SETUP,
+    "pyproject.toml": """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "vllm"
+dynamic = ["version"]
+[tool.setuptools]
+packages = ["vllm"]
+""",
+    "vllm/__init__.py": "",
+    "CMakeLists.txt": """
+cmake_minimum_required(VERSION 3.26)
+set(CMAKE_CUDA_ARCHITECTURES OFF)
+project(small LANGUAGES CXX CUDA)
+add_library(_C MODULE csrc/kernels.cu csrc/host.cc)
+target_compile_options(_C PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--threads=${NVCC_THREADS}
+    -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_120f,code=sm_120f>)
+set_target_properties(_C PROPERTIES PREFIX "")
+""",
+    "csrc/kernels.cu": """
+#ifdef __CUDA_ARCH__
+#include "device_only.h"
+#else
+#define AMOUNT 0
+#endif
+namespace { __global__ void add(int* to) { to[threadIdx.x] += AMOUNT; } }
+int start(int* to) { add<<<1, 32>>>(to); return AMOUNT; }
+""",
+    "csrc/host.cc": "int start(int*);\nint both(int* to) { return start(to) + 1; }\n",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """An empty bucket and who may use it."""
+
+    endpoint: str
+    name: str
+    key: str
+    secret: str
+
+    def settings(self, secret: str | None = None) -> str:
+        """The file of SMFORGE_SCCACHE."""
+        return (
+            "# the cache of the tests\n"
+            f"SCCACHE_BUCKET={self.name}\nSCCACHE_ENDPOINT={self.endpoint}\n"
+            f"SCCACHE_REGION=us-east-1\nSCCACHE_S3_KEY_PREFIX=vllm\n"
+            f"AWS_ACCESS_KEY_ID={self.key}\nAWS_SECRET_ACCESS_KEY={secret or self.secret}\n"
+        )
+
+
+@pytest.fixture(scope="module")
+def libraries() -> Path:
+    """The S3 server and its client, which the project itself has no use for."""
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    kept = ROOT / ".smforge" / "toolchains" / f"s3-server-{digest}"
+    if not kept.is_dir():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+            pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            locked = ("--require-hashes", "--only-binary=:all:", "-r", LOCK)
+            subprocess.run((*pip, *locked, "--target", f"{scratch}/made"), check=True)
+            Path(scratch, "made").rename(kept)
+    return kept
+
+
+# The server lets these four pass, so that somebody exists, and checks every signature from then on.
+MAKE_BUCKET = """
+import boto3, json, sys
+endpoint, bucket = sys.argv[1:]
+anybody = dict(endpoint_url=endpoint, region_name="us-east-1",
+               aws_access_key_id="anybody", aws_secret_access_key="anybody")
+iam = boto3.client("iam", **anybody)
+iam.create_user(UserName="builder")
+key = iam.create_access_key(UserName="builder")["AccessKey"]
+everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+iam.put_user_policy(UserName="builder", PolicyName="cache", PolicyDocument=policy)
+boto3.client("s3", **anybody).create_bucket(Bucket=bucket)
+print(json.dumps([key["AccessKeyId"], key["SecretAccessKey"]]))
+"""
+
+
+@pytest.fixture
+def bucket(
+    libraries: Path, answers: Callable[[int, subprocess.Popen[bytes]], None], tmp_path: Path
+) -> Iterator[Bucket]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    endpoint, name = f"http://127.0.0.1:{port}", f"cache-{uuid.uuid4().hex}"
+    environment = {**os.environ, "PYTHONPATH": str(libraries)}
+    with (tmp_path / "s3.log").open("wb") as log:
+        server = subprocess.Popen(
+            (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)),
+            env={**environment, "INITIAL_NO_AUTH_ACTION_COUNT": "4"},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        answers(port, server)
+        made = subprocess.run(
+            (sys.executable, "-c", MAKE_BUCKET, endpoint, name),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        yield Bucket(endpoint, name, *json.loads(made.stdout))
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What one build left on the host."""
+
+    status: int
+    log: str
+    out: Path
+
+    @property
+    def wheel(self) -> bytes:
+        (found,) = self.out.rglob("*.whl")
+        return found.read_bytes()
+
+    def count(self, words: str) -> int:
+        """A figure of sccache's own statistics."""
+        found = re.search(rf" {words}\s+(\d+)$", self.log, re.MULTILINE)
+        assert found, self.log[-3000:]
+        return int(found[1])
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    place = tmp_path / "checkout"
+    # The number makes what this run compiles unknown to every other run.
+    texts = {**CHECKOUT, "csrc/device_only.h": f"#define AMOUNT {uuid.uuid4().int >> 98}\n"}
+    for name, text in texts.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    git = ("git", "-C", place, "-c", "user.name=x", "-c", "user.email=x@example.invalid")
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-qm", "x"), ("tag", "v1.0.0")):
+        subprocess.run((*git, *arguments), check=True)
+    return place
+
+
+@pytest.fixture
+def build(
+    demo_variables: dict[str, str], checkout: Path, tmp_path: Path
+) -> Callable[[str, str], Build]:
+    """``build(settings, target)``, on a machine that has compiled nothing yet."""
+    (tmp_path / "externals").mkdir()
+    (tmp_path / "override.hcl").write_text(OVERRIDE)
+    numbers = iter(range(9))
+
+    def bake(settings: str, target: str = "vllm") -> Build:
+        out = tmp_path / f"out-{next(numbers)}"
+        file = tmp_path / "sccache.env"
+        file.write_text(settings)
+        files = ("-f", "docker-bake.hcl", "-f", str(tmp_path / "override.hcl"))
+        done = subprocess.run(
+            ("docker", "buildx", "bake", *files, *OPTIONS, target),
+            cwd=ROOT,
+            env={
+                **os.environ,
+                **own_engine.settings(os.environ),
+                **demo_variables,
+                "BUILD_NETWORK": "host",  # the S3 server listens on loopback
+                "EXTERNALS_DIR": str(tmp_path / "externals"),
+                "NVCC_THREADS": "2",
+                "OUT_DIR": str(out),
+                "SMFORGE_SCCACHE": str(file),
+                "VLLM_ARCHS": "8.0 12.0f",
+                "VLLM_SOURCE": str(checkout),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Build(done.returncode, done.stderr, out)
+
+    return bake
+
+
+def test_a_second_machine_takes_from_the_bucket_what_the_first_compiled(
+    build: Callable[..., Build], bucket: Bucket, tmp_path: Path
+) -> None:
+    first, second = build(bucket.settings()), build(bucket.settings())
+    assert (first.status, second.status) == (0, 0), (first.log + second.log)[-6000:]
+    assert first.count("Cache hits") == 0
+    # The host compiler twice, nvcc's front end once, and a PTX and a cubin for each target.
+    assert first.count("Cache misses") == second.count("Cache hits") == 7
+    assert second.count("Cache misses") == 0
+    assert first.wheel == second.wheel
+    (tmp_path / "build.log").write_text(first.log + second.log)
+    assert [*first.out.rglob("provenance.json")]
+    canary = Canary(bucket.secret.encode())
+    assert [*canary.places(tmp_path)] == [str(tmp_path / "sccache.env")]
+
+
+def test_a_header_that_only_device_code_includes_is_part_of_the_key(
+    build: Callable[..., Build], bucket: Bucket, checkout: Path
+) -> None:
+    first = build(bucket.settings())
+    (checkout / "csrc" / "device_only.h").write_text("#define AMOUNT 5\n")
+    second = build(bucket.settings())
+    assert (first.status, second.status) == (0, 0), (first.log + second.log)[-6000:]
+    assert second.count(r"Cache misses \(PTX\)") == 2
+    assert first.wheel != second.wheel
+
+
+def test_no_layer_holds_the_buckets_secret(build: Callable[..., Build], bucket: Bucket) -> None:
+    searched = build(bucket.settings(), "searched")
+    assert searched.status == 0, searched.log[-3000:]
+    assert "/tmp/planted" in searched.log
+
+
+def test_credentials_that_the_bucket_refuses_end_the_build_with_its_reason(
+    build: Callable[..., Build], bucket: Bucket
+) -> None:
+    wrong = f"canary{uuid.uuid4().hex}"
+    refused = build(bucket.settings(wrong))
+    assert refused.status == 1
+    assert "Server startup failed: cache storage failed to read: PermissionDenied" in refused.log
+    assert "SignatureDoesNotMatch" in refused.log
+    assert wrong not in refused.log
