@@ -212,10 +212,10 @@ def test_a_wheel_of_one_extension_compiles_and_holds_only_that(project: Path, to
     assert metadata["Summary"] == "A part of vLLM: of its compiled extensions only _moe_C"
 
 
-def bake(**variables: str) -> tuple[str, dict[str, Any]]:
+def bake(*arguments: str, **variables: str) -> tuple[str, dict[str, Any]]:
     """What bake makes of the target, as text and as data."""
     done = subprocess.run(
-        ("docker", "buildx", "bake", "-f", "docker-bake.hcl", "--print", "vllm"),
+        ("docker", "buildx", "bake", "-f", "docker-bake.hcl", *arguments, "--print", "vllm"),
         cwd=SCRIPT.parents[2],
         env={**os.environ, **own_engine.settings(os.environ), **variables},
         capture_output=True,
@@ -231,6 +231,21 @@ def test_a_shared_cache_s_address_is_a_secret() -> None:
     assert {"id": "ccache-remote", "env": "SMFORGE_CCACHE_REMOTE"} in target["secret"]
     assert target["args"]["CCACHE_REACH"] == "shared"
     assert bake(SMFORGE_CCACHE_REMOTE="")[1]["args"]["CCACHE_REACH"] == "local"
+
+
+def test_a_buckets_settings_are_a_secret(tmp_path: Path) -> None:
+    file = tmp_path / "sccache.env"
+    file.write_text("SCCACHE_BUCKET=cache\nAWS_SECRET_ACCESS_KEY=canary\n")
+    text, target = bake(f"--allow=fs.read={tmp_path}", SMFORGE_SCCACHE=str(file))
+    assert "canary" not in text
+    assert target["secret"] == [{"id": "sccache", "src": str(file)}]
+    assert target["args"]["CCACHE_REACH"] == "s3"
+
+
+def test_two_shared_caches_are_refused_by_bake_too() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        bake(SMFORGE_SCCACHE="sccache.env", SMFORGE_CCACHE_REMOTE="redis://cache")
+    assert "are both set" in caught.value.stderr
 
 
 def test_a_checkout_takes_the_place_of_the_release() -> None:

@@ -1,0 +1,125 @@
+"""Which cache of compilations is asked for, and what is refused before a build starts."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.bake.build import Workshop
+from builder.bake.compiler_cache import NAMES, bucket_settings
+from builder.bake.engine import Means
+from builder.bake.host import HostSettings
+from builder.errors import UsageError
+from builder.plan.records import Cell
+
+LAUNCHED = Path(__file__).parents[2] / "docker" / "vllm" / "sccache" / "compile.sh"
+CANARY = "canary0123456789"
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[bytes], Mapping[str, str]]:
+    """The environment that names a file with these bytes."""
+
+    def write(content: bytes) -> Mapping[str, str]:
+        (tmp_path / "sccache.env").write_bytes(content)
+        return {"SMFORGE_SCCACHE": str(tmp_path / "sccache.env")}
+
+    return write
+
+
+def test_a_file_of_sccaches_settings_is_taken(
+    written: Callable[[bytes], Mapping[str, str]], tmp_path: Path
+) -> None:
+    environment = written(b"# ours\n\nSCCACHE_BUCKET=cache\nAWS_SECRET_ACCESS_KEY=a=b c\n")
+    assert bucket_settings(environment) == tmp_path / "sccache.env"
+    assert HostSettings.from_environment(environment).bucket == tmp_path / "sccache.env"
+
+
+@pytest.mark.parametrize("environment", [{}, {"SMFORGE_SCCACHE": ""}])
+def test_without_the_setting_there_is_none(environment: dict[str, str]) -> None:
+    assert bucket_settings(environment) is None
+
+
+def test_two_caches_are_one_too_many(written: Callable[[bytes], Mapping[str, str]]) -> None:
+    environment = {**written(b"SCCACHE_BUCKET=x\n"), "SMFORGE_CCACHE_REMOTE": f"redis://{CANARY}"}
+    with pytest.raises(UsageError, match="SMFORGE_CCACHE_REMOTE are both set") as caught:
+        bucket_settings(environment)
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "names no bucket"),
+        (b"SCCACHE_BUCKET=\n", "names no bucket"),
+        (b"SCCACHE_BUCKET=x\nSCCACHE_BUKET=y\n", "Line 2"),
+        (b"export SCCACHE_BUCKET=x\n", "Line 1"),
+        (b"SCCACHE_BUCKET=x\nAWS_PROFILE=me\n", "Line 2"),
+        (b"SCCACHE_BUCKET=x\n\nSCCACHE_REDIS_ENDPOINT=tcp://h\n", "Line 3"),
+        (b"SCCACHE_BUCKET=\xff\n", "UTF-8"),
+    ],
+)
+def test_what_cannot_work_is_refused(
+    content: bytes, reason: str, written: Callable[[bytes], Mapping[str, str]]
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        bucket_settings(written(content))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"absent, which cannot be read: No such file"):
+        bucket_settings({"SMFORGE_SCCACHE": str(tmp_path / "absent")})
+
+
+@given(
+    lines=st.lists(
+        st.tuples(
+            st.sampled_from(sorted(NAMES)) | st.text(max_size=20),
+            st.sampled_from(["=", "", " = ", ":"]),
+        )
+    )
+)
+def test_no_refusal_repeats_a_value(
+    lines: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "values.env"
+    file.write_text("\n".join(f"{name}{sign}{CANARY}" for name, sign in lines), encoding="utf-8")
+    assert CANARY not in outcome({"SMFORGE_SCCACHE": str(file)})
+
+
+def outcome(environment: Mapping[str, str]) -> str:
+    """What the user is told, or the path."""
+    try:
+        return str(bucket_settings(environment))
+    except UsageError as error:
+        return f"{error} {error.remedy}"
+
+
+def test_the_build_gets_the_files_path_and_never_its_content(
+    workshop: Workshop,
+    cell: Callable[..., Cell],
+    written: Callable[[bytes], Mapping[str, str]],
+    tmp_path: Path,
+) -> None:
+    environment = written(f"SCCACHE_BUCKET=x\nAWS_SECRET_ACCESS_KEY={CANARY}\n".encode())
+    shop = replace(workshop, host=HostSettings.from_environment(environment))
+    call = shop.call(cell("made"), Means(2, 8 << 30, ("linux/amd64",)))
+    assert f"--allow=fs.read={tmp_path / 'sccache.env'}" in call.argv
+    assert str(tmp_path / "sccache.env") in call.override_text
+    assert CANARY not in call.override_text + call.text
+
+
+def test_without_smforge_a_malformed_line_ends_the_step_and_shows_no_value(tmp_path: Path) -> None:
+    """Bake alone checks nothing: the step's shell meets the file as it is."""
+    step = LAUNCHED.read_text().replace("/run/secrets/sccache", str(tmp_path / "secret"))
+    (tmp_path / "secret").write_text(f"SCCACHE_BUCKET=x\nAWS_SECRET KEY={CANARY}\n")
+    done = subprocess.run(("sh", "-c", step), capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "bad variable name" in done.stderr or "not a valid identifier" in done.stderr
+    assert CANARY not in done.stdout + done.stderr
