@@ -9,6 +9,8 @@ from builder.errors import DamagedInputError
 from builder.inventory.blob import Blob
 
 MAGIC: Final = b"!<arch>\n"
+THIN_MAGIC: Final = b"!<thin>\n"
+"""Of an archive that holds the names of its members alone."""
 _HEADER = 60
 _MAX_NAMES = 64 << 20
 _TABLES = (b"/", b"/SYM64/", b"__.SYMDEF", b"__.SYMDEF SORTED")

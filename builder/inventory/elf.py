@@ -20,6 +20,7 @@ ET_REL: Final = 1
 SHT_PROGBITS: Final = 1
 SHT_SYMTAB: Final = 2
 SHT_NOBITS: Final = 8
+SHT_DYNSYM: Final = 11
 SHF_EXECINSTR: Final = 4
 PT_LOAD: Final = 1
 PT_DYNAMIC: Final = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from builder.inventory.digest import Hashing
 
 
+_LIBRARY = re.compile(r"\.so(\.\d+)*\Z")
+_GIT_LFS = b"version https://git-lfs"
 _AT_ONCE = 256 << 10
 """Bytes up to which one read of all costs less than several of parts."""
 
@@ -28,9 +31,23 @@ def may_hold_code(path: str, head: bytes) -> bool:
     """Tell from the first bytes (`HEAD_BYTES` of them) whether `read_file` would look further."""
     if head.startswith(elf.MAGIC):
         return elf.is_host_or_cubin(head)
-    if head.startswith((archive_ar.MAGIC, REGION_MAGIC)):
+    if head.startswith((archive_ar.MAGIC, archive_ar.THIN_MAGIC, REGION_MAGIC)):
         return True
-    return path.endswith(".ptx") or ptx.looks_like_ptx(head)
+    return path.endswith(".ptx") or ptx.looks_like_ptx(head) or is_misnamed(path, head)
+
+
+def is_misnamed(path: str, head: bytes) -> bool:
+    """Tell whether a file has the name of GPU code, or of a library, without any content of one.
+
+    So are the pointers that git leaves where the real file was not fetched, and what a torn copy
+    leaves: zeros. Empty libraries are a container runtime's mount points, and text may be a
+    linker's script: neither is meant.
+    """
+    if path.endswith((".cubin", ".fatbin")):
+        return not head.startswith((elf.MAGIC, REGION_MAGIC))
+    if head and _LIBRARY.search(path):
+        return head.startswith(_GIT_LFS) or not head.strip(b"\0")
+    return False
 
 
 def read_file(path: str, blob: Blob, options: ReadOptions) -> FileInventory | None:
@@ -65,6 +82,7 @@ class _FileReader:
         self._regions: list[Region] = []
         self._machine: str | None = None
         self._needed: tuple[str, ...] = ()
+        self._unlinked: tuple[str, ...] = ()
 
     def read(self, head: bytes) -> None:
         """Fill in all that `inventory` gives."""
@@ -88,6 +106,7 @@ class _FileReader:
             needed=self._needed,
             machine=self._machine,
             damage=damage,
+            unlinked=self._unlinked,
         )
 
     def close(self) -> None:
@@ -103,6 +122,11 @@ class _FileReader:
             self._read_elf(self._blob, "", 0)
         elif head.startswith(REGION_MAGIC):
             self._read_spans(self._blob, raw_spans(self._blob, self._trouble), "", 0)
+        elif head.startswith(archive_ar.THIN_MAGIC):
+            message = "It is a thin archive, which names its members and does not hold them."
+            raise DamagedInputError(message, remedy="Audit the object files, or what they become.")
+        elif is_misnamed(self._path, head):
+            raise DamagedInputError("Its name promises GPU code, and its content is none.")
         elif self._blob.size:
             from builder.inventory.raw import read_raw_ptx  # noqa: PLC0415 - not for libraries
 
@@ -133,6 +157,10 @@ class _FileReader:
         self._read_spans(blob, elf_spans(blob, self._trouble), member, base)
         if self._regions and not member:
             self._needed = elf.read_needed(blob, header)
+            if any(region.origin is Origin.RELOCATABLE for region in self._regions):
+                from builder.inventory.unlinked import unlinked_units  # noqa: PLC0415 - rare
+
+                self._unlinked = unlinked_units(blob, header)
 
     def _read_spans(self, blob: Blob, spans: Iterable[Span], member: str, base: int) -> None:
         found = list(spans)

@@ -96,6 +96,8 @@ class FileInventory(NamedTuple):
     machine: str | None = None
     """The CPU the file is for: ``x86_64``, ``aarch64``; None for raw GPU code."""
     damage: tuple[Damage, ...] = ()
+    unlinked: tuple[str, ...] = ()
+    """The translation units whose relocatable code was never linked for the device."""
 
 
 class SubjectKind(StrEnum):

@@ -25,6 +25,12 @@ def source_of(symbols: bytes) -> str | None:
     return _named(found.pop()) if len(found) == 1 else None
 
 
+def file_after(mark: bytes, symbols: bytes) -> str | None:
+    """Return the file named behind a mark that ends in its length: ``…_<length>_<file>_``."""
+    found = _file_after(mark, symbols)
+    return None if found is None else _named(found)
+
+
 @lru_cache(maxsize=1024)
 def _named(file: bytes) -> str:
     return _EXTENSION.sub(r".\1", file.decode("ascii", "replace"))

@@ -54,13 +54,70 @@ def test_the_digest_of_a_folder_is_that_of_its_files_with_code(tree):
     assert take_inventory(str(tree), ReadOptions(digests=False)).subject.digest is None
 
 
-def test_links_and_special_files_are_left_out(tree, tmp_path):
-    (tmp_path / "outside.ptx").write_bytes(PTX)
-    (tree / "link.ptx").symlink_to(tmp_path / "outside.ptx")
+def test_links_within_and_special_files_are_left_out(tree):
+    (tree / "link.ptx").symlink_to(tree / "a" / "kernels.ptx")
     (tree / "loop").symlink_to(tree)
+    (tree / "circle").symlink_to("circle")
+    (tree / "broken.ptx").symlink_to("nowhere")
     os.mkfifo(tree / "pipe.ptx")
 
-    assert [file.path for file in take_inventory(str(tree)).files] == ["a/kernels.ptx"]
+    inventory = take_inventory(str(tree))
+    assert [file.path for file in inventory.files] == ["a/kernels.ptx"]
+    assert inventory.damage == ()
+
+
+def test_gpu_code_behind_a_link_that_leads_out_is_damage(tree, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "more.ptx").write_bytes(PTX)
+    (outside / "text").write_text("no code")
+    (tree / "link.ptx").symlink_to(outside / "more.ptx")
+    (tree / "text").symlink_to(outside / "text")
+    (tree / "folder").symlink_to(outside)
+
+    inventory = take_inventory(str(tree))
+    assert [file.path for file in inventory.files] == ["a/kernels.ptx"]
+    assert sorted(damage.path for damage in inventory.damage) == ["folder", "link.ptx"]
+
+
+def test_a_folder_that_is_reached_by_a_link_is_whole(tree, tmp_path):
+    (tree / "link.ptx").symlink_to("a/kernels.ptx")
+    (tmp_path / "current").symlink_to(tree)
+
+    assert take_inventory(str(tmp_path / "current")).damage == ()
+
+
+def test_a_wheel_within_a_folder_is_not_passed_over(tree):
+    for name, member in (("code", "lib/kernels.so"), ("pure", "lib/__init__.py")):
+        with zipfile.ZipFile(tree / f"{name}-1.0-py3-none-any.whl", "w") as archive:
+            archive.writestr(member, b"")
+    (tree / "cut-1.0-py3-none-any.whl").write_bytes(b"PK\x03\x04")
+
+    damage = take_inventory(str(tree)).damage
+    assert [item.path[:4] for item in damage] == ["code", "cut-"]
+    assert "a subject of its own" in damage[0].message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "damaged"),
+    [
+        ("a.cubin", b"version https://git-lfs.github.com/spec/v1\n", True),
+        ("a.so", b"version https://git-lfs.github.com/spec/v1\n", True),
+        ("a.cubin", b"", True),
+        ("a.fatbin", b"text", True),
+        ("a.so", bytes(600), True),
+        ("a.so.12.1", bytes(600), True),
+        ("libthin.a", b"!<thin>\n", True),
+        ("a.so", b"", False),
+        ("a.so", b"/* GNU ld script */ INPUT(-lm)", False),
+        ("a.bin", bytes(600), False),
+    ],
+)
+def test_a_name_that_promises_code_on_other_content_is_damage(tree, name, content, damaged):
+    (tree / name).write_bytes(content)
+
+    inventory = take_inventory(str(tree))
+    assert [f.path for f in inventory.files if f.damage] == ([name] if damaged else [])
 
 
 def test_a_name_that_is_no_text_is_still_reported(tree):

@@ -98,6 +98,13 @@ def test_folders_are_no_members():
     assert listed(archive(("folder/", b""), ("folder/a", b"1"))) == ["folder/a"]
 
 
+def test_a_folder_with_content_is_damage():
+    data = archive(("folder/b.so/", b"what pip would leave out"), ("folder/a", b"1"))
+    with WheelSubject("x.whl", BytesBlob(data), Limits(), digests=False) as subject:
+        assert [member.path for member in subject.members()] == ["folder/a"]
+        assert [damage.path for damage in subject.damage] == ["folder/b.so/"]
+
+
 def with_end_record(data: bytes, **changes: int) -> bytes:
     fields = ["magic", "disk", "start", "here", "count", "size", "offset", "comment"]
     values = dict(zip(fields, END.unpack(data[-END.size :]), strict=True)) | changes

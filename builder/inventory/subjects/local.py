@@ -15,7 +15,8 @@ from builder.errors import DamagedInputError, UsageError
 from builder.inventory.blob import Blob, FileBlob
 from builder.inventory.limits import Limits
 from builder.inventory.members import HEAD_BYTES, Member
-from builder.inventory.reader import may_hold_code
+from builder.inventory.options import ReadOptions
+from builder.inventory.reader import is_misnamed, may_hold_code, read_file
 from builder.inventory.records import Damage, Subject, SubjectKind
 
 _FORMATS = {
@@ -27,6 +28,7 @@ _FORMATS = {
     ".whl": "a wheel",
 }
 """What a file's name claims it to be."""
+_COMPILED = (".so", ".cubin", ".fatbin", ".ptx", ".a")
 
 
 class _LocalSubject:
@@ -60,12 +62,17 @@ class _LocalSubject:
 
 
 class TreeSubject(_LocalSubject):
-    """A folder. Symbolic links are not followed: no file is read twice, none from outside."""
+    """A folder. Symbolic links are not followed: no file is read twice, none from outside.
+
+    What the folder needs and does not hold, GPU code behind a link that leads out of it or within
+    a wheel that lies in it, is damage: nothing is known of it.
+    """
 
     def __init__(self, root: Path, limits: Limits) -> None:
         super().__init__()
         self._root = os.fspath(root)
         self._limits = limits
+        self._real = os.path.realpath(self._root)
         self.subject = Subject(SubjectKind.TREE, path_text(root.resolve().name) or "/", None)
 
     def members(self) -> Iterator[Member]:
@@ -76,7 +83,11 @@ class TreeSubject(_LocalSubject):
             try:
                 status = os.lstat(path)
                 if not stat.S_ISREG(status.st_mode):
+                    if stat.S_ISLNK(status.st_mode):
+                        self._check_link(path, relative)
                     continue
+                if path.endswith(".whl"):
+                    self._check_wheel(path)
                 head = _head(path)
             except OSError as error:
                 self._unreadable(error)
@@ -86,8 +97,47 @@ class TreeSubject(_LocalSubject):
     def _walk(self) -> Iterator[str]:
         for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
             folders.sort()
+            for name in folders:
+                path = os.path.join(folder, name)  # noqa: PTH118 - a Path for each costs time
+                if os.path.islink(path) and self._leads_out(path):  # noqa: PTH114
+                    self._miss(path, "It is a link to a folder outside, which was not read.")
             for name in sorted(files):
                 yield os.path.join(folder, name)  # noqa: PTH118 - a Path for each costs time
+
+    def _check_link(self, path: str, relative: str) -> None:
+        """A link inwards leads to what is read anyway, and most outwards to no GPU code."""
+        if not self._leads_out(path) or not Path(path).is_file():
+            return
+        try:
+            with _open(path) as blob:
+                found = read_file(relative, blob, ReadOptions(names=False, digests=False))
+        except DamagedInputError as error:
+            self._miss(path, error.message)
+            return
+        if found is not None:
+            self._miss(path, "It is a link to GPU code outside the folder, which was not read.")
+
+    def _check_wheel(self, path: str) -> None:
+        # Loaded where there is a wheel: few folders have any.
+        from builder.inventory.subjects.zip_directory import read_directory  # noqa: PLC0415
+
+        try:
+            with _open(path) as blob:
+                names = [entry.name for entry in read_directory(blob, self._limits).entries]
+        except DamagedInputError as error:
+            self._miss(path, error.message)
+            return
+        if any(name.endswith(_COMPILED) for name in names):
+            self._miss(path, "It is a wheel with compiled code: audit it as a subject of its own.")
+
+    def _leads_out(self, path: str) -> bool:
+        # Not Path.resolve: that raises where links go in a circle.
+        real = os.path.realpath(path)
+        return os.path.commonpath([self._real, real]) != self._real
+
+    def _miss(self, path: str, message: str) -> None:
+        relative = os.path.relpath(path, self._root)
+        self._damage.append(Damage(path_text(relative), message))
 
     def _unreadable(self, error: OSError) -> None:
         path = os.path.relpath(error.filename or self._root, self._root)
@@ -111,7 +161,8 @@ class FileSubject(_LocalSubject):
         if not size:
             raise DamagedInputError(f"{self._path} is empty.", remedy="Copy or download it again.")
         claim = _FORMATS.get(self._path.suffix)
-        if claim is not None and not may_hold_code(self._path.name, head):
+        name = self._path.name
+        if claim is not None and (not may_hold_code(name, head) or is_misnamed(name, head)):
             raise DamagedInputError(
                 f"{self._path} is named like {claim}, but its content is something else.",
                 remedy="Copy or download it again.",

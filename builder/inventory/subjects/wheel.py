@@ -60,7 +60,10 @@ class WheelSubject:
         for entry in directory.entries:
             self._check_gap(end, entry.offset)
             if entry.name.endswith("/"):
-                end = entry.offset + LOCAL_HEADER.size
+                if entry.size:
+                    message = f"It has a folder's name, and holds {entry.size} bytes."
+                    self._damage.append(Damage(entry.name, message, entry.offset))
+                end = entry.offset + LOCAL_HEADER.size + entry.packed
                 continue
             try:
                 start, head = self._zip.look(entry, HEAD_BYTES)
