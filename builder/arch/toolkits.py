@@ -91,6 +91,11 @@ def toolkit(version: str) -> Toolkit:
     raise ArchitectureError(f"CUDA {version} is not in the table.", remedy=f"Known are {known}.")
 
 
+def lowest_driver_of_major(major: int) -> DriverVersion | None:
+    """The oldest driver that runs machine code of a CUDA major; None where it is not known."""
+    return next((one.minor_version_driver for one in toolkits() if one.release[0] == major), None)
+
+
 def explain_unknown(toolkit: Toolkit, target: Target) -> tuple[str, str]:
     """Say why a toolkit does not know a target, and what to do: (reason, remedy).
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from builder.report import model, outline
 from builder.report.printable import printable
+from builder.report.wording import plural
 
 MOST_BYTES = 1_000_000
 """GitHub refuses step summaries over 1 MiB; what does not fit is cut at a line, and said."""
@@ -80,7 +81,7 @@ def _exempted(report: model.Report) -> Iterator[str]:
     for one in report.exempted:
         expires = f", until {one.expires}" if one.expires else ""
         yield (
-            f"- {one.kernels:,} kernels on {' '.join(one.devices)}: {_code(one.pattern)} "
+            f"- {plural(one.kernels, 'kernel')} on {' '.join(one.devices)}: {_code(one.pattern)} "
             f"({_text(one.policy)}{expires}): {_text(one.reason)} {_text(one.reference or '')}"
         )
     yield ""

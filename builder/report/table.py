@@ -10,6 +10,7 @@ from builder.report import model, outline
 from builder.report.coverage_table import coverage, shortened
 from builder.report.layout import Column, Styled, cut, grid, paragraph, rendered
 from builder.report.printable import printable
+from builder.report.wording import plural
 
 WIDTH = 100
 _MOST_ROWS = 12
@@ -92,7 +93,7 @@ def _exempted(report: model.Report, width: int) -> Iterator[Styled]:
     yield _text("excused by policy", "bold")
     for one in report.exempted:
         devices = " ".join(one.devices)
-        head = f"{one.kernels:,} kernels on {devices} ({one.policy}): {one.pattern}"
+        head = f"{plural(one.kernels, 'kernel')} on {devices} ({one.policy}): {one.pattern}"
         expires = f"until {one.expires}: " if one.expires else ""
         yield cut(_text(head), width, indent=4)
         yield cut(_text(f"{expires}{one.reason}", "dim"), width, indent=8)

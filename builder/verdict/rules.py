@@ -61,6 +61,11 @@ DEVICE_FOREIGN = Rule(
     Level.NOTE,
     "A library holds only code specialised for other devices than a required one.",
 )
+DEVICE_SIBLING = Rule(
+    "device-sibling",
+    Level.WARNING,
+    "Kernels of a library are specialised for relatives of a required device, and not for it.",
+)
 TARGET_MISSING = Rule(
     "target-missing", Level.ERROR, "No library embeds code for a required target."
 )
@@ -89,6 +94,17 @@ PTX_DRIVER_UNKNOWN = Rule(
     "ptx-driver-unknown",
     Level.ERROR,
     "Kernels reach a required device only as PTX, and it is not known whether the driver reads it.",
+    undetermined=True,
+)
+DRIVER_TOO_OLD = Rule(
+    "driver-too-old",
+    Level.ERROR,
+    "Machine code for a required device comes from a CUDA major version newer than the driver.",
+)
+DRIVER_UNCHECKED = Rule(
+    "driver-unchecked",
+    Level.ERROR,
+    "A driver was given, and it is not known which CUDA release the machine code comes from.",
     undetermined=True,
 )
 SUFFIX_UNKNOWN = Rule(
@@ -122,6 +138,11 @@ CUDART_MISMATCH = Rule(
     "cudart-mismatch",
     Level.WARNING,
     "Libraries of one subject need CUDA libraries of different major versions.",
+)
+DEVICE_LINK_MISSING = Rule(
+    "device-link-missing",
+    Level.ERROR,
+    "Relocatable GPU code of a library was never linked for the device, so it cannot be loaded.",
 )
 CUDA_AT_IMPORT = Rule(
     "cuda-at-import",
@@ -181,7 +202,7 @@ PROBED = Rule("probed", Level.NOTE, "What was examined by running it, without a 
 DAMAGED_CODE_OBJECT = Rule(
     "damaged-code-object",
     Level.ERROR,
-    "A part of the subject contradicts its format, so what it holds is not known.",
+    "A part of the subject is damaged or was not read, so what it holds is not known.",
     undetermined=True,
 )
 BACKEND_DISAGREEMENT = Rule(
@@ -228,18 +249,22 @@ RULES: tuple[Rule, ...] = (
     KERNELS_MISSING,
     DEVICE_PTX_ONLY,
     DEVICE_FOREIGN,
+    DEVICE_SIBLING,
     TARGET_MISSING,
     TARGET_ABSENT,
     EXPECTED_NOT_EMBEDDED,
     EXPECTED_UNREAD,
     PTX_NEWER_THAN_DRIVER,
     PTX_DRIVER_UNKNOWN,
+    DRIVER_TOO_OLD,
+    DRIVER_UNCHECKED,
     SUFFIX_UNKNOWN,
     JIT_ASSEMBLER_TOO_OLD,
     JIT_ASSEMBLER_UNREAD,
     JIT_ASSEMBLER,
     JIT_COMPILER,
     CUDART_MISMATCH,
+    DEVICE_LINK_MISSING,
     CUDA_AT_IMPORT,
     MODEL_NOT_IMPORTABLE,
     MODEL_PACKAGE_ABSENT,

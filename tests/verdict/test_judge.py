@@ -146,8 +146,7 @@ def test_libraries_without_a_required_target_are_named(
 def test_a_driver_too_old_for_the_ptx(make_file: MakeFile, make_inventory: MakeInventory) -> None:
     inventory = make_inventory(make_file("a.so", (("compute_90", ("k",)), ("sm_120", ("j",)))))
     verdict = judge(inventory, terms("12.0", driver=DriverVersion.parse("570.195.03")))
-    (finding,) = verdict.findings
-    assert finding.rule == "ptx-newer-than-driver"
+    (finding,) = [one for one in verdict.findings if one.rule == "ptx-newer-than-driver"]
     assert finding.file == "a.so"
     assert "580.65.06" in finding.message
     assert "580.65.06" in (finding.remedy or "")
@@ -155,6 +154,121 @@ def test_a_driver_too_old_for_the_ptx(make_file: MakeFile, make_inventory: MakeI
     assert judge(inventory, terms("12.0", driver=DriverVersion.parse("580.65.06"))).outcome is (
         Outcome.PASS
     )
+
+
+def test_what_only_a_newer_driver_can_run_is_told_so(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    # The PTX for 12.0a is old enough, and no driver makes code for 12.1 of it.
+    code = (("compute_90@9.0", ("k",)), ("compute_120a@8.7", ("k",)))
+    verdict = judge(
+        make_inventory(make_file("a.so", code)),
+        terms("12.1", driver=DriverVersion.parse("570.195.03")),
+    )
+    told = {one.rule: one for one in verdict.findings}
+    assert "with driver 570.195.03" in told["device-missing"].message
+    assert "580.65.06" in (told["ptx-newer-than-driver"].remedy or "")
+
+
+class TestDriverOfMachineCode:
+    OLD, NEW = DriverVersion.parse("570.195.03"), DriverVersion.parse("580.65.06")
+
+    @pytest.fixture
+    def native(self, make_file: MakeFile, make_inventory: MakeInventory) -> Inventory:
+        """Made by CUDA 13.0 throughout."""
+        cubins = [make_file(f"{i}.cubin", (("sm_90", ("k",)),), origin=Origin.RAW) for i in "ab"]
+        return make_inventory(make_file("a.so", (("sm_90", ("k",)),)), *cubins)
+
+    def test_one_of_the_major_before_does_not_run_it(self, native: Inventory) -> None:
+        verdict = judge(native, terms("9.0", driver=self.OLD))
+        assert verdict.outcome is Outcome.FAIL
+        single, loose = verdict.findings
+        assert (single.rule, single.file) == ("driver-too-old", "a.so")
+        assert "CUDA 13.0" in single.message
+        assert "580.65.06" in (single.remedy or "")
+        assert (loose.rule, loose.file) == ("driver-too-old", None)
+        assert "2 files" in loose.message
+
+    def test_any_of_the_major_runs_it(self, native: Inventory) -> None:
+        assert rules(judge(native, terms("9.0", driver=self.NEW))) == []
+
+    def test_code_that_the_device_does_not_run_asks_for_no_driver(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        code = (("sm_80", ("k",)), ("compute_80@8.0", ("k",)))
+        verdict = judge(make_inventory(make_file("a.so", code)), terms("9.0", driver=self.OLD))
+        assert rules(verdict) == ["device-ptx-only"]
+
+    @pytest.mark.parametrize(
+        ("kernels", "backend", "outcome"),
+        [
+            (None, "native", Outcome.UNDETERMINED),
+            (("k",), "cuobjdump", Outcome.UNDETERMINED),
+            (("k",), "native", Outcome.PASS),
+        ],
+    )
+    def test_code_of_an_unknown_release(
+        self,
+        native: Inventory,
+        kernels: tuple[str, ...] | None,
+        backend: str,
+        outcome: Outcome,
+    ) -> None:
+        file = native.files[0]
+        (region,) = file.regions
+        (code,) = region.objects
+        region = region._replace(objects=(code._replace(toolkit=None, kernels=kernels),))
+        unknown = native._replace(files=(file._replace(regions=(region,)),))
+        verdict = judge(unknown, terms("9.0", driver=self.OLD), Evidence(backend=backend))
+        assert verdict.outcome is outcome
+        assert "driver-unchecked" in rules(verdict)
+        known = judge(unknown, terms("9.0", driver=self.NEW), Evidence(backend=backend))
+        assert "driver-unchecked" not in rules(known)
+
+
+@pytest.mark.parametrize(
+    ("device", "code", "told"),
+    [
+        ("12.1", "sm_120a", ["device-sibling"]),
+        ("12.1", "compute_120a", ["device-sibling"]),
+        ("12.0", "sm_121f", ["device-sibling"]),
+        ("10.0", "sm_103a", ["device-sibling"]),
+        ("12.0", "sm_100f", ["device-foreign"]),
+        ("12.1", "sm_120f", []),
+    ],
+)
+def test_code_for_relatives_is_told_from_code_for_others(
+    make_file: MakeFile, make_inventory: MakeInventory, device: str, code: str, told: list[str]
+) -> None:
+    runs = (f"sm_{device.replace('.', '')}", ("j",))
+    inventory = make_inventory(make_file("a.so", ((code, ("k",)),)), make_file("b.so", (runs,)))
+    verdict = judge(inventory, terms(device))
+    assert rules(verdict) == told
+    assert verdict.outcome is Outcome.PASS
+
+
+def test_a_few_kernels_for_relatives_are_told_beside_many_that_run(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    units = [(("sm_120f", (f"k{i}",)),) for i in range(9)]
+    inventory = make_inventory(make_file("a.so", *units, (("sm_120a", ("fp4",)),)))
+    (finding,) = judge(inventory, terms("12.1")).findings
+    assert (finding.rule, finding.level) == ("device-sibling", Level.WARNING)
+    assert "1 of 10 kernels" in finding.message
+    assert "sm_120a" in finding.message
+    assert [family.name for family in finding.families] == ["fp4"]
+
+
+def test_a_library_that_was_not_linked_for_the_device_fails_whatever_it_embeds(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    units = ("a.cu", "b.cu", "c.cu", "d.cu")
+    file = make_file("a.so", (("sm_120f", ("k",)),))._replace(unlinked=units)
+    verdict = judge(make_inventory(file), terms("12.1"))
+    assert verdict.outcome is Outcome.FAIL
+    (finding,) = verdict.findings
+    assert (finding.rule, finding.file) == ("device-link-missing", "a.so")
+    assert "a.cu, b.cu, c.cu and 1 more" in finding.message
 
 
 def test_a_driver_that_nobody_knows_leaves_it_open(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from builder.verdict.case import Case
 from builder.verdict.checks import devices, integrity, loading, targets
+from builder.verdict.checks.driver import check_driver
 from builder.verdict.records import Finding
 
 Check = Callable[[Case], Iterator[Finding]]
@@ -40,10 +41,12 @@ def _check_probed(case: Case) -> Iterator[Finding]:
 CHECKS: tuple[Check, ...] = (
     devices.check_subject,
     devices.check_files,
+    check_driver,
     targets.check_targets,
     _check_expected,
     _check_jit,
     loading.check_cuda_majors,
+    loading.check_device_link,
     _check_probed,
     integrity.check_damage,
     integrity.check_backends,

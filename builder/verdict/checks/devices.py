@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from builder.arch.coverage import ptx_assembles_for
 from builder.arch.drivers import DriverVersion, lowest_driver_for
 from builder.arch.target import ComputeCapability
 from builder.errors import UsageError
 from builder.verdict.case import Case
+from builder.verdict.kernels import KernelGroup
 from builder.verdict.names import families
 from builder.verdict.reach import Reach, reach
 from builder.verdict.records import Family, Finding, Level
@@ -15,6 +17,7 @@ from builder.verdict.rules import (
     DEVICE_FOREIGN,
     DEVICE_MISSING,
     DEVICE_PTX_ONLY,
+    DEVICE_SIBLING,
     KERNELS_MISSING,
     PTX_DRIVER_UNKNOWN,
     PTX_NEWER_THAN_DRIVER,
@@ -31,10 +34,12 @@ def check_subject(case: Case) -> Iterator[Finding]:
             continue
         if any(view.names(Reach.UNCLEAR) for view in views):
             continue
+        held = any(view.names(Reach.PTX_TOO_NEW) for view in views)
         yield DEVICE_MISSING.finding(
-            f"Nothing in {case.inventory.subject.name} can run on {device}.",
+            f"Nothing in {case.inventory.subject.name} can run on {device}"
+            f"{f' with driver {case.terms.driver}' if held else ''}.",
             device=device,
-            remedy=_rebuild(device),
+            remedy=f"Use a newer driver, or {_build(device)}." if held else _rebuild(device),
         )
 
 
@@ -47,11 +52,10 @@ def check_files(case: Case) -> Iterator[Finding]:
             yield from _missing(case, file, view)
             yield from _from_ptx(case, file, view)
             yield from _unclear(case, file, view)
-            if view.tally.foreign and view.tally.foreign == view.tally.total:
-                if file.loose:
-                    loose += 1
-                else:
-                    yield _foreign(file, view)
+            if view.tally.foreign and view.tally.foreign == view.tally.total and file.loose:
+                loose += 1
+            if not file.loose:
+                yield from _foreign(case, file, view)
         if loose:
             yield DEVICE_FOREIGN.finding(
                 f"{loose} cubin files are specialised for other devices than {device}.",
@@ -131,13 +135,33 @@ def _unclear(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
         )
 
 
-def _foreign(file: FileView, view: DeviceView) -> Finding:
-    return DEVICE_FOREIGN.finding(
-        f"{file.file.path}: specialised for other devices than {view.device}; it embeds "
-        f"{file.embedded}.",
-        file=file.file.path,
-        device=view.device,
-    )
+def _foreign(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
+    """Code specialised for other devices: by design, unless a relative of this one has it."""
+    path, device = file.file.path, view.device
+    groups = [g for g, how in zip(view.groups, view.reaches, strict=True) if how is Reach.FOREIGN]
+    relatives = [group for group in groups if _is_for_relative(group, device)]
+    if names := tuple(name for group in relatives for name in group.names):
+        embedded = {name: None for group in relatives for name in group.embedded.names()}
+        yield DEVICE_SIBLING.finding(
+            f"{path}: {len(names)} of {view.tally.total} {case.unit} do not run on {device}, "
+            f"but on relatives of it{_for_families(case, names)}; they are embedded as "
+            f"{', '.join(embedded)}.",
+            file=path,
+            device=device,
+            remedy=f"Where {device} is to have them, {_build(device)} or for its family.",
+            families=_families(case, names),
+        )
+    elif view.tally.foreign and view.tally.foreign == view.tally.total:
+        yield DEVICE_FOREIGN.finding(
+            f"{path}: specialised for other devices than {device}; it embeds {file.embedded}.",
+            file=path,
+            device=device,
+        )
+
+
+def _is_for_relative(group: KernelGroup, device: ComputeCapability) -> bool:
+    """Whether foreign code is for a device of the same major version."""
+    return any(target.capability.major == device.major for target in group.embedded.targets)
 
 
 def _lowest_isa(
@@ -147,7 +171,8 @@ def _lowest_isa(
     needed: list[tuple[int, ...]] = []
     for group in file.groups:
         if reach(group.embedded, device, driver) is how:
-            isas = [_version(ptx.isa) for ptx in group.embedded.ptx if ptx.isa is not None]
+            usable = (p for p in group.embedded.ptx if ptx_assembles_for(p.target, device))
+            isas = [_version(ptx.isa) for ptx in usable if ptx.isa is not None]
             needed.extend([min(isas)] if isas else [])
     return ".".join(str(part) for part in max(needed)) if needed else None
 

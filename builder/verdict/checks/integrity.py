@@ -29,7 +29,7 @@ def check_damage(case: Case) -> Iterator[Finding]:
         yield DAMAGED_CODE_OBJECT.finding(
             f"{where}: {damage.message}",
             file=damage.path,
-            remedy="Fetch or build the file again; what it holds there is not known.",
+            remedy="Fetch or build it again, or make it readable: what it holds is not known.",
         )
 
 

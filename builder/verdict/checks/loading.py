@@ -1,4 +1,4 @@
-"""Do the libraries of one subject load together?"""
+"""Do the libraries of one subject load, each alone and all together?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from builder.verdict.case import Case
 from builder.verdict.data import table
 from builder.verdict.records import Finding, Level
-from builder.verdict.rules import CUDART_MISMATCH
+from builder.verdict.rules import CUDART_MISMATCH, DEVICE_LINK_MISSING
+
+_NAMED = 3
+"""Translation units named in a finding; the rest are counted."""
 
 
 def check_cuda_majors(case: Case) -> Iterator[Finding]:
@@ -29,6 +32,22 @@ def check_cuda_majors(case: Case) -> Iterator[Finding]:
     for major in sorted(needs.keys() - {common}):
         for path, soname in sorted(needs[major].items()):
             yield _mismatch(case, (path, soname, major), common, needs[common])
+
+
+def check_device_link(case: Case) -> Iterator[Finding]:
+    """Libraries with relocatable GPU code that the host's linker alone has linked."""
+    for view in case.views:
+        if units := view.file.unlinked:
+            path = view.file.path
+            more = f" and {len(units) - _NAMED} more" if len(units) > _NAMED else ""
+            yield DEVICE_LINK_MISSING.finding(
+                f"{path}: the relocatable GPU code of {', '.join(units[:_NAMED])}{more} was never "
+                "linked for the device, so loading it fails with an undefined "
+                "__cudaRegisterLinkedBinary symbol.",
+                file=path,
+                remedy="Link it with nvcc, or give the host's linker what nvcc -dlink makes of "
+                "the same object files.",
+            )
 
 
 def _mismatch(

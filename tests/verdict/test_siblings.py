@@ -1,0 +1,50 @@
+"""Kernels for relatives of a device alone, in vLLM's own wheels (data/vllm-*.json)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.arch.requirement import parse_requirements
+from builder.inventory.records import FileInventory, Inventory
+from builder.verdict.judge import judge
+from builder.verdict.terms import Terms
+
+DATA = Path(__file__).parent / "data"
+RELEASES = {
+    "0.19.0": "vllm-0.19.0-cp38-abi3-manylinux_2_31_x86_64",
+    "0.20.0": "vllm-0.20.0-cp38-abi3-manylinux_2_35_x86_64",
+}
+
+
+@pytest.mark.parametrize(
+    ("release", "device", "kernels"),
+    # docs/findings.md: NVFP4 and FP8 GEMMs of 0.19.0 are sm_120a and sm_100a, of 0.20.0 f code.
+    [("0.19.0", "12.1", 92), ("0.19.0", "10.3", 188), ("0.20.0", "12.1", 0), ("0.20.0", "10.3", 0)],
+)
+def test_the_kernels_that_a_relative_has_and_the_device_has_not_are_counted(
+    make_file: Callable[..., FileInventory],
+    make_inventory: Callable[..., Inventory],
+    release: str,
+    device: str,
+    kernels: int,
+) -> None:
+    record = json.loads((DATA / f"{RELEASES[release]}.json").read_text())
+    files = [
+        make_file(path, *(unit_of(number, group) for number, group in enumerate(groups)))
+        for path, groups in record["files"].items()
+    ]
+    verdict = judge(make_inventory(*files), Terms(parse_requirements([device])))
+    found = [one for one in verdict.findings if one.rule == "device-sibling"]
+    assert sum(family.count for one in found for family in one.families) == kernels
+
+
+def unit_of(number: int, group: dict[str, object]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """A translation unit with kernels embedded as a recorded group's are."""
+    names = tuple(f"k{number}_{i}" for i in range(int(str(group["kernels"]))))
+    cubins = [f"sm_{text.replace('.', '')}" for text in group.get("cubins", [])]
+    ptx = [f"compute_{text.replace('.', '', 1)}" for text in group.get("ptx", [])]
+    return tuple((code, names) for code in (*cubins, *ptx))
