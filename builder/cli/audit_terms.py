@@ -8,6 +8,7 @@ from pathlib import Path
 from builder.arch.devices import device
 from builder.arch.drivers import DriverVersion
 from builder.arch.requirement import Requirements, parse_requirements
+from builder.errors import UsageError
 from builder.verdict.exemptions import Exemption, allowed_on_command_line
 from builder.verdict.shipped import shipped_exemptions
 from builder.verdict.terms import Terms
@@ -26,6 +27,13 @@ def terms_of(  # noqa: PLR0913 - one per flag
     expected: str | None = None,
 ) -> Terms:
     """Gather what is asked. Raises `UsageError` and `ConfigurationError` for what cannot be."""
+    for text in words:
+        if not parse_requirements([text]):
+            raise UsageError(
+                f"--require {text!r} names no device and no target.",
+                remedy="If it comes from a variable, see why that is empty; without --require "
+                "nothing is required.",
+            )
     requirements = [parse_requirements(words)]
     if variant is not None:
         requirements.append(_requirements_of(variant, config))

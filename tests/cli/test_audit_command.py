@@ -227,6 +227,7 @@ class TestBadInput:
         [
             (["--require", "13.7"], "No device with compute capability 13.7"),
             (["--require", "sm120"], "neither a device nor a target"),
+            (["--require", "12.1", "--require", " "], "names no device and no target"),
             (["--driver", "new"], "not a driver version"),
             (["--variant", "no-such"], "no-such"),
             (["--policy", "/no/such/policy.toml"], "cannot be read"),

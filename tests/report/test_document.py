@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from pydantic import ValidationError
 
 from builder.report.build import to_json
 from builder.report.model import Report
@@ -33,6 +34,13 @@ def test_reports_are_valid_and_can_be_read_again(
     text = to_json(report)
     jsonschema.validate(json.loads(text), SCHEMA)
     assert report_from_json(text) == report
+
+
+def test_a_document_that_does_not_say_its_version_is_no_report(full_report: Report) -> None:
+    document = json.loads(to_json(full_report))
+    del document["schema_version"]
+    with pytest.raises(ValidationError, match="schema_version"):
+        report_from_json(json.dumps(document))
 
 
 def test_the_schema_refuses_what_is_no_report(full_report: Report) -> None:
