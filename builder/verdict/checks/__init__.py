@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator
 
 from builder.verdict.case import Case
 from builder.verdict.checks import devices, integrity, loading, targets
-from builder.verdict.checks.driver import check_driver
 from builder.verdict.records import Finding
 
 Check = Callable[[Case], Iterator[Finding]]
+
+
+def _check_driver(case: Case) -> Iterator[Finding]:
+    """Loaded where a driver is given: it needs the table of toolkits."""
+    if case.terms.driver is not None:
+        from builder.verdict.checks.driver import check_driver  # noqa: PLC0415
+
+        yield from check_driver(case, case.terms.driver)
 
 
 def _check_expected(case: Case) -> Iterator[Finding]:
@@ -41,7 +48,7 @@ def _check_probed(case: Case) -> Iterator[Finding]:
 CHECKS: tuple[Check, ...] = (
     devices.check_subject,
     devices.check_files,
-    check_driver,
+    _check_driver,
     targets.check_targets,
     _check_expected,
     _check_jit,

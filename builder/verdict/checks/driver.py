@@ -18,18 +18,13 @@ from builder.verdict.views import FileView
 Needed = tuple[DriverVersion, str]
 """The lowest driver, and the CUDA release of the code that needs it."""
 
-_NEWEST = max(one.minor_version_driver for one in toolkits())
-"""A driver that runs machine code of every known release."""
 
-
-def check_driver(case: Case) -> Iterator[Finding]:
+def check_driver(case: Case, driver: DriverVersion) -> Iterator[Finding]:
     """Machine code that a required device runs, from a CUDA major that the driver predates.
 
     Within a major every driver runs machine code of every release (minor-version compatibility).
     """
-    driver = case.terms.driver
-    if driver is None:
-        return
+    any_release = max(one.minor_version_driver for one in toolkits())
     for device in case.terms.requirements.devices:
         loose: list[Needed] = []
         unread = 0
@@ -45,7 +40,7 @@ def check_driver(case: Case) -> Iterator[Finding]:
                 yield _too_old(view.file.path, needed, driver, device, file=view.file.path)
         if loose:
             yield _too_old(f"{len(loose)} files of GPU code", max(loose), driver, device)
-        if unread and driver < _NEWEST:
+        if unread and driver < any_release:
             yield _unchecked(case, unread, driver, device)
 
 
