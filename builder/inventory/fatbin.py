@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from builder.arch.target import ComputeCapability, Suffix, Target
@@ -115,15 +116,21 @@ def _entry(fields: tuple[int, ...], position: int) -> Entry:
         stored, size = compressed, uncompressed
     else:
         compression, stored, size = Compression.NONE, padded, padded
-    suffix = _SUFFIXES.get(flags & _SUFFIX_MASK)
-    if suffix is None:
-        raise DamagedInputError("A fatbin entry is marked both a and f.")
     return Entry(
         kind=KINDS.get(kind, Kind.UNKNOWN),
-        target=Target(ComputeCapability.from_number(arch), suffix),
+        target=_target(arch, flags & _SUFFIX_MASK),
         version=(major, minor),
         offset=position + header_size,
         stored=stored,
         size=size,
         compression=compression,
     )
+
+
+@lru_cache(256)
+def _target(number: int, mark: int) -> Target:
+    """One object for the thousands of entries that a library has for a target."""
+    suffix = _SUFFIXES.get(mark)
+    if suffix is None:
+        raise DamagedInputError("A fatbin entry is marked both a and f.")
+    return Target(ComputeCapability.from_number(number), suffix)
