@@ -10,6 +10,8 @@ import pytest
 
 from builder.inventory import elf
 from builder.inventory.blob import BytesBlob, FileBlob
+from builder.inventory.cuobjdump.locate import locate
+from builder.inventory.cuobjdump.readers import CuobjdumpReader
 from builder.inventory.options import ReadOptions
 from builder.inventory.reader import read_file
 from builder.inventory.records import FileInventory
@@ -39,10 +41,12 @@ def test_a_section_of_zeros_is_damage(library):
     data = bytearray(library.read_bytes())
     data[place.offset : place.end] = bytes(place.size)
 
-    found = read_bytes(bytes(data))
-    assert found.regions == ()
-    assert [damage.offset for damage in found.damage] == [place.offset]
-    assert "zeros" in found.damage[0].message
+    for reader in (read_file, CuobjdumpReader(locate())):
+        found = reader("lib.so", BytesBlob(bytes(data)), ReadOptions())
+        assert found is not None
+        assert found.regions == ()
+        assert [damage.offset for damage in found.damage] == [place.offset]
+        assert "zeros" in found.damage[0].message
 
 
 def test_a_page_of_zeros_between_regions_is_damage(library, tmp_path):
@@ -85,6 +89,11 @@ def test_relocatable_code_that_no_device_linker_saw(samples, read, tmp_path):
     )
 
     assert read(unlinked).unlinked == ("second.cu", "third.cu")
+    with FileBlob.from_path(unlinked) as blob:
+        second = CuobjdumpReader(locate())(unlinked.name, blob, ReadOptions())
+    assert second is not None
+    assert second.regions
+    assert second.unlinked == ("second.cu", "third.cu")
     assert read(folder / "libunits.so").unlinked == ()
     assert read(folder / "second.o").unlinked == ()
 
