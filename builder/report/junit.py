@@ -16,7 +16,7 @@ def render_junit(reports: Sequence[model.Report]) -> str:
     root = ET.Element("testsuites", name="smforge audit")
     for report in reports:
         root.append(_suite(report))
-    for count in ("tests", "failures", "errors"):
+    for count in ("tests", "failures", "errors", "skipped"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
@@ -29,13 +29,18 @@ def _suite(report: model.Report) -> ET.Element:
     suite.set("tests", str(len(cases)))
     suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
     suite.set("errors", str(sum(case.find("error") is not None for case in cases)))
+    suite.set("skipped", str(sum(case.find("skipped") is not None for case in cases)))
     output = ET.SubElement(suite, "system-out")
     output.text = _clean(f"{outline.headline(report)}\n{outline.backend_line(report)}")
     return suite
 
 
 def _library_cases(report: model.Report) -> Iterator[ET.Element]:
-    """A case for each library on each required device, so that a pass is visible as one."""
+    """A case for each library on each required device, so that a pass is visible as one.
+
+    Where there is no kernel to judge, or none that is meant for the device, or an error about the
+    library as a whole, the case is skipped: no data is never a pass.
+    """
     required = [word for word in report.question.requirements if word in report.devices]
     by_place: dict[tuple[str | None, str | None], list[model.Finding]] = {}
     for finding in report.findings:
@@ -44,11 +49,25 @@ def _library_cases(report: model.Report) -> Iterator[ET.Element]:
         for file in report.files:
             case = _case(file.path, f"runs on {device}")
             found = by_place.get((file.path, device), [])
-            _add_outcome(case, [one for one in found if one.level == "error"])
+            errors = [one for one in found if one.level == "error"]
+            _add_outcome(case, errors)
+            whole = [one for one in by_place.get((file.path, None), []) if one.level == "error"]
+            reason = whole[0].rule if whole else _why_nothing_runs(file.devices[device])
+            if reason and not errors:
+                ET.SubElement(case, "skipped", message=_clean(reason))
             told = [one.message for one in found if one.level != "error"]
             if told:
                 ET.SubElement(case, "system-out").text = _clean("\n".join(told))
             yield case
+
+
+def _why_nothing_runs(tally: model.Tally) -> str | None:
+    """Why nothing of a library runs on a device although that is no error; None where it does."""
+    if tally.native + tally.ptx:
+        return None
+    if tally.missing:
+        return "all that is missing is excused"
+    return "made for other devices" if tally.foreign else "no kernel to judge"
 
 
 def _other_cases(report: model.Report) -> Iterator[ET.Element]:

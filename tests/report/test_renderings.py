@@ -125,6 +125,34 @@ class TestJunit:
         assert root.get("failures") == str(failures)
         assert root.get("tests") == str(len(cases))
 
+    def test_only_what_runs_passes(self, full_report: Report) -> None:
+        root = ET.fromstring(render_junit([full_report]))
+        cases = {(c.get("classname"), c.get("name")): c for c in root.iter("testcase")}
+        skipped = {place for place, case in cases.items() if case.find("skipped") is not None}
+        for file in full_report.files:
+            for device, tally in file.devices.items():
+                case = cases.get((file.path, f"runs on {device}"))
+                if case is not None and not tally.native + tally.ptx:
+                    assert len(case) > 0, (file.path, device)
+        assert root.get("skipped") == str(len(skipped)) != "0"
+        assert not any(cases[place].find("failure") is not None for place in skipped)
+
+    def test_a_library_of_which_nothing_is_known_does_not_pass(
+        self, make_report: MakeReport
+    ) -> None:
+        report = make_report("12.1")
+        whole = replace(
+            next(one for one in report.findings if one.level == "error"),
+            rule="device-link-missing",
+            file="good.so",
+            device=None,
+        )
+        root = ET.fromstring(render_junit([replace(report, findings=(whole,))]))
+        cases = {(c.get("classname"), c.get("name")): c for c in root.iter("testcase")}
+        skipped = cases["good.so", "runs on 12.1"].find("skipped")
+        assert skipped is not None
+        assert skipped.get("message") == "device-link-missing"
+
     def test_doubt_is_an_error(self, make_report: MakeReport) -> None:
         root = ET.fromstring(render_junit([make_report("12.0", files=(), damaged=True)]))
         assert root.get("errors") == "1"
