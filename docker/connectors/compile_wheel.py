@@ -68,8 +68,8 @@ def main() -> None:
         "SETUPTOOLS_SCM_PRETEND_VERSION": arguments.version,
         # LMCache's wheel requires CuPy and cuda-python of this CUDA.
         "LMCACHE_CUDA_MAJOR": arguments.cuda.removeprefix("cu")[:-1],
-        # Python's own flags ask for debugging information, which g++ 14 does not write the same way
-        # twice, and which is half of the library.
+        # Python's own flags ask for debugging information: most of the wheel, and the one part in
+        # which two builds differed.
         "CFLAGS": "-g0",
         # What nvcc is found must not decide whether there are CUDA operators at all.
         "BUILD_WITH_CUDA": "1",
