@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from builder.arch.target import ComputeCapability, Target
 from builder.verdict.names import demangle
+from builder.verdict.reach import EXCUSABLE, Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Exemption:
     targets: tuple[Target, ...] = ()
     """All that a kernel may be embedded for, so that a namesake built for more is not excused;
     empty for anything."""
+    states: tuple[str, ...] = tuple(EXCUSABLE)
+    """What it excuses of a kernel: that it is ``missing``, that it is ``ptx`` alone."""
     reference: str | None = None
     expires: date | None = None
     """The last day it holds."""
@@ -50,6 +53,10 @@ class Exemption:
         if self.expires is not None and today > self.expires:
             return False
         return not self.devices or device in self.devices
+
+    def excuses(self, how: Reach) -> bool:
+        """Whether it speaks of kernels that reach a device in this way."""
+        return any(how in EXCUSABLE[state] for state in self.states)
 
     def fits(self, embedded: frozenset[Target]) -> bool:
         """Whether a kernel that is embedded for these targets can be meant."""

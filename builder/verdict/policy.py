@@ -66,6 +66,13 @@ class Allowance(Strict):
             "not say); one embedded for anything else is not meant. None for any."
         ),
     ] = ()
+    states: Annotated[
+        tuple[Literal["missing", "ptx"], ...],
+        Field(
+            min_length=1,
+            description="What it excuses: kernels that are missing, kernels that are PTX alone.",
+        ),
+    ] = ("missing", "ptx")
     reason: Annotated[Reason, Field(description="Why this is no defect, in a sentence.")]
     reference: Annotated[
         str | None, Field(description="Where upstream says so: a file and line, or an address.")
@@ -106,6 +113,7 @@ class Policy(Strict):
                 file=one.file,
                 devices=tuple(ComputeCapability.parse(device) for device in one.devices),
                 targets=tuple(target_of(text) for text in one.targets),
+                states=one.states,
                 reference=one.reference,
                 expires=one.expires,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 
@@ -34,6 +35,11 @@ class Reach(StrEnum):
 RUNS = frozenset({Reach.NATIVE, Reach.PTX, Reach.PTX_UNSURE})
 CANNOT_RUN = (Reach.MISSING, Reach.PTX_TOO_NEW, Reach.UNCLEAR)
 """Foreign code cannot run either, but is not meant to."""
+EXCUSABLE: Mapping[str, frozenset[Reach]] = {
+    "missing": frozenset({Reach.MISSING, Reach.UNCLEAR}),
+    "ptx": frozenset({Reach.PTX, Reach.PTX_UNSURE, Reach.PTX_TOO_NEW}),
+}
+"""What an exception can excuse, by the word that policies have for it."""
 
 
 @lru_cache(maxsize=65536)

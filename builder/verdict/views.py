@@ -12,11 +12,11 @@ from builder.arch.target import ComputeCapability, Target
 from builder.inventory.records import FileInventory, Origin
 from builder.verdict.exemptions import Exemption, covering
 from builder.verdict.kernels import Embedded, KernelGroup, group_kernels
-from builder.verdict.reach import CANNOT_RUN, Reach, reach
+from builder.verdict.reach import CANNOT_RUN, EXCUSABLE, Reach, reach
 from builder.verdict.records import Tally
 from builder.verdict.terms import Terms
 
-_EXCUSABLE = frozenset(Reach) - {Reach.NATIVE, Reach.FOREIGN}
+_EXCUSABLE = frozenset(how for several in EXCUSABLE.values() for how in several)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,11 @@ def _excused(
         excused = tuple(
             Excused(name, position, holding)
             for position in positions
-            if (possible := _possible(terms, device, groups[position]))
+            if (
+                possible := _possible(
+                    terms, device, groups[position], sight.reaches[device][position]
+                )
+            )
             for name in groups[position].names
             if (holding := tuple(one for one in covers(name) if one in possible))
         )
@@ -202,7 +206,15 @@ def _excused(
     return found
 
 
-def _possible(terms: Terms, device: ComputeCapability, group: KernelGroup) -> tuple[Exemption, ...]:
-    """The exemptions that hold for a device and for code embedded as a group's is."""
+def _possible(
+    terms: Terms, device: ComputeCapability, group: KernelGroup, how: Reach
+) -> tuple[Exemption, ...]:
+    """The exemptions that hold for a device and for code that is embedded and reaches it so."""
     targets = group.embedded.targets
-    return tuple(e for e in terms.exemptions if e.holds(device, terms.today) and e.fits(targets))
+    return tuple(
+        exemption
+        for exemption in terms.exemptions
+        if exemption.holds(device, terms.today)
+        and exemption.excuses(how)
+        and exemption.fits(targets)
+    )

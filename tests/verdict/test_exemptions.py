@@ -8,6 +8,7 @@ import pytest
 
 from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.verdict.exemptions import Exemption
+from builder.verdict.reach import Reach
 
 KERNEL = "_ZN6marlin6MarlinILi3EEEvPi"
 PATH = "vllm/_C.abi3.so"
@@ -74,6 +75,26 @@ def test_code_embedded_for_more_is_not_meant(
 ) -> None:
     exemption = Exemption("r", "p", kernel="*", targets=tuple(Target.parse(t) for t in targets))
     assert exemption.fits(frozenset(Target.parse(t) for t in embedded)) is fits
+
+
+@pytest.mark.parametrize(
+    ("states", "how", "excuses"),
+    [
+        (("missing", "ptx"), Reach.MISSING, True),
+        (("missing", "ptx"), Reach.PTX, True),
+        (("missing",), Reach.MISSING, True),
+        (("missing",), Reach.UNCLEAR, True),
+        (("missing",), Reach.PTX, False),
+        (("missing",), Reach.PTX_UNSURE, False),
+        (("missing",), Reach.PTX_TOO_NEW, False),
+        (("ptx",), Reach.PTX_TOO_NEW, True),
+        (("ptx",), Reach.MISSING, False),
+        (("missing", "ptx"), Reach.NATIVE, False),
+        (("missing", "ptx"), Reach.FOREIGN, False),
+    ],
+)
+def test_what_it_excuses_of_a_kernel(states: tuple[str, ...], how: Reach, excuses: bool) -> None:
+    assert Exemption("r", "p", kernel="*", states=states).excuses(how) is excuses
 
 
 def test_an_unknown_suffix_is_no_plain_target() -> None:

@@ -22,6 +22,7 @@ kernel = "*marlin::Marlin<*"
 file = "vllm/_C*.so"
 devices = ["11.0"]
 targets = ["7.5", "10.0?", "12.0f"]
+states = ["missing"]
 reason = "made for Ampere alone"
 reference = "csrc/marlin.cu, line 3"
 expires = 2027-01-31
@@ -39,6 +40,7 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
     assert exemption.policy == "release gate"
     assert exemption.pattern == "*marlin::Marlin<* in vllm/_C*.so"
     assert [str(target) for target in exemption.targets] == ["7.5", "10.0?", "12.0f"]
+    assert exemption.states == ("missing",)
     assert str(exemption.expires) == "2027-01-31"
 
 
@@ -58,6 +60,11 @@ def test_an_allowance_of_a_source_is_for_preflight(tmp_path: Path) -> None:
     [
         ('[[allow]]\nkernel = "x"', "$.allow[0].reason"),
         ('[[allow]]\nkernel = "x"\nreason = "no"', "$.allow[0].reason"),
+        (
+            '[[allow]]\nkernel = "x"\nreason = "long enough"\nstates = ["foreign"]',
+            "$.allow[0].states[0]",
+        ),
+        ('[[allow]]\nkernel = "x"\nreason = "long enough"\nstates = []', "$.allow[0].states"),
         ('[[allow]]\nreason = "a reason that names nothing"', "names a kernel, a file or a source"),
         ('[[allow]]\nkernel = "x"\nreason = "long enough"\nspeling = 1', "$.allow[0].speling"),
         (

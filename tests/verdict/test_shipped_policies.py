@@ -35,6 +35,8 @@ DATA = Path(__file__).parent / "data"
 RECORDS = {path.stem: json.loads(path.read_text()) for path in sorted(DATA.glob("*.json"))}
 VLLM = [name for name in RECORDS if name.startswith("vllm-")]
 NVIDIA = [name for name in RECORDS if name.startswith("nvidia_")]
+ON_ARM = [name for name in RECORDS if name.endswith("aarch64") and name not in VLLM]
+"""Libraries that torch brings on aarch64, which is what Thor and Spark run."""
 EXCEPTIONS = shipped_exemptions()
 TERMS = Terms(exemptions=EXCEPTIONS, today=DAY)
 OTHER = Target(ComputeCapability(8, 9), Suffix.ARCH_SPECIFIC)
@@ -104,8 +106,9 @@ def missing(record: dict[str, Any], device: str, terms: Terms = TERMS) -> Counte
 
 def test_there_are_records_of_three_releases_for_both_machines() -> None:
     assert len(VLLM) == 6
-    assert len(NVIDIA) == 4
-    assert len(RECORDS) == 11
+    assert len(NVIDIA) == 10
+    assert len(ON_ARM) == 7
+    assert len(RECORDS) == 18
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -198,6 +201,33 @@ VECTORISED = (
         ("nvidia/cu13/lib/libcublasLt.so.13", "ampere_gemm_nt", ["8.0", "8.9"], "12.1"),
         ("nvidia/cu13/lib/libcufft.so.12", "_Z7scatterv", ["9.0"], "12.0"),
         ("nvidia/cudnn/lib/libcudnn_engines_precompiled.so.9", "relu", ["10.3a", "8.9"], "12.1"),
+        # A tile of cuDNN's that says nothing of the generator it is from.
+        ("nvidia/cudnn/lib/libcudnn_engines_precompiled.so.9", "relu", ["12.0f", "8.0"], "11.0"),
+        # One that 12.x picks as well as Thor, and that lacks 12.x: for 11.0 nothing is excused.
+        (
+            "nvidia/cudnn/lib/libcudnn_engines_precompiled.so.9",
+            "sm80_xmma_fprop_execute_kernel__5x_cudnn",
+            ["10.0f", "8.0"],
+            "11.0",
+        ),
+        # FP64 by way of INT8: 10.3 has neither variant.
+        (
+            "nvidia/cu13/lib/libcublasLt.so.13",
+            "cublasLt_fused_imma_dgemm_kernel_sm80",
+            ["8.0", "8.6", "12.0"],
+            "10.3",
+        ),
+        # A kernel of cuBLASLt that 10.0 has and that was forgotten for Thor.
+        ("nvidia/cu13/lib/libcublasLt.so.13", "syherk_kernel", ["10.0", "12.0"], "11.0"),
+        # NVSHMEM has nothing for Thor, whatever its kernels are called.
+        ("nvidia/nvshmem/lib/libnvshmem_host.so.3", "barrier_on_stream", ["10.0"], "11.0"),
+        # Triton's other copy of CUPTI is the one that Blackwell loads.
+        (
+            "triton/backends/nvidia/lib/cupti-blackwell/libcupti.so",
+            "tools_memcmp",
+            ["10.0", "10.1"],
+            "11.0",
+        ),
         # A cubin of the same folder that does say what it is.
         (
             "flashinfer_cubin/cubins/x/batched_gemm-1/Bmm_a_sm100f.cubin",
@@ -215,10 +245,33 @@ def test_a_planted_gap_is_found(path: str, kernel: str, cubins: list[str], devic
     assert not view.excused
 
 
+def test_kernels_that_have_ptx_alone_are_not_excused_with_those_that_are_missing() -> None:
+    path, device = "nvidia/cu13/lib/libcufft.so.12", ComputeCapability(12, 1)
+    tuned = group_of(path, ["8.0"], [], {"_Z18regular_fft_factorv": 1})
+    general = group_of(path, [], ["8.0@7.0"], {"_Z11regular_fftv": 1})
+    assert excused(tuned, device)
+    assert not excused(general, device)
+
+
 @pytest.mark.parametrize("name", [*VLLM, *NVIDIA])
 def test_nothing_is_missing_on_12_but_what_is_excused(name: str) -> None:
     assert not missing(RECORDS[name], "12.0")
     assert not missing(RECORDS[name], "12.1")
+
+
+def test_what_arm_libraries_lack_is_what_findings_say_and_no_more() -> None:
+    left = {
+        (name.split("-")[0], device): count
+        for name in ON_ARM
+        for device in RECORDS[name]["devices"]
+        if (count := missing(RECORDS[name], device).total())
+    }
+    assert left == {
+        ("nvidia_nvshmem_cu13", "11.0"): 338,
+        ("nvidia_cublas", "10.3"): 2,
+        ("nvidia_cublas", "9.0"): 918,
+        ("nvidia_cudnn_cu13", "9.0"): 4039,
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Records what wheels embed, small enough to keep: run it on wheels to renew the files beside it.
 
-    python tests/verdict/data/record.py vllm-0.33.0-….whl …
+    python tests/verdict/data/record.py [--devices "9.0 11.0"] vllm-0.33.0-….whl …
 
 A record holds, per file, the kernels by what they are embedded as. Of kernels that are missing on
 a recorded device (or whose suffix is not known) each family stands with its count and its shortest
@@ -12,6 +12,7 @@ A folder stands for a wheel that is installed there; it is recorded under its ow
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections import defaultdict
@@ -19,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from builder.arch.requirement import parse_requirements
+from builder.arch.requirement import Requirements, parse_requirements
 from builder.inventory.options import ReadOptions
 from builder.inventory.records import Inventory
 from builder.verdict.audit import Backend, read
@@ -32,12 +33,11 @@ from builder.verdict.terms import Terms
 MOST_FAMILIES = 100
 ALIKE = 12
 """How many characters two names share that begin alike."""
-REQUIRED = parse_requirements(("11.0", "12.0", "12.1"))
 
 
-def record(inventory: Inventory) -> dict[str, Any]:
-    """What is kept of an inventory."""
-    verdict = judge(inventory, Terms(REQUIRED))
+def record(inventory: Inventory, required: Requirements) -> dict[str, Any]:
+    """What is kept of an inventory, seen from the required devices."""
+    verdict = judge(inventory, Terms(required))
     loose = len(verdict.files) > 100
     groups: dict[str, dict[str, list[KernelGroup]]] = defaultdict(lambda: defaultdict(list))
     stand_ins: dict[tuple[str, str], str] = {}
@@ -60,7 +60,7 @@ def record(inventory: Inventory) -> dict[str, Any]:
             for one in verdict.devices
         },
         "files": {
-            path: [_group(several, loose=loose) for several in by_key.values()]
+            path: [_group(several, required, loose=loose) for several in by_key.values()]
             for path, by_key in groups.items()
         },
     }
@@ -70,7 +70,7 @@ def _key(group: KernelGroup) -> str:
     return " ".join(group.embedded.names())
 
 
-def _group(several: list[KernelGroup], *, loose: bool) -> dict[str, Any]:
+def _group(several: list[KernelGroup], required: Requirements, *, loose: bool) -> dict[str, Any]:
     embedded = several[0].embedded
     names = [name for group in several for name in group.names]
     kept: dict[str, Any] = {
@@ -78,7 +78,7 @@ def _group(several: list[KernelGroup], *, loose: bool) -> dict[str, Any]:
         "ptx": sorted(f"{one.target}@{one.isa}" for one in embedded.ptx),
         "kernels": len(names),
     }
-    if any(reach(embedded, device, None) in CANNOT_RUN for device in REQUIRED.devices):
+    if any(reach(embedded, device, None) in CANNOT_RUN for device in required.devices):
         kept["families"] = [(len(names), min(names, key=len))] if loose else _families(names)
     return {key: value for key, value in kept.items() if value}
 
@@ -115,8 +115,13 @@ def _text(kept: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    for wheel in sys.argv[1:]:
-        kept = record(read(wheel, Backend.NATIVE, ReadOptions()).inventory)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--devices", default="11.0 12.0 12.1")
+    parser.add_argument("wheels", nargs="+")
+    arguments = parser.parse_args()
+    devices = parse_requirements((arguments.devices,))
+    for wheel in arguments.wheels:
+        kept = record(read(wheel, Backend.NATIVE, ReadOptions()).inventory, devices)
         target = Path(__file__).parent / f"{Path(wheel).name.removesuffix('.whl')}.json"
         target.write_text(_text(kept), encoding="utf-8")
         sys.stdout.write(f"{target.name}: {target.stat().st_size} bytes\n")
