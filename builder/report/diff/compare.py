@@ -45,7 +45,11 @@ def compare(old: Side, new: Side, terms: DiffTerms) -> model.Diff:
         steps = [_steps_by_count(*pair, before, after, devices) for pair in pairs]
     required = terms.requirements.devices or tuple(one for one in devices if before.runs(one))
     held = {one: _held_against(one, families, steps, terms) for one in required}
-    failures = (*_lost_kernels(held, old.unit), *_lost_targets(old, new, terms))
+    failures = (
+        *_lost_kernels(held, old.unit),
+        *_lost_targets(old, new, terms),
+        *(told for key, told in new.unlinked.items() if key not in old.unlinked),
+    )
     doubts = (*_damage(old), *_damage(new), *_unclear(before, after, required))
     return model.Diff(
         schema_version=model.SCHEMA_VERSION,

@@ -12,7 +12,7 @@ from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.report import model
 from builder.verdict.kernels import Embedded, Ptx
 from builder.verdict.names import family
-from builder.verdict.rules import RULE_BY_ID
+from builder.verdict.rules import DEVICE_LINK_MISSING, RULE_BY_ID
 
 MACHINE_CODE = frozenset({"cubin", "old-cubin"})
 _ABI = re.compile(r"\.(?:cpython-\d+[a-z]?(?:-[\w-]+?)?|abi\d)(?=\.so)")
@@ -46,7 +46,12 @@ class Library:
     @property
     def key(self) -> str:
         """Its path without what changes from build to build: the Python ABI, auditwheel's hash."""
-        return _GRAFTED.sub("", _ABI.sub("", self.path))
+        return key_of(self.path)
+
+
+def key_of(path: str) -> str:
+    """A library's path without what changes from build to build."""
+    return _GRAFTED.sub("", _ABI.sub("", path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,9 @@ class Side:
     """Those that the report counts."""
     doubts: tuple[str, ...]
     """What could not be read."""
+    unlinked: Mapping[str, str]
+    """Libraries that no device linker saw, by key, in the audit's words: they cannot be loaded,
+    whatever is embedded in them."""
 
     @property
     def named(self) -> bool:
@@ -83,6 +91,11 @@ def side_of(report: model.Report, *, saved: bool) -> Side:
         libraries=tuple(_library(file, report.counted) for file in report.files),
         devices=frozenset(ComputeCapability.parse(one) for one in report.devices),
         doubts=tuple(_doubts(report)),
+        unlinked={
+            key_of(finding.file): finding.message
+            for finding in report.findings
+            if finding.rule == DEVICE_LINK_MISSING.id and finding.file is not None
+        },
     )
 
 

@@ -32,6 +32,16 @@ def test_the_same_thing_has_lost_nothing(make: Any) -> None:
     assert not any(one.lost or one.gained for one in diff.devices.values())
 
 
+def test_a_library_that_is_not_linked_any_more_fails(make: Any) -> None:
+    whole = make.library("x.so", (make.code("sm_90", ONE),))
+    linked, unlinked = make.side(whole), make.side(whole._replace(unlinked=("x.cu",)))
+    diff = make.compare(linked, unlinked)
+    assert diff.verdict == "fail"
+    assert "x.so: the relocatable GPU code of x.cu" in diff.failures[0]
+    assert make.compare(unlinked, unlinked).verdict == "pass"
+    assert make.compare(unlinked, linked).verdict == "pass"
+
+
 def test_a_kernel_without_code_for_a_device_is_lost_there_alone(make: Any) -> None:
     old = single(make, ("sm_90", ONE, TWO), ("sm_120", ONE, TWO))
     new = single(make, ("sm_90", ONE, TWO), ("sm_120", ONE))
