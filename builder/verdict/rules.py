@@ -139,6 +139,11 @@ CUDART_MISMATCH = Rule(
     Level.WARNING,
     "Libraries of one subject need CUDA libraries of different major versions.",
 )
+MACHINE_MISMATCH = Rule(
+    "machine-mismatch",
+    Level.ERROR,
+    "A library is for another CPU than the wheel or image that holds it.",
+)
 DEVICE_LINK_MISSING = Rule(
     "device-link-missing",
     Level.ERROR,
@@ -264,6 +269,7 @@ RULES: tuple[Rule, ...] = (
     JIT_ASSEMBLER,
     JIT_COMPILER,
     CUDART_MISMATCH,
+    MACHINE_MISMATCH,
     DEVICE_LINK_MISSING,
     CUDA_AT_IMPORT,
     MODEL_NOT_IMPORTABLE,

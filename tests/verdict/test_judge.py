@@ -13,7 +13,7 @@ from builder.arch.requirement import parse_requirements
 from builder.arch.target import ComputeCapability, Suffix, Target
 from builder.inventory.companions.records import Companions
 from builder.inventory.compare import Comparison, Difference
-from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin
+from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin, SubjectKind
 from builder.verdict.exemptions import Exemption
 from builder.verdict.judge import judge
 from builder.verdict.records import DeviceOutcome, Level, Outcome, Verdict
@@ -257,6 +257,37 @@ def test_a_few_kernels_for_relatives_are_told_beside_many_that_run(
     assert "1 of 10 kernels" in finding.message
     assert "sm_120a" in finding.message
     assert [family.name for family in finding.families] == ["fp4"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "machines", "level"),
+    [
+        (SubjectKind.WHEEL, ("aarch64",), Level.ERROR),
+        (SubjectKind.WHEEL, ("aarch64", "x86_64"), Level.ERROR),
+        (SubjectKind.IMAGE, ("aarch64", "aarch64"), Level.ERROR),
+        (SubjectKind.IMAGE, ("aarch64", "x86_64"), Level.WARNING),
+        (SubjectKind.IMAGE, ("x86_64", None), None),
+    ],
+)
+def test_libraries_for_another_cpu(
+    make_file: MakeFile,
+    make_inventory: MakeInventory,
+    kind: SubjectKind,
+    machines: tuple[str | None, ...],
+    level: Level | None,
+) -> None:
+    files = [
+        make_file(f"{i}.so", (("sm_120f", ("k",)),))._replace(machine=machine)
+        for i, machine in enumerate(machines)
+    ]
+    inventory = make_inventory(*files)
+    inventory = inventory._replace(subject=inventory.subject._replace(kind=kind))
+    verdict = judge(inventory, terms("12.1"))
+    found = [one for one in verdict.findings if one.rule == "machine-mismatch"]
+    assert {one.level for one in found} == ({level} if level else set())
+    assert verdict.outcome is (Outcome.FAIL if level is Level.ERROR else Outcome.PASS)
+    anywhere = inventory._replace(subject=inventory.subject._replace(platform=None))
+    assert "machine-mismatch" not in rules(judge(anywhere, terms("12.1")))
 
 
 def test_a_library_that_was_not_linked_for_the_device_fails_whatever_it_embeds(

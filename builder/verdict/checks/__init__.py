@@ -53,6 +53,7 @@ CHECKS: tuple[Check, ...] = (
     _check_expected,
     _check_jit,
     loading.check_cuda_majors,
+    loading.check_machine,
     loading.check_device_link,
     _check_probed,
     integrity.check_damage,

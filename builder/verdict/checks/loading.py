@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from builder.arch.platforms import PROCESSORS
+from builder.inventory.records import SubjectKind
 from builder.verdict.case import Case
 from builder.verdict.data import table
 from builder.verdict.records import Finding, Level
-from builder.verdict.rules import CUDART_MISMATCH, DEVICE_LINK_MISSING
+from builder.verdict.rules import CUDART_MISMATCH, DEVICE_LINK_MISSING, MACHINE_MISMATCH
 
 _NAMED = 3
 """Translation units named in a finding; the rest are counted."""
@@ -32,6 +34,29 @@ def check_cuda_majors(case: Case) -> Iterator[Finding]:
     for major in sorted(needs.keys() - {common}):
         for path, soname in sorted(needs[major].items()):
             yield _mismatch(case, (path, soname, major), common, needs[common])
+
+
+def check_machine(case: Case) -> Iterator[Finding]:
+    """Libraries for another CPU than the subject's platform.
+
+    A wheel is installed for one CPU. An image may hold libraries for others beside its own, to
+    compile for them; where it holds no others, it is the wrong image.
+    """
+    subject = case.inventory.subject
+    cpu = PROCESSORS.get(subject.platform or "")
+    libraries = [view.file for view in case.views if view.file.machine is not None]
+    others = [file for file in libraries if file.machine != cpu]
+    if cpu is None or not others:
+        return
+    certain = subject.kind is SubjectKind.WHEEL or len(others) == len(libraries)
+    for file in others:
+        yield MACHINE_MISMATCH.finding(
+            f"{file.path} is for {file.machine}, and {subject.name} for {cpu}: it cannot be loaded "
+            "there.",
+            level=Level.ERROR if certain else Level.WARNING,
+            file=file.path,
+            remedy=f"Build it for {cpu}, or name the {subject.kind} for what it holds.",
+        )
 
 
 def check_device_link(case: Case) -> Iterator[Finding]:
