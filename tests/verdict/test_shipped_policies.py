@@ -39,6 +39,7 @@ ON_ARM = [name for name in RECORDS if name.endswith("aarch64") and name not in V
 """Libraries that torch brings on aarch64, which is what Thor and Spark run."""
 EXCEPTIONS = shipped_exemptions()
 TERMS = Terms(exemptions=EXCEPTIONS, today=DAY)
+THOR = ComputeCapability(11, 0)
 OTHER = Target(ComputeCapability(8, 9), Suffix.ARCH_SPECIFIC)
 """A target that no exception speaks of and no current device but 8.9 takes."""
 
@@ -272,6 +273,22 @@ def test_what_arm_libraries_lack_is_what_findings_say_and_no_more() -> None:
         ("nvidia_cublas", "9.0"): 918,
         ("nvidia_cudnn_cu13", "9.0"): 4039,
     }
+
+
+def test_the_policy_that_findings_shows_excuses_nvshmem_on_thor_and_no_more(
+    tmp_path: Path,
+) -> None:
+    page = (ROOT / "docs" / "findings.md").read_text()
+    (text,) = (block for block in page.split("```") if block.startswith("toml\n"))
+    file = tmp_path / "thor.toml"
+    file.write_text(text.removeprefix("toml\n"))
+    terms = replace(TERMS, exemptions=(*EXCEPTIONS, *load_policy(file).exemptions()))
+    for name in ON_ARM:
+        assert not missing(RECORDS[name], "11.0", terms), name
+        assert missing(RECORDS[name], "9.0", terms) == missing(RECORDS[name], "9.0")
+    nvshmem = "nvidia/nvshmem/lib/libnvshmem_host.so.3"
+    assert excused(group_of(nvshmem, ["10.0"], [], {"barrier": 1}), THOR, terms)
+    assert not excused(group_of(nvshmem, ["10.0", "10.3a"], [], {"barrier": 1}), THOR, terms)
 
 
 @pytest.mark.parametrize(
