@@ -46,6 +46,7 @@ from builder.errors import (
     BuildFailedError,
     InterruptedBuildError,
     SmforgeError,
+    UnpublishableError,
 )
 from builder.plan.document import cell_document
 from builder.plan.records import Cell
@@ -237,13 +238,15 @@ class _Run:
     def _finish(self, outcome: Outcome, audited: Audited) -> Built:
         places = self._places
         exit_code = audited.deciding.exit_code
+        refusal = self._complete(audited) if exit_code == EXIT_PASS else None
+        if refusal is not None:
+            exit_code = refusal.exit_code
         passed = exit_code == EXIT_PASS
         result: Result = "passed" if passed else "rejected"
-        if passed:
-            self._workshop.complete(self._cell, places.staging, audited)
         self._artefacts = artefacts_in(places.staging)
         targets = self._targets(outcome)
-        record = self._record(targets, result, exit_code, audited=audited)
+        error = None if refusal is None else str(refusal)
+        record = self._record(targets, result, exit_code, error=error, audited=audited)
         write_whole(places.staging / AUDIT_NAME, audited.report)
         if audited.image is not None:
             write_whole(places.staging / IMAGE_AUDIT_NAME, audited.image.report)
@@ -254,8 +257,16 @@ class _Run:
         if passed:
             promote(places)
         else:
-            reject(places, _rejection_note(audited))
-        return Built(self._cell, places, record, audited=audited)
+            reject(places, _rejection_note(audited, refusal))
+        return Built(self._cell, places, record, error=refusal, audited=audited)
+
+    def _complete(self, audited: Audited) -> UnpublishableError | None:
+        """Complete what has passed the audit; why it may not be published all the same, if so."""
+        try:
+            self._workshop.complete(self._cell, self._places.staging, audited)
+        except UnpublishableError as error:
+            return error
+        return None
 
     def _targets(self, outcome: Outcome) -> tuple[TargetRecord, ...]:
         return target_records(outcome.state, self._places, self._destinations)
@@ -338,11 +349,16 @@ def _audit_record(audited: Audited | None, report: str) -> AuditRecord | None:
     )
 
 
-def _rejection_note(audited: Audited) -> str:
+def _rejection_note(audited: Audited, refusal: UnpublishableError | None) -> str:
     reports = AUDIT_NAME if audited.image is None else f"{AUDIT_NAME} or {IMAGE_AUDIT_NAME}"
-    return (
+    why = (
         f"The audit of these artefacts ended with {audited.deciding.verdict!r}: do not publish "
-        f"them.\nThe full report is {reports}, the record of the build {RECORD_NAME}.\n\n"
+        "them."
+        if refusal is None
+        else f"These artefacts passed their audit and cannot be published: {refusal}"
+    )
+    return (
+        f"{why}\nThe full report is {reports}, the record of the build {RECORD_NAME}.\n\n"
         f"{audited.deciding.table(_NOTE_WIDTH, False)}"
     )
 

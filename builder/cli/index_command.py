@@ -67,7 +67,8 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     lies there, and replaces the former one in one step. Exit codes: 0 written, 1 a limit does not
     hold or two wheels of one name differ, 2 nothing that passed was found.
     """
-    from builder.publish.index import Limits, make_index, write_index  # noqa: PLC0415
+    from builder.publish.index import make_index, write_index  # noqa: PLC0415
+    from builder.publish.limits import Limits  # noqa: PLC0415
     from builder.publish.outputs import find_outputs  # noqa: PLC0415
 
     specs = require_distinct(outputs)

@@ -84,7 +84,11 @@ def require_publishable(cells: Sequence[Cell], publication: Publication) -> None
 
 
 def complete(cell: Cell, directory: Path, audited: Audited) -> None:
-    """Annotate the layout of a cell that has passed, and add its SBOM and the report."""
+    """Annotate the layout of a cell that has passed, and add its SBOM and the report.
+
+    Raises `UnpublishableError` where a wheel is too large for the index it is built for.
+    """
+    _require_small_enough(cell, directory)
     folder = directory / LAYOUT
     if cell.image is None or not folder.is_dir():
         return
@@ -101,6 +105,13 @@ def complete(cell: Cell, directory: Path, audited: Audited) -> None:
 
     about = audited.image or audited
     finish(folder, about.report, about.verdict, created, describe)
+
+
+def _require_small_enough(cell: Cell, directory: Path) -> None:
+    from builder.publish.limits import Limits, require_within  # noqa: PLC0415
+
+    wheels = ((path.name, path.stat().st_size) for path in sorted(directory.rglob("*.whl")))
+    require_within(Limits(wheel_mb=cell.toolkit.wheel_mb), cell.toolkit.tag, wheels)
 
 
 def publish(built: Built, tag: str, publication: Publication) -> Published | None:

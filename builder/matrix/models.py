@@ -205,6 +205,14 @@ class Toolkit(Strict):
     cuda: CudaVersion
     torch: Version
     bases: Bases
+    wheel_mb: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="The largest wheel, in millions of bytes, that the index of this CUDA "
+            "release takes; a build with a larger one is refused.",
+        ),
+    ] = None
 
 
 class FlashInfer(Strict):

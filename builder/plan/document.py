@@ -32,6 +32,7 @@ def cell_document(cell: Cell) -> dict[str, Any]:
             "ptx_isa": cell.toolkit.ptx_isa,
             "minimum_driver": cell.toolkit.minimum_driver,
             "torch": cell.toolkit.torch,
+            "wheel_mb": cell.toolkit.wheel_mb,
         },
         "base": {
             "kind": cell.base.kind,

@@ -21,6 +21,8 @@ class PlannedToolkit:
     minimum_driver: str | None
     """The lowest Linux driver that also assembles its PTX; None where that is not known."""
     torch: str
+    wheel_mb: float | None
+    """The largest wheel its index takes, in millions of bytes; None where nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def _resolve_cell(document: Document, name: str, platform: Platform) -> Cell:
         ptx_isa=cuda.ptx_isa,
         minimum_driver=str(cuda.minimum_driver) if cuda.minimum_driver else None,
         torch=declared.torch,
+        wheel_mb=declared.wheel_mb,
     )
     base = _resolve_base(declared, variant)
     lists = {

@@ -17,20 +17,8 @@ from pathlib import Path
 
 from builder.errors import UnpublishableError
 from builder.publish import pages
+from builder.publish.limits import Limits, require_within
 from builder.publish.wheels import Wheel
-
-MB = 1_000_000
-"""Decimal, as indexes state their limits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an index accepts; None is no limit."""
-
-    wheel_mb: float | None = None
-    """Of one file."""
-    index_mb: float | None = None
-    """Of all files together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +64,7 @@ def make_index(name: str, variants: Mapping[str, Sequence[Wheel]], limits: Limit
             _add(files, name, wheel)
     ordered = sorted(files.values(), key=lambda one: (one.project, one.version, one.filename))
     index = Index(name, tuple(ordered), tuple(left_out))
-    _check_limits(index, limits)
+    require_within(limits, name, ((wheel.filename, wheel.size) for wheel in index.wheels))
     return index
 
 
@@ -158,24 +146,3 @@ def _check_local_version(name: str, wheel: Wheel) -> None:
         raise UnpublishableError(
             f"{wheel.filename} is made for {stated[0]} and does not belong into the index {name}."
         )
-
-
-def _check_limits(index: Index, limits: Limits) -> None:
-    if limits.wheel_mb is not None:
-        large = [wheel for wheel in index.wheels if wheel.size > limits.wheel_mb * MB]
-        if large:
-            raise UnpublishableError(
-                f"{_listed(large)} in the index {index.name}: over the limit of "
-                f"{limits.wheel_mb:g} MB for a file.",
-                remedy="Build for fewer architectures per wheel, or raise --max-wheel-mb.",
-            )
-    if limits.index_mb is not None and index.size > limits.index_mb * MB:
-        raise UnpublishableError(
-            f"The index {index.name} has {index.size / MB:.1f} MB, over the limit of "
-            f"{limits.index_mb:g} MB.",
-            remedy="Publish fewer variants in it, or raise --max-index-mb.",
-        )
-
-
-def _listed(wheels: Sequence[Wheel]) -> str:
-    return ", ".join(f"{wheel.filename} ({wheel.size / MB:.1f} MB)" for wheel in wheels)

@@ -217,6 +217,30 @@ def test_a_device_that_is_missing_stops_everything_that_follows(
     assert smforge("index").returncode == 2
 
 
+@pytest.mark.engine
+@pytest.mark.toolchain
+@pytest.mark.network
+def test_a_wheel_too_large_for_its_index_gets_no_place(
+    smforge: Run, site: Path, registry: str, ask: Callable[..., Any]
+) -> None:
+    document = json.loads((site / "versions.json").read_text())
+    document["toolkits"]["13.0"]["wheel_mb"] = 0.0005
+    (site / "versions.json").write_text(json.dumps(document))
+    done = smforge("build", "--preflight", "off", "--push", f"{registry}/small")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"{WHEEL} (" in done.stderr
+    assert "over the limit of 0.0005 MB for a file" in done.stderr
+    out = site / "out" / VARIANT
+    assert not (out / "linux-amd64").exists()
+    rejected = out / "rejected" / "linux-amd64"
+    assert [path.name for path in rejected.rglob("*.whl")] == [WHEEL]
+    record = json.loads((rejected / "record.json").read_text())
+    assert (record["result"], record["exit_code"]) == ("rejected", 1)
+    assert "over the limit" in record["error"]
+    assert any("cannot be published" in path.read_text() for path in rejected.glob("*.txt"))
+    assert ask("_catalog") == {"repositories": []}
+
+
 @pytest.mark.toolchain
 def test_what_has_no_image_is_not_pushed(smforge: Run, site: Path) -> None:
     document = json.loads((site / "versions.json").read_text())
