@@ -192,6 +192,27 @@ class TestDriverOfMachineCode:
     def test_any_of_the_major_runs_it(self, native: Inventory) -> None:
         assert rules(judge(native, terms("9.0", driver=self.NEW))) == []
 
+    @pytest.mark.parametrize("beside", ["11.8", "12.8"])
+    def test_one_of_several_builds_is_a_warning(
+        self, make_file: MakeFile, make_inventory: MakeInventory, beside: str
+    ) -> None:
+        def built(path: str, toolkit: str) -> FileInventory:
+            file = make_file(path, (("sm_90", ("k",)),))
+            (region,) = file.regions
+            (code,) = region.objects
+            return file._replace(
+                regions=(region._replace(objects=(code._replace(toolkit=toolkit),)),)
+            )
+
+        builds = built("bnb/lib_cuda118.so", beside), built("bnb/lib_cuda130.so", "13.0")
+        verdict = judge(make_inventory(*builds), terms("9.0", driver=self.OLD))
+        assert [(one.rule, one.level, one.file) for one in verdict.findings] == [
+            ("driver-too-old", Level.WARNING, "bnb/lib_cuda130.so")
+        ]
+        assert verdict.outcome is Outcome.PASS
+        other = make_inventory(builds[0], built("other.so", "13.0"))
+        assert judge(other, terms("9.0", driver=self.OLD)).outcome is Outcome.FAIL
+
     def test_code_that_the_device_does_not_run_asks_for_no_driver(
         self, make_file: MakeFile, make_inventory: MakeInventory
     ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from builder.arch.coverage import cubin_runs_on
 from builder.arch.drivers import DriverVersion
@@ -26,22 +28,36 @@ def check_driver(case: Case, driver: DriverVersion) -> Iterator[Finding]:
     """
     any_release = max(one.minor_version_driver for one in toolkits())
     for device in case.terms.requirements.devices:
-        loose: list[Needed] = []
-        unread = 0
-        for view in case.views:
-            releases = _releases(view, device)
-            needed = _needed(releases - {None})
-            unread += None in releases and needed is None
-            if needed is None or driver >= needed[0]:
-                continue
-            if view.loose:
-                loose.append(needed)
-            else:
-                yield _too_old(view.file.path, needed, driver, device, file=view.file.path)
-        if loose:
-            yield _too_old(f"{len(loose)} files of GPU code", max(loose), driver, device)
+        seen = [(view, _releases(view, device)) for view in case.views]
+        yield from _check_known(seen, driver, device)
+        unread = sum(releases == {None} for _, releases in seen)
         if unread and driver < any_release:
             yield _unchecked(case, unread, driver, device)
+
+
+def _check_known(
+    seen: list[tuple[FileView, set[str | None]]], driver: DriverVersion, device: ComputeCapability
+) -> Iterator[Finding]:
+    running: set[str] = set()
+    old: list[tuple[FileView, Needed]] = []
+    for view, releases in seen:
+        needed = _needed(releases)
+        if needed is not None and driver < needed[0]:
+            old.append((view, needed))
+        elif releases - {None}:
+            running.add(_build_of(view.file.path))
+    for view, needed in old:
+        if not view.loose:
+            path = view.file.path
+            level = Level.WARNING if _build_of(path) in running else Level.ERROR
+            yield replace(_too_old(path, needed, driver, device), level=level, file=path)
+    if loose := [needed for view, needed in old if view.loose]:
+        yield _too_old(f"{len(loose)} files of GPU code", max(loose), driver, device)
+
+
+def _build_of(path: str) -> str:
+    """What builds of one library for several CUDA releases have in common: all but the numbers."""
+    return re.sub(r"\d+", "", path)
 
 
 def _releases(view: FileView, device: ComputeCapability) -> set[str | None]:
@@ -82,13 +98,11 @@ def _too_old(
     needed: Needed,
     driver: DriverVersion,
     device: ComputeCapability,
-    file: str | None = None,
 ) -> Finding:
     lowest, release = needed
     return DRIVER_TOO_OLD.finding(
         f"{subject}: machine code for {device} comes from CUDA {release}, which needs driver "
         f"{lowest} or newer; {driver} does not run it.",
-        file=file,
         device=device,
         remedy=f"Use driver {lowest} or newer, or NVIDIA's forward compatibility package of that "
         "driver where the device may use it.",
