@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from builder.arch.devices import current_devices
 from builder.arch.target import ComputeCapability
 from builder.inventory.records import Inventory
+from builder.verdict.alternatives import Parts, parts_of
 from builder.verdict.case import Case
 from builder.verdict.checks import CHECKS
 from builder.verdict.exemptions import Exemption
@@ -41,7 +42,10 @@ def judge(inventory: Inventory, terms: Terms, evidence: Evidence = _NO_EVIDENCE)
     Where no device is required all current ones are counted, and none of them can fail.
     """
     devices = terms.requirements.devices or current_devices()
-    views = tuple(view_file(file, devices, terms) for file in inventory.files)
+    parts = parts_of(inventory.files, devices, terms.driver)
+    views = tuple(
+        view_file(file, devices, terms, parts.get(file.path, ())) for file in inventory.files
+    )
     case = Case(inventory, views, terms, evidence, all(names_read(f) for f in inventory.files))
     findings = [finding for check in CHECKS for finding in check(case)]
     uses = _uses(case)
@@ -49,7 +53,7 @@ def judge(inventory: Inventory, terms: Terms, evidence: Evidence = _NO_EVIDENCE)
     findings.sort(key=lambda finding: _ORDER[finding.level])
     return Verdict(
         inventory=inventory,
-        files=tuple(_file_verdict(view) for view in views),
+        files=tuple(_file_verdict(view, parts.get(view.file.path, ())) for view in views),
         devices=tuple(_device_verdict(device, views) for device in devices),
         findings=tuple(findings),
         exceptions=tuple(use for use in uses.values() if use.kernels),
@@ -58,9 +62,9 @@ def judge(inventory: Inventory, terms: Terms, evidence: Evidence = _NO_EVIDENCE)
     )
 
 
-def _file_verdict(view: FileView) -> FileVerdict:
+def _file_verdict(view: FileView, parts: Parts) -> FileVerdict:
     exempt = frozenset(one.kernel for found in view.devices.excused.values() for one in found)
-    return FileVerdict(view.file, view.groups, view.devices.tallies, exempt)
+    return FileVerdict(view.file, view.groups, view.devices.tallies, exempt, parts)
 
 
 def _device_verdict(device: ComputeCapability, views: tuple[FileView, ...]) -> DeviceVerdict:

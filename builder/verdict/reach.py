@@ -26,6 +26,8 @@ class Reach(StrEnum):
     """There is PTX, but the given driver is too old to read it."""
     FOREIGN = "foreign"
     """It exists only as a or f code for other devices: specialised by design."""
+    ELSEWHERE = "elsewhere"
+    """Its library is one of several for one architecture each, and another serves the device."""
     MISSING = "missing"
     """It exists as ordinary code, and nothing embedded can run here."""
     UNCLEAR = "unclear"
@@ -34,7 +36,7 @@ class Reach(StrEnum):
 
 RUNS = frozenset({Reach.NATIVE, Reach.PTX, Reach.PTX_UNSURE})
 CANNOT_RUN = (Reach.MISSING, Reach.PTX_TOO_NEW, Reach.UNCLEAR)
-"""Foreign code cannot run either, but is not meant to."""
+"""Foreign code, and code whose place another library takes, cannot run but is not meant to."""
 EXCUSABLE: Mapping[str, frozenset[Reach]] = {
     "missing": frozenset({Reach.MISSING, Reach.UNCLEAR}),
     "ptx": frozenset({Reach.PTX, Reach.PTX_UNSURE, Reach.PTX_TOO_NEW}),

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from builder.arch.target import ComputeCapability, Target
 from builder.inventory.records import FileInventory, Inventory
+from builder.verdict.alternatives import Parts
 from builder.verdict.kernels import KernelGroup
 
 
@@ -117,6 +118,8 @@ class FileVerdict:
     tallies: Mapping[ComputeCapability, Tally]
     exempt: frozenset[str] = frozenset()
     """Names of kernels that an exception covers."""
+    parts: Parts = ()
+    """What it is for the devices that a package beside its own may serve."""
 
 
 @dataclass(frozen=True, slots=True)

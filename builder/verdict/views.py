@@ -10,6 +10,7 @@ from functools import cache, lru_cache, partial
 from builder.arch.drivers import DriverVersion
 from builder.arch.target import ComputeCapability, Target
 from builder.inventory.records import FileInventory, Origin
+from builder.verdict.alternatives import Parts, as_part
 from builder.verdict.exemptions import Exemption, covering
 from builder.verdict.kernels import Embedded, KernelGroup, group_kernels
 from builder.verdict.reach import CANNOT_RUN, EXCUSABLE, Reach, reach
@@ -134,13 +135,12 @@ class FileView:
 
 
 def view_file(
-    file: FileInventory, devices: tuple[ComputeCapability, ...], terms: Terms
+    file: FileInventory, devices: tuple[ComputeCapability, ...], terms: Terms, parts: Parts = ()
 ) -> FileView:
-    """Look at a file from each of `devices`."""
+    """Look at a file from each of `devices`; `parts` is what the libraries beside it make of it."""
     groups = group_kernels(file)
-    sight = _sight(
-        tuple((group.embedded, len(group.names)) for group in groups), devices, terms.driver
-    )
+    shape = tuple((group.embedded, len(group.names)) for group in groups)
+    sight = _sight(shape, devices, terms.driver, parts)
     excusing = bool(sight.excusable and terms.exemptions)
     excused = _excused(file.path, groups, sight, terms) if excusing else {}
     return FileView(file, groups, DeviceViews(groups, sight, excused))
@@ -152,11 +152,17 @@ Shape = tuple[tuple[Embedded, int], ...]
 
 @lru_cache(maxsize=4096)
 def _sight(
-    shape: Shape, devices: tuple[ComputeCapability, ...], driver: DriverVersion | None
+    shape: Shape,
+    devices: tuple[ComputeCapability, ...],
+    driver: DriverVersion | None,
+    parts: Parts,
 ) -> Sight:
     # Cached: a folder of thousands of cubins has a handful of shapes.
+    part_for = dict(parts)
     reaches = {
-        device: tuple(reach(embedded, device, driver) for embedded, _ in shape)
+        device: tuple(
+            as_part(reach(embedded, device, driver), part_for.get(device)) for embedded, _ in shape
+        )
         for device in devices
     }
     return Sight(
@@ -177,7 +183,7 @@ def _tally(shape: Shape, reaches: tuple[Reach, ...]) -> Tally:
     return Tally(
         native=counts[Reach.NATIVE],
         ptx=counts[Reach.PTX] + counts[Reach.PTX_UNSURE],
-        foreign=counts[Reach.FOREIGN],
+        foreign=counts[Reach.FOREIGN] + counts[Reach.ELSEWHERE],
         missing=sum(counts[one] for one in CANNOT_RUN),
     )
 

@@ -29,6 +29,7 @@ from builder.report.html.matrix import (
     Words,
 )
 from builder.report.wording import headline, plural, size
+from builder.verdict.alternatives import as_part
 from builder.verdict.audit import Audit, Backend
 from builder.verdict.kernels import MACHINE_CODE, RUNNABLE, KernelGroup
 from builder.verdict.names import families
@@ -67,6 +68,7 @@ _REACHES = (
     Meaning(Reach.PTX, "PTX only", "The driver assembles it at the first load."),
     Meaning(Reach.NATIVE, "native", "Machine code for this device is embedded."),
     Meaning(Reach.FOREIGN, "for other devices", "Only a or f code, made for other devices."),
+    Meaning(Reach.ELSEWHERE, "for other devices", "Another package is loaded on this one."),
 )
 _OUTCOMES = (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.NOTHING, Outcome.PASS)
 _LEVELS = tuple(level.value for level in Level)
@@ -213,13 +215,19 @@ def _row(
         groups=tuple(
             Group(
                 codes=group.embedded.names(),
-                reach=tuple(reach(group.embedded, one, terms.driver).value for one in devices),
+                reach=tuple(_reach(shelf, group, one, terms).value for one in devices),
                 families=_counted(fold_families(families(group.names)), names),
             )
             for group in groups
         ),
         stored=_stored(shelf),
     )
+
+
+def _reach(shelf: Shelf, group: KernelGroup, device: ComputeCapability, terms: Terms) -> Reach:
+    # Of the rows of several files none has a package beside it: they are loose cubins.
+    part = dict(shelf.files[0].parts).get(device)
+    return as_part(reach(group.embedded, device, terms.driver), part)
 
 
 def _row_facts(shelf: Shelf) -> tuple[tuple[str, str], ...]:

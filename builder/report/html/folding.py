@@ -86,7 +86,7 @@ def _shelf(
     devices: tuple[ComputeCapability, ...],
     terms: Terms,
 ) -> Shelf:
-    seen = [view_file(file.file, devices, terms) for file in files]
+    seen = [view_file(file.file, devices, terms, file.parts) for file in files]
     return Shelf(path, files, {one: tuple(view.devices[one] for view in seen) for one in devices})
 
 
