@@ -85,7 +85,10 @@ class Tally(Published):
     ]
     native: Annotated[Count, Says("Some embedded cubin runs.")]
     ptx: Annotated[Count, Says("Not native, but the driver can assemble PTX.")]
-    foreign: Annotated[Count, Says("Only a or f code for other devices, or code that another package replaces there.")]
+    foreign: Annotated[
+        Count,
+        Says("Only a or f code for other devices, or code that another package replaces there."),
+    ]
     missing: Annotated[Count, Says("Ordinary code, and nothing here can run.")]
     exempt: Annotated[Count, Says("Of ptx and missing, excused by a policy.")] = 0
 
