@@ -62,7 +62,7 @@ class OverlappingReader:
         except DamagedInputError as error:
             self._outcomes.append((member, error))
             return
-        if self._options.workers == 1 or _is_cheap(task):
+        if self._options.workers == 1 or member.only or _is_cheap(task):
             self._finish(task)
             return
         if member.size > _SMALL:

@@ -132,3 +132,15 @@ def test_small_files_of_the_host_are_read_at_once(tmp_path):
     with OverlappingReader(note, ReadOptions()) as reader:
         reader.take(Member("small", 5, lambda: FileBlob.from_path(tmp_path / "small")))
         assert seen == [True]
+
+
+def test_a_subject_of_one_file_is_read_without_a_thread():
+    def read_here(path, blob, options):
+        assert threading.current_thread() is threading.main_thread()
+        return FileInventory(path, blob.size, None, ())
+
+    member = Contents().member("lone.so", 40 * MIB)._replace(only=True)
+    with OverlappingReader(read_here, ReadOptions()) as reader:
+        reader.take(member)
+        ((_, found),) = reader.outcomes()
+    assert found.path == "lone.so"
