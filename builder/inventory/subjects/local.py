@@ -7,7 +7,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -68,15 +67,17 @@ class TreeSubject(_LocalSubject):
     a wheel that lies in it, is damage: nothing is known of it.
     """
 
-    def __init__(self, root: Path, limits: Limits) -> None:
+    def __init__(self, root: str, limits: Limits) -> None:
         super().__init__()
-        self._root = os.fspath(root)
+        self._root = root
         self._limits = limits
         self._real = os.path.realpath(self._root)
-        self.subject = Subject(SubjectKind.TREE, path_text(root.resolve().name) or "/", None)
+        self.subject = Subject(
+            SubjectKind.TREE, path_text(os.path.basename(self._real)) or "/", None
+        )
 
     def members(self) -> Iterator[Member]:
-        start = len(os.path.join(self._root, ""))  # noqa: PTH118 - of every path that is walked
+        start = len(os.path.join(self._root, ""))
         for count, path in enumerate(self._walk(), start=1):
             self._limits.check_members(count, self._root)
             relative = path[start:].replace(os.sep, "/")
@@ -98,15 +99,15 @@ class TreeSubject(_LocalSubject):
         for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
             folders.sort()
             for name in folders:
-                path = os.path.join(folder, name)  # noqa: PTH118 - a Path for each costs time
-                if os.path.islink(path) and self._leads_out(path):  # noqa: PTH114
+                path = os.path.join(folder, name)
+                if os.path.islink(path) and self._leads_out(path):
                     self._miss(path, "It is a link to a folder outside, which was not read.")
             for name in sorted(files):
-                yield os.path.join(folder, name)  # noqa: PTH118 - a Path for each costs time
+                yield os.path.join(folder, name)
 
     def _check_link(self, path: str, relative: str) -> None:
         """A link inwards leads to what is read anyway, and most outwards to no GPU code."""
-        if not self._leads_out(path) or not Path(path).is_file():
+        if not self._leads_out(path) or not os.path.isfile(path):
             return
         try:
             with _open(path) as blob:
@@ -147,31 +148,33 @@ class TreeSubject(_LocalSubject):
 class FileSubject(_LocalSubject):
     """One file: a library, an object file, a static archive, a cubin, a fatbin or PTX."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
-        self.subject = Subject(SubjectKind.FILE, path_text(path.name), None)
+        self._name = os.path.basename(path)
+        self.subject = Subject(SubjectKind.FILE, path_text(self._name), None)
 
     def members(self) -> Iterator[Member]:
         try:
-            head = _head(os.fspath(self._path))
-            size = self._path.stat().st_size
+            head = _head(self._path)
+            size = os.stat(self._path).st_size
         except OSError as error:
             raise unreadable(self._path, error) from error
         if not size:
             raise DamagedInputError(f"{self._path} is empty.", remedy="Copy or download it again.")
-        claim = _FORMATS.get(self._path.suffix)
-        name = self._path.name
-        if claim is not None and (not may_hold_code(name, head) or is_misnamed(name, head)):
+        claim = _FORMATS.get(os.path.splitext(self._name)[1])
+        if claim is not None and (
+            not may_hold_code(self._name, head) or is_misnamed(self._name, head)
+        ):
             raise DamagedInputError(
                 f"{self._path} is named like {claim}, but its content is something else.",
                 remedy="Copy or download it again.",
             )
-        opened = partial(_open, os.fspath(self._path))
-        yield Member(path_text(self._path.name), size, opened, head, only=True)
+        opened = partial(_open, self._path)
+        yield Member(path_text(self._name), size, opened, head, only=True)
 
 
-def unreadable(path: Path, error: OSError) -> UsageError:
+def unreadable(path: str, error: OSError) -> UsageError:
     """Say why a file of the host cannot be opened."""
     return UsageError(f"{path} cannot be read: {error.strerror or error}.")
 

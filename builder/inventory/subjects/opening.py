@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
+import os
+import stat
 from typing import Final
 
 from builder.errors import UsageError
@@ -32,10 +33,9 @@ def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
         module = importlib.import_module(_SCHEMES[scheme])
         opened: OpenSubject = module.open_subject(rest, options)
         return opened
-    path = Path(argument)
-    if path.is_dir():
-        return TreeSubject(path, options.limits)
-    return _open_file(path, options)
+    if os.path.isdir(argument):
+        return TreeSubject(argument, options.limits)
+    return _open_file(argument, options)
 
 
 def names_image(argument: str) -> bool:
@@ -46,19 +46,18 @@ def names_image(argument: str) -> bool:
 
 def names_one_file(argument: str) -> bool:
     """Whether `argument` is a file that is read as it is: no folder, no archive, no image."""
-    path = Path(argument)
     try:
-        if names_image(argument) or not path.is_file():
+        if names_image(argument) or not os.path.isfile(argument):
             return False
-        with path.open("rb") as file:
+        with open(argument, "rb") as file:
             return file.read(4) not in _ZIP_MAGICS
     except OSError:
         return False
 
 
-def _open_file(path: Path, options: ReadOptions) -> OpenSubject:
+def _open_file(path: str, options: ReadOptions) -> OpenSubject:
     try:
-        if not path.is_file():
+        if not _is_file(path):
             raise UsageError(
                 f"{path} does not exist, or is neither a file nor a folder.",
                 remedy="Name a wheel, folder, library or cubin, or an image as image:NAME:TAG.",
@@ -70,7 +69,15 @@ def _open_file(path: Path, options: ReadOptions) -> OpenSubject:
     if magic in _ZIP_MAGICS:
         from builder.inventory.subjects.wheel import WheelSubject  # noqa: PLC0415 - slow to load
 
-        name = path_text(path.name)
+        name = path_text(os.path.basename(path))
         return WheelSubject(name, blob, options.limits, digests=options.digests)
     blob.close()
     return FileSubject(path)
+
+
+def _is_file(path: str) -> bool:
+    """Raises `OSError` where it cannot be told: os.path.isfile calls such a file missing."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
