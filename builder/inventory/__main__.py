@@ -6,33 +6,15 @@ measurements and for looking into a file; `smforge audit` is the command for eve
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections import Counter
 
 from builder.errors import SmforgeError
-
-
-def load_when_used(name: str) -> None:
-    """Put off loading a module of the standard library until something of it is used.
-
-    dataclasses imports inspect and all that inspect needs, a tenth of this program's time, and uses
-    it for classes without a docstring alone.
-    """
-    spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+from builder.inventory.options import ReadOptions
+from builder.inventory.survey import take_inventory
 
 
 def main(arguments: list[str]) -> int:
-    load_when_used("inspect")
-    from builder.inventory.options import ReadOptions  # noqa: PLC0415
-    from builder.inventory.survey import take_inventory  # noqa: PLC0415
-
     names = "--no-kernels" not in arguments
     if names:
         from builder.inventory.memory import share_heaps  # noqa: PLC0415 - nothing is unpacked else

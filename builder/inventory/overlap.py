@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -12,11 +13,12 @@ from builder.inventory.blob import Blob, FileBlob
 from builder.inventory.members import Member
 from builder.inventory.options import ReadOptions
 from builder.inventory.records import FileInventory
-from builder.inventory.room import Room
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
     from threading import Thread
+
+    from builder.inventory.room import Room
 
 ReadFile = Callable[[str, Blob, ReadOptions], FileInventory | None]
 """Reads one file: the native reader's `read_file`, or one that asks cuobjdump."""
@@ -46,8 +48,6 @@ class OverlappingReader:
     def __init__(self, read: ReadFile, options: ReadOptions) -> None:
         self._read = read
         self._options = options
-        self._memory = Room(_IN_MEMORY)
-        self._disk = Room(_ON_DISK)
         self._batch: list[_Task] = []
         self._batch_bytes = 0
         self._worker: _Worker | None = None
@@ -76,10 +76,19 @@ class OverlappingReader:
 
     def outcomes(self) -> Iterator[tuple[Member, Outcome]]:
         """Wait for the last member, and give what became of each that was taken."""
-        self._hand_over(self._memory)
+        if self._batch:
+            self._hand_over(self._memory)
         if self._worker is not None:
             self._worker.end()
         return iter(self._outcomes)
+
+    @cached_property
+    def _memory(self) -> Room:
+        return _room(_IN_MEMORY)
+
+    @cached_property
+    def _disk(self) -> Room:
+        return _room(_ON_DISK)
 
     def _hand_over(self, room: Room) -> None:
         if not self._batch:
@@ -113,6 +122,12 @@ class OverlappingReader:
             task.content.close()
         if self._worker is not None:
             self._worker.stop()
+
+
+def _room(size: int) -> Room:
+    from builder.inventory.room import Room  # noqa: PLC0415 - for what waits for a thread
+
+    return Room(size)
 
 
 def _is_cheap(task: _Task) -> bool:
