@@ -1,7 +1,6 @@
 """How much a subject may ask for before it is refused."""
 
-from __future__ import annotations
-
+# Not postponed: NamedTuple compiles every annotation that is, and that shows at the start.
 from typing import NamedTuple
 
 from builder.errors import LimitExceededError

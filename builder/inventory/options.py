@@ -1,7 +1,6 @@
 """How thoroughly to read."""
 
-from __future__ import annotations
-
+# Not postponed: NamedTuple compiles every annotation that is, and that shows at the start.
 from collections.abc import Callable
 from typing import NamedTuple
 

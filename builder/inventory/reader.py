@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from builder.errors import DamagedInputError, LimitExceededError
-from builder.inventory import archive_ar, elf, ptx
+from builder.inventory import archive_ar, elf
 from builder.inventory.blob import Blob, BytesBlob, SliceBlob
 from builder.inventory.fatbin import REGION_MAGIC
 from builder.inventory.members import HEAD_BYTES
@@ -33,7 +33,11 @@ def may_hold_code(path: str, head: bytes) -> bool:
         return elf.is_host_or_cubin(head)
     if head.startswith((archive_ar.MAGIC, archive_ar.THIN_MAGIC, REGION_MAGIC)):
         return True
-    return path.endswith(".ptx") or ptx.looks_like_ptx(head) or is_misnamed(path, head)
+    if path.endswith(".ptx") or is_misnamed(path, head):
+        return True
+    from builder.inventory.ptx import looks_like_ptx  # noqa: PLC0415 - not for libraries
+
+    return looks_like_ptx(head)
 
 
 def is_misnamed(path: str, head: bytes) -> bool:

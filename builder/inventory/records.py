@@ -1,7 +1,6 @@
 """What an inventory is made of: files, regions and code objects, as found, without judgement."""
 
-from __future__ import annotations
-
+# Not postponed: NamedTuple compiles every annotation that is, and that shows at the start.
 from enum import StrEnum
 from typing import NamedTuple
 
