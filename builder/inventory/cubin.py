@@ -140,7 +140,7 @@ class CubinReader:
 
 
 SYMBOL_64: Final = struct.Struct("<IBBHQQ")
-"""Name, info, other, section, value and size of a symbol of a 64-bit cubin."""
+"""Name, info, other, section, value and size of a symbol of a 64-bit ELF file."""
 
 
 def is_entry(info: int, other: int) -> bool:

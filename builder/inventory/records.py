@@ -2,7 +2,7 @@
 
 # Not postponed: NamedTuple compiles every annotation that is, and that shows at the start.
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from builder.arch.target import Target
 
@@ -97,6 +97,11 @@ class FileInventory(NamedTuple):
     damage: tuple[Damage, ...] = ()
     unlinked: tuple[str, ...] = ()
     """The translation units whose relocatable code was never linked for the device."""
+
+    def at(self, path: str) -> Self:
+        """Give the same file, found at another path."""
+        damage = tuple(item._replace(path=path) for item in self.damage)
+        return self._replace(path=path, damage=damage)
 
 
 class SubjectKind(StrEnum):

@@ -47,7 +47,7 @@ def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_fil
             elif outcome is not None:
                 found.append((member, outcome))
     files = tuple(
-        file if path == file.path else _at(file, path)
+        file if path == file.path else file.at(path)
         for member, file in found
         for path in subject.paths_of(member)
     )
@@ -61,11 +61,6 @@ def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_fil
         examined=examined,
         damage=subject.damage + tuple(sorted(damage, key=lambda item: item.path)),
     )
-
-
-def _at(file: FileInventory, path: str) -> FileInventory:
-    damage = tuple(item._replace(path=path) for item in file.damage)
-    return file._replace(path=path, damage=damage)
 
 
 def _identity(subject: Subject, files: tuple[FileInventory, ...], options: ReadOptions) -> Subject:

@@ -8,16 +8,15 @@ library linked by the host's linker alone needs it from nowhere, so that loading
 from __future__ import annotations
 
 import re
-import struct
 from typing import Final
 
 from builder.inventory import elf
 from builder.inventory.blob import Blob
+from builder.inventory.cubin import SYMBOL_64
 from builder.inventory.sources import file_after
 
 _REGISTERED_BY: Final = "__cudaRegisterLinkedBinary_"
 _MARK = re.compile(rb"LinkedBinary_[0-9a-f]{8}_\d{1,4}_")
-_SYMBOL = struct.Struct("<IBBHQQ")
 _UNDEFINED = 0
 
 
@@ -32,11 +31,11 @@ def unlinked_units(blob: Blob, header: elf.Header) -> tuple[str, ...]:
     table = next((one for one in sections if one.type == elf.SHT_DYNSYM), None)
     if table is None or table.link >= len(sections):
         return ()
-    rows = elf.read_table(blob, table.offset, table.size // _SYMBOL.size * _SYMBOL.size)
+    rows = elf.read_table(blob, table.offset, table.size // SYMBOL_64.size * SYMBOL_64.size)
     strings = elf.read_table(blob, sections[table.link].offset, sections[table.link].size)
     names = (
         elf.string_at(strings, name)
-        for name, _info, _other, section, _value, _size in _SYMBOL.iter_unpack(rows)
+        for name, _info, _other, section, _value, _size in SYMBOL_64.iter_unpack(rows)
         if section == _UNDEFINED
     )
     return tuple(sorted(_unit(name) for name in names if name.startswith(_REGISTERED_BY)))

@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
+from typing import TYPE_CHECKING
 
-from builder.arch.drivers import DriverVersion
 from builder.arch.target import ComputeCapability, Target
-from builder.inventory.records import FileInventory
 from builder.verdict.data import table
-from builder.verdict.kernels import group_kernels
-from builder.verdict.reach import RUNS, Reach, reach
+from builder.verdict.reach import RUNS, Reach
+
+if TYPE_CHECKING:
+    from builder.verdict.views import FileView
 
 
 class Part(Enum):
@@ -36,23 +37,22 @@ Package = tuple[str, str]
 """The kind of package and the place where it stands beside its like."""
 
 
-def parts_of(
-    files: Iterable[FileInventory],
-    devices: Sequence[ComputeCapability],
-    driver: DriverVersion | None,
-) -> dict[str, Parts]:
+def parts_of(views: Iterable[FileView], devices: Sequence[ComputeCapability]) -> dict[str, Parts]:
     """Find the packages that stand side by side, and what each file is for `devices`, by path."""
-    beside: dict[Package, dict[str, list[FileInventory]]] = {}
-    for file in files:
-        if (found := _package(file.path)) is not None:
+    beside: dict[Package, dict[str, list[FileView]]] = {}
+    for view in views:
+        if (found := _package(view.file.path)) is not None:
             package, target = found
-            beside.setdefault(package, {}).setdefault(target, []).append(file)
+            beside.setdefault(package, {}).setdefault(target, []).append(view)
     parts: dict[str, Parts] = {}
     for packages in beside.values():
-        served = {target: _served(held, devices, driver) for target, held in packages.items()}
+        served = {
+            target: frozenset[ComputeCapability]().union(*(view.running for view in held))
+            for target, held in packages.items()
+        }
         for target, held in packages.items():
             part = tuple(_parts(target, served, devices))
-            parts.update((file.path, part) for file in held)
+            parts.update((view.file.path, part) for view in held)
     return parts
 
 
@@ -76,18 +76,6 @@ def _parts(
             continue
         others = any(device in found for found in served.values())
         yield device, Part.ELSEWHERE if others and device != own else Part.OWED
-
-
-def _served(
-    files: Sequence[FileInventory],
-    devices: Sequence[ComputeCapability],
-    driver: DriverVersion | None,
-) -> frozenset[ComputeCapability]:
-    """The devices on which anything of these files runs."""
-    embedded = {group.embedded for file in files for group in group_kernels(file)}
-    return frozenset(
-        device for device in devices if any(reach(one, device, driver) in RUNS for one in embedded)
-    )
 
 
 def _package(path: str) -> tuple[Package, str] | None:

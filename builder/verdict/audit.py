@@ -161,12 +161,6 @@ def _joined_subject(subjects: Sequence[Subject], name: str) -> Subject:
 
 def _below_its_name(inventory: Inventory) -> Inventory:
     prefix = f"{inventory.subject.name}/"
-    files = tuple(
-        file._replace(
-            path=prefix + file.path,
-            damage=tuple(item._replace(path=prefix + item.path) for item in file.damage),
-        )
-        for file in inventory.files
-    )
+    files = tuple(file.at(prefix + file.path) for file in inventory.files)
     damage = tuple(item._replace(path=prefix + item.path) for item in inventory.damage)
     return inventory._replace(files=files, damage=damage)

@@ -30,7 +30,7 @@ from builder.verdict.records import (
 )
 from builder.verdict.rules import EXCEPTION_EXPIRED, EXCEPTION_UNUSED, RULE_BY_ID
 from builder.verdict.terms import Evidence, Terms
-from builder.verdict.views import FileView, view_file
+from builder.verdict.views import FileView, view_beside, view_file
 
 _ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
 _NO_EVIDENCE = Evidence()
@@ -42,9 +42,11 @@ def judge(inventory: Inventory, terms: Terms, evidence: Evidence = _NO_EVIDENCE)
     Where no device is required all current ones are counted, and none of them can fail.
     """
     devices = terms.requirements.devices or current_devices()
-    parts = parts_of(inventory.files, devices, terms.driver)
+    alone = tuple(view_file(file, devices, terms) for file in inventory.files)
+    parts = parts_of(alone, devices)
     views = tuple(
-        view_file(file, devices, terms, parts.get(file.path, ())) for file in inventory.files
+        view_beside(view, devices, terms, found) if (found := parts.get(view.file.path)) else view
+        for view in alone
     )
     case = Case(inventory, views, terms, evidence, all(names_read(f) for f in inventory.files))
     findings = [finding for check in CHECKS for finding in check(case)]

@@ -122,6 +122,12 @@ class FileView:
         return frozenset(target for group in self.groups for target in group.embedded.targets)
 
     @property
+    def running(self) -> frozenset[ComputeCapability]:
+        """The devices on which anything of it runs."""
+        tallies = self.devices.tallies.items()
+        return frozenset(device for device, tally in tallies if tally.native + tally.ptx)
+
+    @property
     def loose(self) -> bool:
         """Whether the file is itself a cubin: a subject can hold thousands, each for one device."""
         return all(region.origin is Origin.RAW for region in self.file.regions)
@@ -138,7 +144,23 @@ def view_file(
     file: FileInventory, devices: tuple[ComputeCapability, ...], terms: Terms, parts: Parts = ()
 ) -> FileView:
     """Look at a file from each of `devices`; `parts` is what the libraries beside it make of it."""
-    groups = group_kernels(file)
+    return _view(file, group_kernels(file), devices, terms, parts)
+
+
+def view_beside(
+    view: FileView, devices: tuple[ComputeCapability, ...], terms: Terms, parts: Parts
+) -> FileView:
+    """Look at a file once more, now that it is known what the libraries beside it make of it."""
+    return _view(view.file, view.groups, devices, terms, parts)
+
+
+def _view(
+    file: FileInventory,
+    groups: tuple[KernelGroup, ...],
+    devices: tuple[ComputeCapability, ...],
+    terms: Terms,
+    parts: Parts,
+) -> FileView:
     shape = tuple((group.embedded, len(group.names)) for group in groups)
     sight = _sight(shape, devices, terms.driver, parts)
     excusing = bool(sight.excusable and terms.exemptions)

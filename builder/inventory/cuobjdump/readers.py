@@ -57,12 +57,12 @@ class BothReaders:
 
     def second_opinion(self, inventory: Inventory) -> Inventory:
         """The same subject as cuobjdump sees it: the same files, at the same paths."""
-        files = []
-        for file in inventory.files:
-            if second := self._second.get(_key(file)):
-                damage = tuple(item._replace(path=file.path) for item in second.damage)
-                files.append(second._replace(path=file.path, damage=damage))
-        return inventory._replace(files=tuple(files))
+        files = tuple(
+            second.at(file.path)
+            for file in inventory.files
+            if (second := self._second.get(_key(file)))
+        )
+        return inventory._replace(files=files)
 
 
 def _key(file: FileInventory) -> str:
