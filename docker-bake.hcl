@@ -96,7 +96,7 @@ variable "OUT_DIR" {
 }
 variable "ROOTFS_DIR" {
   default     = "docker/base/rootfs"
-  description = "holds rootfs.tar, made by builder.bake.rootfs, where BASE_KIND is packages"
+  description = "holds rootfs.tar, made by smforge.bake.rootfs, where BASE_KIND is packages"
 }
 variable "REVISION" {
   default     = ""
@@ -438,7 +438,7 @@ target "_image" {
     root   = "target:runtime-root"
     base   = "target:base"
     wheels = "target:wheels"
-    probes = "builder/inventory/probes"
+    probes = "builder/smforge/inventory/probing/programs"
   }
   args = {
     CUDA_TAG                = CUDA_TAG

@@ -12,13 +12,13 @@ from __future__ import annotations
 import sys
 import time
 
-from builder.inventory.compare import Comparison, compare
-from builder.inventory.cuobjdump.locate import locate
-from builder.inventory.cuobjdump.readers import BothReaders
-from builder.inventory.options import ReadOptions
-from builder.inventory.records import Inventory, Origin
-from builder.inventory.subjects.opening import open_subject
-from builder.inventory.survey import survey
+from smforge.inventory.cuobjdump.agreement import Comparison, compare
+from smforge.inventory.cuobjdump.locate import locate
+from smforge.inventory.cuobjdump.readers import BothReaders
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import Inventory, Origin
+from smforge.inventory.subjects.opening import open_subject
+from smforge.inventory.survey import survey
 
 ROW = "{:<60} {:>6} {:>8} {:>9} {:>10} {:>7} {:>9} {:>8}"
 HEADINGS = ("subject", "files", "objects", "kernels", "mismatches", "unread", "embedded", "seconds")

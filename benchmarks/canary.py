@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from builder.inventory.images.streams import inflated, is_compressed
-from builder.inventory.limits import Limits
-from builder.oci.parts import PART_BYTES
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.images.streams import inflated, is_compressed
+from smforge.oci.parts import PART_BYTES
 
 _NESTING = 4
 _IN_MEMORY_BYTES = 64 << 20

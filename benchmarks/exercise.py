@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from builder.errors import SmforgeError
-from builder.inventory.blob import BytesBlob
-from builder.inventory.images.reading import ByteReader
-from builder.inventory.images.tar import entries
-from builder.inventory.leading import leading_kernels, may_lead, names_end
-from builder.inventory.limits import Limits
-from builder.inventory.options import ReadOptions
-from builder.inventory.reader import read_file
-from builder.inventory.subjects.wheel import WheelSubject
-from builder.inventory.survey import survey
+from smforge.errors import SmforgeError
+from smforge.inventory.formats.blob import BytesBlob
+from smforge.inventory.formats.cubin_prefix import leading_kernels, may_lead, names_end
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.formats.part_reader import ByteReader
+from smforge.inventory.formats.tar import entries
+from smforge.inventory.native.reader import read_file
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects.wheel import WheelSubject
+from smforge.inventory.survey import survey
 
 _MIB = 1 << 20
 LIMITS = Limits(payload_bytes=16 * _MIB, ratio_floor=16 * _MIB, ratio=100, seconds=2.0)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["builder"]):
+with atheris.instrument_imports(include=["smforge"]):
     from benchmarks.exercise import exercise
 
 from benchmarks import seeds

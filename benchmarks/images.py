@@ -17,12 +17,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from smforge.inventory.cuobjdump.locate import locate
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.images.store import StoredSource
+from smforge.inventory.images.streams import inflated
+from smforge.inventory.subjects.archive import ArchiveStore
+
 from benchmarks.measure import Result, alternate
-from builder.inventory.cuobjdump.locate import locate
-from builder.inventory.images.store import StoredSource
-from builder.inventory.images.streams import inflated
-from builder.inventory.limits import Limits
-from builder.inventory.subjects.archive import ArchiveStore
 
 _UNIT = "reading and inflating the layers"
 _BY_HAND = """
@@ -53,7 +54,7 @@ def read_layers(archive: Path) -> int:
 def measured(image: str, archive: Path, rounds: int, folder: Path) -> dict[str, Result]:
     """Run everything in turn."""
     python = [sys.executable, "-m"]
-    audit = [*python, "builder", "-q", "audit", "--require", "12.1"]
+    audit = [*python, "smforge", "-q", "audit", "--require", "12.1"]
     commands: dict[str, Sequence[str]] = {
         _UNIT: [*python, "benchmarks.images", "-l", str(archive)],
         "audit of the archive, targets": [*audit, "--no-kernels", f"archive:{archive}"],

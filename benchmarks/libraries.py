@@ -5,7 +5,7 @@
 
 Of wheels every library with GPU code of `--least` MB or more is measured, unpacked into a temporary
 folder. A folder is measured as one: cuobjdump is run once per cubin, since it takes one file at a
-time. Prints a Markdown table for each comparison. `reader` is ``python -m builder.inventory`` and
+time. Prints a Markdown table for each comparison. `reader` is ``python -m smforge.inventory`` and
 `smforge` is ``smforge audit`` with its verdict and table; both times include starting Python, from
 bytecode, as installing a package leaves it.
 """
@@ -21,11 +21,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import builder
+import smforge
+from smforge.inventory.cuobjdump.locate import locate
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.survey import take_inventory
+
 from benchmarks.measure import Result, alternate, warm
-from builder.inventory.cuobjdump.locate import locate
-from builder.inventory.options import ReadOptions
-from builder.inventory.survey import take_inventory
 
 HEADINGS = (
     "subject", "MB", "cuobjdump", "reader", "times faster", "smforge", "times faster",
@@ -64,7 +65,7 @@ def main() -> None:
     parser.add_argument("--comparisons", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
     arguments = parser.parse_args()
     # With PYTHONDONTWRITEBYTECODE every run of a checkout would compile all modules again.
-    compileall.compile_dir(Path(builder.__file__).parent, quiet=1)
+    compileall.compile_dir(Path(smforge.__file__).parent, quiet=1)
     tool = str(locate().path)
     for name in arguments.comparisons:
         compared = COMPARISONS[name]
@@ -81,7 +82,7 @@ def _measure(subject: Path, theirs: Sequence[str], ours: Sequence[str], rounds: 
     python = Path(sys.executable)
     commands: dict[str, Sequence[str]] = {
         "cuobjdump": [*theirs, str(subject)],
-        "reader": [str(python), "-m", "builder.inventory", *ours, str(subject)],
+        "reader": [str(python), "-m", "smforge.inventory", *ours, str(subject)],
         "smforge": [str(python.with_name("smforge")), "audit", *ours, str(subject)],
     }
     if subject.is_dir():

@@ -27,14 +27,13 @@ from pathlib import Path
 
 import cmake
 import ninja
-
-from builder.arch.grammar import gencode
-from builder.preflight import torch_flags
-from builder.preflight.cache import Cache
-from builder.preflight.configure import configure
-from builder.preflight.request import Request
-from builder.preflight.source import Source, copy_inputs, open_source
-from builder.preflight.workspace import Workspace, lay_out_skeletons
+from smforge.arch.grammar import gencode
+from smforge.preflight.cache import Cache
+from smforge.preflight.configure import configure
+from smforge.preflight.probe import torch_flags
+from smforge.preflight.probe.workspace import Workspace, lay_out_skeletons
+from smforge.preflight.request import Request
+from smforge.preflight.sources.tree import Source, copy_inputs, open_source
 
 Plan = dict[tuple[str, str], tuple[str, ...]]
 """(target, source) to the gencode options, in order."""

@@ -27,10 +27,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.matrix.load import load
-from builder.plan.resolve import resolve
-from builder.preflight.cell import examinable
-from builder.preflight.fetch import fetch_sdist
+from smforge.matrix.load import load
+from smforge.plan.resolve import resolve
+from smforge.preflight.cell import examinable
+from smforge.preflight.sources.fetch import fetch_sdist
 
 RELEASES = ("0.18.1", "0.19.0", "0.20.0", "0.33.0")
 TOOLKITS = ("12.9", "13.0")
@@ -129,7 +129,7 @@ def _variants(seeds: Path) -> Iterator[Question]:
 
 
 def _measure(question: Question, seeds: Path) -> Measured:
-    command = [sys.executable, "-m", "builder", "preflight", *question.arguments, "-o", "json"]
+    command = [sys.executable, "-m", "smforge", "preflight", *question.arguments, "-o", "json"]
     with tempfile.TemporaryDirectory() as cache:
         # What was downloaded is not what is measured.
         shutil.copytree(seeds, Path(cache) / "smforge" / "preflight" / "sdists", symlinks=True)

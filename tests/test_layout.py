@@ -1,7 +1,9 @@
 """The shape of the package: stages import leftwards only, and modules stay small.
 
-    arch ► matrix ► plan ► preflight ► bake ► inventory ► verdict ► report ► publish ► cli
-    oci, which knows registries and layouts but nothing of smforge, stands beside arch
+    arch ► matrix ► plan ► preflight ► bake
+    ► inventory ► verdict ► report ► publish ► workflow ► cli
+    oci, which knows registries and layouts but nothing of smforge, stands beside arch;
+    policy, which preflight and verdict both read, stands left of preflight
 
 The right-hand half, from inventory on, judges things that smforge did not build, so it does not
 lean on the half that builds.
@@ -14,32 +16,36 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import smforge
 
-import builder
-
-PACKAGE = Path(builder.__file__).parent
+PACKAGE = Path(smforge.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 400
 
 MAY_IMPORT = {
     "arch": set[str](),
     "oci": set[str](),
+    "policy": {"arch", "inventory", "verdict"},
     "matrix": {"arch"},
     "plan": {"arch", "matrix"},
-    "preflight": {"arch", "matrix", "plan"},
+    "preflight": {"arch", "matrix", "plan", "policy"},
     "bake": {"arch", "matrix", "plan", "preflight"},
     "inventory": {"arch", "oci"},
-    "verdict": {"arch", "inventory"},
-    "report": {"arch", "inventory", "verdict"},
+    "verdict": {"arch", "inventory", "policy"},
+    "report": {"arch", "inventory", "verdict", "policy"},
     "publish": {"oci", "bake", "inventory"},
+    "workflow": {
+        "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
+        "oci", "policy", "publish",
+    },
     "cli": {
         "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
-        "oci", "publish",
+        "oci", "policy", "publish", "workflow",
     },
 }  # fmt: skip
 SHOWS_PREFLIGHT = "preflight_"
 """What the report's modules that render a preflight are called; they alone import that stage."""
-EVERYWHERE = {"errors", "terminal", "writing", "__version__"}
+EVERYWHERE = {"errors", "sigterm", "terminal", "writing", "__version__"}
 
 
 def stage_of(module: Path) -> str | None:
@@ -49,8 +55,8 @@ def stage_of(module: Path) -> str | None:
 
 
 def imports(module: Path, source: str) -> Iterator[tuple[int, str]]:
-    """Line and first name below `builder` of every import of the package, lazy ones included."""
-    package = ("builder", *module.relative_to(PACKAGE).parts[:-1])
+    """Line and first name below `smforge` of every import of the package, lazy ones included."""
+    package = ("smforge", *module.relative_to(PACKAGE).parts[:-1])
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             dotted = [alias.name for alias in node.names]
@@ -65,7 +71,7 @@ def imports(module: Path, source: str) -> Iterator[tuple[int, str]]:
             continue
         for name in dotted:
             root, _, rest = name.partition(".")
-            if root == "builder" and rest:
+            if root == "smforge" and rest:
                 yield node.lineno, rest.partition(".")[0]
 
 
@@ -74,7 +80,7 @@ def names_a_module(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.Constant)
         and isinstance(node.value, str)
-        and node.value.startswith("builder.")
+        and node.value.startswith("smforge.")
         and all(part.isidentifier() for part in node.value.split("."))
     )
 
@@ -87,7 +93,7 @@ def wrong_imports(module: Path, source: str) -> list[str]:
     if stage == "report" and module.name.startswith(SHOWS_PREFLIGHT):
         allowed |= {"preflight"}
     return [
-        f"{module.relative_to(PACKAGE)}:{line} imports builder.{name}"
+        f"{module.relative_to(PACKAGE)}:{line} imports smforge.{name}"
         for line, name in imports(module, source)
         if name not in allowed
     ]
@@ -113,15 +119,15 @@ def test_a_module_is_small_documented_and_imports_leftwards(module: Path) -> Non
 @pytest.mark.parametrize(
     ("stage", "source", "wrong"),
     [
-        ("inventory", "from builder.verdict import judge", 1),
-        ("inventory", "def late():\n    import builder.report.table", 1),
-        ("inventory", "from builder import verdict, errors", 1),
+        ("inventory", "from smforge.verdict import judge", 1),
+        ("inventory", "def late():\n    import smforge.report.table", 1),
+        ("inventory", "from smforge import verdict, errors", 1),
         ("inventory", "from ..bake import engine", 1),
-        ("inventory", "import_module('builder.cli.main')", 1),
-        ("inventory", "from . import elf\nfrom builder.arch.target import Target", 0),
-        ("verdict", "from builder.plan.cells import Cell", 1),
-        ("bake", "from builder.plan.cells import Cell\nfrom builder.errors import ToolError", 0),
-        ("arch", "from builder import __version__\nimport json", 0),
+        ("inventory", "import_module('smforge.cli.main')", 1),
+        ("inventory", "from . import elf\nfrom smforge.arch.target import Target", 0),
+        ("verdict", "from smforge.plan.cells import Cell", 1),
+        ("bake", "from smforge.plan.cells import Cell\nfrom smforge.errors import ToolError", 0),
+        ("arch", "from smforge import __version__\nimport json", 0),
     ],
 )
 def test_the_check_sees_every_way_to_import(stage: str, source: str, wrong: int) -> None:

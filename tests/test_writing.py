@@ -7,8 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-
-from builder.writing import write_whole
+from smforge.writing import write_whole
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.arch.coverage import cubin_runs_on, family, ptx_assembles_for
-from builder.arch.devices import devices
-from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.arch.toolkits import Toolkit, toolkits
+from smforge.arch.coverage import cubin_runs_on, family, ptx_assembles_for
+from smforge.arch.devices import devices
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.arch.toolkits import Toolkit, toolkits
 
 TABLED = [one.capability for one in devices()]
 capabilities = st.one_of(

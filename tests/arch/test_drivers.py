@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.arch.drivers import DriverVersion, driver_assembles, lowest_driver_for
-from builder.errors import UsageError
+from smforge.arch.drivers import DriverVersion, driver_assembles, lowest_driver_for
+from smforge.errors import UsageError
 
 versions = st.builds(
     DriverVersion,

@@ -7,14 +7,13 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.arch.grammar import cmake_list, flashinfer_list, gencode, names, torch_list
-from builder.arch.grammar.cmake_list import CMakeEntry, CMakeForm
-from builder.arch.grammar.gencode import Gencode
-from builder.arch.grammar.names import CodeForm, CodeName
-from builder.arch.grammar.torch_list import TorchEntry
-from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.errors import ArchitectureError
+from smforge.arch.grammar import cmake_list, flashinfer_list, gencode, names, torch_list
+from smforge.arch.grammar.cmake_list import CMakeEntry, CMakeForm
+from smforge.arch.grammar.gencode import Gencode
+from smforge.arch.grammar.names import CodeForm, CodeName
+from smforge.arch.grammar.torch_list import TorchEntry
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.errors import ArchitectureError
 
 capabilities = st.builds(ComputeCapability, st.integers(1, 99), st.integers(0, 9))
 targets = st.builds(

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-
-from builder.arch.coverage import ptx_assembles_for
-from builder.arch.grammar import gencode
-from builder.arch.grammar.gencode import Gencode
-from builder.arch.grammar.names import CodeForm, CodeName
-from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.arch.toolkits import Toolkit, toolkit, toolkits
+from smforge.arch.coverage import ptx_assembles_for
+from smforge.arch.grammar import gencode
+from smforge.arch.grammar.gencode import Gencode
+from smforge.arch.grammar.names import CodeForm, CodeName
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.arch.toolkits import Toolkit, toolkit, toolkits
 
 pytestmark = pytest.mark.toolchain
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.arch.requirement import Form, RequiredTarget, Requirements, parse_requirements
-from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.errors import ArchitectureError
+from smforge.arch.requirement import Form, RequiredTarget, Requirements, parse_requirements
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.errors import ArchitectureError
 
 capabilities = st.builds(ComputeCapability, st.integers(1, 99), st.integers(0, 9))
 suffixes = st.sampled_from([Suffix.PLAIN, Suffix.ARCH_SPECIFIC, Suffix.FAMILY_SPECIFIC])

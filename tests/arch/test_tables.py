@@ -7,15 +7,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+import smforge.arch
+from smforge.arch.devices import CubinsFrom, Status, devices
+from smforge.arch.grammar import torch_list
+from smforge.arch.tables import table
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.arch.toolkits import toolkits
 
-import builder.arch
-from builder.arch.devices import CubinsFrom, Status, devices
-from builder.arch.grammar import torch_list
-from builder.arch.tables import table
-from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.arch.toolkits import toolkits
-
-DATA = Path(builder.arch.__file__).parent / "data"
+DATA = Path(smforge.arch.__file__).parent / "data"
 NAMES = sorted(path.stem for path in DATA.glob("*.json"))
 
 CAPABILITY = {"type": "string", "pattern": r"^[1-9]\d?\.\d$"}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.arch.devices import Status, current_devices, device, devices
-from builder.arch.drivers import DriverVersion
-from builder.arch.grammar import flashinfer_list
-from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.arch.toolkits import Toolkit, explain_unknown, toolkit, toolkits
-from builder.errors import ArchitectureError
+from smforge.arch.devices import Status, current_devices, device, devices
+from smforge.arch.drivers import DriverVersion
+from smforge.arch.grammar import flashinfer_list
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.arch.toolkits import Toolkit, explain_unknown, toolkit, toolkits
+from smforge.errors import ArchitectureError
 
 all_toolkits = st.sampled_from(toolkits())
 targets = st.builds(

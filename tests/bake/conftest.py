@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from builder.bake.build import Workshop
-from builder.bake.host import HostSettings
-from builder.bake.progress import SilentProgress
-from builder.bake.results import Audited, Auditor
-from builder.matrix.load import load
-from builder.plan.records import Cell
-from builder.plan.resolve import resolve
+from smforge.bake.host import HostSettings
+from smforge.bake.progress import SilentProgress
+from smforge.matrix.load import load
+from smforge.plan.records import Cell
+from smforge.plan.resolve import resolve
+from smforge.workflow.build import Workshop
+from smforge.workflow.results import Audited, Auditor
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -10,17 +10,16 @@ from uuid import uuid4
 
 import jsonschema
 import pytest
-
-from builder.bake import record as records
-from builder.bake import summary
-from builder.bake.build import Workshop
-from builder.bake.diagnosis import StepFailedError
-from builder.bake.places import REJECTION_NOTE
-from builder.bake.record import PreflightRecord
-from builder.bake.results import Audited, Auditor, Foreseen, Lookahead
-from builder.errors import LossForeseenError, SmforgeError, ToolError
-from builder.plan.records import Cell, PlannedImage
-from builder.preflight.cell import CellPreflight
+from smforge.bake import record as records
+from smforge.bake.cell_paths import REJECTION_NOTE
+from smforge.bake.diagnosis import StepFailedError
+from smforge.bake.record import PreflightRecord
+from smforge.errors import LossForeseenError, SmforgeError, ToolError
+from smforge.plan.records import Cell, PlannedImage
+from smforge.preflight.cell import CellPreflight
+from smforge.workflow import summary
+from smforge.workflow.build import Workshop
+from smforge.workflow.results import Audited, Auditor, Foreseen, Lookahead
 
 pytestmark = pytest.mark.engine
 

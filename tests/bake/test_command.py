@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.bake.build import Workshop
-from builder.bake.command import BakeCall
-from builder.bake.definition import resolve_definition
-from builder.bake.engine import Means
-from builder.bake.host import HostSettings
-from builder.errors import ConfigurationError, ToolError, UsageError
-from builder.plan.records import Cell
+from smforge.bake.command import BakeCall
+from smforge.bake.definition import resolve_definition
+from smforge.bake.engine import Means
+from smforge.bake.host import HostSettings
+from smforge.errors import ConfigurationError, ToolError, UsageError
+from smforge.plan.records import Cell
+from smforge.workflow.build import Workshop
 
 
 def call(**changes: object) -> BakeCall:

@@ -18,9 +18,9 @@ def smforge(
     *arguments: str, cwd: Path = ROOT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        (sys.executable, "-m", "builder", *arguments),
+        (sys.executable, "-m", "smforge", *arguments),
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "builder"), **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.bake.build import Workshop
-from builder.bake.compiler_cache import NAMES, bucket_settings
-from builder.bake.engine import Means
-from builder.bake.host import HostSettings
-from builder.errors import UsageError
-from builder.plan.records import Cell
+from smforge.bake.compiler_cache import NAMES, bucket_settings
+from smforge.bake.engine import Means
+from smforge.bake.host import HostSettings
+from smforge.errors import UsageError
+from smforge.plan.records import Cell
+from smforge.workflow.build import Workshop
 
 LAUNCHED = Path(__file__).parents[2] / "docker" / "vllm" / "sccache" / "compile.sh"
 CANARY = "canary0123456789"

@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from builder.bake.crossing import Crossing, crossing_for, host_platform
-from builder.matrix.load import load
-from builder.plan.records import Cell
-from builder.plan.resolve import resolve
+from smforge.bake.crossing import Crossing, crossing_for, host_platform
+from smforge.matrix.load import load
+from smforge.plan.records import Cell
+from smforge.plan.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 

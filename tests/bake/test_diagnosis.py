@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.bake import diagnosis
-from builder.bake.diagnosis import excerpt, failure
-from builder.bake.events import Log, PlainLine, Vertex, parse_line
-from builder.bake.runner import Outcome
-from builder.bake.state import BuildState
-from builder.errors import EngineUnavailableError, InterruptedBuildError, SmforgeError
+from smforge.bake import diagnosis
+from smforge.bake.diagnosis import excerpt, failure
+from smforge.bake.events import Log, PlainLine, Vertex, parse_line
+from smforge.bake.runner import Outcome
+from smforge.bake.state import BuildState
+from smforge.errors import EngineUnavailableError, InterruptedBuildError, SmforgeError
 
 DATA = Path(__file__).parent / "data"
 

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from builder.bake.doctor import CHECKS, Finding, Host, State, can_build, examine
-from builder.bake.doctor_report import render_table
-from builder.errors import ToolError
+from smforge.bake.doctor import CHECKS, Finding, Host, State, can_build, examine
+from smforge.bake.doctor_report import render_table
+from smforge.errors import ToolError
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +20,7 @@ def doctor(
     *arguments: str, out: Path, **environment: str
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, dict[str, str]]]:
     done = subprocess.run(
-        (sys.executable, "-m", "builder", "doctor", "--out", str(out), "-o", "json", *arguments),
+        (sys.executable, "-m", "smforge", "doctor", "--out", str(out), "-o", "json", *arguments),
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,

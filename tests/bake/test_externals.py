@@ -16,11 +16,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-from builder.bake.externals import directory_of, ensure_externals
-from builder.bake.fetching import Origin, fetch
-from builder.errors import BuildFailedError, ConfigurationError
-from builder.plan.records import PlannedExternal
+from smforge.bake.externals import directory_of, ensure_externals
+from smforge.bake.fetching import Origin, fetch
+from smforge.errors import BuildFailedError, ConfigurationError
+from smforge.plan.records import PlannedExternal
 
 CUTLASS = "https://example.invalid/nvidia/cutlass.git"
 DEEPGEMM = "https://example.invalid/vllm-project/DeepGEMM"

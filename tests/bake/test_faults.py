@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.bake.build import Workshop
-from builder.errors import EngineUnavailableError
-from builder.plan.records import Cell
+from smforge.errors import EngineUnavailableError
+from smforge.plan.records import Cell
+from smforge.workflow.build import Workshop
 
 pytestmark = pytest.mark.engine
 
@@ -30,11 +29,11 @@ import dataclasses, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import conftest
-from builder.bake.build import Workshop
-from builder.bake.host import HostSettings
-from builder.bake.progress import PlainProgress
-from builder.matrix.load import load
-from builder.plan.resolve import resolve
+from smforge.workflow.build import Workshop
+from smforge.bake.host import HostSettings
+from smforge.bake.progress import PlainProgress
+from smforge.matrix.load import load
+from smforge.plan.resolve import resolve
 
 matrix = load(Path(sys.argv[2]))
 cell = resolve(matrix, (matrix.document.default,)).cells[0]

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.bake import limits
-from builder.bake.limits import JobLimits, gib_per_job, job_limits
-from builder.plan.records import Cell
+from smforge.bake import limits
+from smforge.bake.limits import JobLimits, gib_per_job, job_limits
+from smforge.plan.records import Cell
 
 GIB = 1 << 30
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from builder.bake.own_engine import settings, state_directory
+from smforge.bake.own_engine import settings, state_directory
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "engine"
 

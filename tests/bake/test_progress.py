@@ -10,9 +10,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-
-from builder.bake.events import parse_line
-from builder.bake.progress import (
+from smforge.bake.events import parse_line
+from smforge.bake.progress import (
     LOG_SECONDS,
     LiveProgress,
     PlainProgress,
@@ -23,7 +22,7 @@ from builder.bake.progress import (
     clock_text,
     short_action,
 )
-from builder.bake.state import BuildState
+from smforge.bake.state import BuildState
 
 DATA = Path(__file__).parent / "data"
 

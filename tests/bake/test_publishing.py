@@ -12,16 +12,15 @@ from uuid import uuid4
 
 import pytest
 import urllib3
-
-from builder.bake.build import Workshop
-from builder.bake.host import root_file_systems
-from builder.bake.results import Auditor, Built
-from builder.bake.rootfs import ARCHIVE
-from builder.cli.publishing import Publication, complete, publish_all, require_publishable
-from builder.errors import InterruptedBuildError, UsageError
-from builder.oci.documents import digest_of
-from builder.oci.layout import LayoutFolder
-from builder.plan.records import Cell, PlannedImage
+from smforge.bake.host import root_file_systems
+from smforge.bake.rootfs import ARCHIVE
+from smforge.errors import InterruptedBuildError, UsageError
+from smforge.oci.documents import digest_of
+from smforge.oci.layout import LayoutFolder
+from smforge.plan.records import Cell, PlannedImage
+from smforge.workflow.build import Workshop
+from smforge.workflow.publishing import Publication, complete, publish_all, require_publishable
+from smforge.workflow.results import Auditor, Built
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
 
@@ -121,7 +120,7 @@ def test_what_was_rejected_is_neither_tagged_nor_pushed(  # noqa: PLR0917 - fixt
 def test_a_registry_that_is_gone_fails_that_image_alone(
     shop: Workshop, image_cell: Cell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("builder.oci.session.LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("smforge.oci.session.LONGEST_PAUSE_SECONDS", 0.01)
     built = shop.build(image_cell)
     done, (error,) = publish_all((built,), {image_cell.variant: 1}, publication("127.0.0.1:1"))
     assert done == ()

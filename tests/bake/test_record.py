@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.bake import record as records
-from builder.bake.inputs import artefacts_in, inputs_digest, intact
-from builder.bake.record import RunRecord, read_record, schema_text
-from builder.plan.records import Cell
+from smforge.bake import record as records
+from smforge.bake.inputs import artefacts_in, inputs_digest, intact
+from smforge.bake.record import RunRecord, read_record, schema_text
+from smforge.plan.records import Cell
 
 SCHEMA = Path(records.__file__).parent / "data" / "record.schema.json"
 

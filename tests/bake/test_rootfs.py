@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from builder.bake import own_engine
-from builder.bake.rootfs import Mirror, Rootfs, command, ensure_rootfs, host_mirror
-from builder.errors import BuildFailedError, ToolError
+from smforge.bake import own_engine
+from smforge.bake.rootfs import Mirror, Rootfs, command, ensure_rootfs, host_mirror
+from smforge.errors import BuildFailedError, ToolError
 
 TRIXIE = Rootfs("trixie", "amd64", 1795219200)
 RUNTIME = replace(TRIXIE, purpose="runtime")

@@ -10,17 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.bake.events import Log, Vertex, parse_line
-from builder.bake.state import (
-    GENERAL,
-    BuildState,
-    Change,
-    OutputLine,
-    StepEnded,
-    StepStarted,
-)
-from builder.bake.steps import StepName, parse_name
+from smforge.bake.events import Log, Vertex, parse_line
+from smforge.bake.state import GENERAL, BuildState, Change, OutputLine, StepEnded, StepStarted
+from smforge.bake.steps import StepName, parse_name
 
 DATA = Path(__file__).parent / "data"
 

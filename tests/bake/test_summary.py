@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.bake.diagnosis import StepFailedError
-from builder.bake.places import CellPlaces
-from builder.bake.record import RunRecord
-from builder.bake.results import Built
-from builder.bake.summary import closing_lines, document, render_table, size_text
-from builder.errors import EngineUnavailableError
-from builder.plan.records import Cell
+from smforge.bake.cell_paths import CellPlaces
+from smforge.bake.diagnosis import StepFailedError
+from smforge.bake.record import RunRecord
+from smforge.errors import EngineUnavailableError
+from smforge.plan.records import Cell
+from smforge.workflow.results import Built
+from smforge.workflow.summary import closing_lines, document, render_table, size_text
 
 MakeCell = Callable[..., Cell]
 

@@ -36,7 +36,7 @@ def smforge() -> Callable[..., Ran]:
     """``smforge(argument, …)`` runs the command in a process of its own."""
 
     def run(*arguments: str | Path) -> Ran:
-        command = [sys.executable, "-m", "builder", *map(str, arguments)]
+        command = [sys.executable, "-m", "smforge", *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)

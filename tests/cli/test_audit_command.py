@@ -12,8 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.report.saved import report_from_json
+from smforge.report.saved import report_from_json
 
 Smforge = Callable[..., "Ran"]  # type: ignore[name-defined]  # noqa: F821 - of conftest.py
 pytestmark = pytest.mark.toolchain
@@ -174,16 +173,16 @@ class TestOutputs:
     def test_what_an_audit_does_not_wait_for(self, libraries: Path, form: str) -> None:
         audit = ["audit", "--no-kernels", "-o", form, str(libraries / "norm.so")]
         code = (
-            f"import sys; from builder.cli.main import _exit_code; _exit_code({audit});"
+            f"import sys; from smforge.cli.main import _exit_code; _exit_code({audit});"
             "print(*sys.modules, file=sys.stderr)"
         )
         ran = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, check=True, text=True
         )
         slow = {"pydantic", "rich", "rich_click", "importlib.metadata", "email", "zipfile"}
-        others = {"asyncio", "cxxfilt", "subprocess", "builder.verdict.checks.jit"}
+        others = {"asyncio", "cxxfilt", "subprocess", "smforge.verdict.checks.jit"}
         imported = set(ran.stderr.split())
-        assert "builder.verdict.judge" in imported
+        assert "smforge.verdict.judge" in imported
         assert not (slow | others) & imported
 
     def test_a_platform_chooses_among_images_only(self, smforge: Smforge, libraries: Path) -> None:

@@ -13,21 +13,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.arch.target import Target
-from builder.bake.build import Workshop
-from builder.bake.host import HostSettings
-from builder.bake.progress import SilentProgress
-from builder.bake.results import Audited, Foreseen, Lookahead
-from builder.cli.build_preflight import foresee
-from builder.cli.building import audit_wheels, terms_of_build
-from builder.errors import LossForeseenError
-from builder.matrix.load import load
-from builder.plan.records import Cell, PlannedComponent
-from builder.plan.resolve import resolve
-from builder.preflight.records import Unit
-from builder.verdict.audit import Backend
+from smforge.arch.requirement import parse_requirements
+from smforge.arch.target import Target
+from smforge.bake.host import HostSettings
+from smforge.bake.progress import SilentProgress
+from smforge.errors import LossForeseenError
+from smforge.matrix.load import load
+from smforge.plan.records import Cell, PlannedComponent
+from smforge.plan.resolve import resolve
+from smforge.preflight.records import Unit
+from smforge.verdict.audit import Backend
+from smforge.workflow.build import Workshop
+from smforge.workflow.look_ahead import foresee
+from smforge.workflow.results import Audited, Foreseen, Lookahead
+from smforge.workflow.stages import audit_wheels, terms_of_build
 
 ROOT = Path(__file__).parents[2]
 TREE = ROOT / "tests" / "preflight" / "tree"

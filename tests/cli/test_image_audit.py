@@ -12,21 +12,20 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.bake.build import Workshop
-from builder.bake.host import root_file_systems
-from builder.bake.results import Audited, Built
-from builder.cli.building import audit_image, workshop
-from builder.errors import BuildFailedError
-from builder.matrix.load import load
-from builder.plan.records import Cell
-from builder.plan.resolve import resolve
-from builder.verdict.audit import Backend
-from builder.verdict.terms import Terms
+from smforge.arch.requirement import parse_requirements
+from smforge.bake.host import root_file_systems
+from smforge.errors import BuildFailedError
+from smforge.matrix.load import load
+from smforge.plan.records import Cell
+from smforge.plan.resolve import resolve
+from smforge.verdict.audit import Backend
+from smforge.verdict.request import Terms
+from smforge.workflow.build import Workshop
+from smforge.workflow.results import Audited, Built
+from smforge.workflow.stages import audit_image, workshop
 
 ROOT = Path(__file__).parents[2]
-PROBES = ROOT / "builder" / "inventory" / "probes" / "run.py"
+PROBES = ROOT / "builder" / "smforge" / "inventory" / "probing" / "programs" / "run.py"
 WHEEL = "kernels-1.0-py3-none-linux_x86_64.whl"
 LIBRARY = "opt/venv/lib/python3.13/site-packages/component/_C.so"
 BAKE_FILE = """

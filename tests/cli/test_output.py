@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 import pytest
-
-from builder.cli.output import OutputSpec, OutputType, emit, require_distinct, write_report
-from builder.errors import UsageError
+from smforge.cli.output import OutputSpec, OutputType, emit, require_distinct, write_report
+from smforge.errors import UsageError
 
 FORMS = OutputType(("table", "json"))
 

@@ -14,12 +14,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-from builder.bake import own_engine
-from builder.bake.host import root_file_systems
-from builder.bake.rootfs import default_store, ensure_rootfs
-from builder.matrix.load import load
-from builder.plan.resolve import resolve
+from smforge.bake import own_engine
+from smforge.bake.host import root_file_systems
+from smforge.bake.rootfs import default_store, ensure_rootfs
+from smforge.matrix.load import load
+from smforge.plan.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20
@@ -98,7 +97,7 @@ def demo_variables() -> dict[str, str]:
         ensure_rootfs(rootfs, default_store())
     out = ROOT / ".smforge" / "end-to-end"
     done = subprocess.run(
-        (sys.executable, "-m", "builder", "build", "demo", "--out", str(out), "--print"),
+        (sys.executable, "-m", "smforge", "build", "demo", "--out", str(out), "--print"),
         cwd=ROOT,
         env={**os.environ, **own_engine.settings(os.environ)},
         capture_output=True,

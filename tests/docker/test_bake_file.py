@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.bake import own_engine
-from builder.matrix.load import load
-from builder.plan.resolve import resolve
+from smforge.bake import own_engine
+from smforge.matrix.load import load
+from smforge.plan.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,8 +14,7 @@ from types import ModuleType
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-from builder.verdict.data import table
+from smforge.verdict.data import table
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docker" / "connectors"

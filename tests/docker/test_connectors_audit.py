@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.matrix.load import load
-from builder.plan.resolve import resolve
-from builder.verdict.audit import Audit, audit_together
-from builder.verdict.policy import load_policy
-from builder.verdict.terms import Terms
+from smforge.arch.requirement import parse_requirements
+from smforge.matrix.load import load
+from smforge.plan.resolve import resolve
+from smforge.policy.files import load_policy
+from smforge.verdict.audit import Audit, audit_together
+from smforge.verdict.request import Terms
 
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / "docker" / "connectors" / "policy.toml"

@@ -24,9 +24,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-from builder.bake import own_engine
-from builder.bake.rootfs import Rootfs, default_store, ensure_rootfs
+from smforge.bake import own_engine
+from smforge.bake.rootfs import Rootfs, default_store, ensure_rootfs
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 
@@ -105,7 +104,7 @@ def pip_settings(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def bake(pip_settings: Path, sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
     """``bake("lmcache", LMCACHE_ARCHS="9.0")`` with the variables of ``demo`` and the stand-in."""
     place = tmp_path_factory.mktemp("bake")
-    call = (sys.executable, "-m", "builder", "build", "demo", f"--out={place / 'plan'}", "--print")
+    call = (sys.executable, "-m", "smforge", "build", "demo", f"--out={place / 'plan'}", "--print")
     environment = {**os.environ, **own_engine.settings(os.environ)}
     printed = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, check=True)
     variables = json.loads(printed.stdout)["builds"][0]["variables"]
@@ -153,7 +152,7 @@ def pin(distribution: str, version: str, files: dict[str, str]) -> str:
 
 
 def audited(wheel: Path, words: str) -> int:
-    command = (sys.executable, "-m", "builder", "audit", str(wheel), "--require", words, "--quiet")
+    command = (sys.executable, "-m", "smforge", "audit", str(wheel), "--require", words, "--quiet")
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
 
 

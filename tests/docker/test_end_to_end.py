@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.bake import own_engine
+from smforge.bake import own_engine
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 
@@ -32,7 +31,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 def smforge(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        (sys.executable, "-m", "builder", *arguments),
+        (sys.executable, "-m", "smforge", *arguments),
         cwd=ROOT,
         env=environment(),
         capture_output=True,

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from builder.bake import own_engine
+from smforge.bake import own_engine
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "engine"
 NOWHERE = "unix:///nonexistent/docker.sock"

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.matrix.load import load
-from builder.plan.resolve import resolve
+from smforge.matrix.load import load
+from smforge.plan.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "docker" / "image"

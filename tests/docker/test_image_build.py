@@ -15,10 +15,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
-from builder.bake import own_engine
-from builder.inventory.options import ReadOptions
-from builder.inventory.subjects.opening import open_subject
+from smforge.bake import own_engine
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects.opening import open_subject
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine")]

@@ -19,8 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-
-from builder.bake import own_engine
+from smforge.bake import own_engine
 
 Script = Callable[[str], ModuleType]
 SCRIPT = Path(__file__).parents[2] / "docker" / "vllm" / "build_wheel.py"

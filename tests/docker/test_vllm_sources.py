@@ -15,13 +15,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-from builder.matrix.load import load
-from builder.plan.bake import sdist_sha256
-from builder.preflight.cache import Cache
-from builder.preflight.fetch import fetch_sdist
-from builder.preflight.records import Unit
-from builder.preflight.run import Question, preflight
+from smforge.matrix.load import load
+from smforge.plan.bake import sdist_sha256
+from smforge.preflight.cache import Cache
+from smforge.preflight.records import Unit
+from smforge.preflight.run import Question, preflight
+from smforge.preflight.sources.fetch import fetch_sdist
 
 ROOT = Path(__file__).parents[2]
 TOOLCHAINS = ROOT / ".smforge" / "toolchains"
@@ -117,7 +116,7 @@ def test_preflight_foresees_the_family_in_place_of_12_1a(units: dict[str, Unit])
 
 
 def test_what_was_foreseen_is_what_is_embedded_and_it_runs_on_12_1(library: Path) -> None:
-    command = (sys.executable, "-m", "builder", "audit", "--require", "12.1", "-o", "json")
+    command = (sys.executable, "-m", "smforge", "audit", "--require", "12.1", "-o", "json")
     done = subprocess.run((*command, library), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -129,7 +128,7 @@ def test_what_was_foreseen_is_what_is_embedded_and_it_runs_on_12_1(library: Path
 
 
 def test_the_suffix_that_the_sources_drop_is_not_there(library: Path) -> None:
-    command = (sys.executable, "-m", "builder", "audit", "--require", "12.1a", "-o", "json")
+    command = (sys.executable, "-m", "smforge", "audit", "--require", "12.1a", "-o", "json")
     done = subprocess.run((*command, library), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     rules = {finding["rule"] for finding in json.loads(done.stdout)["findings"]}

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.inventory.blob import FileBlob
-from builder.inventory.options import ReadOptions
-from builder.inventory.reader import read_file
-from builder.inventory.records import FileInventory
+from smforge.inventory.formats.blob import FileBlob
+from smforge.inventory.native.reader import read_file
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import FileInventory
 
 KERNELS = r"""
 __device__ __noinline__ int helper(int* x) { return x[threadIdx.x] * 7 + clock(); }

@@ -8,21 +8,20 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from builder.inventory.blob import BytesBlob, FileBlob
-from builder.inventory.compare import compare
-from builder.inventory.cuobjdump.locate import locate
-from builder.inventory.cuobjdump.readers import BothReaders
-from builder.inventory.fatbin import read_entries
-from builder.inventory.limits import Limits
-from builder.inventory.linked import counted_regions
-from builder.inventory.options import ReadOptions
-from builder.inventory.reader import read_file
-from builder.inventory.records import Compression, Kind, Origin
-from builder.inventory.spans import elf_spans
-from builder.inventory.subjects.opening import open_subject
-from builder.inventory.survey import survey
-from builder.inventory.trouble import Trouble
+from smforge.inventory.cuobjdump.agreement import compare
+from smforge.inventory.cuobjdump.locate import locate
+from smforge.inventory.cuobjdump.readers import BothReaders
+from smforge.inventory.formats.blob import BytesBlob, FileBlob
+from smforge.inventory.formats.fatbin import read_entries
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.linked import counted_regions
+from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.reader import read_file
+from smforge.inventory.native.region_finder import elf_spans
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import Compression, Kind, Origin
+from smforge.inventory.subjects.opening import open_subject
+from smforge.inventory.survey import survey
 
 pytestmark = pytest.mark.toolchain
 

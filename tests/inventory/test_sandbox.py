@@ -6,9 +6,8 @@ import os
 import sys
 
 import pytest
-
-from builder.errors import ToolError
-from builder.inventory.sandbox import Bounds, Run, capture, stream
+from smforge.errors import ToolError
+from smforge.inventory.sandbox import Bounds, Run, capture, stream
 
 
 def python(code: str) -> list[str]:

@@ -10,14 +10,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-from builder.errors import DamagedInputError, LimitExceededError, UsageError
-from builder.inventory.blob import FileBlob
-from builder.inventory.limits import Limits
-from builder.inventory.options import ReadOptions
-from builder.inventory.records import SubjectKind
-from builder.inventory.subjects.opening import open_subject
-from builder.inventory.survey import take_inventory
+from smforge.errors import DamagedInputError, LimitExceededError, UsageError
+from smforge.inventory.formats.blob import FileBlob
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import SubjectKind
+from smforge.inventory.subjects.opening import open_subject
+from smforge.inventory.survey import take_inventory
 
 PTX = b".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k()\n{\nret;\n}\n"
 
@@ -135,7 +134,7 @@ def test_an_unreadable_file_is_damage(tree, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     # Root, whom tests may run as, reads everything.
-    monkeypatch.setattr("builder.inventory.subjects.local._head", refuse)
+    monkeypatch.setattr("smforge.inventory.subjects.local._head", refuse)
 
     damage = take_inventory(str(tree)).damage
     assert "a/kernels.ptx" in [item.path for item in damage]
@@ -227,7 +226,7 @@ def test_a_wheel_holds_what_the_folder_holds(samples, tmp_path):
 
 @pytest.mark.toolchain
 def test_any_number_of_workers_gives_the_same(samples, monkeypatch):
-    monkeypatch.setattr("builder.inventory.regions._SHARE", 1)
+    monkeypatch.setattr("smforge.inventory.native.regions._SHARE", 1)
     path = str(samples.packed("size"))
 
     one, three = (take_inventory(path, ReadOptions(workers=count)) for count in (1, 3))

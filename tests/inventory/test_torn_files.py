@@ -7,14 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from builder.inventory import elf
-from builder.inventory.blob import BytesBlob, FileBlob
-from builder.inventory.cuobjdump.locate import locate
-from builder.inventory.cuobjdump.readers import CuobjdumpReader
-from builder.inventory.options import ReadOptions
-from builder.inventory.reader import read_file
-from builder.inventory.records import FileInventory
+from smforge.inventory.cuobjdump.locate import locate
+from smforge.inventory.cuobjdump.readers import CuobjdumpReader
+from smforge.inventory.formats import elf
+from smforge.inventory.formats.blob import BytesBlob, FileBlob
+from smforge.inventory.native.reader import read_file
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import FileInventory
 
 pytestmark = pytest.mark.toolchain
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.errors import ConfigurationError
-from builder.matrix.load import parse
+from smforge.errors import ConfigurationError
+from smforge.matrix.load import parse
 
 VERSIONS = Path(__file__).parents[2] / "versions.json"
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.errors import ConfigurationError, SeveralProblemsError
-from builder.matrix.load import load, parse
+from smforge.errors import ConfigurationError, SeveralProblemsError
+from smforge.matrix.load import load, parse
 
 Lines = Callable[[Any], list[str]]
 VERSIONS = Path(__file__).parents[2] / "versions.json"

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from builder.errors import ImpossibleCellError
-from builder.matrix.load import parse
-from builder.matrix.majors import majors_of
+from smforge.errors import ImpossibleCellError
+from smforge.matrix.load import parse
+from smforge.matrix.majors import majors_of
 
 Lines = Callable[[Any], list[str]]
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from builder.errors import ConfigurationError
-from builder.matrix.load import Matrix, parse
-from builder.plan.document import plan_document
-from builder.plan.resolve import resolve
+from smforge.errors import ConfigurationError
+from smforge.matrix.load import Matrix, parse
+from smforge.plan.document import plan_document
+from smforge.plan.resolve import resolve
 
 VERSIONS = Path(__file__).parents[2] / "versions.json"
 TEXT = VERSIONS.read_bytes()

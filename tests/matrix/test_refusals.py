@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.arch.target import Target
-from builder.arch.toolkits import toolkits
-from builder.errors import ImpossibleCellError, SeveralProblemsError
-from builder.matrix import lists
-from builder.matrix.load import parse
+from smforge.arch.target import Target
+from smforge.arch.toolkits import toolkits
+from smforge.errors import ImpossibleCellError, SeveralProblemsError
+from smforge.matrix import lists
+from smforge.matrix.load import parse
 
 Lines = Callable[[Any], list[str]]
 LIST = '$.variants.x.components.flashinfer.archs["linux/amd64"]'

@@ -8,8 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-
-from builder.matrix.schema import SCHEMA_FILE, keys_at, render
+from smforge.matrix.schema import SCHEMA_FILE, keys_at, render
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +20,7 @@ def schema() -> dict[str, Any]:
 
 
 def test_the_published_schema_is_that_of_the_models() -> None:
-    assert SCHEMA_FILE.read_text() == render(), "run python -m builder.matrix.schema"
+    assert SCHEMA_FILE.read_text() == render(), "run python -m smforge.matrix.schema"
 
 
 def test_the_schema_is_a_schema(schema: dict[str, Any]) -> None:

@@ -12,12 +12,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
-from builder.errors import ToolError
-from builder.oci import session
-from builder.oci.credentials import Credentials
-from builder.oci.push import PushClient
-from builder.oci.reference import parse_reference
+from smforge.errors import ToolError
+from smforge.oci import session
+from smforge.oci.credentials import Credentials
+from smforge.oci.push import PushClient
+from smforge.oci.reference import parse_reference
 
 CONTENT = secrets.token_bytes(3_000_000)
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"

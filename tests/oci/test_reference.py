@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from builder.errors import UsageError
-from builder.oci.reference import is_loopback, parse_reference
+from smforge.errors import UsageError
+from smforge.oci.reference import is_loopback, parse_reference
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.matrix.load import Matrix, load, parse
+from smforge.matrix.load import Matrix, load, parse
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ROOT / "versions.json"

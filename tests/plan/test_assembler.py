@@ -6,19 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-
-from builder.arch.devices import devices
-from builder.arch.target import ComputeCapability
-from builder.arch.toolkits import toolkit
-from builder.errors import ConfigurationError, ImpossibleCellError
-from builder.matrix.load import Matrix
-from builder.plan import assembler
-from builder.plan.assembler import BUNDLED, TOOLKIT, assembler_choices
-from builder.verdict.checks.jit import jit_target
-from builder.verdict.data import table
+from smforge.arch.devices import devices
+from smforge.arch.target import ComputeCapability
+from smforge.arch.toolkits import toolkit
+from smforge.errors import ConfigurationError, ImpossibleCellError
+from smforge.matrix.load import Matrix
+from smforge.plan import assembler
+from smforge.plan.assembler import BUNDLED, TOOLKIT, assembler_choices
+from smforge.verdict.checks.jit import jit_target
+from smforge.verdict.data import table
 
 ROOT = Path(__file__).parents[2]
-DATA = json.loads((ROOT / "builder/plan/data/triton.json").read_text())
+DATA = json.loads((ROOT / "builder/smforge/plan/data/triton.json").read_text())
 
 
 def choices(torch: str, cuda: str, *capabilities: str) -> tuple[str, str]:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.matrix.load import Matrix
-from builder.plan.records import Cell
-from builder.plan.resolve import resolve
+from smforge.matrix.load import Matrix
+from smforge.plan.records import Cell
+from smforge.plan.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 BAKE_FILE = ROOT / "docker-bake.hcl"

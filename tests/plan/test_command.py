@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def smforge(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "builder"), "PYTHONWARNINGS": "error"}
     return subprocess.run(
-        [sys.executable, "-m", "builder", *arguments],
+        [sys.executable, "-m", "smforge", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -109,7 +109,7 @@ def test_every_problem_of_a_matrix_has_its_line(tmp_path: Path) -> None:
 def test_the_plan_does_not_import_what_it_does_not_need() -> None:
     """Half a second for the process is kept by importing little."""
     code = (
-        "import sys; from builder.cli.main import _exit_code; _exit_code(['plan', '-o', 'json']);"
+        "import sys; from smforge.cli.main import _exit_code; _exit_code(['plan', '-o', 'json']);"
         "print(*sorted(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run(
@@ -117,4 +117,4 @@ def test_the_plan_does_not_import_what_it_does_not_need() -> None:
     )
     imported = set(done.stderr.split())
     assert "pydantic" in imported
-    assert not imported & {"python_on_whales", "jsonschema", "rich.table", "builder.inventory"}
+    assert not imported & {"python_on_whales", "jsonschema", "rich.table", "smforge.inventory"}

@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from builder.errors import ConfigurationError
-from builder.matrix.load import Matrix, load
-from builder.plan.block import render_block, renew_block
-from builder.plan.resolve import default_variables, resolve
+from smforge.errors import ConfigurationError
+from smforge.matrix.load import Matrix, load
+from smforge.plan.block import render_block, renew_block
+from smforge.plan.resolve import default_variables, resolve
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ROOT / "versions.json"
@@ -21,7 +20,7 @@ VERSIONS = ROOT / "versions.json"
 def test_the_block_is_the_default_variant_s(matrix: Matrix) -> None:
     text = VERSIONS.read_text()
     assert renew_block(text, default_variables(matrix)) == text, (
-        "run python -m builder.plan.defaults"
+        "run python -m smforge.plan.defaults"
     )
     assert json.loads(text)["variable"]
 
@@ -34,8 +33,8 @@ def test_a_stale_block_is_refused_and_renewed(tmp_path: Path) -> None:
         ConfigurationError, match=r"\$\.variable\.VARIANT: 'y' stands there"
     ) as caught:
         resolve(load(file), ["cu130"])
-    assert caught.value.remedy == "Run python -m builder.plan.defaults."
-    subprocess.run([sys.executable, "-m", "builder.plan.defaults", file], check=True, cwd=ROOT)
+    assert caught.value.remedy == "Run python -m smforge.plan.defaults."
+    subprocess.run([sys.executable, "-m", "smforge.plan.defaults", file], check=True, cwd=ROOT)
     assert file.read_text() == text
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+import smforge.plan
+from smforge.matrix.load import Matrix
+from smforge.plan.document import plan_document
+from smforge.plan.resolve import resolve
 
-import builder.plan
-from builder.matrix.load import Matrix
-from builder.plan.document import plan_document
-from builder.plan.resolve import resolve
-
-SCHEMA_FILE = Path(builder.plan.__file__).parent / "data" / "plan.schema.json"
+SCHEMA_FILE = Path(smforge.plan.__file__).parent / "data" / "plan.schema.json"
 
 
 @pytest.fixture

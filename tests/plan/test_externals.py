@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from builder.matrix.load import Matrix
-from builder.plan.records import PlannedExternal
-from builder.plan.resolve import resolve
+from smforge.matrix.load import Matrix
+from smforge.plan.records import PlannedExternal
+from smforge.plan.resolve import resolve
 
 Changed = Callable[[Callable[[dict[str, Any]], None]], Matrix]
 

@@ -10,14 +10,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+import smforge.plan
 import yaml
-
-import builder.plan
-from builder.matrix.load import Matrix
-from builder.plan.jobs import jobs, jobs_document
-from builder.plan.pipelines import buildkite, github
-from builder.plan.records import Plan
-from builder.plan.resolve import resolve
+from smforge.matrix.load import Matrix
+from smforge.plan.jobs import jobs, jobs_document
+from smforge.plan.pipelines import buildkite, github
+from smforge.plan.records import Plan
+from smforge.plan.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = ROOT / "pipelines"
@@ -55,7 +54,7 @@ def test_one_job_per_cell_behind_what_it_needs(plan: Plan) -> None:
 
 def test_the_jobs_as_json_have_the_published_shape(plan: Plan) -> None:
     schema = json.loads(
-        (Path(builder.plan.__file__).parent / "data" / "jobs.schema.json").read_text()
+        (Path(smforge.plan.__file__).parent / "data" / "jobs.schema.json").read_text()
     )
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(jobs_document(plan))
@@ -154,7 +153,7 @@ def test_the_engine_s_environment_reaches_the_build(plan: Plan) -> None:
 
 def test_matrix_as_a_command(tmp_path: Path) -> None:
     file = tmp_path / "p.yml"
-    command = [sys.executable, "-m", "builder", "matrix", "demo", "--format"]
+    command = [sys.executable, "-m", "smforge", "matrix", "demo", "--format"]
     done = subprocess.run(
         [*command, f"github={file}", "-o", "json"],
         capture_output=True,

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from builder.arch.toolkits import toolkit
-from builder.errors import UsageError
-from builder.matrix.load import Matrix
-from builder.plan.records import Dropped
-from builder.plan.resolve import resolve
+from smforge.arch.toolkits import toolkit
+from smforge.errors import UsageError
+from smforge.matrix.load import Matrix
+from smforge.plan.records import Dropped
+from smforge.plan.resolve import resolve
 
 Changed = Callable[[Callable[[dict[str, Any]], None]], Matrix]
 

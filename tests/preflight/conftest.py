@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.preflight.cache import Cache
-from builder.preflight.configure import configure
-from builder.preflight.records import Configuration
-from builder.preflight.request import Request
-from builder.preflight.source import open_source
-from builder.preflight.torch_flags import parse
+from smforge.preflight.cache import Cache
+from smforge.preflight.configure import configure
+from smforge.preflight.probe.torch_flags import parse
+from smforge.preflight.records import Configuration
+from smforge.preflight.request import Request
+from smforge.preflight.sources.tree import open_source
 
 SMALL_TREE = Path(__file__).parent / "tree"
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.arch.target import Target
-from builder.preflight.builds import Build, merged, units_by_build
-from builder.preflight.records import Configuration, External, Location, Refusal, Skip, Unit
+from smforge.arch.target import Target
+from smforge.preflight.builds import Build, merged, units_by_build
+from smforge.preflight.records import Configuration, External, Location, Refusal, Skip, Unit
 
 _HERE = Location("CMakeLists.txt", 1)
 

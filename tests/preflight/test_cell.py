@@ -11,22 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.arch.target import Target
-from builder.matrix.load import load
-from builder.plan.records import Cell, PlannedComponent
-from builder.plan.resolve import resolve
-from builder.preflight.cache import Cache
-from builder.preflight.cell import (
+from smforge.arch.requirement import parse_requirements
+from smforge.arch.target import Target
+from smforge.matrix.load import load
+from smforge.plan.records import Cell, PlannedComponent
+from smforge.plan.resolve import resolve
+from smforge.preflight.cache import Cache
+from smforge.preflight.cell import (
     CellPreflight,
     Circumstances,
     examinable,
     preflight_cell,
     with_collapses,
 )
-from builder.preflight.records import Outcome
-from builder.preflight.selection import SELECTIONS
+from smforge.preflight.records import Outcome
+from smforge.preflight.selection import SELECTIONS
 
 ROOT = Path(__file__).parents[2]
 TREES = {

@@ -13,13 +13,12 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
-
-import builder
-from builder.preflight.rules import SUMMARIES
+import smforge as package
+from smforge.preflight.rules import SUMMARIES
 
 Smforge = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
-SCHEMA = Path(builder.__file__).parent / "report" / "data" / "preflight.schema.json"
+SCHEMA = Path(package.__file__).parent / "report" / "data" / "preflight.schema.json"
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def smforge(tmp_path: Path) -> Smforge:
 
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "builder", "preflight", *map(str, words)],
+            [sys.executable, "-m", "smforge", "preflight", *map(str, words)],
             env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "xdg")},
             capture_output=True,
             text=True,
@@ -114,7 +113,7 @@ def test_what_cannot_be_asked_is_one_sentence(
 ) -> None:
     words, said = case
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(builder.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(package.__file__).parents[1]))
     done = smforge(*(str(small_tree) if word == "TREE" else word for word in words))
     assert done.returncode == 2
     assert said in done.stderr
@@ -148,10 +147,10 @@ def test_junit_has_a_case_per_requested_target(smforge: Smforge, small_tree: Pat
 
 
 def test_every_rule_is_described_and_used() -> None:
-    package = Path(builder.__file__).parent / "preflight"
+    folder = Path(package.__file__).parent / "preflight"
     used = {
         name
-        for module in package.glob("*.py")
+        for module in folder.rglob("*.py")
         for name in re.findall(r'rule="([a-z-]+)"', module.read_text())
     }
     # Two rules of one finding, and one without keywords.

@@ -14,14 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.errors import ToolError, UsageError
-from builder.preflight.cache import Cache
-from builder.preflight.configure import configure
-from builder.preflight.records import Configuration, Location
-from builder.preflight.request import Request
-from builder.preflight.source import open_source
-from builder.preflight.torch_flags import parse
+from smforge.errors import ToolError, UsageError
+from smforge.preflight.cache import Cache
+from smforge.preflight.configure import configure
+from smforge.preflight.probe.torch_flags import parse
+from smforge.preflight.records import Configuration, Location
+from smforge.preflight.request import Request
+from smforge.preflight.sources.tree import open_source
 
 Run = Callable[..., Configuration]
 Texts = Callable[[Configuration], dict[str, str]]
@@ -233,7 +232,7 @@ def test_a_real_interrupt_leaves_nothing_behind(
     temporary.mkdir()
     # Where the tests run in the background, they have inherited that SIGINT is ignored.
     process = subprocess.Popen(
-        ["env", "--default-signal=INT", sys.executable, "-m", "builder", "preflight",
+        ["env", "--default-signal=INT", sys.executable, "-m", "smforge", "preflight",
          "--source", tree, "--cuda", "13.0", "--archs", "12.0"],
         env={**os.environ, "TMPDIR": str(temporary), "XDG_CACHE_HOME": str(tmp_path / "xdg")},
         stderr=subprocess.PIPE,

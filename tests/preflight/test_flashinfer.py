@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.errors import ArchitectureError, ToolError
-from builder.preflight.cache import Cache
-from builder.preflight.fetch import fetch_sdist
-from builder.preflight.flashinfer import read_list
-from builder.preflight.records import Level, Preflight
-from builder.preflight.run import Question, preflight
+from smforge.errors import ArchitectureError, ToolError
+from smforge.preflight.cache import Cache
+from smforge.preflight.flashinfer import read_list
+from smforge.preflight.records import Level, Preflight
+from smforge.preflight.run import Question, preflight
+from smforge.preflight.sources.fetch import fetch_sdist
 
 TREE = Path(__file__).parent / "flashinfer_tree"
 

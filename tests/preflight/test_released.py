@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.errors import DamagedInputError, ToolError
-from builder.preflight.cache import Cache
-from builder.preflight.fetch import fetch_sdist
-from builder.preflight.records import Configuration
-from builder.preflight.run import Question, preflight
+from smforge.errors import DamagedInputError, ToolError
+from smforge.preflight.cache import Cache
+from smforge.preflight.records import Configuration
+from smforge.preflight.run import Question, preflight
+from smforge.preflight.sources.fetch import fetch_sdist
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

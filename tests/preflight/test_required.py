@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from builder.arch.requirement import parse_requirements
-from builder.arch.target import ComputeCapability, Target
-from builder.preflight.records import (
+from smforge.arch.requirement import parse_requirements
+from smforge.arch.target import ComputeCapability, Target
+from smforge.preflight.compare.required import required_instead, weighed, with_devices_instead
+from smforge.preflight.records import (
     Collapse,
     Configuration,
     Finding,
@@ -13,7 +14,6 @@ from builder.preflight.records import (
     Preflight,
     SourceIdentity,
 )
-from builder.preflight.required import required_instead, weighed, with_devices_instead
 
 LOST = Finding("source-lost", Level.ERROR, "Lost.", device=ComputeCapability(12, 1))
 NARROWED = Finding("family-narrowed", Level.WARNING, "Narrow.", device=ComputeCapability(12, 1))

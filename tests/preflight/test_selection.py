@@ -7,10 +7,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-from builder.errors import ConfigurationError
-from builder.preflight.records import Configuration, Level, Refusal, Unit
-from builder.preflight.selection import (
+from smforge.errors import ConfigurationError
+from smforge.preflight.records import Configuration, Level, Refusal, Unit
+from smforge.preflight.selection import (
     SELECTIONS,
     Selection,
     flashinfer_selection,

@@ -6,9 +6,8 @@ import os
 from pathlib import Path, PurePosixPath
 
 import pytest
-
-from builder.errors import DamagedInputError, ToolError, UsageError
-from builder.preflight.source import Project, copy_inputs, open_source, takes_part
+from smforge.errors import DamagedInputError, ToolError, UsageError
+from smforge.preflight.sources.tree import Project, copy_inputs, open_source, takes_part
 
 
 def test_a_tree_says_its_name_and_version(small_tree: Path) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.arch.target import Target
-from builder.arch.toolkits import toolkit
-from builder.errors import ArchitectureError
-from builder.preflight.torch_flags import assumed_release, gencode_flags, parse, refusal
+from smforge.arch.target import Target
+from smforge.arch.toolkits import toolkit
+from smforge.errors import ArchitectureError
+from smforge.preflight.probe.torch_flags import assumed_release, gencode_flags, parse, refusal
 
 
 def _flags(archs: str) -> list[str]:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.preflight import trace as module
-from builder.preflight.trace import Trace, read_trace
+from smforge.preflight.probe import trace as module
+from smforge.preflight.probe.trace import Trace, read_trace
 
 _MESSAGES = json.loads((Path(module.__file__).parent / "data" / "messages.json").read_text())
 

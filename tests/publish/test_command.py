@@ -14,13 +14,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from smforge.bake import own_engine
+from smforge.bake.host import root_file_systems
+from smforge.bake.rootfs import ARCHIVE
+from smforge.matrix.load import load
+from smforge.plan.resolve import resolve
 
 from benchmarks.canary import Canary
-from builder.bake import own_engine
-from builder.bake.host import root_file_systems
-from builder.bake.rootfs import ARCHIVE
-from builder.matrix.load import load
-from builder.plan.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 VARIANT = "small"
@@ -127,7 +127,7 @@ def write_facts(folder: Path, environment: Path) -> None:
     """What the probes see in an environment with nothing in it."""
     uv = Path(sys.executable).with_name("uv")
     subprocess.run((uv, "venv", "--quiet", "--python", sys.executable, environment), check=True)
-    probes = ROOT / "builder/inventory/probes/run.py"
+    probes = ROOT / "builder/smforge/inventory/probing/programs/run.py"
     python = environment / "bin/python"
     subprocess.run((python, probes, "--devices", "12.0", folder), check=True)
 
@@ -146,7 +146,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def smforge(site: Path, tmp_path: Path) -> Run:
     ours = {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(ROOT / "builder"),
         "SMFORGE_CA_BUNDLE": str(tmp_path / "ca.pem"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
@@ -154,7 +154,7 @@ def smforge(site: Path, tmp_path: Path) -> Run:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            (sys.executable, "-m", "builder", *arguments),
+            (sys.executable, "-m", "smforge", *arguments),
             cwd=site,
             env={**os.environ, **own_engine.settings(os.environ), **ours},
             capture_output=True,

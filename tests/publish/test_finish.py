@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.errors import UsageError
-from builder.inventory.options import ReadOptions
-from builder.inventory.subjects import oci
-from builder.oci.documents import Descriptor, digest_of
-from builder.oci.layout import LayoutFolder
-from builder.publish.contents import bill_of_materials
-from builder.publish.finish import Finished, finish
-from builder.publish.layouts import annotate, read_root
-from builder.publish.referrer import REPORT_TYPE
+from smforge.errors import UsageError
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects import oci
+from smforge.oci.documents import Descriptor, digest_of
+from smforge.oci.layout import LayoutFolder
+from smforge.publish.contents import bill_of_materials
+from smforge.publish.finish import Finished, finish
+from smforge.publish.layouts import annotate, read_root
+from smforge.publish.referrer import REPORT_TYPE
 
 pytestmark = [pytest.mark.engine, pytest.mark.toolchain]
 

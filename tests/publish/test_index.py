@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.bake.inputs import artefacts_in
-from builder.bake.record import RunRecord
+from smforge.bake.inputs import artefacts_in
+from smforge.bake.record import RunRecord
 
 CUDA = "cu130"
 BIN = Path(sys.executable).parent
@@ -109,7 +108,7 @@ def index(out: Path, tmp_path: Path) -> Run:
     """Runs ``smforge index``."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        command = (sys.executable, "-m", "builder", "index", *arguments, "--to", tmp_path / "whl")
+        command = (sys.executable, "-m", "smforge", "index", *arguments, "--to", tmp_path / "whl")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.errors import DamagedInputError, ToolError, UsageError
-from builder.oci import session
-from builder.oci.layout import LayoutFolder
-from builder.publish.finish import Finished, finish
-from builder.publish.load import load
-from builder.publish.push import push
-from builder.publish.referrer import REPORT_TYPE
+from smforge.errors import DamagedInputError, ToolError, UsageError
+from smforge.oci import session
+from smforge.oci.layout import LayoutFolder
+from smforge.publish.finish import Finished, finish
+from smforge.publish.load import load
+from smforge.publish.push import push
+from smforge.publish.referrer import REPORT_TYPE
 
 pytestmark = [pytest.mark.engine, pytest.mark.toolchain, pytest.mark.network]
 
@@ -45,7 +44,7 @@ def docker(*arguments: str) -> str:
 
 
 def audit(subject: str) -> dict[str, Any]:
-    command = (sys.executable, "-m", "builder", "-q", "audit", "-o", "json", "--kernels", subject)
+    command = (sys.executable, "-m", "smforge", "-q", "audit", "-o", "json", "--kernels", subject)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

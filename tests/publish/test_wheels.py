@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from builder.errors import DamagedInputError
-from builder.publish.wheels import read_wheel
+from smforge.errors import DamagedInputError
+from smforge.publish.wheels import read_wheel
 
 METADATA = (
     b"Metadata-Version: 2.1\nName: A.b\nVersion: 1.0+cu130\nRequires-Python: >=3.8,\n  <4\n\n"

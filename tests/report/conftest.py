@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.arch.target import Target
-from builder.inventory.compare import Comparison
-from builder.inventory.records import (
+from smforge.arch.requirement import parse_requirements
+from smforge.arch.target import Target
+from smforge.inventory.cuobjdump.agreement import Comparison
+from smforge.inventory.records import (
     CodeObject,
     Damage,
     FileInventory,
@@ -22,11 +21,11 @@ from builder.inventory.records import (
     Subject,
     SubjectKind,
 )
-from builder.report.build import report_of
-from builder.report.model import Report
-from builder.verdict.audit import Backend, Reading, judge_reading
-from builder.verdict.exemptions import Exemption
-from builder.verdict.terms import Terms
+from smforge.policy.exemptions import Exemption
+from smforge.report.build import report_of
+from smforge.report.model import Report
+from smforge.verdict.audit import Backend, Reading, judge_reading
+from smforge.verdict.request import Terms
 
 ADD = tuple(f"_Z3addI{letter}EvPT_S0_" for letter in "ijlmfd")
 

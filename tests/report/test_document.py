@@ -9,11 +9,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 from pydantic import ValidationError
-
-from builder.report.build import to_json
-from builder.report.model import Report
-from builder.report.saved import report_from_json
-from builder.report.schema import PUBLISHED, render
+from smforge.report.build import to_json
+from smforge.report.model import Report
+from smforge.report.saved import report_from_json
+from smforge.report.schema import PUBLISHED, render
 
 MakeReport = Callable[..., Report]
 SCHEMA = json.loads(next(path for path in PUBLISHED if "report" in path.name).read_text())
@@ -21,7 +20,7 @@ SCHEMA = json.loads(next(path for path in PUBLISHED if "report" in path.name).re
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name)
 def test_published_schemas_are_what_the_models_amount_to(path: Path) -> None:
-    assert path.read_text() == render(PUBLISHED[path]), "run python -m builder.report.schema"
+    assert path.read_text() == render(PUBLISHED[path]), "run python -m smforge.report.schema"
     jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))
 
 

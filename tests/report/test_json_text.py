@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.report.json_text import json_text
-from builder.report.published import LEFT_OUT
+from smforge.report.json_text import json_text
+from smforge.report.published import LEFT_OUT
 
 
 @dataclass(frozen=True, slots=True)

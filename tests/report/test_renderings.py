@@ -10,15 +10,14 @@ from dataclasses import replace
 
 import pytest
 from sarif_pydantic import Sarif
-
-from builder.inventory.records import FileInventory
-from builder.report import outline
-from builder.report.junit import render_junit
-from builder.report.markdown import MOST_BYTES, render_markdown
-from builder.report.model import Report
-from builder.report.sarif import render_sarif
-from builder.report.table import render_table
-from builder.verdict.rules import RULES
+from smforge.inventory.records import FileInventory
+from smforge.report import outline
+from smforge.report.junit import render_junit
+from smforge.report.markdown import MOST_BYTES, render_markdown
+from smforge.report.model import Report
+from smforge.report.sarif import render_sarif
+from smforge.report.table import render_table
+from smforge.verdict.rules import RULES
 
 MakeReport = Callable[..., Report]
 

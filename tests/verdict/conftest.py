@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
-from builder.arch.target import Target
-from builder.inventory.records import (
+from smforge.arch.target import Target
+from smforge.inventory.records import (
     CodeObject,
     Damage,
     FileInventory,

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.errors import UsageError
-from builder.inventory.options import ReadOptions
-from builder.verdict.audit import Backend, audit, audit_together
-from builder.verdict.records import DeviceOutcome, Outcome
-from builder.verdict.terms import Terms
+from smforge.arch.requirement import parse_requirements
+from smforge.errors import UsageError
+from smforge.inventory.options import ReadOptions
+from smforge.verdict.audit import Backend, audit, audit_together
+from smforge.verdict.records import DeviceOutcome, Outcome
+from smforge.verdict.request import Terms
 
 SOURCE = 'extern "C" __global__ void twice(float* a) { a[threadIdx.x] *= 2; }'
 SHARED = ("-shared", "-Xcompiler", "-fPIC")

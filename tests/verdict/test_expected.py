@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from builder.errors import ConfigurationError
-from builder.inventory.options import ReadOptions
-from builder.inventory.records import FileInventory, Inventory
-from builder.inventory.survey import take_inventory
-from builder.verdict.expectation import expectations_of, read_expectation, symbol_name
-from builder.verdict.judge import judge
-from builder.verdict.records import Finding, Level, Outcome
-from builder.verdict.terms import Terms
+from smforge.errors import ConfigurationError
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import FileInventory, Inventory
+from smforge.inventory.survey import take_inventory
+from smforge.verdict.expectation import expectations_of, read_expectation, symbol_name
+from smforge.verdict.judge import judge
+from smforge.verdict.records import Finding, Level, Outcome
+from smforge.verdict.request import Terms
 
 MakeFile = Callable[..., FileInventory]
 MakeInventory = Callable[..., Inventory]

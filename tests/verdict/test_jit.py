@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.arch.target import ComputeCapability, Target
-from builder.inventory.companions.records import Assembler, Companions, Source
-from builder.inventory.records import (
+from smforge.arch.requirement import parse_requirements
+from smforge.arch.target import ComputeCapability, Target
+from smforge.inventory.jit_tools.records import Assembler, Companions, Source
+from smforge.inventory.records import (
     FileInventory,
     ImageConfiguration,
     Inventory,
     Subject,
     SubjectKind,
 )
-from builder.verdict.checks.jit import jit_target
-from builder.verdict.judge import judge
-from builder.verdict.records import Finding
-from builder.verdict.terms import Evidence, Terms
+from smforge.verdict.checks.jit import jit_target
+from smforge.verdict.judge import judge
+from smforge.verdict.records import Finding
+from smforge.verdict.request import Evidence, Terms
 
 BIN = "usr/lib/python3/dist-packages/triton/backends/nvidia/bin"
 OLD = "sm_90a", "sm_100a", "sm_120a"

@@ -6,18 +6,17 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
-
-from builder.arch.devices import current_devices
-from builder.arch.drivers import DriverVersion
-from builder.arch.requirement import parse_requirements
-from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.inventory.companions.records import Companions
-from builder.inventory.compare import Comparison, Difference
-from builder.inventory.records import Damage, FileInventory, Inventory, Kind, Origin, SubjectKind
-from builder.verdict.exemptions import Exemption
-from builder.verdict.judge import judge
-from builder.verdict.records import DeviceOutcome, Level, Outcome, Verdict
-from builder.verdict.terms import Evidence, Terms
+from smforge.arch.devices import current_devices
+from smforge.arch.drivers import DriverVersion
+from smforge.arch.requirement import parse_requirements
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.inventory.cuobjdump.agreement import Comparison, Difference
+from smforge.inventory.jit_tools.records import Companions
+from smforge.inventory.records import Damage, FileInventory, Inventory, Kind, Origin, SubjectKind
+from smforge.policy.exemptions import Exemption
+from smforge.verdict.judge import judge
+from smforge.verdict.records import DeviceOutcome, Level, Outcome, Verdict
+from smforge.verdict.request import Evidence, Terms
 
 MakeFile = Callable[..., FileInventory]
 MakeInventory = Callable[..., Inventory]

@@ -8,13 +8,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.arch.coverage import cubin_runs_on, ptx_assembles_for
-from builder.arch.devices import current_devices
-from builder.arch.target import ComputeCapability, Suffix
-from builder.inventory.records import FileInventory, Kind, Origin, Region
-from builder.verdict.kernels import group_kernels
-from builder.verdict.reach import Reach, reach
+from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
+from smforge.arch.devices import current_devices
+from smforge.arch.target import ComputeCapability, Suffix
+from smforge.inventory.records import FileInventory, Kind, Origin, Region
+from smforge.verdict.kernels import group_kernels
+from smforge.verdict.reach import Reach, reach
 
 MakeFile = Callable[..., FileInventory]
 TARGETS = (

@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.arch.target import Target
-from builder.inventory.companions.records import Assembler, Companions, Source
-from builder.inventory.probing.reading import read_folder
-from builder.inventory.probing.records import (
+from smforge.arch.requirement import parse_requirements
+from smforge.arch.target import Target
+from smforge.inventory.jit_tools.records import Assembler, Companions, Source
+from smforge.inventory.probing.reading import read_folder
+from smforge.inventory.probing.records import (
     Assembly,
     AssemblyNotes,
     AssemblySettings,
@@ -33,10 +32,10 @@ from builder.inventory.probing.records import (
     Provider,
     Raised,
 )
-from builder.inventory.records import FileInventory, Inventory
-from builder.verdict.judge import judge
-from builder.verdict.records import Finding, Level, Outcome, Verdict
-from builder.verdict.terms import Evidence, Terms
+from smforge.inventory.records import FileInventory, Inventory
+from smforge.verdict.judge import judge
+from smforge.verdict.records import Finding, Level, Outcome, Verdict
+from smforge.verdict.request import Evidence, Terms
 
 RECORDED = Path(__file__).parent / "data" / "probes"
 MODEL = "vllm/model_executor/models/new.py"

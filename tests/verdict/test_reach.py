@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from builder.arch.drivers import DriverVersion
-from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.verdict.kernels import Embedded, Ptx
-from builder.verdict.reach import Reach, reach
+from smforge.arch.drivers import DriverVersion
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.verdict.kernels import Embedded, Ptx
+from smforge.verdict.reach import Reach, reach
 
 DEVICE = ComputeCapability.parse("12.0")
 

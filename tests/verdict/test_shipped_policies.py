@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-
-from builder.arch.target import ComputeCapability, Suffix, Target
-from builder.errors import ConfigurationError
-from builder.inventory.records import CodeObject, FileInventory, Kind, Origin, Region
-from builder.verdict.exemptions import Exemption
-from builder.verdict.policy import load_policy
-from builder.verdict.shipped import FOLDER as POLICIES
-from builder.verdict.shipped import shipped_exemptions
-from builder.verdict.terms import Terms
-from builder.verdict.views import view_file
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.errors import ConfigurationError
+from smforge.inventory.records import CodeObject, FileInventory, Kind, Origin, Region
+from smforge.policy.exemptions import Exemption
+from smforge.policy.files import load_policy
+from smforge.policy.shipped import FOLDER as POLICIES
+from smforge.policy.shipped import shipped_exemptions
+from smforge.verdict.request import Terms
+from smforge.verdict.views import view_file
 
 DAY = date(2026, 11, 21)
 ROOT = Path(__file__).parents[2]
@@ -350,7 +349,7 @@ def test_they_hold_unless_they_are_turned_off(
     shutil.copy(library, installed)
 
     def audit(*flags: str) -> tuple[int, dict[str, Any]]:
-        command = [sys.executable, "-m", "builder", "audit", str(tmp_path), "--require", "12.0"]
+        command = [sys.executable, "-m", "smforge", "audit", str(tmp_path), "--require", "12.0"]
         result = subprocess.run(
             [*command, *flags, "-o", "json"], capture_output=True, text=True, check=False
         )

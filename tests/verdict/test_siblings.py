@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.inventory.records import FileInventory, Inventory
-from builder.verdict.judge import judge
-from builder.verdict.terms import Terms
+from smforge.arch.requirement import parse_requirements
+from smforge.inventory.records import FileInventory, Inventory
+from smforge.verdict.judge import judge
+from smforge.verdict.request import Terms
 
 DATA = Path(__file__).parent / "data"
 RELEASES = {

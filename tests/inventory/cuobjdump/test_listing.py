@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from builder.errors import DamagedInputError
-from builder.inventory.cuobjdump.listing import CubinListing, FatbinListing
-from builder.inventory.cuobjdump.reading import guess_regions
-from builder.inventory.records import Kind
+from smforge.errors import DamagedInputError
+from smforge.inventory.cuobjdump.listing import CubinListing, FatbinListing
+from smforge.inventory.cuobjdump.reading import guess_regions
+from smforge.inventory.records import Kind
 
 DATA = Path(__file__).parent / "data"
 NAMES = ("_Z3addIfEvPT_S0_", "_Z3addIiEvPT_S0_", "_Z5plainPi")

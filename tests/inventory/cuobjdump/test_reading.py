@@ -7,19 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from builder.errors import DamagedInputError, ToolError
-from builder.inventory import reader as native
-from builder.inventory.blob import BytesBlob, FileBlob
-from builder.inventory.compare import compare
-from builder.inventory.cuobjdump import locate as locating
-from builder.inventory.cuobjdump.locate import Cuobjdump, locate
-from builder.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader
-from builder.inventory.cuobjdump.reading import read_file
-from builder.inventory.elf import read_header, read_sections
-from builder.inventory.options import ReadOptions
-from builder.inventory.records import FileInventory, Inventory, Subject, SubjectKind
-from builder.inventory.sandbox import Bounds
+from smforge.errors import DamagedInputError, ToolError
+from smforge.inventory.cuobjdump import locate as locating
+from smforge.inventory.cuobjdump.agreement import compare
+from smforge.inventory.cuobjdump.locate import Cuobjdump, locate
+from smforge.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader
+from smforge.inventory.cuobjdump.reading import read_file
+from smforge.inventory.formats.blob import BytesBlob, FileBlob
+from smforge.inventory.formats.elf import read_header, read_sections
+from smforge.inventory.native import reader as native
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import FileInventory, Inventory, Subject, SubjectKind
+from smforge.inventory.sandbox import Bounds
 
 SOURCE = r"""
 template <class T> __global__ void add(T* a, T b) { a[threadIdx.x] += b; }

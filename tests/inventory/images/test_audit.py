@@ -28,7 +28,7 @@ def library(nvcc: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def audit(*arguments: str) -> tuple[int, dict[str, Any], str]:
-    command = [sys.executable, "-m", "builder", "-q", "audit", "-o", "json", *arguments]
+    command = [sys.executable, "-m", "smforge", "-q", "audit", "-o", "json", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from builder.errors import DamagedInputError
-from builder.inventory.companions.watch import WatchedSubject
-from builder.inventory.options import ReadOptions
-from builder.inventory.subjects import archive, engine
+from smforge.errors import DamagedInputError
+from smforge.inventory.jit_tools.scanner import WatchedSubject
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects import archive, engine
 
 Item = tuple[str, str] | tuple[str, str, bytes] | tuple[str, str, str]
 

@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.errors import DamagedInputError
-from builder.inventory import packages
-from builder.inventory.options import ReadOptions
-from builder.inventory.packages import Ecosystem, Package, installed_packages
-from builder.inventory.subjects import oci
-from builder.inventory.subjects.opening import open_subject
+from smforge.errors import DamagedInputError
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects import oci, packages
+from smforge.inventory.subjects.opening import open_subject
+from smforge.inventory.subjects.packages import Ecosystem, Package, installed_packages
 
 STATUS = "var/lib/dpkg/status"
 

@@ -16,11 +16,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
-from builder.errors import DamagedInputError, ToolError, UsageError
-from builder.inventory.options import ReadOptions
-from builder.inventory.subjects import oci, registry
-from builder.oci import session
+from smforge.errors import DamagedInputError, ToolError, UsageError
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects import oci, registry
+from smforge.oci import session
 
 FilesOf = Callable[[Any], dict[str, bytes]]
 

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from builder.errors import DamagedInputError, LimitExceededError, SmforgeError, UsageError
-from builder.inventory.limits import Limits
-from builder.inventory.options import ReadOptions
-from builder.inventory.subjects import archive, oci
+from smforge.errors import DamagedInputError, LimitExceededError, SmforgeError, UsageError
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects import archive, oci
 
 LOWER = (("file", "lib/a.so", random.Random(1).randbytes(300_000)), ("file", "lib/b.so", b"b"))
 UPPER = (("file", "lib/.wh.b.so"), ("file", "lib/c.so", b"c"))

@@ -13,12 +13,11 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.errors import DamagedInputError, LimitExceededError
-from builder.inventory.images.reading import ByteReader
-from builder.inventory.images.streams import inflated, read_ahead
-from builder.inventory.limits import Limits
-from builder.oci.parts import PART_BYTES, verified
+from smforge.errors import DamagedInputError, LimitExceededError
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.formats.part_reader import ByteReader
+from smforge.inventory.images.streams import inflated, read_ahead
+from smforge.oci.parts import PART_BYTES, verified
 
 DATA = os.urandom(70_000) * 40
 _SKIPPABLE = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"notes"

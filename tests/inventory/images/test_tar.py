@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from builder.errors import DamagedInputError, LimitExceededError, SmforgeError
-from builder.inventory.images.reading import ByteReader, FileReader
-from builder.inventory.images.tar import EntryType, entries
+from smforge.errors import DamagedInputError, LimitExceededError, SmforgeError
+from smforge.inventory.formats.part_reader import ByteReader, FileReader
+from smforge.inventory.formats.tar import EntryType, entries
 
 _TYPES = {
     tarfile.REGTYPE: EntryType.FILE,

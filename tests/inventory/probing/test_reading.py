@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.errors import DamagedInputError, UsageError
-from builder.inventory.probing.reading import read_folder, read_output
-from builder.inventory.probing.records import How
+from smforge.errors import DamagedInputError, UsageError
+from smforge.inventory.probing.reading import read_folder, read_output
+from smforge.inventory.probing.records import How
 
 FACTS = Path(__file__).parents[2] / "verdict" / "data" / "probes"
 NAMES = ("models", "extensions", "ptxas", "flashinfer")

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from builder.arch.target import ComputeCapability
-from builder.errors import ToolError
-from builder.inventory.probing.running import ProbeLimits, probe_image, probe_python
+from smforge.arch.target import ComputeCapability
+from smforge.errors import ToolError
+from smforge.inventory.probing.running import ProbeLimits, probe_image, probe_python
 
 DEVICES = (ComputeCapability.parse("12.1"),)
 

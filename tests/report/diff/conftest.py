@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
-from builder.arch.requirement import parse_requirements
-from builder.arch.target import Target
-from builder.inventory.records import (
+from smforge.arch.requirement import parse_requirements
+from smforge.arch.target import Target
+from smforge.inventory.records import (
     CodeObject,
     Damage,
     FileInventory,
@@ -22,13 +21,13 @@ from builder.inventory.records import (
     Subject,
     SubjectKind,
 )
-from builder.report.build import report_of
-from builder.report.diff import model
-from builder.report.diff.compare import compare
-from builder.report.diff.sides import Side, side_of
-from builder.report.diff.terms import DiffTerms
-from builder.verdict.audit import Reading, judge_reading
-from builder.verdict.terms import Terms
+from smforge.report.build import report_of
+from smforge.report.diff import model
+from smforge.report.diff.compare import compare
+from smforge.report.diff.sides import Side, side_of
+from smforge.report.diff.terms import DiffTerms
+from smforge.verdict.audit import Reading, judge_reading
+from smforge.verdict.request import Terms
 
 SOURCE = r"""
 namespace { __global__ void hidden(int* x) { *x = 1; } }

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-
-from builder.cli.main import run
-from builder.report.schema import PUBLISHED, render
+from smforge.cli.main import run
+from smforge.report.schema import PUBLISHED, render
 
 Compile = Callable[..., Path]
 Smforge = Callable[..., tuple[int, str, str]]

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.errors import IncomparableError
-from builder.report.diff.pairing import follow, follow_names
-from builder.report.diff.sides import same_family, same_name
+from smforge.errors import IncomparableError
+from smforge.report.diff.pairing import follow, follow_names
+from smforge.report.diff.sides import same_family, same_name
 
 ONE = "_Z4normIiEvPT_"
 TWO = "_Z4normIfEvPT_"
@@ -240,7 +239,7 @@ def test_every_kernel_is_followed_exactly_once(
     new: dict[str, dict[str, str]],
     strict: bool,
 ) -> None:
-    from builder.report.diff.named import _items, library_keys  # noqa: PLC0415
+    from smforge.report.diff.named import _items, library_keys  # noqa: PLC0415
 
     sides = [built(make, one) for one in (old, new)]
     keys = library_keys(*sides)

@@ -6,9 +6,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.report.diff.markdown import render_markdown
-from builder.report.diff.table import WIDTH, render_table
+from smforge.report.diff.markdown import render_markdown
+from smforge.report.diff.table import WIDTH, render_table
 
 LONG = "_ZN" + "".join(f"20a{i:019}" for i in range(12)) + "EvPi"
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
-
-from builder.arch.requirement import parse_requirements
-from builder.arch.target import Suffix, Target
-from builder.inventory.records import (
+from smforge.arch.requirement import parse_requirements
+from smforge.arch.target import Suffix, Target
+from smforge.inventory.records import (
     CodeObject,
     FileInventory,
     Inventory,
@@ -24,11 +23,11 @@ from builder.inventory.records import (
     Subject,
     SubjectKind,
 )
-from builder.report.html.audit_page import audit_page
-from builder.report.html.page import render_page
-from builder.verdict.audit import Audit, Reading, judge_reading
-from builder.verdict.exemptions import Exemption
-from builder.verdict.terms import Terms
+from smforge.policy.exemptions import Exemption
+from smforge.report.html.audit_page import audit_page
+from smforge.report.html.page import render_page
+from smforge.verdict.audit import Audit, Reading, judge_reading
+from smforge.verdict.request import Terms
 
 QUIET = (
     "--no-sandbox",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from builder.inventory.records import Origin
-from builder.report.html.audit_page import audit_page
-from builder.report.html.matrix import Page, State, Tally
-from builder.report.html.page import render_page
-from builder.verdict.exemptions import Exemption
+from smforge.inventory.records import Origin
+from smforge.policy.exemptions import Exemption
+from smforge.report.html.audit_page import audit_page
+from smforge.report.html.matrix import Page, State, Tally
+from smforge.report.html.page import render_page
 
 EXCUSE = Exemption("Hopper's alone", "the test", kernel="hopper*")
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-
-from builder.cli.main import run
+from smforge.cli.main import run
 
 
 @pytest.mark.toolchain

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-
-from builder.report.html.audit_page import audit_page
-from builder.report.html.page import render_page
-from builder.verdict.exemptions import Exemption
+from smforge.policy.exemptions import Exemption
+from smforge.report.html.audit_page import audit_page
+from smforge.report.html.page import render_page
 
 pytestmark = pytest.mark.browser
 

@@ -10,9 +10,8 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from builder.report.html.matrix import Page, Words
-from builder.report.html.page import json_for_script, render_page
+from smforge.report.html.matrix import Page, Words
+from smforge.report.html.page import json_for_script, render_page
 
 WORDS = Words(
     "audit", "library", "libraries", "kernel", "kernels", "family", "families", "as", "hint"

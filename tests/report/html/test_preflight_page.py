@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-
-from builder.arch.target import ComputeCapability, Target
-from builder.preflight.records import (
+from smforge.arch.target import ComputeCapability, Target
+from smforge.preflight.records import (
     Configuration,
     DeviceTally,
     Finding,
@@ -20,9 +19,9 @@ from builder.preflight.records import (
     SourceIdentity,
     Unit,
 )
-from builder.report.html.matrix import Page, State
-from builder.report.html.page import render_page
-from builder.report.html.preflight_page import preflight_page
+from smforge.report.html.matrix import Page, State
+from smforge.report.html.page import render_page
+from smforge.report.html.preflight_page import preflight_page
 
 SPARK = ComputeCapability(12, 1)
 LOST = Finding(

@@ -20,15 +20,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from builder.arch.requirement import Requirements, parse_requirements
-from builder.inventory.options import ReadOptions
-from builder.inventory.records import Inventory
-from builder.verdict.audit import Backend, read
-from builder.verdict.judge import judge
-from builder.verdict.kernels import KernelGroup
-from builder.verdict.names import family
-from builder.verdict.reach import CANNOT_RUN, reach
-from builder.verdict.terms import Terms
+from smforge.arch.requirement import Requirements, parse_requirements
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import Inventory
+from smforge.verdict.audit import Backend, read
+from smforge.verdict.judge import judge
+from smforge.verdict.kernels import KernelGroup
+from smforge.verdict.names import family
+from smforge.verdict.reach import CANNOT_RUN, reach
+from smforge.verdict.request import Terms
 
 MOST_FAMILIES = 100
 ALIKE = 12

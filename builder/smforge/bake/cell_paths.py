@@ -1,0 +1,137 @@
+"""Where everything of one cell lies, and how finished things get to their final place.
+
+Below ``out/VARIANT/`` (PLATFORM is ``linux-amd64``):
+
+- ``PLATFORM/`` holds artefacts that were built whole and passed their audit, with their record;
+- ``rejected/PLATFORM/`` holds artefacts whose audit found something, with a note;
+- ``logs/PLATFORM/`` holds the last run's logs, override, metadata and record, whatever came of it;
+- ``.PLATFORM.partial/`` exists only while a build runs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from smforge.errors import BuildFailedError
+
+REJECTION_NOTE = "REJECTED.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class CellPlaces:
+    """The paths of one variant on one platform."""
+
+    out: Path
+    variant: str
+    platform: str
+
+    @property
+    def slug(self) -> str:
+        """The platform as one path component: ``linux-amd64``."""
+        return self.platform.replace("/", "-")
+
+    @property
+    def _variant(self) -> Path:
+        return self.out / self.variant
+
+    @property
+    def final(self) -> Path:
+        """Artefacts that passed."""
+        return self._variant / self.slug
+
+    @property
+    def rejected(self) -> Path:
+        """Artefacts that did not."""
+        return self._variant / "rejected" / self.slug
+
+    @property
+    def staging(self) -> Path:
+        """Where bake writes; beside `final`, so that the last step is a rename."""
+        return self._variant / f".{self.slug}.partial"
+
+    @property
+    def previous(self) -> Path:
+        """Where the former artefacts wait while the new ones take their place."""
+        return self._variant / f".{self.slug}.previous"
+
+    @property
+    def logs(self) -> Path:
+        """Logs and records of the last run."""
+        return self._variant / "logs" / self.slug
+
+    @property
+    def override(self) -> Path:
+        """The bake file with the cell's resolved variables."""
+        return self.logs / "bake-override.json"
+
+    @property
+    def metadata(self) -> Path:
+        """What buildx says about what it built."""
+        return self.logs / "bake-metadata.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one build of this cell."""
+        return self._variant / f".{self.slug}.lock"
+
+
+@contextmanager
+def staging(places: CellPlaces) -> Iterator[Path]:
+    """An empty staging directory for the only build of this cell, gone on the way out.
+
+    Raises `BuildFailedError` when another process builds the same cell or nothing can be written.
+    """
+    try:
+        places.logs.mkdir(parents=True, exist_ok=True)
+        with FileLock(places.lock, timeout=0):
+            _recover(places)
+            places.staging.mkdir()
+            try:
+                yield places.staging
+            finally:
+                shutil.rmtree(places.staging, ignore_errors=True)
+    except Timeout as error:
+        raise BuildFailedError(
+            f"Another smforge is building {places.variant} for {places.platform} in {places.out}.",
+            remedy="Wait for it, or build into another directory with --out.",
+        ) from error
+
+
+def promote(places: CellPlaces) -> None:
+    """Put the staged artefacts in their final place, instead of the former ones."""
+    if places.final.exists():
+        places.final.replace(places.previous)
+    places.staging.replace(places.final)
+    shutil.rmtree(places.previous, ignore_errors=True)
+    shutil.rmtree(places.rejected, ignore_errors=True)
+
+
+def reject(places: CellPlaces, reason: str) -> None:
+    """Keep the staged artefacts for a look, where nothing takes them for good ones."""
+    note = places.staging / REJECTION_NOTE
+    note.write_text(reason.rstrip() + "\n", encoding="utf-8")
+    shutil.rmtree(places.rejected, ignore_errors=True)
+    places.rejected.parent.mkdir(parents=True, exist_ok=True)
+    places.staging.replace(places.rejected)
+
+
+def shown(path: Path) -> Path:
+    """`path` as a person in the current directory would write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _recover(places: CellPlaces) -> None:
+    """Undo what a run that was killed left behind, between any two of its steps."""
+    shutil.rmtree(places.staging, ignore_errors=True)
+    if places.previous.exists():
+        if places.final.exists():
+            shutil.rmtree(places.previous)
+        else:
+            places.previous.replace(places.final)

@@ -1,0 +1,87 @@
+"""What ``bake --print`` says: the resolved targets and where their output goes. Needs no engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smforge.bake.command import BakeCall
+from smforge.errors import ConfigurationError, ToolError
+
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The resolved bake definition of one call."""
+
+    document: dict[str, Any]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every target that takes part, those that others take as a context included."""
+        return tuple(self.document.get("target", {}))
+
+    def destinations(self, root: Path) -> dict[str, tuple[Path, ...]]:
+        """Per target the directories or files it exports to, as absolute paths."""
+        found: dict[str, tuple[Path, ...]] = {}
+        for name, target in self.document.get("target", {}).items():
+            outputs = [one for one in target.get("output") or [] if isinstance(one, dict)]
+            found[name] = tuple(root / _plain(one["dest"]) for one in outputs if one.get("dest"))
+        return found
+
+
+def resolve_definition(call: BakeCall) -> Definition:
+    """Let buildx resolve the call's files. The override must have been written.
+
+    Raises `ToolError` without docker or buildx, `ConfigurationError` when bake refuses the files.
+    """
+    try:
+        done = subprocess.run(
+            call.print_argv,
+            cwd=call.root,
+            env=call.environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ToolError(
+            "The docker client is not installed, or not on PATH.",
+            remedy="Install docker-cli and docker-buildx; 'smforge doctor' shows what is lacking.",
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"'docker buildx bake --print' took over {_SECONDS:.0f} s.") from error
+    if done.returncode != 0:
+        raise _refusal(done.stderr, call)
+    try:
+        document = json.loads(done.stdout)
+    except ValueError as error:
+        raise ToolError("'docker buildx bake --print' printed no JSON.") from error
+    return Definition(document)
+
+
+def _plain(text: str) -> str:
+    """The text that bake printed as a template, since what it prints is a bake file again."""
+    return text.replace("$${", "${").replace("%%{", "%{")
+
+
+def _refusal(stderr: str, call: BakeCall) -> ConfigurationError | ToolError:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    if any("unknown command" in line or "is not a docker command" in line for line in lines):
+        return ToolError(
+            "docker has no buildx command.",
+            remedy="Install docker-buildx (tools/engine install brings one).",
+        )
+    said = next((line for line in reversed(lines) if line.startswith("ERROR:")), None)
+    reason = (said or " ".join(lines[-1:]) or "no reason given").removeprefix("ERROR: ")
+    return ConfigurationError(
+        f"bake refuses the definition in {call.root}: {reason.rstrip('.')}.",
+        remedy="Mend docker-bake.hcl or versions.json.",
+    )

@@ -1,0 +1,246 @@
+"""What this host has and lacks for a build: one small check per thing, each with its remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from smforge.bake import engine as engines
+from smforge.bake.engine import Engine
+from smforge.bake.host import HostSettings
+from smforge.bake.rootfs import ARCHIVE, default_store
+from smforge.errors import SmforgeError
+
+_DATA = Path(__file__).parent / "data" / "host_needs.json"
+_GIB = 1 << 30
+_ENGINE_REMEDY = "Run 'tools/engine start', or set DOCKER_HOST to an engine you may use."
+
+
+class State(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    LACKING = "lacking"
+    """A build cannot run."""
+    OPTIONAL = "absent"
+    """A build can run; something else cannot, and the remedy says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check."""
+
+    id: str
+    state: State
+    found: str
+    remedy: str | None = None
+
+
+class Host:
+    """What the checks look at; each thing is asked for once."""
+
+    def __init__(self, out: Path, cuobjdump: Callable[[], str]) -> None:
+        self.out = out
+        self.cuobjdump = cuobjdump
+        """Gives the version of the cuobjdump that audits use, or raises `SmforgeError`."""
+
+    @cached_property
+    def engine(self) -> Engine | None:
+        """The engine, if one answers."""
+        try:
+            return engines.inspect()
+        except SmforgeError as error:
+            self.engine_problem = str(error.message)
+            return None
+
+    engine_problem = ""
+
+
+def examine(host: Host) -> tuple[Finding, ...]:
+    """Carry out every check."""
+    return tuple(check(host) for check in CHECKS)
+
+
+def can_build(findings: Iterable[Finding]) -> bool:
+    """Whether nothing is lacking that a build needs."""
+    return all(finding.state is not State.LACKING for finding in findings)
+
+
+def _python(_: Host) -> Finding:
+    found = platform.python_version()
+    return _versioned("python", found, "Install Python {0} or newer.")
+
+
+def _docker_client(_: Host) -> Finding:
+    path = shutil.which("docker")
+    if path is None:
+        return Finding("docker-client", State.LACKING, "not on PATH", _ENGINE_REMEDY)
+    return Finding("docker-client", State.OK, _last_word("docker", "--version") or path)
+
+
+def _buildx(_: Host) -> Finding:
+    found = engines.buildx_version()
+    if found is None:
+        return Finding("buildx", State.LACKING, "docker has no buildx", _ENGINE_REMEDY)
+    return _versioned("buildx", found, "Install docker-buildx {0} or newer.")
+
+
+def _engine(host: Host) -> Finding:
+    if host.engine is None:
+        return Finding("engine", State.LACKING, host.engine_problem, _ENGINE_REMEDY)
+    text = f"{host.engine.version} on {engines.address()}"
+    return _versioned("engine", host.engine.version, "Install Docker Engine {0} or newer.", text)
+
+
+def _image_store(host: Host) -> Finding:
+    if host.engine is None:
+        return Finding("image-store", State.OPTIONAL, "no engine to ask")
+    if host.engine.containerd_store:
+        return Finding("image-store", State.OK, "containerd")
+    return Finding(
+        "image-store",
+        State.OPTIONAL,
+        "the engine's own",
+        "Only for images with attestations, OCI output and cache export: set "
+        '{"features": {"containerd-snapshotter": true}} in the engine\'s daemon.json.',
+    )
+
+
+def _builder(host: Host) -> Finding:
+    if host.engine is None:
+        return Finding("builder", State.OPTIONAL, "no engine to ask")
+    platforms = sorted({"/".join(name.split("/")[:2]) for name in host.engine.platforms})
+    return Finding("builder", State.OK, f"{host.engine.builder} builds {', '.join(platforms)}")
+
+
+def _engine_disk(host: Host) -> Finding:
+    if host.engine is None:
+        return Finding("engine-disk", State.OPTIONAL, "no engine to ask")
+    if host.engine.free_bytes is None:
+        return Finding("engine-disk", State.OPTIONAL, "not on this host, so not known")
+    return _space("engine-disk", "engine_free_gib", host.engine.free_bytes, host.engine.data_root)
+
+
+def _output_disk(host: Host) -> Finding:
+    place = next(p for p in (host.out.absolute(), *host.out.absolute().parents) if p.exists())
+    return _space("output-disk", "out_free_gib", shutil.disk_usage(place).free, place)
+
+
+def _memory(host: Host) -> Finding:
+    if host.engine is None:
+        return Finding("memory", State.OPTIONAL, "no engine to ask")
+    gib = host.engine.means.memory_bytes / _GIB
+    text = f"{gib:.1f} GiB and {host.engine.means.cores} cores for the engine"
+    need = _needs()["memory_gib"]
+    if gib >= need["at_least"]:
+        return Finding("memory", State.OK, text)
+    return Finding("memory", State.LACKING, text, f"Give it {need['at_least']} GiB: {need['why']}.")
+
+
+def _cuobjdump(host: Host) -> Finding:
+    try:
+        return Finding("cuobjdump", State.OK, host.cuobjdump())
+    except SmforgeError as error:
+        return Finding("cuobjdump", State.LACKING, error.message, error.remedy)
+
+
+def _rootfs(_: Host) -> Finding:
+    kept = sorted(path.parent.name for path in default_store().glob(f"*/{ARCHIVE}"))
+    if tool := shutil.which("mmdebstrap"):
+        return Finding("mmdebstrap", State.OK, tool)
+    if kept:
+        return Finding("mmdebstrap", State.OK, f"absent, but {', '.join(kept)} is there already")
+    return Finding(
+        "mmdebstrap",
+        State.LACKING,
+        "not on PATH",
+        "A base from packages needs it: install the Debian package mmdebstrap, or run "
+        "'tools/engine install'.",
+    )
+
+
+def _git(_: Host) -> Finding:
+    if shutil.which("git"):
+        return Finding("git", State.OK, _last_word("git", "--version") or "present")
+    return Finding("git", State.OPTIONAL, "not on PATH", "Records then name no commit.")
+
+
+def _nvcc(_: Host) -> Finding:
+    if tool := shutil.which("nvcc"):
+        return Finding("nvcc", State.OK, tool)
+    return Finding(
+        "nvcc", State.OPTIONAL, "not on PATH", "Builds bring their own; only tests use it."
+    )
+
+
+def _certificates(_: Host) -> Finding:
+    try:
+        settings = HostSettings.from_environment(os.environ)
+    except SmforgeError as error:
+        return Finding("certificates", State.LACKING, error.message, error.remedy)
+    if settings.ca_bundle is None:
+        return Finding("certificates", State.OK, "those of each image")
+    return Finding("certificates", State.OK, f"{settings.ca_bundle} is lent to network steps")
+
+
+CHECKS: tuple[Callable[[Host], Finding], ...] = (
+    _python,
+    _docker_client,
+    _buildx,
+    _engine,
+    _builder,
+    _image_store,
+    _engine_disk,
+    _output_disk,
+    _memory,
+    _rootfs,
+    _cuobjdump,
+    _certificates,
+    _git,
+    _nvcc,
+)
+
+
+def _versioned(name: str, found: str, remedy: str, text: str | None = None) -> Finding:
+    """Compare with the version that is needed; what cannot be compared is taken as it is."""
+    need = _needs()[name]
+    try:
+        enough = Version(found.partition("+")[0].removeprefix("v")) >= Version(need["at_least"])
+    except InvalidVersion:
+        enough = True
+    state = State.OK if enough else State.LACKING
+    return Finding(name, state, text or found, None if enough else remedy.format(need["at_least"]))
+
+
+def _space(name: str, need_name: str, free: int, place: Path) -> Finding:
+    need = _needs()[need_name]
+    text = f"{free / _GIB:.1f} GiB free in {place}"
+    if free >= need["at_least"] * _GIB:
+        return Finding(name, State.OK, text)
+    return Finding(
+        name, State.LACKING, text, f"Free space until it is {need['at_least']} GiB: {need['why']}."
+    )
+
+
+def _last_word(*command: str) -> str | None:
+    """What a tool says of its version: ``Docker version 28.5.2, build …`` gives ``28.5.2``."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    words = done.stdout.replace(",", " ").split()
+    return words[2] if done.returncode == 0 and len(words) > 2 else None
+
+
+@cache
+def _needs() -> dict[str, Any]:
+    needs: dict[str, Any] = json.loads(_DATA.read_text(encoding="utf-8"))
+    return needs

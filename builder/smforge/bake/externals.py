@@ -1,0 +1,91 @@
+"""The sources that vLLM's CMake would clone, fetched before the build and kept.
+
+Each project is kept once per pin. What one build needs is a directory of hard links to them, laid
+out as CMake's FetchContent expects it: ``NAME-src``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from smforge.bake.fetching import Origin, fetch
+from smforge.plan.records import Cell, PlannedExternal
+
+_NAME_DIGITS = 12
+
+
+def externals_of(cell: Cell) -> tuple[PlannedExternal, ...]:
+    """Everything that the components of a cell need of other projects."""
+    return tuple(external for one in cell.components for external in one.externals)
+
+
+def default_store() -> Path:
+    """Where fetched sources are kept: below XDG_CACHE_HOME."""
+    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache_home) / "smforge" / "sources"
+
+
+def directory_of(externals: Sequence[PlannedExternal], store: Path) -> Path:
+    """Where `ensure_externals` lays these out: another place for any other pin."""
+    return store / "sets" / _digest([(one.name, _tree_name(one)) for one in externals])
+
+
+def ensure_externals(
+    externals: Sequence[PlannedExternal],
+    store: Path,
+    origin: Origin,
+    *,
+    announce: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Return the directory with all of `externals`, fetching what is not there yet.
+
+    Raises what `smforge.bake.fetching.fetch` raises; what is there is there whole.
+    """
+    directory = directory_of(externals, store)
+    if directory.is_dir():
+        return directory
+    for place in ("trees", "sets"):
+        (store / place).mkdir(parents=True, exist_ok=True)
+    with FileLock(store / ".lock"):
+        for external in externals:
+            tree = store / "trees" / _tree_name(external)
+            if not tree.is_dir():
+                announce(
+                    f"fetching the sources of {external.name} {external.release or ''}".strip()
+                )
+                fetch(external, origin, tree)
+        if not directory.is_dir():
+            _lay_out(externals, store, directory)
+    return directory
+
+
+def _lay_out(externals: Sequence[PlannedExternal], store: Path, directory: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".making-") as work:
+        made = Path(work) / directory.name
+        made.mkdir()
+        for external in externals:
+            shutil.copytree(
+                store / "trees" / _tree_name(external),
+                made / f"{external.name}-src",
+                symlinks=True,
+                copy_function=os.link,
+            )
+        made.rename(directory)
+
+
+def _tree_name(external: PlannedExternal) -> str:
+    """Equal for sources that are the same, wherever they come from."""
+    facts = (external.kind, external.pin, external.subdirectory, external.submodules)
+    return f"{external.name}-{_digest(facts)}"
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:_NAME_DIGITS]

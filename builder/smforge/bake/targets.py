@@ -1,0 +1,62 @@
+"""What a finished bake call did, target by target, for the record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from smforge.bake.cell_paths import CellPlaces
+from smforge.bake.record import TargetRecord
+from smforge.bake.state import BuildState, TargetState
+
+
+def target_records(
+    state: BuildState, places: CellPlaces, destinations: Mapping[str, tuple[Path, ...]]
+) -> tuple[TargetRecord, ...]:
+    """One record per target that took part; `destinations` says where each exports to."""
+    metadata = _metadata(places.metadata)
+    return tuple(
+        TargetRecord(
+            name=name,
+            seconds=round(target.seconds, 3),
+            steps=len(target.numbered),
+            completed_steps=target.done,
+            cached=target.cached,
+            image_digest=_digest(metadata.get(name)),
+            size=_size(destinations.get(name, ())),
+            log=_log(places, target),
+        )
+        for name, target in state.targets.items()
+    )
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """What buildx wrote; nothing after a failure, when it writes no file."""
+    try:
+        metadata = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _digest(metadata: Any) -> str | None:
+    digest = metadata.get("containerimage.digest") if isinstance(metadata, dict) else None
+    return digest if isinstance(digest, str) else None
+
+
+def _size(destinations: tuple[Path, ...]) -> int | None:
+    """Bytes below the destinations; None where nothing is exported."""
+    files = [
+        file
+        for place in destinations
+        for file in ([place] if place.is_file() else place.rglob("*"))
+        if file.is_file()
+    ]
+    return sum(file.stat().st_size for file in files) if files else None
+
+
+def _log(places: CellPlaces, target: TargetState) -> str | None:
+    path = places.logs / f"{target.name}.log"
+    return str(path.relative_to(places.out)) if path.exists() else None

@@ -1,0 +1,255 @@
+"""``smforge audit``: does every required GPU really run what is in here?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smforge.cli.flags import matrix_option, output_option, policy_option
+from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.errors import (
+    EXIT_FINDINGS,
+    EXIT_NOTHING,
+    EXIT_OF_VERDICT,
+    EXIT_PASS,
+    EXIT_UNDETERMINED,
+    SmforgeError,
+    UsageError,
+)
+from smforge.report.printable import printable
+
+if TYPE_CHECKING:
+    from smforge.cli.probing import Probing
+    from smforge.inventory.options import ReadOptions
+    from smforge.report.model import Report
+    from smforge.verdict.audit import Audit
+    from smforge.verdict.request import Terms
+
+FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
+_WITHOUT_DIGESTS = frozenset({"table", "markdown", "junit"})
+"""Forms that show no digest. Of several files it also tells which are copies of one another."""
+_WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
+
+
+@click.command("audit")
+@click.argument("subjects", metavar="SUBJECT...", nargs=-1, required=True)
+@click.option(
+    "--require",
+    "words",
+    metavar="WORDS",
+    multiple=True,
+    help='Devices (12.1) and targets (12.0f, sm_120) to cover: "11.0 12.1a"; repeatable.',
+)
+@click.option("--variant", metavar="NAME", help="Take the requirements from versions.json.")
+@click.option("--driver", metavar="VERSION", help="The driver it must run with: 570.195.03.")
+@click.option("--native", is_flag=True, help="PTX does not count.")
+@click.option("--kernels", is_flag=True, help="List every kernel.")
+@click.option("--no-kernels", is_flag=True, help="Read targets only, the fastest.")
+@click.option(
+    "--allow",
+    "allowed",
+    metavar="GLOB",
+    multiple=True,
+    help="Kernels or files that may be missing or PTX-only; repeatable.",
+)
+@policy_option("Requirements and exceptions, each with its reason; repeatable.")
+@click.option("--no-default-policy", is_flag=True, help="Without the policies smforge ships.")
+@click.option(
+    "--backend",
+    type=click.Choice(["native", "cuobjdump", "both"]),
+    default="native",
+    show_default=True,
+    help="Who reads the code; both compares them object by object.",
+)
+@click.option(
+    "--platform",
+    metavar="OS/ARCH",
+    help="Which image of several to read: linux/arm64.",
+)
+@click.option(
+    "--expect",
+    "expected",
+    metavar="PREFLIGHT.json[#BUILD]",
+    help="A saved preflight report: what was predicted must be what is embedded. BUILD where the "
+    "report holds several.",
+)
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Run the image too, without network and GPU: import its models, load its extensions.",
+)
+@click.option(
+    "--probe-python",
+    "probing_python",
+    metavar="PYTHON",
+    help="Probe with this Python: the image's, or for a folder the one that uses it.",
+)
+@click.option(
+    "--probed",
+    "facts",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="What probes wrote when they ran elsewhere.",
+)
+@output_option(FORMATS)
+@matrix_option
+@click.pass_context
+def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    ctx: click.Context,
+    subjects: tuple[str, ...],
+    words: tuple[str, ...],
+    variant: str | None,
+    driver: str | None,
+    native: bool,
+    kernels: bool,
+    no_kernels: bool,
+    allowed: tuple[str, ...],
+    policies: tuple[Path, ...],
+    no_default_policy: bool,
+    backend: str,
+    platform: str | None,
+    expected: str | None,
+    probe: bool,
+    probing_python: str | None,
+    facts: Path | None,
+    outputs: tuple[OutputSpec, ...],
+    config: Path | None,
+) -> int:
+    """Show which GPU runs every kernel of a wheel, a folder, a library, a cubin or an image.
+
+    SUBJECT is a file, a folder, image:REF, oci:DIR, archive:FILE.tar or registry:HOST/NAME:TAG.
+    Exit codes: 0 pass, 1 findings, 2 usage, 3 no GPU code, 4 undetermined. With several subjects
+    a certain failure of one decides.
+    """
+    specs = require_distinct(outputs)
+    if kernels and no_kernels:
+        raise UsageError(
+            "--kernels and --no-kernels contradict each other.", remedy="Leave one of them out."
+        )
+    # Imported when it runs: --help must not wait for what reads and judges.
+    from smforge.cli.probing import Probing  # noqa: PLC0415
+    from smforge.inventory.options import ReadOptions  # noqa: PLC0415
+    from smforge.inventory.subjects.opening import names_image  # noqa: PLC0415
+    from smforge.workflow.audit_request import terms_of  # noqa: PLC0415
+
+    if platform is not None and not any(names_image(subject) for subject in subjects):
+        raise UsageError(
+            f"--platform {platform} chooses an image of several, and no subject is an image.",
+            remedy="Leave it out, or name an image: image:REF, oci:DIR, archive:FILE.tar or "
+            "registry:HOST/NAME:TAG.",
+        )
+
+    terms = terms_of(
+        words=words,
+        variant=variant,
+        config=config or ctx.obj["config"],
+        driver=driver,
+        native=native,
+        allowed=allowed,
+        policies=policies,
+        shipped=not no_default_policy,
+        expected=expected,
+    )
+    probing = Probing(probe, probing_python, facts)
+    probing.require_one_subject(subjects)
+    digests = any(spec.format not in _WITHOUT_DIGESTS for spec in specs)
+    options = ReadOptions(names=not no_kernels, digests=digests, platform=platform)
+    audits = _Audits(terms, backend, options, probing, listed=kernels, quiet=ctx.obj["quiet"])
+    reports = audits.of(subjects)
+    if reports:
+        emit({spec: _render(reports, audits.done, spec) for spec in specs})
+    return audits.exit_code
+
+
+class _Audits:
+    """Audits one subject after the other; an error of one does not keep the others from it."""
+
+    def __init__(  # noqa: PLR0913 - what an audit is made of
+        self,
+        terms: Terms,
+        backend: str,
+        options: ReadOptions,
+        probing: Probing,
+        *,
+        listed: bool,
+        quiet: bool,
+    ) -> None:
+        from smforge.cli.audit_progress import Progress  # noqa: PLC0415
+        from smforge.verdict.audit import Backend  # noqa: PLC0415
+
+        self._terms = terms
+        self._backend = Backend(backend)
+        self._probing = probing
+        self._listed = listed
+        self._progress = Progress(sys.stderr, quiet=quiet)
+        self._options = options._replace(progress=self._progress)
+        self._exits: list[int] = []
+        self.done: list[Audit] = []
+
+    def of(self, subjects: Sequence[str]) -> list[Report]:
+        """Return the reports of the subjects that could be read."""
+        if len(subjects) == 1:
+            return [self._one(subjects[0])]
+        reports = []
+        for subject in subjects:
+            try:
+                reports.append(self._one(subject))
+            except UsageError:
+                raise
+            except SmforgeError as error:
+                told = str(error)
+                _complain(told if subject in told else f"{subject}: {told}")
+                self._exits.append(error.exit_code)
+        return reports
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of the subjects'."""
+        return next((code for code in _WORST_FIRST if code in self._exits), max(self._exits))
+
+    def _one(self, subject: str) -> Report:
+        from smforge.inventory.subjects.opening import names_one_file  # noqa: PLC0415
+        from smforge.report.build import report_of  # noqa: PLC0415
+        from smforge.verdict.audit import audit  # noqa: PLC0415
+
+        alone = names_one_file(subject)
+        if self._options.names or not alone:
+            # Several threads will read.
+            from smforge.inventory.subjects.memory import share_heaps  # noqa: PLC0415
+
+            share_heaps()
+        options = self._options._replace(digests=self._options.digests or not alone)
+        try:
+            probed = self._probing.of(subject, self._terms)
+            done = audit(subject, self._terms, self._backend, options, probed)
+        finally:
+            self._progress.clear()
+        self.done.append(done)
+        report = report_of(done, kernels=self._listed)
+        self._exits.append(EXIT_OF_VERDICT[report.verdict])
+        if report.verdict == "nothing":
+            _complain(
+                f"{subject} holds no GPU code, so there is nothing to pass or to fail. "
+                "Name the wheel, folder or image that has the CUDA libraries."
+            )
+        return report
+
+
+def _render(reports: Sequence[Report], audits: Sequence[Audit], spec: OutputSpec) -> str:
+    if spec.format == "html":
+        from smforge.report.html.audit_page import audit_page  # noqa: PLC0415
+        from smforge.report.html.page import render_page  # noqa: PLC0415
+
+        # The page shows more than a report holds: the families of every kernel.
+        return render_page(audit_page(audits))
+    from smforge.cli.audit_rendering import render  # noqa: PLC0415
+
+    return render(reports, spec.format, to_terminal=spec.file is None)
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"smforge: {printable(' '.join(text.split()))}\n")

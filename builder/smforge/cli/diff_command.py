@@ -1,0 +1,109 @@
+"""``smforge diff``: what a new wheel, folder or image lost against the old one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from smforge.cli.flags import output_option
+from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.errors import EXIT_FINDINGS, EXIT_NOTHING, EXIT_PASS, EXIT_UNDETERMINED
+
+if TYPE_CHECKING:
+    from smforge.report.diff.model import Diff
+    from smforge.report.diff.sides import Side
+    from smforge.report.diff.terms import DiffTerms
+
+FORMATS = ("table", "json", "markdown")
+_EXITS = {
+    "pass": EXIT_PASS,
+    "fail": EXIT_FINDINGS,
+    "nothing": EXIT_NOTHING,
+    "undetermined": EXIT_UNDETERMINED,
+}
+
+
+@click.command("diff")
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--require",
+    "words",
+    metavar="WORDS",
+    multiple=True,
+    help="Devices (12.1) and targets (12.0f, sm_120) that must not be lost; repeatable.  "
+    "[default: every device that OLD runs on]",
+)
+@click.option("--native", is_flag=True, help="PTX does not count.")
+@click.option("--strict", is_flag=True, help="A kernel under a new name is a new kernel.")
+@click.option(
+    "--allow",
+    "allowed",
+    metavar="GLOB",
+    multiple=True,
+    help="Kernels, families or libraries that may be lost; repeatable.",
+)
+@click.option("--allow-removed", is_flag=True, help="Kernels may go that no device has any more.")
+@output_option(FORMATS)
+@click.pass_context
+def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    ctx: click.Context,
+    old: str,
+    new: str,
+    words: tuple[str, ...],
+    native: bool,
+    strict: bool,
+    allowed: tuple[str, ...],
+    allow_removed: bool,
+    outputs: tuple[OutputSpec, ...],
+) -> int:
+    """Show what NEW lost, gained and grew against OLD.
+
+    OLD and NEW are anything that smforge audit reads, or reports that it saved as JSON. Exit
+    codes: 0 nothing lost, 1 a required device loses kernels, 2 usage, 3 OLD has no GPU code, 4 the
+    two cannot be compared.
+    """
+    # Imported when it runs: --help must not wait for pydantic and rich.
+    from smforge.arch.requirement import parse_requirements  # noqa: PLC0415
+    from smforge.report.diff.compare import compare  # noqa: PLC0415
+    from smforge.report.diff.terms import DiffTerms  # noqa: PLC0415
+
+    specs = require_distinct(outputs)
+    terms = DiffTerms(parse_requirements(words), native, strict, allowed, allow_removed)
+    before, after = (_read(one, terms, quiet=ctx.obj["quiet"]) for one in (old, new))
+    diff = compare(before, after, terms)
+    emit({spec: _render(diff, spec) for spec in specs})
+    return _EXITS[diff.verdict]
+
+
+def _read(argument: str, terms: DiffTerms, *, quiet: bool) -> Side:
+    from smforge.cli.audit_progress import Progress  # noqa: PLC0415
+    from smforge.inventory.options import ReadOptions  # noqa: PLC0415
+    from smforge.report.diff.reading import read_side  # noqa: PLC0415
+
+    progress = Progress(sys.stderr, quiet=quiet)
+    try:
+        return read_side(argument, terms, ReadOptions(progress=progress))
+    finally:
+        progress.clear()
+
+
+def _render(diff: Diff, spec: OutputSpec) -> str:
+    if spec.format == "json":
+        from smforge.report.json_text import json_text  # noqa: PLC0415
+
+        return json_text(diff)
+    if spec.format == "markdown":
+        from smforge.report.diff.markdown import render_markdown  # noqa: PLC0415
+
+        return render_markdown(diff)
+    from smforge.report.diff.table import render_table  # noqa: PLC0415
+
+    return render_table(diff, color=spec.file is None and _color_wanted())
+
+
+def _color_wanted() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -1,0 +1,59 @@
+"""``smforge doctor``: what this host has and lacks, with the remedy for each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smforge.cli.flags import output_option
+from smforge.cli.output import OutputSpec, emit, require_distinct
+
+if TYPE_CHECKING:
+    from smforge.bake.doctor import Finding
+
+FORMATS = ("table", "json")
+
+
+@click.command("doctor")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out"),
+    show_default=True,
+    help="Where artefacts would go.",
+)
+@output_option(FORMATS)
+def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
+    """Show what this host has and lacks for a build, with the remedy for each.
+
+    Exit codes: 0 when a build can run, 1 when something it needs is lacking.
+    """
+    from smforge.bake import own_engine  # noqa: PLC0415
+    from smforge.bake.doctor import Host, can_build, examine  # noqa: PLC0415
+    from smforge.inventory.cuobjdump.locate import locate  # noqa: PLC0415
+
+    specs = require_distinct(outputs)
+    os.environ.update(own_engine.settings(os.environ))
+    findings = examine(Host(out, cuobjdump=lambda: locate().version))
+    emit({spec: _render(findings, spec) for spec in specs})
+    return 0 if can_build(findings) else 1
+
+
+def _render(findings: tuple[Finding, ...], spec: OutputSpec) -> str:
+    if spec.format == "json":
+        from smforge.bake.doctor_report import document  # noqa: PLC0415
+
+        return json.dumps(document(findings), indent=2)
+    from smforge.bake.doctor_report import render_table  # noqa: PLC0415
+
+    terminal = spec.file is None and sys.stdout.isatty()
+    width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
+    return render_table(
+        findings, width=width, color=terminal and not os.environ.get("NO_COLOR", "")
+    )

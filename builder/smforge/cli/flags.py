@@ -1,0 +1,47 @@
+"""The flags that several commands share, each defined once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from smforge.cli.output import OutputType
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+matrix_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The matrix to read.  [default: versions.json]",
+)
+"""``--config FILE``, which may stand before the command too."""
+
+
+def output_option(
+    formats: Sequence[str], *names: str, default: str = "table"
+) -> Callable[[Decorated], Decorated]:
+    """``-o FORMAT[=FILE]`` for what a command offers; `names` replace ``-o, --output``."""
+    offered = " or ".join((", ".join(formats[:-1]), formats[-1]))
+    return click.option(
+        *(names or ("-o", "--output")),
+        "outputs",
+        type=OutputType(formats),
+        multiple=True,
+        default=(default,),
+        help=f"{offered}, to standard output or to a file; repeatable.",
+    )
+
+
+def policy_option(text: str) -> Callable[[Decorated], Decorated]:
+    """``--policy FILE``, repeatable; `text` is its help."""
+    return click.option(
+        "--policy",
+        "policies",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help=text,
+    )

@@ -1,0 +1,141 @@
+"""The command group, the shared flags, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from smforge import __version__
+from smforge.errors import EXIT_UNDETERMINED, SmforgeError
+from smforge.report.printable import printable
+
+COMMANDS = ("plan", "preflight", "build", "index", "audit", "diff", "matrix", "doctor")
+"""Each is `smforge.cli.NAME_command:command`, imported only when it is the one that runs."""
+
+SIGINT_EXIT = 130
+_ALLOCATIONS = 50_000
+"""Objects made between two searches for cycles: modules and records make none, and searching them
+again and again takes a twentieth of an audit's time."""
+
+
+class Context(click.Context):
+    """A context whose help is rich-click's, loaded when somebody asks for help."""
+
+    def get_help(self) -> str:
+        from smforge.cli.rich_help import rich_help  # noqa: PLC0415
+
+        return rich_help(self)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    context_class = Context
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        here = Path(__file__).parent
+        return [name for name in COMMANDS if (here / f"{name}_command.py").exists()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"smforge.cli.{cmd_name}_command")
+        command = module.command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"smforge.cli.{cmd_name}_command.command is not a click command")
+        command.context_class = Context
+        _accept_shared_flags(command)
+        return command
+
+
+def _accept_shared_flags(command: click.Command) -> None:
+    """Let --quiet and --verbose stand after the command's name too."""
+    taken = {name for parameter in command.params for name in parameter.opts}
+    for option in (_QUIET, _VERBOSE):
+        if taken.isdisjoint(option.opts):
+            command.params.append(option)
+
+
+def _set_shared_flag(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and parameter.name is not None:
+        ctx.find_root().obj[parameter.name] = True
+
+
+_QUIET = click.Option(
+    ["-q", "--quiet"],
+    is_flag=True,
+    expose_value=False,
+    callback=_set_shared_flag,
+    help="No progress on stderr.",
+)
+_VERBOSE = click.Option(
+    ["-v", "--verbose"],
+    is_flag=True,
+    expose_value=False,
+    callback=_set_shared_flag,
+    help="Show what runs, and tracebacks.",
+)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="smforge")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The matrix to read.  [default: versions.json]",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what runs, and tracebacks.")
+@click.pass_context
+def group(ctx: click.Context, config: Path | None, quiet: bool, verbose: bool) -> None:
+    """Build CUDA wheels and images per architecture, and prove what is inside them."""
+    ctx.obj = {"config": config, "quiet": quiet, "verbose": verbose}
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Run the command line and exit the process with its code."""
+    gc.set_threshold(_ALLOCATIONS)
+    arguments = sys.argv[1:] if argv is None else argv
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: list[str]) -> int:
+    verbose = "--verbose" in arguments or "-v" in arguments
+    try:
+        result: Any = group.main(args=arguments, prog_name="smforge", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SmforgeError as error:
+        if verbose:
+            raise
+        for line in error.lines:
+            _print_error(line)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _print_error("Interrupted.")
+        return SIGINT_EXIT
+    except BrokenPipeError:
+        # The reader (head, less) has gone; what it wanted it has.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNDETERMINED
+    except Exception as error:
+        if verbose:
+            raise
+        _print_error(
+            f"Something in smforge went wrong that it does not know ({type(error).__name__}: "
+            f"{error}). Nothing was decided. Run it again with --verbose and report what it shows."
+        )
+        return EXIT_UNDETERMINED
+    return result if isinstance(result, int) else 0
+
+
+def _print_error(text: str) -> None:
+    line = printable(" ".join(text.split()))
+    sys.stderr.write(f"smforge: {line}\n")

@@ -1,0 +1,53 @@
+"""``smforge matrix``: the CI jobs of the matrix."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smforge.cli.flags import matrix_option, output_option
+from smforge.cli.output import OutputSpec, emit, require_distinct
+
+if TYPE_CHECKING:
+    from smforge.plan.records import Plan
+
+FORMATS = ("github", "buildkite", "json")
+
+
+@click.command("matrix")
+@click.argument("variants", metavar="[VARIANT]...", nargs=-1)
+@output_option(FORMATS, "--format", "-o", default="json")
+@matrix_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    variants: tuple[str, ...],
+    outputs: tuple[OutputSpec, ...],
+    config: Path | None,
+) -> int:
+    """Make the CI pipeline: one job per variant and platform, behind one that checks the matrix.
+
+    Without a VARIANT all of them are in it. pipelines/ holds what this prints for the
+    repository's own matrix.
+    """
+    # Imported when it runs: pydantic costs more than all the rest.
+    from smforge.matrix.load import load  # noqa: PLC0415
+    from smforge.plan.resolve import resolve  # noqa: PLC0415
+
+    specs = require_distinct(outputs)
+    plan = resolve(load(config or ctx.obj["config"]), variants)
+    emit({spec: _render(plan, spec.format) for spec in specs})
+    return 0
+
+
+def _render(plan: Plan, form: str) -> str:
+    if form == "json":
+        from smforge.plan.jobs import jobs_document  # noqa: PLC0415
+
+        return json.dumps(jobs_document(plan), indent=2)
+    from smforge.plan import pipelines  # noqa: PLC0415
+
+    return pipelines.github(plan) if form == "github" else pipelines.buildkite(plan)

@@ -1,0 +1,94 @@
+"""``smforge plan``: what each variant builds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smforge.cli.flags import matrix_option, output_option
+from smforge.cli.output import OutputSpec, emit, require_distinct
+
+if TYPE_CHECKING:
+    from smforge.plan.records import Plan
+
+FORMATS = ("table", "json")
+
+
+@click.command("plan")
+@click.argument("variants", metavar="[VARIANT]...", nargs=-1)
+@click.option(
+    "--preflight",
+    "ask_sources",
+    is_flag=True,
+    help="Ask the sources too, and show which targets they compile as others.",
+)
+@output_option(FORMATS)
+@matrix_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    variants: tuple[str, ...],
+    ask_sources: bool,
+    outputs: tuple[OutputSpec, ...],
+    config: Path | None,
+) -> int:
+    """Show what each variant builds: toolkit, arch lists, build arguments, requirements.
+
+    Without a VARIANT all of them are shown. Nothing is built and no engine is needed.
+    """
+    # Imported when it runs: pydantic costs more than all the rest.
+    from smforge.matrix.load import load  # noqa: PLC0415
+    from smforge.plan.resolve import resolve  # noqa: PLC0415
+
+    specs = require_distinct(outputs)
+    matrix = load(config or ctx.obj["config"])
+    plan = resolve(matrix, variants)
+    if ask_sources:
+        plan = _as_compiled(plan, matrix.path.resolve().parent)
+    emit({spec: _render(plan, spec) for spec in specs})
+    return 0
+
+
+def _as_compiled(plan: Plan, root: Path) -> Plan:
+    """The plan with what the sources make of it (cached, else a few seconds per component)."""
+    import os  # noqa: PLC0415
+    from dataclasses import replace  # noqa: PLC0415
+
+    from smforge.bake.host import HostSettings  # noqa: PLC0415
+    from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415
+    from smforge.preflight.cell import (  # noqa: PLC0415
+        Circumstances,
+        examinable,
+        preflight_cell,
+        with_collapses,
+    )
+    from smforge.sigterm import ended_tidily  # noqa: PLC0415
+
+    host = HostSettings.from_environment(os.environ)
+    circumstances = Circumstances(root, Cache(default_directory()), host.checkouts)
+    with ended_tidily():
+        cells = tuple(
+            with_collapses(preflight_cell(cell, examinable(cell), circumstances))
+            for cell in plan.cells
+        )
+    return replace(plan, cells=cells)
+
+
+def _render(plan: Plan, spec: OutputSpec) -> str:
+    if spec.format == "json":
+        from smforge.plan.document import plan_document  # noqa: PLC0415
+
+        return json.dumps(plan_document(plan), indent=2)
+    from smforge.plan.table import render_table  # noqa: PLC0415
+
+    return render_table(plan, color=spec.file is None and _color_wanted())
+
+
+def _color_wanted() -> bool:
+    import os  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

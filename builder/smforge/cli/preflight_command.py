@@ -1,0 +1,145 @@
+"""``smforge preflight``: what a build would compile, before it is built."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smforge.cli.flags import matrix_option, output_option, policy_option
+from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.errors import EXIT_FINDINGS, EXIT_PASS, UsageError
+
+if TYPE_CHECKING:
+    from smforge.preflight.records import Preflight
+
+FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
+_ABOUT_ONE = frozenset({"junit", "sarif", "html"})
+"""Forms that hold the report of one component."""
+
+
+@click.command("preflight")
+@click.argument("variant", metavar="[VARIANT]", required=False)
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path),
+    help="Sources of vLLM or FlashInfer: an sdist (.tar.gz), a tree or a git checkout.",
+)
+@click.option("--platform", metavar="OS/CPU", help="Of a variant with several: linux/arm64.")
+@click.option("--component", metavar="NAME", help="Of a variant: vllm or flashinfer alone.")
+@click.option("--cuda", metavar="VERSION", help="The CUDA release that compiles: 13.0.")
+@click.option("--archs", metavar="LIST", help='As in TORCH_CUDA_ARCH_LIST: "9.0 12.1a".')
+@click.option(
+    "--baseline",
+    "baselines",
+    metavar="LIST",
+    multiple=True,
+    help="A list to compare with, in place of the siblings of the requested targets; repeatable.",
+)
+@click.option(
+    "--external",
+    "externals",
+    metavar="NAME=DIR",
+    multiple=True,
+    help="A checkout of a project that the build would fetch: cutlass=DIR; repeatable.",
+)
+@click.option(
+    "--allow",
+    "allowed",
+    metavar="GLOB",
+    multiple=True,
+    help="Sources that may be lost, by path; repeatable.",
+)
+@policy_option("Sources that may be lost, each with its reason; repeatable.")
+@click.option("--no-cache", is_flag=True, help="Configure anew, and keep nothing.")
+@output_option(FORMATS)
+@matrix_option
+@click.pass_context
+def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    ctx: click.Context,
+    variant: str | None,
+    source: Path | None,
+    platform: str | None,
+    component: str | None,
+    cuda: str | None,
+    archs: str | None,
+    baselines: tuple[str, ...],
+    externals: tuple[str, ...],
+    allowed: tuple[str, ...],
+    policies: tuple[Path, ...],
+    no_cache: bool,
+    outputs: tuple[OutputSpec, ...],
+    config: Path | None,
+) -> int:
+    """Show, per source file, what a build compiles for which GPU, and what a list loses.
+
+    Of a VARIANT it shows, per component, what smforge build asks before it builds. The real build
+    description of the real sources is configured in a private copy, without compiler, GPU or
+    torch. Exit code 1 means that a requested architecture loses sources.
+    """
+    from smforge.cli.preflight_questions import Choice, Flags, of_sources, of_variant  # noqa: PLC0415
+    from smforge.preflight.cache import temporary_or_default  # noqa: PLC0415
+    from smforge.preflight.records import Outcome  # noqa: PLC0415
+    from smforge.sigterm import ended_tidily  # noqa: PLC0415
+
+    specs = require_distinct(outputs)
+    if (variant is None) == (source is None):
+        raise UsageError(
+            "Name either a variant of versions.json or sources.",
+            remedy="smforge preflight VARIANT, or smforge preflight --source DIR_OR_SDIST.",
+        )
+    flags = Flags(baselines, externals, allowed, policies)
+    with ended_tidily(), temporary_or_default(temporary=no_cache) as cache:
+        if variant is not None:
+            choice = Choice(variant, platform, component, config or ctx.obj["config"])
+            most = 1 if any(spec.format in _ABOUT_ONE for spec in specs) else None
+            results = of_variant(flags, choice, cache, most=most)
+        else:
+            assert source is not None
+            results = of_sources(flags, source, cuda, archs, cache)
+    emit({spec: _render(results, spec) for spec in specs})
+    passed = all(result.outcome is Outcome.PASS for result in results)
+    return EXIT_PASS if passed else EXIT_FINDINGS
+
+
+def _render(results: Sequence[Preflight], spec: OutputSpec) -> str:
+    texts = [_render_one(result, spec) for result in results]
+    if spec.format == "json" and len(texts) > 1:
+        return f"[{','.join(texts)}]"
+    return "\n".join(texts)
+
+
+def _render_one(result: Preflight, spec: OutputSpec) -> str:
+    # Imported one by one: rich takes longer to load than a cached preflight to answer.
+    if spec.format == "json":
+        from smforge.report.preflight_document import render_json  # noqa: PLC0415
+
+        return render_json(result)
+    if spec.format == "junit":
+        from smforge.report.preflight_junit import render_junit  # noqa: PLC0415
+
+        return render_junit(result)
+    if spec.format == "sarif":
+        from smforge.report.preflight_sarif import render_sarif  # noqa: PLC0415
+
+        return render_sarif(result)
+    if spec.format == "markdown":
+        from smforge.report.preflight_markdown import render_markdown  # noqa: PLC0415
+
+        return render_markdown(result)
+    if spec.format == "html":
+        from smforge.report.html.page import render_page  # noqa: PLC0415
+        from smforge.report.html.preflight_page import preflight_page  # noqa: PLC0415
+
+        return render_page(preflight_page(result))
+    from smforge.report.preflight_table import render_table  # noqa: PLC0415
+
+    return render_table(result, color=spec.file is None and _color_wanted())
+
+
+def _color_wanted() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -1,0 +1,138 @@
+"""From the flags of ``smforge preflight`` to what is found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smforge.errors import UsageError
+from smforge.policy.allowances import Allowance
+from smforge.preflight.cache import Cache
+from smforge.preflight.records import Preflight
+from smforge.preflight.run import Question, preflight
+
+if TYPE_CHECKING:
+    from smforge.plan.records import Cell, PlannedComponent
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What was given beside the sources."""
+
+    baselines: tuple[str, ...]
+    externals: tuple[str, ...]
+    allowed: tuple[str, ...]
+    policies: tuple[Path, ...] = ()
+
+    @property
+    def checkouts(self) -> dict[str, Path]:
+        """The external projects that were given."""
+        return dict(_external(one) for one in self.externals)
+
+    @property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """The losses that were allowed."""
+        named = tuple(Allowance(one, "allowed on the command line") for one in self.allowed)
+        if not self.policies:
+            return named
+        from smforge.policy.allowed_sources import allowed_sources  # noqa: PLC0415  # pydantic is slow
+
+        return (*named, *allowed_sources(self.policies))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A variant, and which of its cells and components is meant."""
+
+    variant: str
+    platform: str | None
+    component: str | None
+    config: Path | None
+
+
+def of_sources(
+    flags: Flags, source: Path, cuda: str | None, archs: str | None, cache: Cache
+) -> tuple[Preflight, ...]:
+    """Examine sources that the user names. Raises `UsageError` when something is missing."""
+    if cuda is None or archs is None:
+        raise UsageError(
+            "--source needs --cuda and --archs.",
+            remedy='For example: --source vllm-0.33.0.tar.gz --cuda 13.0 --archs "12.1a".',
+        )
+    question = Question(
+        source=source,
+        cuda=cuda,
+        archs=archs,
+        baselines=flags.baselines,
+        externals=flags.checkouts,
+        environment=os.environ,
+        allowances=flags.allowances,
+    )
+    return (preflight(question, cache),)
+
+
+def of_variant(
+    flags: Flags, choice: Choice, cache: Cache, *, most: int | None
+) -> tuple[Preflight, ...]:
+    """Examine what a variant of versions.json builds, as ``smforge build`` does before it builds.
+
+    `most` is how many components the forms of the report can hold; None for any number. Raises
+    `UsageError` when the variant leaves a choice open, and what `preflight_cell` raises.
+    """
+    from smforge.bake.host import HostSettings  # noqa: PLC0415
+    from smforge.matrix.load import load  # noqa: PLC0415
+    from smforge.plan.resolve import resolve  # noqa: PLC0415
+    from smforge.preflight.cell import Circumstances, preflight_cell  # noqa: PLC0415
+
+    matrix = load(choice.config)
+    cell = _cell(resolve(matrix, (choice.variant,)).cells, choice)
+    circumstances = Circumstances(
+        root=matrix.path.resolve().parent,
+        cache=cache,
+        checkouts=HostSettings.from_environment(os.environ).checkouts,
+        baselines=flags.baselines,
+        externals=flags.checkouts,
+        allowances=flags.allowances,
+    )
+    found = preflight_cell(cell, _components(cell, choice, most), circumstances)
+    return tuple(one.result for one in found.components)
+
+
+def _cell(cells: Sequence[Cell], choice: Choice) -> Cell:
+    matching = [cell for cell in cells if choice.platform in {None, cell.platform}]
+    if len(matching) != 1:
+        platforms = ", ".join(cell.platform for cell in cells)
+        raise UsageError(
+            f"Variant {choice.variant} is built for {platforms}.",
+            remedy="Choose one with --platform.",
+        )
+    return matching[0]
+
+
+def _components(cell: Cell, choice: Choice, most: int | None) -> tuple[PlannedComponent, ...]:
+    from smforge.preflight.cell import examinable  # noqa: PLC0415
+
+    offered = examinable(cell)
+    found = tuple(one for one in offered if choice.component in {None, one.name})
+    names = ", ".join(one.name for one in offered) or "nothing that preflight can examine"
+    if not found:
+        raise UsageError(
+            f"{cell.variant} for {cell.platform} has {names}.", remedy="See smforge plan."
+        )
+    if most is not None and len(found) > most:
+        raise UsageError(
+            f"{cell.variant} for {cell.platform} has {names}; a JUnit, SARIF or HTML report is "
+            "about one of them.",
+            remedy="Choose one with --component.",
+        )
+    return found
+
+
+def _external(text: str) -> tuple[str, Path]:
+    name, separator, directory = text.partition("=")
+    if not (name and separator and directory):
+        raise UsageError(f"{text!r} is not NAME=DIR.", remedy="For example: --external cutlass=DIR")
+    return name, Path(directory)

@@ -1,0 +1,192 @@
+"""Cubins: the ELF files that hold machine code for one GPU target.
+
+The format is not published; docs/format.md says how each field was found.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Final, NamedTuple
+
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.errors import DamagedInputError
+from smforge.inventory.formats.blob import Blob
+from smforge.inventory.formats.elf import (
+    MACHINE_CUDA,
+    MAX_SECTIONS,
+    SHT_SYMTAB,
+    Header,
+    read_header,
+    read_table,
+)
+from smforge.inventory.native.source_names import source_of
+
+_ABI_7: Final = 0x33
+_ABI_8: Final = 0x41
+_STT_FUNC = 2
+_STO_CUDA_ENTRY = 0x10
+_SHT_NOTE = 7
+_SHT_COMPAT = 0x70000086
+_COMPAT_ARCH_SPECIFIC = 9
+_COMPAT_SIZED = 4
+_MAX_NOTES = 1 << 20
+
+_FIRST_FAMILY = ComputeCapability(10, 0)
+"""Family-specific targets begin with compute capability 10.0 (PTX ISA 11.1.2)."""
+_FIRST_ARCH_SPECIFIC = ComputeCapability(9, 0)
+
+_RELEASE = re.compile(rb"Cuda compilation tools, release (\d+\.\d+)")
+_OPTION = re.compile(rb"(?:-arch|--gpu-name)[= ]+sm_(\d+)([af]?)(?![\w])")
+
+
+class Contents(NamedTuple):
+    """What the sections of a cubin say."""
+
+    kernels: tuple[str, ...]
+    """Sorted, each once."""
+    source: str | None
+    toolkit: str | None
+
+
+class CubinReader:
+    """The section rows of one cubin, read once."""
+
+    def __init__(self, blob: Blob, header: Header | None = None) -> None:
+        """Raises `DamagedInputError` where `blob` is no cubin with a whole section table."""
+        self._blob = blob
+        self.header = header or read_header(blob)
+        if self.header.machine != MACHINE_CUDA:
+            raise DamagedInputError(f"An ELF file for machine {self.header.machine} is no cubin.")
+        self._rows = self._read_rows()
+        self._parts: dict[int, bytes] = {}
+
+    def _read_rows(self) -> list[tuple[int, ...]]:
+        header, row = self.header, self.header.layout.section
+        if header.section_count and header.section_size != row.size:
+            raise DamagedInputError(f"A cubin's section header of {header.section_size} bytes.")
+        offset, count = header.sections_offset, header.section_count
+        if offset and not count:
+            # 65,280 sections or more: the number stands in the first row.
+            count = row.unpack(self._blob.read_at(offset, row.size))[5]
+            if count > MAX_SECTIONS:
+                raise DamagedInputError(f"A cubin of {count} sections is not plausible.")
+        return list(row.iter_unpack(self._blob.read_at(offset, count * row.size)))
+
+    def contents(self) -> Contents:
+        """Read the kernel names, the source file and the producer."""
+        return Contents(*self._symbols(), self.toolkit())
+
+    def toolkit(self) -> str | None:
+        """Read the release of CUDA that made it; None where it does not say."""
+        return _toolkit(self.header, self._section(_SHT_NOTE))
+
+    def target(self) -> Target:
+        """Read the target, with `Suffix.UNKNOWN` where nothing in the cubin tells it."""
+        header = self.header
+        if header.os_abi == _ABI_7:
+            capability = ComputeCapability.from_number(header.flags & 0xFF)
+            specific = bool(header.flags & 0x800)
+            return Target(capability, Suffix.ARCH_SPECIFIC if specific else Suffix.PLAIN)
+        if header.os_abi != _ABI_8:
+            raise DamagedInputError(f"A cubin of ELF OS/ABI {header.os_abi:#x} is not known.")
+        capability = ComputeCapability.from_number(header.flags >> 8 & 0xFFFF)
+        return Target(capability, self._suffix(capability))
+
+    def _suffix(self, capability: ComputeCapability) -> Suffix:
+        if capability < _FIRST_ARCH_SPECIFIC:
+            return Suffix.PLAIN
+        compat = _compat(self._section(_SHT_COMPAT))
+        if self.header.flags & 0x8 or compat.get(_COMPAT_ARCH_SPECIFIC) == 1:
+            return Suffix.ARCH_SPECIFIC
+        options = {
+            match[2].decode()
+            for match in _OPTION.finditer(self._section(_SHT_NOTE))
+            if int(match[1]) == capability.number
+        }
+        if len(options) == 1:
+            return Suffix(options.pop())
+        return Suffix.UNKNOWN if capability >= _FIRST_FAMILY else Suffix.PLAIN
+
+    def _section(self, kind: int) -> bytes:
+        """Return the sections of a type, one after the other."""
+        if kind not in self._parts:
+            self._parts[kind] = self._read_section(kind)
+        return self._parts[kind]
+
+    def _read_section(self, kind: int) -> bytes:
+        parts = []
+        for row in self._rows:
+            if row[1] == kind:
+                if row[5] > _MAX_NOTES:
+                    raise DamagedInputError(f"A cubin's note of {row[5]} bytes is not plausible.")
+                parts.append(self._blob.read_at(row[4], row[5]))
+        return b"".join(parts)
+
+    def _symbols(self) -> tuple[tuple[str, ...], str | None]:
+        names: set[bytes] = set()
+        source = None
+        for row in self._rows:
+            if row[1] != SHT_SYMTAB:
+                continue
+            if row[6] >= len(self._rows):
+                raise DamagedInputError("A cubin's symbols name no string table.")
+            strings = self._rows[row[6]]
+            table = read_table(self._blob, strings[4], strings[5])
+            symbols = read_table(self._blob, row[4], row[5])
+            names.update(_entry_names(symbols, table, self.header.wide))
+            source = source or source_of(table)
+        return tuple(sorted(name.decode("utf-8", "backslashreplace") for name in names)), source
+
+
+SYMBOL_64: Final = struct.Struct("<IBBHQQ")
+"""Name, info, other, section, value and size of a symbol of a 64-bit ELF file."""
+
+
+def is_entry(info: int, other: int) -> bool:
+    """Tell a kernel's symbol from others."""
+    return bool(other & _STO_CUDA_ENTRY) and info & 0xF == _STT_FUNC
+
+
+def _entry_names(symbols: bytes, table: bytes, wide: bool) -> set[bytes]:
+    size, info, other = (24, 4, 5) if wide else (16, 12, 13)
+    if len(symbols) % size:
+        raise DamagedInputError("A cubin's symbol table is cut off within a symbol.")
+    names = set()
+    for index, flags in enumerate(symbols[other::size]):
+        if flags & _STO_CUDA_ENTRY and is_entry(symbols[index * size + info], flags):
+            (start,) = _OFFSET.unpack_from(symbols, index * size)
+            end = table.find(b"\0", start)
+            if end < 0:
+                raise DamagedInputError("A cubin's symbol name lies outside its string table.")
+            names.add(table[start:end])
+    return names
+
+
+_OFFSET = struct.Struct("<I")
+
+
+def _toolkit(header: Header, notes: bytes) -> str | None:
+    """The release in the producer's note; in ABI 7, also e_version: 124 is 12.4."""
+    if match := _RELEASE.search(notes):
+        return match[1].decode()
+    if header.os_abi == _ABI_7 and header.version >= 100:
+        return f"{header.version // 10}.{header.version % 10}"
+    return None
+
+
+def _compat(section: bytes) -> dict[int, int]:
+    """Read ``.nv.compat``: records of format, attribute and a value, or a length and bytes."""
+    values: dict[int, int] = {}
+    position = 0
+    while position + 4 <= len(section):
+        form, attribute, value = struct.unpack_from("<BBH", section, position)
+        position += 4 + (value if form == _COMPAT_SIZED else 0)
+        values[attribute] = value
+    return values
+
+
+def toolkit_in(text: bytes) -> str | None:
+    """Return the toolkit that a producer's note within `text` names."""
+    match = _RELEASE.search(text)
+    return match[1].decode() if match else None

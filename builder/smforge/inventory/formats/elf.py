@@ -1,0 +1,265 @@
+"""The parts of an ELF file that say where GPU code lies: headers, sections, needed libraries.
+
+Only little-endian files are read; no CUDA host or device is big-endian.
+Format: System V ABI, "Object Files" (gABI) and elf(5).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from smforge.errors import DamagedInputError
+from smforge.inventory.formats.blob import Blob
+
+MAGIC = b"\x7fELF"
+MACHINE_CUDA: Final = 190
+
+ET_REL: Final = 1
+SHT_PROGBITS: Final = 1
+SHT_SYMTAB: Final = 2
+SHT_NOBITS: Final = 8
+SHT_DYNSYM: Final = 11
+SHF_EXECINSTR: Final = 4
+PT_LOAD: Final = 1
+PT_DYNAMIC: Final = 2
+_DT_NEEDED, _DT_STRTAB, _DT_STRSZ = 1, 5, 10
+_SHN_XINDEX = 0xFFFF
+
+_LITTLE_ENDIAN = 1
+_MAX_DYNAMIC_BYTES = 1 << 20
+_MAX_TABLE = 256 << 20
+MAX_SECTIONS: Final = 1 << 20
+
+MACHINES = {3: "i386", 20: "ppc", 21: "ppc64le", 40: "arm", 62: "x86_64", 183: "aarch64"}
+"""The host CPUs CUDA has supported, by e_machine."""
+
+
+class _Layout(NamedTuple):
+    """The structures of one ELF class."""
+
+    header: struct.Struct
+    section: struct.Struct
+    segment: struct.Struct
+    dynamic: struct.Struct
+
+
+_LAYOUTS = {
+    1: _Layout(
+        struct.Struct("<16sHHIIIIIHHHHHH"),
+        struct.Struct("<10I"),
+        struct.Struct("<8I"),
+        struct.Struct("<iI"),
+    ),
+    2: _Layout(
+        struct.Struct("<16sHHIQQQIHHHHHH"),
+        struct.Struct("<IIQQQQIIQQ"),
+        struct.Struct("<IIQQQQQQ"),
+        struct.Struct("<qQ"),
+    ),
+}
+
+
+class Section(NamedTuple):
+    """One row of the section header table."""
+
+    name: str
+    type: int
+    flags: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    entry_size: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+
+class Segment(NamedTuple):
+    """One row of the program header table."""
+
+    type: int
+    offset: int
+    address: int
+    file_size: int
+
+
+class Header(NamedTuple):
+    """The ELF header."""
+
+    wide: bool
+    """64-bit."""
+    os_abi: int
+    abi_version: int
+    type: int
+    machine: int
+    version: int
+    flags: int
+    segments_offset: int
+    sections_offset: int
+    segment_size: int
+    segment_count: int
+    section_size: int
+    section_count: int
+    names_index: int
+
+    @property
+    def layout(self) -> _Layout:
+        return _LAYOUTS[2 if self.wide else 1]
+
+
+def is_little_endian_elf(head: bytes) -> bool:
+    """Tell from the first bytes whether this module can read the file."""
+    return head[:4] == MAGIC and len(head) > 5 and head[5] == _LITTLE_ENDIAN and head[4] in _LAYOUTS
+
+
+def is_host_or_cubin(head: bytes) -> bool:
+    """Tell whether the file is for a CPU that CUDA has supported, or for a GPU."""
+    if not is_little_endian_elf(head):
+        return False
+    machine = int.from_bytes(head[18:20], "little")
+    return machine == MACHINE_CUDA or machine in MACHINES
+
+
+def parse_header(head: bytes) -> Header:
+    """Read the header. Raises `DamagedInputError` where it is cut off or of no known class."""
+    if not is_little_endian_elf(head):
+        raise DamagedInputError("The ELF header names no little-endian class.")
+    layout = _LAYOUTS[head[4]]
+    if len(head) < layout.header.size:
+        raise DamagedInputError("The file ends within its ELF header.")
+    (ident, kind, machine, version, _entry, phoff, shoff, flags, _size, phsize, phnum, shsize,
+     shnum, shstrndx) = layout.header.unpack_from(head)  # fmt: skip
+    return Header(
+        wide=ident[4] == 2,
+        os_abi=ident[7],
+        abi_version=ident[8],
+        type=kind,
+        machine=machine,
+        version=version,
+        flags=flags,
+        segments_offset=phoff,
+        sections_offset=shoff,
+        segment_size=phsize,
+        segment_count=phnum,
+        section_size=shsize,
+        section_count=shnum,
+        names_index=shstrndx,
+    )
+
+
+def read_header(blob: Blob) -> Header:
+    """Read the header of `blob`."""
+    return parse_header(blob.read_at(0, min(64, blob.size)))
+
+
+def read_sections(blob: Blob, header: Header) -> list[Section]:
+    """Read the section header table; empty where it was stripped.
+
+    Raises `DamagedInputError` where the table lies outside the file, which is how a truncated
+    file shows; a section may still do so.
+    """
+    if header.sections_offset == 0:
+        return []
+    rows, names_index = _section_rows(blob, header)
+    if not rows:
+        return []
+    if names_index >= len(rows):
+        raise DamagedInputError("The ELF section name table does not exist.")
+    names = read_table(blob, rows[names_index][4], rows[names_index][5])
+    sections = []
+    for name, kind, flags, _address, offset, size, link, info, _align, entry_size in rows:
+        sections.append(
+            Section(string_at(names, name), kind, flags, offset, size, link, info, entry_size)
+        )
+    return sections
+
+
+def _section_rows(blob: Blob, header: Header) -> tuple[list[tuple[int, ...]], int]:
+    row = header.layout.section
+    if header.section_size != row.size:
+        raise DamagedInputError(f"An ELF section header of {header.section_size} bytes is unknown.")
+    count, names_index = header.section_count, header.names_index
+    if count == 0 or names_index == _SHN_XINDEX:
+        # Files with 65,280 sections or more keep the real numbers in the first row.
+        first = row.unpack(blob.read_at(header.sections_offset, row.size))
+        count = count or first[5]
+        names_index = first[6] if names_index == _SHN_XINDEX else names_index
+    if count > MAX_SECTIONS:
+        raise DamagedInputError(f"An ELF file of {count} sections is not plausible.")
+    table = blob.read_at(header.sections_offset, count * row.size)
+    return list(row.iter_unpack(table)), names_index
+
+
+def read_segments(blob: Blob, header: Header) -> list[Segment]:
+    """Read the program header table; empty where there is none."""
+    if header.segments_offset == 0 or header.segment_count == 0:
+        return []
+    row = header.layout.segment
+    if header.segment_size != row.size:
+        raise DamagedInputError(f"An ELF program header of {header.segment_size} bytes is unknown.")
+    table = blob.read_at(header.segments_offset, header.segment_count * row.size)
+    if header.wide:
+        return [Segment(r[0], r[2], r[3], r[5]) for r in row.iter_unpack(table)]
+    return [Segment(r[0], r[1], r[2], r[4]) for r in row.iter_unpack(table)]
+
+
+def read_needed(blob: Blob, header: Header) -> tuple[str, ...]:
+    """Return the DT_NEEDED libraries in the loader's order."""
+    segments = read_segments(blob, header)
+    dynamic = next((s for s in segments if s.type == PT_DYNAMIC), None)
+    if dynamic is None or dynamic.offset + dynamic.file_size > blob.size:
+        return ()
+    table = blob.read_at(dynamic.offset, min(dynamic.file_size, _MAX_DYNAMIC_BYTES))
+    row = header.layout.dynamic
+    tags = list(row.iter_unpack(table[: len(table) // row.size * row.size]))
+    needed = [value for tag, value in tags if tag == _DT_NEEDED]
+    if not needed:
+        return ()
+    where = dict(tags)
+    offset = _file_offset(segments, where.get(_DT_STRTAB, 0))
+    size = where.get(_DT_STRSZ, 0)
+    if offset is None or offset + size > blob.size:
+        raise DamagedInputError("The names of the needed libraries lie outside the file.")
+    names = read_table(blob, offset, size)
+    return tuple(string_at(names, value) for value in needed)
+
+
+def _file_offset(segments: list[Segment], address: int) -> int | None:
+    for segment in segments:
+        if segment.type == PT_LOAD and 0 <= address - segment.address < segment.file_size:
+            return segment.offset + address - segment.address
+    return None
+
+
+def read_table(blob: Blob, offset: int, size: int) -> bytes:
+    """Read a table of strings or symbols. Raises `DamagedInputError` where the file ends before."""
+    if size > _MAX_TABLE:
+        raise DamagedInputError(f"An ELF table of {size} bytes is not plausible.")
+    return blob.read_at(offset, size)
+
+
+def string_at(table: bytes, offset: int) -> str:
+    """Return the NUL-terminated string at `offset`; symbol names need not be valid UTF-8."""
+    end = table.find(b"\0", offset)
+    if offset >= len(table) or end < 0:
+        raise DamagedInputError("An ELF string lies outside its string table.")
+    return table[offset:end].decode("utf-8", "backslashreplace")
+
+
+def data_sections(sections: list[Section]) -> Iterator[Section]:
+    """Yield the sections that may hold GPU code besides the ones made for it."""
+    for section in sections:
+        if section.type == SHT_NOBITS or not section.size or section.flags & SHF_EXECINSTR:
+            continue
+        if section.type in _TABLE_TYPES or section.name.startswith(_NO_DATA):
+            continue
+        yield section
+
+
+_NO_DATA = (".debug_", ".eh_frame", ".gcc_except_table")
+_TABLE_TYPES = frozenset({0, SHT_SYMTAB, 3, 4, 5, 6, 9, 11, 17, 18, 19, 0x6FFFFFF6})
+"""Section types made of symbols, strings, relocations, hashes or groups."""

@@ -1,0 +1,69 @@
+"""How much a subject may ask for before it is refused."""
+
+# Not postponed: NamedTuple compiles every annotation that is, and that shows at the start.
+from typing import NamedTuple
+
+from smforge.errors import LimitExceededError
+
+_MIB = 1 << 20
+_GIB = 1 << 30
+
+
+class Limits(NamedTuple):
+    """Bounds on a subject. The defaults fit the largest images and libraries in circulation."""
+
+    members: int = 2_000_000
+    """Files in one subject, directories and links included."""
+    member_bytes: int = 64 * _GIB
+    """Uncompressed size of one file."""
+    total_bytes: int = 1024 * _GIB
+    """Uncompressed size of all files of one subject."""
+    ratio: int = 250
+    """Uncompressed to compressed bytes of an archive or layer, beyond `ratio_floor`."""
+    ratio_floor: int = _GIB
+    """Uncompressed bytes that are always allowed, whatever the ratio."""
+    nesting: int = 2
+    """Archives within archives: a static archive in a wheel in a folder is two."""
+    payload_bytes: int = 1 * _GIB
+    """Decompressed size of one code object."""
+    objects: int = 4_000_000
+    """Code objects in one file."""
+    damages: int = 100
+    """Damaged places recorded for one file before the rest of it is given up."""
+    seconds: float = 600.0
+    """Time for one file."""
+
+    def check_members(self, count: int, where: str) -> None:
+        """Raise `LimitExceededError` when `where` has more members than allowed."""
+        if count > self.members:
+            raise _exceeded(f"{where} has more than {self.members} members", "members")
+
+    def check_member(self, size: int, where: str) -> None:
+        """Raise `LimitExceededError` when the member `where` is larger than allowed."""
+        if size > self.member_bytes:
+            raise _exceeded(
+                f"{where} would unpack to {size} bytes, more than {self.member_bytes}",
+                "member_bytes",
+            )
+
+    def check_objects(self, count: int) -> None:
+        """Raise `LimitExceededError` when one file has more code objects than allowed."""
+        if count > self.objects:
+            raise _exceeded(f"The file has more than {self.objects} code objects", "objects")
+
+    def check_expansion(self, packed: int, unpacked: int, where: str) -> None:
+        """Raise `LimitExceededError` when `where` unpacks to implausibly many bytes."""
+        if unpacked > self.total_bytes:
+            raise _exceeded(f"{where} unpacks to more than {self.total_bytes} bytes", "total_bytes")
+        if unpacked > self.ratio_floor and unpacked > self.ratio * max(packed, 1):
+            raise _exceeded(
+                f"{where} unpacks {packed} bytes to more than {unpacked}, over {self.ratio} times",
+                "ratio",
+            )
+
+
+def _exceeded(what: str, field: str) -> LimitExceededError:
+    return LimitExceededError(
+        f"{what}: it looks like an archive made to exhaust the reader.",
+        remedy=f"If the file is trusted, raise the limit {field!r}.",
+    )

@@ -1,0 +1,241 @@
+"""What one layer does to the file system below it, kept small until all layers are known.
+
+A layer is unpacked into a directory of its own, which an overlay file system then puts over the
+lower ones; this module models the first half, `filesystem` the second. Hence symbolic links among
+an entry's parents count where the same layer made them; a link of a lower layer is replaced by the
+directory that an upper layer needs there.
+
+Whiteouts: OCI image-spec, "Image Layer Filesystem Changeset", sections "Whiteouts" and "Opaque
+Whiteout".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import zstandard
+
+from smforge.errors import DamagedInputError
+from smforge.inventory.formats.tar import Entry, EntryType
+
+WHITEOUT_PREFIX = ".wh."
+OPAQUE_WHITEOUT = ".wh..wh..opq"
+PATH_MAX = 4096
+"""The longest path that Linux takes, in bytes."""
+_META_PREFIX = ".wh..wh."
+_LOG_BATCH = 1000
+_MAX_LINKS = 255
+"""Symbolic links followed for one path, as in Go's path handling of the container engines."""
+
+
+class ChangeType(StrEnum):
+    """What a change does at its path. The values are the log's own."""
+
+    REMOVE = "r"
+    """Whatever lower layers have there goes."""
+    EMPTY = "e"
+    """Whatever lower layers have beneath it goes."""
+    DIRECTORY = "d"
+    OTHER = "o"
+    """Something that is not followed further: it only hides what lies below."""
+    FILE = "f"
+    """A file that somebody read; `detail` is its serial."""
+    SYMLINK = "s"
+    """`detail` is where it points."""
+    HARDLINK = "h"
+    """`detail` is the path of the file, within the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change at a path without leading slash, dots or links of the same layer in it."""
+
+    type: ChangeType
+    path: str
+    detail: str = ""
+
+
+class LayerChanges:
+    """Takes a layer's entries in their order, and gives the changes back as often as asked."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._removals = _Log()
+        self._additions = _Log()
+        self._links: dict[str, str] = {}
+        self._not_directories: set[int] = set()
+        self._parents: dict[str, str] = {"": ""}
+
+    def path_of(self, entry: Entry) -> str:
+        """Return where `entry` lies once the layer is unpacked; empty for the root itself."""
+        if len(entry.name) > PATH_MAX or len(entry.link) > PATH_MAX:
+            raise DamagedInputError(f"{self._where} has a name of more than {PATH_MAX} characters.")
+        parent, _, name = clean(entry.name).rpartition("/")
+        return _joined(self._resolved(parent), name)
+
+    def add(self, entry: Entry, path: str, serial: int | None) -> None:
+        """Record `entry`, which lies at `path`; `serial` is that of a file that was read."""
+        parent, _, name = path.rpartition("/")
+        if name.startswith(WHITEOUT_PREFIX):
+            self._add_whiteout(parent, name)
+        elif entry.type is EntryType.DIRECTORY:
+            if path:
+                self._require_directory(path)
+                self._additions.append(Change(ChangeType.DIRECTORY, path))
+        elif not path:
+            raise DamagedInputError(f"{self._where} replaces the root directory by something else.")
+        else:
+            self._add_file(entry, path, serial)
+
+    def close(self) -> None:
+        """Say that the layer has ended: what only further entries would need is dropped."""
+        self._removals.close()
+        self._additions.close()
+        self._links = {}
+        self._not_directories = set()
+        self._parents = {}
+
+    def removals(self) -> Iterator[Change]:
+        """Yield what the layer removes from lower ones, all of which comes before any addition."""
+        return self._removals.changes()
+
+    def additions(self) -> Iterator[Change]:
+        """Yield what the layer adds, in the order of its entries."""
+        return self._additions.changes()
+
+    def _add_whiteout(self, parent: str, name: str) -> None:
+        if parent:
+            # The whiteout itself needs its folder, even where lower layers have something else.
+            self._require_directory(parent)
+            self._additions.append(Change(ChangeType.DIRECTORY, parent))
+        if name == OPAQUE_WHITEOUT:
+            self._removals.append(Change(ChangeType.EMPTY, parent))
+        elif not name.startswith(_META_PREFIX):
+            hidden = name.removeprefix(WHITEOUT_PREFIX)
+            if hidden in {"", ".", ".."}:
+                raise DamagedInputError(f"{self._where} has the whiteout {name!r} in {parent!r}.")
+            self._removals.append(Change(ChangeType.REMOVE, _joined(parent, hidden)))
+
+    def _add_file(self, entry: Entry, path: str, serial: int | None) -> None:
+        if self._links.pop(path, None) is not None or path in self._parents:
+            self._parents = {"": ""}
+        self._not_directories.add(hash(path))
+        change = Change(ChangeType.OTHER, path)
+        if entry.type is EntryType.SYMLINK:
+            # What was resolved before the link existed keeps its place, what follows does not.
+            self._links[path] = entry.link
+            self._parents = {"": ""}
+            change = Change(ChangeType.SYMLINK, path, entry.link)
+        elif entry.type is EntryType.HARDLINK:
+            parent, _, name = clean(entry.link).rpartition("/")
+            change = Change(ChangeType.HARDLINK, path, _joined(self._resolved(parent), name))
+        elif serial is not None:
+            change = Change(ChangeType.FILE, path, str(serial))
+        self._additions.append(change)
+
+    def _resolved(self, directory: str) -> str:
+        """Return where `directory` lies, following the links that this layer made."""
+        known = self._parents.get(directory)
+        if known is None:
+            links = self._links
+            known = follow(directory, links.get, self._where) if links else directory
+            self._require_directory(known)
+            if len(self._parents) > 10_000:
+                self._parents = {"": ""}
+            self._parents[directory] = known
+        return known
+
+    def _require_directory(self, path: str) -> None:
+        """Refuse a layer that puts a directory where it has put something else before.
+
+        Whether such a directory still shows what lower layers have in it would depend on how the
+        layer is unpacked, so there is no telling what the image holds.
+        """
+        while path:
+            if hash(path) in self._not_directories:
+                raise DamagedInputError(
+                    f"{self._where} holds {path!r} twice, as a directory and as something else."
+                )
+            path = path.rpartition("/")[0]
+
+
+def clean(name: str) -> str:
+    """Return `name` as a path below the root: no dots, no empty parts, never above the root."""
+    if "." not in name and "//" not in name:
+        return name.strip("/")
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def follow(path: str, link_at: Callable[[str], str | None], where: str) -> str:
+    """Return where `path` leads when every link of it is followed, within the root.
+
+    `link_at` gives the target of the link at a path, or None where there is none. Raises
+    `DamagedInputError` for links that go in circles.
+    """
+    done: list[str] = []
+    left = path.split("/")[::-1] if path else []
+    followed = 0
+    while left:
+        part = left.pop()
+        if part in {"", "."}:
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        done.append(part)
+        target = link_at("/".join(done))
+        if target is None:
+            continue
+        followed += 1
+        if followed > _MAX_LINKS:
+            raise DamagedInputError(f"{where} has symbolic links that go in circles at {path!r}.")
+        done = [] if target.startswith("/") else done[:-1]
+        left.extend(target.split("/")[::-1])
+    return "/".join(done)
+
+
+def _joined(parent: str, name: str) -> str:
+    return f"{parent}/{name}" if parent and name else parent or name
+
+
+class _Log:
+    """A list of changes, compressed: a layer can hold a million, and most are looked at once."""
+
+    __slots__ = ("_compressor", "_fresh", "_packed")
+
+    def __init__(self) -> None:
+        self._fresh: list[str] = []
+        self._packed = bytearray()
+        self._compressor = zstandard.ZstdCompressor(level=1).compressobj()
+
+    def append(self, change: Change) -> None:
+        self._fresh.append(f"{change.type.value}{change.path}\0{change.detail}\0")
+        if len(self._fresh) >= _LOG_BATCH:
+            self._pack()
+
+    def close(self) -> None:
+        self._pack()
+        self._packed += self._compressor.flush()
+
+    def changes(self) -> Iterator[Change]:
+        rest = b""
+        for part in zstandard.ZstdDecompressor().read_to_iter(bytes(self._packed)):
+            *fields, rest = (rest + part).split(b"\0")
+            if len(fields) % 2:
+                rest = fields.pop() + b"\0" + rest
+            texts = (field.decode("utf-8", "surrogateescape") for field in fields)
+            for path, detail in zip(texts, texts, strict=True):
+                yield Change(ChangeType(path[0]), path[1:], detail)
+
+    def _pack(self) -> None:
+        records = "".join(self._fresh).encode("utf-8", "surrogateescape")
+        self._packed += self._compressor.compress(records)
+        self._fresh.clear()

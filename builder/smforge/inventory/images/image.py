@@ -1,0 +1,191 @@
+"""An image as a subject of the audit: its layers' files, and where they finally lie."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from smforge.errors import DamagedInputError
+from smforge.inventory.formats.blob import Blob, BytesBlob
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.formats.part_reader import ByteReader
+from smforge.inventory.formats.tar import Entry, EntryType, entries
+from smforge.inventory.images.changes import LayerChanges
+from smforge.inventory.images.choice import Image, familiar_name
+from smforge.inventory.images.filesystem import FinalFiles
+from smforge.inventory.images.streams import inflated, read_ahead
+from smforge.inventory.records import Damage, Subject, SubjectKind
+from smforge.inventory.subjects.members import HEAD_BYTES, Member, spool
+
+_IN_MEMORY_BYTES = 4 << 20
+"""Files up to this size are not worth a temporary file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerStream:
+    """One layer as stored: its bytes, verified as they are read."""
+
+    key: str
+    parts: Iterator[bytes]
+    certain: bool = True
+    """False for a blob that may turn out to be no layer of the image."""
+
+
+class ImageSource(Protocol):
+    """Where an image is stored."""
+
+    def layers(self) -> Iterator[LayerStream]:
+        """Yield every layer once, in any order; each must be read before the next is asked for."""
+
+    def image(self) -> Image:
+        """Return the image. Ask after the last layer: some sources describe it at their end."""
+
+    def close(self) -> None:
+        """Release connections, processes and files."""
+
+
+class ImageSubject:
+    """Yields the regular files of all layers, then tells which of them the image shows.
+
+    Layers are read once, in the order in which they come. A file that an upper layer hides is
+    read in vain, which is rare; in return nothing depends on the order, no file is kept on the
+    host until the last layer is known, and hard links need no second reading.
+    """
+
+    def __init__(self, source: ImageSource, name: str, limits: Limits) -> None:
+        self._source = source
+        self._name = name
+        self._limits = limits
+        self._entries = 0
+        self._unpacked = 0
+        self._layers: dict[str, LayerChanges] = {}
+        self._failures: dict[str, DamagedInputError] = {}
+        self._files: FinalFiles | None = None
+        self._paths: dict[int, tuple[str, ...]] = {}
+
+    @property
+    def subject(self) -> Subject:
+        image = self._source.image()
+        return Subject(
+            kind=SubjectKind.IMAGE,
+            name=familiar_name(image.names[0]) if image.names else self._name,
+            digest=image.digest,
+            platform=image.configured.platform,
+            configuration=image.configured.configuration,
+        )
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """Always empty: an image with a damaged layer is not readable in part."""
+        return ()
+
+    def members(self) -> Iterator[Member]:
+        for layer in self._source.layers():
+            if layer.key in self._layers:
+                continue
+            try:
+                yield from self._members_of(layer)
+            except DamagedInputError as error:
+                if layer.certain:
+                    raise
+                self._failures[layer.key] = error
+        self._settle()
+
+    def paths_of(self, member: Member) -> tuple[str, ...]:
+        return self._paths.get(member.serial, ())
+
+    def resolve(self, path: str) -> str | None:
+        """Return where `path` leads in the image, links followed; None where it cannot be told.
+
+        Ask after the last member.
+        """
+        return self._files.resolve(path) if self._files else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._source.close()
+
+    def _members_of(self, layer: LayerStream) -> Iterator[Member]:
+        where = f"Layer {layer.key}"
+        changes = LayerChanges(where)
+        with (
+            read_ahead(layer.parts) as stored,
+            read_ahead(inflated(stored, self._limits, where)) as parts,
+        ):
+            reader = ByteReader(parts, where)
+            for entry in entries(reader, where):
+                path = changes.path_of(entry)
+                self._count(entry, path)
+                serial = None
+                if entry.type is EntryType.FILE:
+                    content = _Content(entry, reader, self._entries)
+                    yield content.member(path)
+                    serial = content.serial if content.was_read else None
+                changes.add(entry, path, serial)
+        changes.close()
+        self._layers[layer.key] = changes
+
+    def _count(self, entry: Entry, path: str) -> None:
+        self._entries += 1
+        self._limits.check_members(self._entries, "The image")
+        self._limits.check_member(entry.size, path)
+        self._unpacked += entry.size
+        self._limits.check_expansion(self._unpacked, self._unpacked, "The image")
+
+    def _settle(self) -> None:
+        files = FinalFiles()
+        for layer in self._source.image().layers:
+            if layer.key in self._failures:
+                raise self._failures[layer.key]
+            changes = self._layers.get(layer.key)
+            if changes is None:
+                raise DamagedInputError(
+                    f"Layer {layer.key} of the image is missing.",
+                    remedy="Pull the image again, or save it again.",
+                )
+            files.apply(changes)
+        self._layers = {}
+        self._files = files
+        self._paths = files.paths()
+
+
+class _Content:
+    """The content of one file while the stream stands at it."""
+
+    __slots__ = ("_entry", "_head", "_reader", "serial", "was_read")
+
+    def __init__(self, entry: Entry, reader: ByteReader, serial: int) -> None:
+        self._entry = entry
+        self._reader = reader
+        self._head = reader.take(min(entry.size, HEAD_BYTES))
+        self.serial = serial
+        self.was_read = False
+
+    def member(self, path: str) -> Member:
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return Member(shown, self._entry.size, self.open, self._head, self.serial)
+
+    @contextmanager
+    def open(self) -> Iterator[Blob]:
+        """Take the content from the stream, into memory or a temporary file without a name."""
+        if self.was_read:
+            raise ValueError(f"{self._entry.name} is a stream and can be opened once")
+        self.was_read = True
+        left = self._entry.size - len(self._head)
+        if self._entry.size <= _IN_MEMORY_BYTES:
+            yield BytesBlob(self._head + self._reader.take(left))
+            return
+        content = itertools.chain([self._head], self._reader.parts(left))
+        with spool(content, self._entry.size) as blob:
+            yield blob

@@ -1,0 +1,214 @@
+"""Images in an archive that is read once, front to back: from the engine, or compressed.
+
+Such an archive describes its images at its end, so every blob that may be a layer is read as one;
+blobs that turn out not to belong to the image are forgotten, their faults included.
+
+Layouts: the OCI image-spec's "Image Layout", and Docker's own "Image JSON v1.2", whose
+``manifest.json`` names a configuration and layers by path. Engines since 25 write both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeGuard
+
+from smforge.errors import DamagedInputError, LimitExceededError, UsageError
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.formats.part_reader import ByteReader
+from smforge.inventory.formats.tar import Entry, EntryType, entries
+from smforge.inventory.images.changes import clean
+from smforge.inventory.images.choice import Image, Layer, choose_image, familiar_name
+from smforge.inventory.images.configuration import normalised_platform, parse_configuration
+from smforge.inventory.images.image import LayerStream
+from smforge.inventory.images.store import layout_roots
+from smforge.inventory.images.streams import inflated
+from smforge.oci.documents import DOCUMENT_BYTES, Descriptor, checked_document, digest_of
+from smforge.oci.fields import parse_document
+from smforge.oci.parts import verified
+
+_BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64,128})")
+_ALL_DOCUMENTS_BYTES = 64 << 20
+_MAX_MEMBERS = 100_000
+"""Members of the outer archive; an image has a few per layer."""
+
+
+class StreamedSource:
+    """One image of an archive that passes by."""
+
+    def __init__(
+        self,
+        parts: Iterable[bytes],
+        where: str,
+        limits: Limits,
+        *,
+        reference: str | None,
+        platform: str | None,
+    ) -> None:
+        """`parts` is the uncompressed archive; `where` names it in messages."""
+        self.where = where
+        self._reader = ByteReader(parts, where)
+        self._limits = limits
+        self._reference = reference
+        self._platform = platform
+        self._documents: dict[str, bytes] = {}
+        self._documents_bytes = 0
+        self._links: dict[str, str] = {}
+        self._blobs: set[str] = set()
+        self._diff_ids: dict[str, str] = {}
+        self._image: Image | None = None
+
+    def layers(self) -> Iterator[LayerStream]:
+        for count, entry in enumerate(entries(self._reader, self.where)):
+            if count > _MAX_MEMBERS:
+                raise LimitExceededError(f"{self.where} has more than {_MAX_MEMBERS} members.")
+            name = clean(entry.name)
+            if entry.type is EntryType.SYMLINK:
+                self._links[name] = clean(posixpath.join(posixpath.dirname(name), entry.link))
+            elif entry.type is EntryType.HARDLINK:
+                self._links[name] = clean(entry.link)
+            elif entry.type is EntryType.FILE:
+                yield from self._blob(name, entry)
+        self._image = self._described()
+
+    def image(self) -> Image:
+        if self._image is None:
+            raise ValueError("the archive has not been read to its end")
+        return self._image
+
+    def close(self) -> None:
+        """Do nothing: whoever made the stream ends it."""
+
+    # What follows up to `document` makes this a `choice.Documents`.
+
+    def has(self, digest: str) -> bool:
+        return digest in self._blobs
+
+    def document(self, descriptor: Descriptor) -> bytes:
+        data = self._documents.get("blobs/" + descriptor.digest.replace(":", "/"))
+        if data is None:
+            raise DamagedInputError(f"{self.where} lacks the blob {descriptor.digest}.")
+        return checked_document(data, descriptor, self.where)
+
+    def _blob(self, name: str, entry: Entry) -> Iterator[LayerStream]:
+        head = self._reader.take(min(entry.size, 512))
+        content = itertools.chain([head], self._reader.exactly(entry.size - len(head)))
+        blob = _BLOB.fullmatch(name)
+        if blob:
+            self._blobs.add(f"{blob[1]}:{blob[2]}")
+        if _looks_like_json(head) and entry.size <= DOCUMENT_BYTES:
+            self._documents_bytes += entry.size
+            if self._documents_bytes > _ALL_DOCUMENTS_BYTES:
+                raise LimitExceededError(f"{self.where} has too many bytes of JSON documents.")
+            self._documents[name] = b"".join(content)
+        elif blob:
+            digest = f"{blob[1]}:{blob[2]}"
+            where = f"Layer {digest} in {self.where}"
+            parts = verified(content, digest, entry.size, where)
+            yield LayerStream(digest, parts, certain=False)
+        else:
+            parts = self._unnamed(inflated(content, self._limits, name), name)
+            yield LayerStream(name, parts, certain=False)
+
+    def _unnamed(self, parts: Iterator[bytes], name: str) -> Iterator[bytes]:
+        """Hash what unpacks from a layer that is stored under a path, not a digest."""
+        state = hashlib.sha256()
+        for part in parts:
+            state.update(part)
+            yield part
+        self._diff_ids[name] = f"sha256:{state.hexdigest()}"
+
+    def _described(self) -> Image:
+        index = self._documents.get("index.json")
+        if index is not None:
+            return choose_image(
+                self,
+                layout_roots(index, self.where),
+                reference=self._reference,
+                platform=self._platform,
+            )
+        if "manifest.json" in self._documents:
+            return self._described_by_paths()
+        raise DamagedInputError(
+            f"{self.where} has neither index.json nor manifest.json: it is no saved image, "
+            "or it was cut off."
+        )
+
+    def _described_by_paths(self) -> Image:
+        place = f"manifest.json in {self.where}"
+        # Wrapped, because the reader of documents takes objects only.
+        listed = parse_document(b'{"images":' + self._documents["manifest.json"] + b"}", place)
+        items = listed["images"]
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise DamagedInputError(f"{place} is not a list of images.")
+        images = {image.digest: image for image in (self._by_paths(item, place) for item in items)}
+        wanted = normalised_platform(self._platform) if self._platform else None
+        chosen = [
+            image
+            for image in images.values()
+            if (wanted is None or image.configured.platform == wanted)
+            and (self._reference is None or _is_called(image, self._reference))
+        ]
+        if len(chosen) == 1:
+            self._check_diff_ids(chosen[0])
+            return chosen[0]
+        shown = ", ".join(" ".join((*image.names[:1], image.digest)) for image in images.values())
+        if chosen:
+            raise UsageError(
+                f"{self.where} holds several images: {shown}.", remedy="Choose one by its name."
+            )
+        raise UsageError(f"{self.where} does not hold the image asked for, but {shown or 'none'}.")
+
+    def _by_paths(self, item: dict[str, Any], place: str) -> Image:
+        path, layers, tags = item.get("Config"), item.get("Layers"), item.get("RepoTags") or []
+        if not (isinstance(path, str) and _are_texts(layers) and _are_texts(tags)):
+            raise DamagedInputError(f"{place} does not name a configuration and layers.")
+        data = self._documents.get(self._stored(path))
+        if data is None:
+            raise DamagedInputError(f"{self.where} lacks the configuration {path}.")
+        digest = digest_of(data)
+        configured = parse_configuration(parse_document(data, path), digest, path)
+        if len(configured.diff_ids) != len(layers):
+            raise DamagedInputError(
+                f"{path} is for {len(configured.diff_ids)} layers, but {place} has {len(layers)}."
+            )
+        stored = tuple(Layer(self._stored(layer)) for layer in layers)
+        return Image(digest, configured, stored, tuple(tags))
+
+    def _stored(self, path: str) -> str:
+        """Return the path under which the archive has the content of `path`."""
+        path = clean(path)
+        for _ in range(8):
+            if path not in self._links:
+                break
+            path = self._links[path]
+        blob = _BLOB.fullmatch(path)
+        return f"{blob[1]}:{blob[2]}" if blob and path not in self._documents else path
+
+    def _check_diff_ids(self, image: Image) -> None:
+        for layer, diff_id in zip(image.layers, image.configured.diff_ids, strict=True):
+            found = self._diff_ids.get(layer.key)
+            # A layer that failed or is missing is told as such by whoever reads the layers.
+            if found is not None and found != diff_id:
+                raise DamagedInputError(
+                    f"Layer {layer.key} in {self.where} unpacks to {found}, "
+                    f"not to the {diff_id} of the image's configuration.",
+                    remedy="It was damaged on its way or at rest: save the image again.",
+                )
+
+
+def _looks_like_json(head: bytes) -> bool:
+    # A layer's first member may well be called "{…}".
+    return head.lstrip()[:1] in {b"{", b"["} and head[257:262] != b"ustar"
+
+
+def _is_called(image: Image, reference: str) -> bool:
+    names = {familiar_name(name) for name in image.names}
+    return familiar_name(reference) in names or reference == image.digest
+
+
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

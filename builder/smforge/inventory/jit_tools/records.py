@@ -1,0 +1,41 @@
+"""Assemblers and compilers that a JIT finds in a subject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from smforge.arch.target import Target
+
+
+class Source(StrEnum):
+    """How an assembler's targets became known."""
+
+    ASKED = "asked"
+    """It was run, confined, and listed them."""
+    READ = "read"
+    """Its own tables were read: it is for another processor, or nothing here can confine it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembler:
+    """A ptxas of a subject."""
+
+    path: str
+    release: str | None
+    """The CUDA release it belongs to, as it says itself: ``12.8``."""
+    targets: frozenset[Target]
+    """What it assembles for; empty where neither way told."""
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """Everything of this kind in one subject, in its final file system."""
+
+    assemblers: tuple[Assembler, ...] = ()
+    libraries: tuple[str, ...] = ()
+    """Paths of CUDA libraries whose soname carries the CUDA major: libcudart, libnvrtc, …"""
+    links: tuple[tuple[str, str], ...] = ()
+    """Paths where a JIT looks for an assembler, each with where it leads in the subject; only
+    such as lead elsewhere."""

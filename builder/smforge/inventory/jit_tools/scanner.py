@@ -1,0 +1,134 @@
+"""Notes the companions of GPU code while a survey goes through a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from smforge.errors import DamagedInputError
+from smforge.inventory.formats import elf
+from smforge.inventory.formats.blob import Blob
+from smforge.inventory.jit_tools.records import Assembler, Companions, Source
+from smforge.inventory.records import Damage, Subject
+from smforge.inventory.subjects.base import OpenSubject
+from smforge.inventory.subjects.members import Member
+
+_TOOLKIT_ASSEMBLER = "usr/local/cuda/bin/ptxas"
+_LIBRARIES = frozenset(
+    {
+        "libcublas",
+        "libcublasLt",
+        "libcudart",
+        "libcupti",
+        "libnvJitLink",
+        "libnvblas",
+        "libnvrtc",
+    }
+)
+
+
+class WatchedSubject:
+    """A subject that also remembers the assemblers and JIT compilers among its members."""
+
+    def __init__(self, inner: OpenSubject) -> None:
+        self._inner = inner
+        self._assemblers: list[tuple[Member, Assembler]] = []
+        self._libraries: list[Member] = []
+
+    @property
+    def subject(self) -> Subject:
+        return self._inner.subject
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        return self._inner.damage
+
+    def members(self) -> Iterator[Member]:
+        for member in self._inner.members():
+            name = member.path.rpartition("/")[2]
+            if _is_library(name):
+                self._libraries.append(member)
+            if _is_assembler(name):
+                yield member._replace(open=self._opening(member))
+            else:
+                yield member
+
+    def paths_of(self, member: Member) -> tuple[str, ...]:
+        return self._inner.paths_of(member)
+
+    def resolve(self, path: str) -> str | None:
+        return self._inner.resolve(path)
+
+    def companions(self) -> Companions:
+        """What was found; ask after the last member."""
+        assemblers = [
+            replace(assembler, path=path)
+            for member, assembler in self._assemblers
+            for path in self._inner.paths_of(member)
+        ]
+        libraries = [path for member in self._libraries for path in self._inner.paths_of(member)]
+        assemblers.sort(key=lambda assembler: assembler.path)
+        return Companions(tuple(assemblers), tuple(sorted(libraries)), tuple(self._links()))
+
+    def _links(self) -> Iterator[tuple[str, str]]:
+        """Follow the paths that an image's configuration names, and the toolkit's own."""
+        configuration = self._inner.subject.configuration
+        named = (value for _, value in configuration.environment) if configuration else ()
+        for path in dict.fromkeys(value.strip("/") for value in named if value.startswith("/")):
+            yield from self._followed(path)
+        yield from self._followed(_TOOLKIT_ASSEMBLER)
+
+    def _followed(self, path: str) -> Iterator[tuple[str, str]]:
+        place = self._inner.resolve(path)
+        if place is not None and place != path:
+            yield path, place
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._inner.__exit__(kind, error, traceback)
+
+    def _opening(self, member: Member) -> Callable[[], AbstractContextManager[Blob]]:
+        @contextmanager
+        def opened() -> Iterator[Blob]:
+            with member.open() as blob:
+                self._note(member, blob)
+                yield blob
+
+        return opened
+
+    def _note(self, member: Member, blob: Blob) -> None:
+        # A launcher script of that name is no assembler; its interpreter is not asked either.
+        if blob.size < 64 or blob.read_at(0, len(elf.MAGIC)) != elf.MAGIC:
+            return
+        from smforge.inventory.jit_tools.assembler import examine  # noqa: PLC0415 - runs programs
+
+        try:
+            found = examine(member.path, blob)
+        except DamagedInputError:
+            found = Assembler(member.path, None, frozenset(), Source.READ)
+        self._assemblers.append((member, found))
+
+
+def _is_assembler(name: str) -> bool:
+    """Whether a file is named like an assembler: ``ptxas``, ``ptxas-blackwell``."""
+    return name == "ptxas" or name.startswith("ptxas-")
+
+
+def _is_library(name: str) -> bool:
+    """Whether a file is named like a companion library: ``libnvrtc.so.13``."""
+    stem, suffix, version = name.partition(".so")
+    if stem not in _LIBRARIES or not suffix:
+        return False
+    first, *numbers = version.split(".")
+    return not first and all(number.isdigit() for number in numbers)

@@ -1,0 +1,181 @@
+"""Reads one file: finds its GPU code by content, and describes every code object of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from smforge.errors import DamagedInputError, LimitExceededError
+from smforge.inventory.formats import ar, elf
+from smforge.inventory.formats.blob import Blob, BytesBlob, SliceBlob
+from smforge.inventory.formats.fatbin import REGION_MAGIC
+from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.region_finder import Span, elf_spans, raw_spans
+from smforge.inventory.native.regions import RegionReader
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import FileInventory, Origin, Region
+from smforge.inventory.subjects.members import HEAD_BYTES
+
+if TYPE_CHECKING:
+    from smforge.inventory.digest import Hashing
+
+
+_LIBRARY = re.compile(r"\.so(\.\d+)*\Z")
+_GIT_LFS = b"version https://git-lfs"
+_AT_ONCE = 256 << 10
+"""Bytes up to which one read of all costs less than several of parts."""
+
+
+def may_hold_code(path: str, head: bytes) -> bool:
+    """Tell from the first bytes (`HEAD_BYTES` of them) whether `read_file` would look further."""
+    if head.startswith(elf.MAGIC):
+        return elf.is_host_or_cubin(head)
+    if head.startswith((ar.MAGIC, ar.THIN_MAGIC, REGION_MAGIC)):
+        return True
+    if path.endswith(".ptx") or is_misnamed(path, head):
+        return True
+    from smforge.inventory.formats.ptx import looks_like_ptx  # noqa: PLC0415 - not for libraries
+
+    return looks_like_ptx(head)
+
+
+def is_misnamed(path: str, head: bytes) -> bool:
+    """Tell whether a file has the name of GPU code, or of a library, without any content of one.
+
+    So are the pointers that git leaves where the real file was not fetched, and what a torn copy
+    leaves: zeros. Empty libraries are a container runtime's mount points, and text may be a
+    linker's script: neither is meant.
+    """
+    if path.endswith((".cubin", ".fatbin")):
+        return not head.startswith((elf.MAGIC, REGION_MAGIC))
+    if head and _LIBRARY.search(path):
+        return head.startswith(_GIT_LFS) or not head.strip(b"\0")
+    return False
+
+
+def read_file(path: str, blob: Blob, options: ReadOptions) -> FileInventory | None:
+    """Describe the GPU code of one file; None where there is none and nothing is damaged.
+
+    What cannot be read is recorded as `Damage` and the rest is still read: no content of a file
+    makes this raise.
+    """
+    head = blob.read_at(0, min(HEAD_BYTES, blob.size))
+    if not may_hold_code(path, head):
+        return None
+    if blob.size <= _AT_ONCE:
+        blob = BytesBlob(blob.read_at(0, blob.size))
+    reader = _FileReader(path, blob, options)
+    try:
+        reader.read(head)
+        return reader.inventory()
+    finally:
+        reader.close()
+
+
+class _FileReader:
+    """The state of reading one file."""
+
+    def __init__(self, path: str, blob: Blob, options: ReadOptions) -> None:
+        self._path = path
+        self._blob = blob
+        self._options = options
+        self._trouble = Trouble(path, options.limits)
+        self._region_reader = RegionReader(options, self._trouble)
+        self._hashing: Hashing | None = None
+        self._regions: list[Region] = []
+        self._machine: str | None = None
+        self._needed: tuple[str, ...] = ()
+        self._unlinked: tuple[str, ...] = ()
+
+    def read(self, head: bytes) -> None:
+        """Fill in all that `inventory` gives."""
+        try:
+            self._dispatch(head)
+        except DamagedInputError as error:
+            self._trouble.give_up(error)
+
+    def inventory(self) -> FileInventory | None:
+        """Give what was found."""
+        damage = self._trouble.damage
+        if not self._regions and not damage:
+            return None
+        if self._options.digests:
+            self._start_hashing()
+        return FileInventory(
+            path=self._path,
+            size=self._blob.size,
+            sha256=self._hashing.hexdigest() if self._hashing else None,
+            regions=tuple(self._regions),
+            needed=self._needed,
+            machine=self._machine,
+            damage=damage,
+            unlinked=self._unlinked,
+        )
+
+    def close(self) -> None:
+        """Leave the blob alone."""
+        if self._hashing is not None:
+            self._hashing.stop()
+
+    def _dispatch(self, head: bytes) -> None:
+        if head.startswith(ar.MAGIC):
+            for member in ar.members(self._blob):
+                self._read_member(member)
+        elif head.startswith(elf.MAGIC):
+            self._read_elf(self._blob, "", 0)
+        elif head.startswith(REGION_MAGIC):
+            self._read_spans(self._blob, raw_spans(self._blob, self._trouble), "", 0)
+        elif head.startswith(ar.THIN_MAGIC):
+            message = "It is a thin archive, which names its members and does not hold them."
+            raise DamagedInputError(message, remedy="Audit the object files, or what they become.")
+        elif is_misnamed(self._path, head):
+            raise DamagedInputError("Its name promises GPU code, and its content is none.")
+        elif self._blob.size:
+            from smforge.inventory.native.raw import read_raw_ptx  # noqa: PLC0415 - not for libraries
+
+            found = read_raw_ptx(self._blob, names=self._options.names)
+            self._regions.append(Region(Origin.RAW, "", 0, (found,)))
+
+    def _read_member(self, member: ar.ArchiveMember) -> None:
+        blob = SliceBlob(self._blob, member.offset, member.size)
+        head = blob.read_at(0, min(HEAD_BYTES, blob.size))
+        if not elf.is_host_or_cubin(head):
+            return
+        try:
+            self._read_elf(blob, member.name, member.offset)
+        except LimitExceededError:
+            raise
+        except DamagedInputError as error:
+            self._trouble.record(error, member.offset)
+
+    def _read_elf(self, blob: Blob, member: str, base: int) -> None:
+        header = elf.read_header(blob)
+        if header.machine == elf.MACHINE_CUDA:
+            from smforge.inventory.native.raw import read_raw_cubin  # noqa: PLC0415 - not for libraries
+
+            found, source = read_raw_cubin(blob, header, names=self._options.names)
+            self._regions.append(Region(Origin.RAW, "", base, (found,), source, member))
+            return
+        self._machine = self._machine or elf.MACHINES.get(header.machine)
+        self._read_spans(blob, elf_spans(blob, self._trouble), member, base)
+        if self._regions and not member:
+            self._needed = elf.read_needed(blob, header)
+            if any(region.origin is Origin.RELOCATABLE for region in self._regions):
+                from smforge.inventory.native.device_link import unlinked_units  # noqa: PLC0415 - rare
+
+                self._unlinked = unlinked_units(blob, header)
+
+    def _read_spans(self, blob: Blob, spans: Iterable[Span], member: str, base: int) -> None:
+        found = list(spans)
+        if not found:
+            return
+        if self._options.digests:
+            self._start_hashing()
+        self._regions += self._region_reader.read(blob, found, member, base)
+
+    def _start_hashing(self) -> None:
+        if self._hashing is None:
+            from smforge.inventory.digest import Hashing  # noqa: PLC0415 - OpenSSL loads slowly
+
+            self._hashing = Hashing(self._blob)

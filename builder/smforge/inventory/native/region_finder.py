@@ -1,0 +1,116 @@
+"""Where the fatbin regions of a file lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from smforge.errors import DamagedInputError
+from smforge.inventory.formats import elf
+from smforge.inventory.formats.blob import Blob
+from smforge.inventory.formats.fatbin import region_end
+from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.magic_scan import MagicSearch, find_regions
+from smforge.inventory.records import Origin
+
+_SECTIONS = {".nv_fatbin": Origin.FATBIN, "__nv_relfatbin": Origin.RELOCATABLE}
+_REGISTRATIONS = ".nvFatBinSegment"
+"""Where nvcc keeps what a library tells the runtime at its start: a pointer for each region."""
+_GAP = 1 << 16
+_MOST_PADDING = 1 << 12
+"""Zeros between regions beyond which something is missing; none over 63 bytes was seen."""
+
+
+class Span(NamedTuple):
+    """The place of one region, or of a section of them."""
+
+    origin: Origin
+    section: str
+    offset: int
+    end: int
+
+
+def elf_spans(blob: Blob, trouble: Trouble) -> Iterator[Span]:
+    """Yield the regions of a host ELF file, whether or not its section table was stripped."""
+    sections = elf.read_sections(blob, elf.read_header(blob))
+    if not sections:
+        for offset, end in find_regions(blob, 0, blob.size, trouble.check_time):
+            yield Span(Origin.EMBEDDED, "", offset, end)
+        return
+    found = False
+    data = list(elf.data_sections(sections))
+    for section in data:
+        for span in _section_spans(blob, section, trouble):
+            found = True
+            yield span
+    if not found and not trouble.damage:
+        _check_registrations(data, trouble)
+
+
+def _section_spans(blob: Blob, section: elf.Section, trouble: Trouble) -> Iterator[Span]:
+    if section.end > blob.size:
+        message = f"The file ends at byte {blob.size}, before its section {section.name!r} does."
+        trouble.record(DamagedInputError(message), section.offset)
+        return
+    origin = _SECTIONS.get(section.name)
+    if origin is not None:
+        place = Span(origin, section.name, section.offset, section.end)
+        yield from _walk(blob, place, trouble)
+        return
+    for offset, end in find_regions(blob, section.offset, section.end, trouble.check_time):
+        yield Span(Origin.EMBEDDED, section.name, offset, end)
+
+
+def _check_registrations(sections: list[elf.Section], trouble: Trouble) -> None:
+    """A library without a region registers none, or somebody took its GPU code out."""
+    registering = next((one for one in sections if one.name == _REGISTRATIONS), None)
+    if registering is not None:
+        message = "It registers GPU code with the runtime, but the code itself is not there."
+        trouble.record(DamagedInputError(message), registering.offset)
+
+
+def raw_spans(blob: Blob, trouble: Trouble) -> Iterator[Span]:
+    """Yield the regions of a file that is itself a fatbin."""
+    return _walk(blob, Span(Origin.RAW, "", 0, blob.size), trouble)
+
+
+def _walk(blob: Blob, place: Span, trouble: Trouble) -> Iterator[Span]:
+    """Yield the regions of a place made of nothing but regions and zeros between them.
+
+    Anything else is recorded as damage, and reading goes on at the next region. So are zeros
+    beyond any padding: where a copy was cut off or torn, regions turn into zeros.
+    """
+    before = place.offset
+    while (position := _skip_zeros(blob, before, place.end)) < place.end:
+        _check_padding(before, position, trouble)
+        try:
+            end = region_end(blob, position, place.end)
+        except DamagedInputError as error:
+            trouble.record(error, position)
+            found = MagicSearch(blob, place.end).next_from(position + 1)
+            before = place.end if found is None else found
+            continue
+        yield Span(place.origin, place.section, position, end)
+        before = end
+    whole = before == place.offset
+    _check_padding(before, position, trouble, most=0 if whole else _MOST_PADDING)
+
+
+def _check_padding(start: int, end: int, trouble: Trouble, most: int = _MOST_PADDING) -> None:
+    if end - start > most:
+        message = f"{end - start} bytes of zeros stand where GPU code is expected."
+        trouble.record(DamagedInputError(message), start)
+
+
+def _skip_zeros(blob: Blob, start: int, end: int) -> int:
+    """Return where the first byte other than zero lies, rounded down to 8 bytes."""
+    position = start
+    length = 8
+    while position < end:
+        data = blob.read_at(position, min(length, end - position))
+        rest = data.lstrip(b"\0")
+        if rest:
+            return position + (len(data) - len(rest)) // 8 * 8
+        position += len(data)
+        length = _GAP
+    return end

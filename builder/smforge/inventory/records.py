@@ -1,0 +1,149 @@
+"""What an inventory is made of: files, regions and code objects, as found, without judgement."""
+
+# Not postponed: NamedTuple compiles every annotation that is, and that shows at the start.
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+from smforge.arch.target import Target
+
+
+class Kind(StrEnum):
+    """The form of a code object (the kind field of a fatbin entry)."""
+
+    CUBIN = "cubin"
+    PTX = "ptx"
+    OLD_CUBIN = "old-cubin"
+    LTO_IR = "lto-ir"
+    INDEX = "index"
+    RELOCATABLE_PTX = "relocatable-ptx"
+    TILE_IR = "tile-ir"
+    CONCATENATED = "concatenated"
+    UNKNOWN = "unknown"
+
+
+class Compression(StrEnum):
+    """How a fatbin entry stores its payload."""
+
+    NONE = "none"
+    ZLIB = "zlib"
+    LZ4 = "lz4"
+    ZSTD = "zstd"
+
+
+class Origin(StrEnum):
+    """Where in a file a region was found, which decides whether the runtime registers it."""
+
+    FATBIN = "fatbin"
+    """The ``.nv_fatbin`` section: what the runtime registers and cuobjdump lists."""
+    RELOCATABLE = "relocatable"
+    """The ``__nv_relfatbin`` section: input of the device linker."""
+    RAW = "raw"
+    """A file that is itself a cubin or a PTX text."""
+    EMBEDDED = "embedded"
+    """A fatbin outside those sections, found by its magic; cuobjdump does not see it."""
+
+
+class CodeObject(NamedTuple):
+    """One fatbin entry or one raw cubin."""
+
+    kind: Kind
+    target: Target
+    stored_bytes: int
+    ptx_isa: str | None = None
+    """The ``.version`` of PTX, for example ``9.0``."""
+    toolkit: str | None = None
+    """The CUDA release that produced it, where the object says so: ``13.0``."""
+    compression: Compression = Compression.NONE
+    kernels: tuple[str, ...] | None = None
+    """Mangled entry names, sorted. None when names were not asked for, where they cannot be known
+    (LTO-IR, a damaged payload), and for relocatable code beside what was linked from it."""
+
+
+class Region(NamedTuple):
+    """One fatbin, which is what one translation unit registers with the runtime."""
+
+    origin: Origin
+    section: str
+    offset: int
+    """Bytes from the start of the file."""
+    objects: tuple[CodeObject, ...]
+    source: str | None = None
+    """The translation unit's file name, where the symbols carry it."""
+    member: str = ""
+    """The member's name within a static archive."""
+
+
+class Damage(NamedTuple):
+    """A place that contradicts its format: what lies there is not known."""
+
+    path: str
+    message: str
+    offset: int | None = None
+
+
+class FileInventory(NamedTuple):
+    """The GPU code of one file."""
+
+    path: str
+    """Relative to the subject, with forward slashes."""
+    size: int
+    sha256: str | None
+    """None where digests were not asked for (the fastest audits leave them out)."""
+    regions: tuple[Region, ...]
+    needed: tuple[str, ...] = ()
+    """The shared libraries it asks the loader for (DT_NEEDED)."""
+    machine: str | None = None
+    """The CPU the file is for: ``x86_64``, ``aarch64``; None for raw GPU code."""
+    damage: tuple[Damage, ...] = ()
+    unlinked: tuple[str, ...] = ()
+    """The translation units whose relocatable code was never linked for the device."""
+
+    def at(self, path: str) -> Self:
+        """Give the same file, found at another path."""
+        damage = tuple(item._replace(path=path) for item in self.damage)
+        return self._replace(path=path, damage=damage)
+
+
+class SubjectKind(StrEnum):
+    """What was audited."""
+
+    WHEEL = "wheel"
+    TREE = "tree"
+    FILE = "file"
+    IMAGE = "image"
+
+
+class ImageConfiguration(NamedTuple):
+    """What an image says about the containers that run it."""
+
+    digest: str
+    """``sha256:…`` of the configuration: the same for every way an image is stored or sent."""
+    environment: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    working_directory: str = "/"
+    user: str = ""
+
+
+class Subject(NamedTuple):
+    """The identity of what was audited."""
+
+    kind: SubjectKind
+    name: str
+    digest: str | None
+    """``sha256:…`` of the file or image manifest; for a tree, of the sorted lines ``sha256  path``
+    of its files with GPU code. None where digests were not asked for."""
+    platform: str | None = None
+    """``linux/amd64`` where the subject says so."""
+    configuration: ImageConfiguration | None = None
+    """Of an image only."""
+
+
+class Inventory(NamedTuple):
+    """Everything found in one subject. Files without GPU code are not listed."""
+
+    subject: Subject
+    files: tuple[FileInventory, ...]
+    examined: int
+    """How many files were looked at, those without GPU code included."""
+    damage: tuple[Damage, ...] = ()
+    """Damage of the subject itself; damage of a file stands with the file."""

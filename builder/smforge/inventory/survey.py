@@ -1,0 +1,73 @@
+"""Takes the inventory of one subject."""
+
+from __future__ import annotations
+
+from smforge.errors import DamagedInputError
+from smforge.inventory.native.reader import may_hold_code, read_file
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import Damage, FileInventory, Inventory, Subject, SubjectKind
+from smforge.inventory.subjects.background_reader import OverlappingReader, ReadFile
+from smforge.inventory.subjects.base import OpenSubject
+from smforge.inventory.subjects.members import Member
+from smforge.inventory.subjects.opening import open_subject
+
+__all__ = ["ReadFile", "ReadOptions", "read_file", "survey", "take_inventory"]
+
+
+def take_inventory(argument: str, options: ReadOptions | None = None) -> Inventory:
+    """List every code object of the subject that `argument` names.
+
+    Raises `UsageError` where it does not exist and `DamagedInputError` where its members cannot
+    be listed. Members that cannot be read become `Damage`, and the others are still read.
+    """
+    options = options or ReadOptions()
+    with open_subject(argument, options) as subject:
+        return survey(subject, options)
+
+
+def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_file) -> Inventory:
+    """Read every member of an open subject, with `read` where it may hold GPU code."""
+    found: list[tuple[Member, FileInventory]] = []
+    broken: list[tuple[Member, Damage]] = []
+    examined = 0
+    with OverlappingReader(read, options) as reader:
+        for examined, member in enumerate(subject.members(), start=1):
+            options.progress(member.path, examined)
+            if member.head is None or may_hold_code(member.path, member.head):
+                reader.take(member)
+        for member, outcome in reader.outcomes():
+            if isinstance(outcome, DamagedInputError):
+                broken.append((member, Damage(member.path, str(outcome))))
+            elif outcome is not None:
+                found.append((member, outcome))
+    files = tuple(
+        file if path == file.path else file.at(path)
+        for member, file in found
+        for path in subject.paths_of(member)
+    )
+    files = tuple(sorted(files, key=lambda file: file.path))
+    damage = tuple(
+        item._replace(path=path) for member, item in broken for path in subject.paths_of(member)
+    )
+    return Inventory(
+        subject=_identity(subject.subject, files, options),
+        files=files,
+        examined=examined,
+        damage=subject.damage + tuple(sorted(damage, key=lambda item: item.path)),
+    )
+
+
+def _identity(subject: Subject, files: tuple[FileInventory, ...], options: ReadOptions) -> Subject:
+    """Complete the digest of subjects that are known only by what was read."""
+    if subject.digest is not None or not options.digests:
+        return subject
+    if subject.kind is SubjectKind.FILE:
+        digest = files[0].sha256 if files else None
+    elif subject.kind is SubjectKind.TREE:
+        import hashlib  # noqa: PLC0415 - OpenSSL loads slowly
+
+        lines = "".join(f"{file.sha256}  {file.path}\n" for file in files)
+        digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    else:
+        return subject
+    return subject._replace(digest=f"sha256:{digest}" if digest else None)

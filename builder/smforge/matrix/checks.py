@@ -1,0 +1,364 @@
+"""What the schema cannot say: whether the cells of a matrix can exist.
+
+Each check takes the document and yields problems, so that one reading reports them all.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+
+from smforge.arch import toolkits
+from smforge.arch.requirement import Requirements, parse_requirements
+from smforge.errors import ArchitectureError, ConfigurationError, ImpossibleCellError
+from smforge.matrix import paths
+from smforge.matrix.lists import Entry, explain_impossible, read_word
+from smforge.matrix.majors import majors_of
+from smforge.matrix.models import (
+    Components,
+    Document,
+    Source,
+    Sources,
+    Toolkit,
+    Variant,
+    VllmSource,
+    WheelExternal,
+)
+from smforge.matrix.paths import Path
+
+COMPILED = ("flashinfer", "vllm", "lmcache")
+"""Components with an arch list of their own; the others are taken as published."""
+
+
+def problems(document: Document) -> Iterator[ConfigurationError]:
+    """Everything that contradicts itself or cannot be built, in the document's order."""
+    yield from _check_default(document)
+    yield from _check_sources(document.sources)
+    for name, toolkit in document.toolkits.items():
+        yield from _check_toolkit(document, name, toolkit)
+    for name, variant in document.variants.items():
+        yield from _check_variant(document, ("variants", name), variant)
+
+
+def components_of(components: Components) -> Iterator[str]:
+    """The names of the components that a variant has, in the flow's order."""
+    for name in type(components).model_fields:
+        if getattr(components, name) is not None:
+            yield name
+
+
+def source_of(sources: Sources, component: str, cuda: str) -> Source | None:
+    """The release of a component for a CUDA version (``13.0.2``), or None where there is none."""
+    source: Source | dict[str, Source] = getattr(sources, component)
+    if isinstance(source, Source):
+        return source
+    return source.get(cuda.split(".", maxsplit=1)[0])
+
+
+def cuda_tag(cuda: str) -> str:
+    """The name of a CUDA release in wheel versions: ``cu130`` for 13.0.2."""
+    major, minor, *_ = cuda.split(".")
+    return f"cu{major}{minor}"
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """A sentence that helps with a misspelt name."""
+    names = list(known)
+    match = difflib.get_close_matches(word, names, n=1)
+    return f"Did you mean {match[0]}?" if match else f"Known are {', '.join(names)}."
+
+
+def _problem(path: Path, message: str, remedy: str | None) -> ConfigurationError:
+    return ConfigurationError(f"{paths.render(path)}: {message}", remedy=remedy)
+
+
+def _impossible(path: Path, message: str, remedy: str | None) -> ImpossibleCellError:
+    return ImpossibleCellError(f"{paths.render(path)}: {message}", remedy=remedy)
+
+
+def _check_default(document: Document) -> Iterator[ConfigurationError]:
+    if document.default not in document.variants:
+        yield _problem(
+            ("default",),
+            f"there is no variant {document.default!r}.",
+            closest(document.default, document.variants),
+        )
+
+
+def _check_sources(sources: Sources) -> Iterator[ConfigurationError]:
+    for component in type(sources).model_fields:
+        source: Source | dict[str, Source] = getattr(sources, component)
+        if isinstance(source, Source):
+            yield from _check_files(("sources", component), source)
+        else:
+            for major, one in source.items():
+                yield from _check_files(("sources", component, major), one)
+                yield from _check_major(("sources", component, major), one, major)
+    yield from _check_externals(("sources", "vllm"), sources.vllm)
+
+
+def _check_externals(path: Path, source: VllmSource) -> Iterator[ConfigurationError]:
+    for name in source.stand_ins:
+        if name not in source.externals:
+            yield _problem(
+                (*path, "stand_ins", name),
+                f"there is no external {name!r} that it could stand in for.",
+                closest(name, source.externals),
+            )
+    for key, declared in (("externals", source.externals), ("stand_ins", source.stand_ins)):
+        for name, external in declared.items():
+            if isinstance(external, WheelExternal) and not external.file.endswith(".whl"):
+                yield _problem(
+                    (*path, key, name, "file"),
+                    f"{external.file} is no wheel.",
+                    "An sdist would have to be run to be fetched; name the archive by its URL.",
+                )
+
+
+def _check_files(path: Path, source: Source) -> Iterator[ConfigurationError]:
+    yield from _check_names(path, source.distribution, source.version, source.files)
+    if (dispatcher := source.dispatcher) is not None:
+        where = (*path, "dispatcher")
+        yield from _check_names(where, dispatcher.distribution, source.version, dispatcher.files)
+
+
+def _check_names(
+    path: Path, distribution: str, version: str, files: Iterable[str]
+) -> Iterator[ConfigurationError]:
+    stem = f"{re.sub(r'[-_.]+', '_', distribution)}-{version}"
+    for file in files:
+        if not file.startswith((f"{stem}-", f"{stem}.tar.gz")):
+            yield _problem(
+                (*path, "files", file),
+                f"this is no file of {distribution} {version}.",
+                f"Its files begin with {stem}.",
+            )
+
+
+def _check_major(path: Path, source: Source, major: str) -> Iterator[ConfigurationError]:
+    """A distribution that brings another CUDA major than the one it stands under is refused."""
+    others = [one for one in majors_of(source.distribution) if one != major]
+    if others:
+        yield _impossible(
+            (*path, "distribution"),
+            f"{source.distribution} brings CUDA {' and '.join(others)}, and would go into variants "
+            f"for CUDA {major}.",
+            f"Name the distribution that is built for CUDA {major} alone.",
+        )
+
+
+def _check_toolkit(document: Document, name: str, toolkit: Toolkit) -> Iterator[ConfigurationError]:
+    path: Path = ("toolkits", name)
+    if not toolkit.cuda.startswith(f"{name}."):
+        yield _problem(
+            (*path, "cuda"),
+            f"CUDA {toolkit.cuda} stands under {name}.",
+            f"Name the toolkit {toolkit.cuda.rpartition('.')[0]}.",
+        )
+    try:
+        toolkits.toolkit(toolkit.cuda)
+    except ArchitectureError as error:
+        yield _problem((*path, "cuda"), error.message, error.remedy)
+    tag = cuda_tag(toolkit.cuda)
+    builds = document.torch_builds.get(toolkit.torch, ())
+    if tag not in builds:
+        having = [one for one, tags in document.torch_builds.items() if tag in tags]
+        yield _impossible(
+            (*path, "torch"),
+            f"torch {toolkit.torch} has no build for CUDA {name} ({tag}).",
+            f"torch {' and '.join(having)} has one."
+            if having
+            else "Choose another toolkit, or add the build to torch_builds once it is published.",
+        )
+
+
+def _check_variant(
+    document: Document, path: Path, variant: Variant
+) -> Iterator[ConfigurationError]:
+    toolkit = document.toolkits.get(variant.toolkit)
+    if toolkit is None:
+        yield _problem(
+            (*path, "toolkit"),
+            f"there is no toolkit {variant.toolkit!r}.",
+            closest(variant.toolkit, document.toolkits),
+        )
+        return
+    if getattr(toolkit.bases, variant.base) is None:
+        kinds = type(toolkit.bases).model_fields
+        offered = [kind for kind in kinds if getattr(toolkit.bases, kind) is not None]
+        yield _impossible(
+            (*path, "base"),
+            f"CUDA {variant.toolkit} has no {variant.base} base.",
+            f"Use {' or '.join(offered)}." if offered else "Give the toolkit a base.",
+        )
+    names = list(components_of(variant.components))
+    if not names:
+        yield _problem((*path, "components"), "nothing is to be built.", "Name a component.")
+    for name in names:
+        yield from _check_source(document, (*path, "components", name), toolkit, name)
+    yield from _check_stand_ins(document.sources.vllm, path, variant)
+    yield from _check_platforms(path, variant)
+    try:
+        cuda = toolkits.toolkit(toolkit.cuda)
+    except ArchitectureError:
+        return  # said already, at the toolkit
+    yield from _check_lists(path, variant, cuda)
+
+
+def _check_source(
+    document: Document, path: Path, toolkit: Toolkit, component: str
+) -> Iterator[ConfigurationError]:
+    source = source_of(document.sources, component, toolkit.cuda)
+    if source is None:
+        yield _impossible(
+            path,
+            f"no release of {component} for CUDA {toolkit.cuda} is among the sources.",
+            f"Add it to $.sources.{component}, or leave {component} out.",
+        )
+        return
+    if source.torch is None or source.torch == toolkit.torch:
+        return
+    tag = cuda_tag(toolkit.cuda)
+    if tag in document.torch_builds.get(source.torch, ()):
+        why = f"and the toolkit brings torch {toolkit.torch}."
+    else:
+        why = f"which has no build for CUDA {toolkit.cuda} ({tag})."
+    yield _impossible(
+        path,
+        f"{component} {source.version} needs torch {source.torch}, {why}",
+        f"Choose a toolkit with torch {source.torch}, or another {component}.",
+    )
+
+
+def _check_stand_ins(
+    source: VllmSource, path: Path, variant: Variant
+) -> Iterator[ConfigurationError]:
+    for name in variant.components.vllm.stand_ins if variant.components.vllm else ():
+        where = (*path, "components", "vllm", "stand_ins")
+        if name not in source.stand_ins:
+            yield _problem(
+                where, f"there is no stand-in for {name!r}.", closest(name, source.stand_ins)
+            )
+
+
+def _check_platforms(path: Path, variant: Variant) -> Iterator[ConfigurationError]:
+    """Each arch list has to name exactly the platforms that the variant is required for."""
+    for name in COMPILED:
+        component = getattr(variant.components, name)
+        if component is None:
+            continue
+        where: Path = (*path, "components", name, "archs")
+        for platform in variant.require:
+            if platform not in component.archs:
+                yield _problem(where, f"there is no list for {platform}.", "Add one.")
+        for platform in component.archs:
+            if platform not in variant.require:
+                yield _problem(
+                    (*where, platform),
+                    f"the variant is not built for {platform}.",
+                    f"Take the list out, or add {platform} to {paths.render((*path, 'require'))}.",
+                )
+
+
+def _check_lists(
+    path: Path, variant: Variant, toolkit: toolkits.Toolkit
+) -> Iterator[ConfigurationError]:
+    for platform, words in variant.require.items():
+        found: dict[str, tuple[Entry, ...]] = {}
+        broken = False
+        for name in COMPILED:
+            component = getattr(variant.components, name)
+            if component is None or platform not in component.archs:
+                continue
+            where: Path = (*path, "components", name, "archs", platform)
+            entries, mistakes = _read(where, name, component.archs[platform], toolkit)
+            yield from mistakes
+            found[name] = entries
+            broken = broken or bool(mistakes)
+        where = (*path, "require", platform)
+        requirements, mistakes = _read_requirements(where, words, toolkit)
+        yield from mistakes
+        if not broken:  # what a mended list covers is not known yet
+            yield from _check_coverage(where, requirements, found)
+
+
+def _read(
+    path: Path, component: str, words: tuple[str, ...], toolkit: toolkits.Toolkit
+) -> tuple[tuple[Entry, ...], list[ConfigurationError]]:
+    entries: list[Entry] = []
+    mistakes: list[ConfigurationError] = []
+    for index, word in enumerate(words):
+        where = (*path, index)
+        try:
+            read = read_word(component, word, toolkit)
+        except ArchitectureError as error:
+            mistakes.append(_problem(where, error.message, error.remedy))
+            continue
+        for entry in read:
+            if why := explain_impossible(toolkit, entry.target):
+                reason, remedy = why
+                if not word.startswith(str(entry.target)):
+                    reason = f"{word} stands for {entry.target}. {reason}"
+                mistakes.append(_impossible(where, reason, remedy))
+            elif twin := next((one for one in entries if one.target == entry.target), None):
+                mistakes.append(
+                    _problem(
+                        where,
+                        f"{word} and {twin.word} both ask for {entry.target}.",
+                        "Take one of them out.",
+                    )
+                )
+            else:
+                entries.append(entry)
+    return tuple(entries), mistakes
+
+
+def _read_requirements(
+    path: Path, words: tuple[str, ...], toolkit: toolkits.Toolkit
+) -> tuple[dict[int, Requirements], list[ConfigurationError]]:
+    """The requirement of each word, by its index."""
+    requirements: dict[int, Requirements] = {}
+    mistakes: list[ConfigurationError] = []
+    for index, word in enumerate(words):
+        where = (*path, index)
+        if word in words[:index]:
+            mistakes.append(_problem(where, f"{word} is required twice.", "Take one out."))
+            continue
+        try:
+            requirement = parse_requirements([word])
+        except ArchitectureError as error:
+            mistakes.append(_problem(where, error.message, error.remedy))
+            continue
+        reasons = [explain_impossible(toolkit, one.target) for one in requirement.targets]
+        mistakes.extend(_impossible(where, *why) for why in reasons if why is not None)
+        if not any(reasons):
+            requirements[index] = requirement
+    return requirements, mistakes
+
+
+def _check_coverage(
+    path: Path, requirements: dict[int, Requirements], lists: dict[str, tuple[Entry, ...]]
+) -> Iterator[ConfigurationError]:
+    for index, requirement in requirements.items():
+        for device in requirement.devices:
+            lacking = [
+                name
+                for name, entries in lists.items()
+                if not any(entry.runs_on(device) for entry in entries)
+            ]
+            if lacking:
+                yield _impossible(
+                    (*path, index),
+                    f"nothing in the list of {' and '.join(lacking)} runs on {device}.",
+                    f"Add {device} there, or do not require it.",
+                )
+        for target in requirement.targets:
+            if lists and not any(
+                entry.satisfies(target) for entries in lists.values() for entry in entries
+            ):
+                yield _impossible(
+                    (*path, index),
+                    f"no component's list asks for {target}.",
+                    f"Add {target.target} to one of them, or do not require it.",
+                )

@@ -1,0 +1,308 @@
+"""The shape of versions.json: what may stand where, before any of it is compared with CUDA.
+
+These models are also the source of the published JSON Schema (`smforge.matrix.schema`), so each
+field carries the sentence that an editor shows beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Platform = Literal["linux/amd64", "linux/arm64"]
+BaseKind = Literal["packages", "registry"]
+Selection = Literal["core", "common", "full"]
+CudaMajor = Literal["12", "13"]
+
+# ASCII classes and max_length, not \w and {0,62}: the Unicode tables of the former and the copies
+# that the latter makes of them would double what it costs to import this module.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=63)]
+Version = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)+(\.?(a|b|rc|post|dev)[0-9]+)*$")
+]
+CudaVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+CudaTag = Annotated[str, StringConstraints(pattern=r"^cu[0-9]{3}$")]
+Distribution = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+\.(tar\.gz|whl)$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+ImageName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+]
+ImageRepository = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$")
+]
+ImageUser = Literal["root", "vllm"]
+Suite = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
+Extension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+ExternalName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][A-Za-z0-9._:-]*/[!-~]+$")]
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+InnerPath = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
+]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+$", max_length=32)]
+Words = Annotated[tuple[Word, ...], Field(min_length=1)]
+ArchLists = Annotated[
+    dict[Platform, Words],
+    Field(min_length=1, description="One list per platform, each word in the component's grammar."),
+]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Variable(Strict):
+    """One default of the definition that `docker buildx bake` loads beside docker-bake.hcl."""
+
+    default: str
+
+
+class Dispatcher(Strict):
+    """A distribution that programs import, and that picks among builds for several CUDAs.
+
+    It has the version of the build it belongs to, and reaches a wheelhouse without its requirements
+    on builds for other CUDA majors.
+    """
+
+    distribution: Distribution
+    files: Annotated[
+        dict[FileName, Sha256], Field(min_length=1, description="File name to SHA-256.")
+    ]
+
+
+class Source(Strict):
+    """One release of a component, with the digests of the files that may be used of it."""
+
+    distribution: Annotated[Distribution, Field(description="Its name in the package index.")]
+    version: Version
+    torch: Annotated[
+        Version | None, Field(description="The one torch version it is made for, if it pins one.")
+    ] = None
+    files: Annotated[
+        dict[FileName, Sha256], Field(min_length=1, description="File name to SHA-256.")
+    ]
+    dispatcher: Annotated[
+        Dispatcher | None,
+        Field(description="What programs import it through, where it is not imported itself."),
+    ] = None
+
+
+SourcePerCuda = Annotated[
+    dict[CudaMajor, Source],
+    Field(min_length=1, description="CUDA major version to the release built for it."),
+]
+
+
+class External(Strict):
+    """Sources that a build would otherwise clone while it configures."""
+
+    extensions: Annotated[
+        tuple[Extension, ...] | None,
+        Field(min_length=1, description="The extension targets that need it; all when absent."),
+    ] = None
+
+
+class GitExternal(External):
+    """A commit of a git repository, with its submodules at the commits that it names."""
+
+    kind: Literal["git"]
+    url: Url
+    commit: Annotated[
+        Commit | None,
+        Field(description="Pins it; null when nobody has looked it up: it is then not fetched."),
+    ]
+    tag: Annotated[Tag | None, Field(description="The release that the commit is.")] = None
+    submodules: Annotated[
+        tuple[InnerPath, ...] | None,
+        Field(description="Only these submodules; all when absent."),
+    ] = None
+
+
+class ArchiveExternal(External):
+    """A tar or zip file that anybody may have a copy of."""
+
+    kind: Literal["archive"]
+    url: Url
+    sha256: Sha256
+    subdirectory: Annotated[
+        InnerPath | None, Field(description="The directory in it that is meant.")
+    ] = None
+
+
+class WheelExternal(External):
+    """Sources inside a wheel of the package index."""
+
+    kind: Literal["wheel"]
+    distribution: Distribution
+    version: Version
+    file: FileName
+    sha256: Sha256
+    subdirectory: Annotated[
+        InnerPath | None, Field(description="The directory in it that is meant.")
+    ] = None
+
+
+AnyExternal = Annotated[GitExternal | ArchiveExternal | WheelExternal, Field(discriminator="kind")]
+
+
+class VllmSource(Source):
+    """A release of vLLM, with what its CMake clones."""
+
+    externals: Annotated[
+        dict[ExternalName, AnyExternal],
+        Field(description="By the name that CMake's FetchContent has for it, in lower case."),
+    ] = {}
+    stand_ins: Annotated[
+        dict[ExternalName, AnyExternal],
+        Field(description="What a variant may use instead of the external of the same name."),
+    ] = {}
+
+
+class Sources(Strict):
+    """Where each component comes from."""
+
+    vllm: VllmSource
+    flashinfer: Source
+    lmcache: Source
+    nixl: SourcePerCuda
+    mooncake: SourcePerCuda
+
+
+class RegistryBase(Strict):
+    """A devel image that NVIDIA publishes."""
+
+    image: ImageName
+    digest: Annotated[
+        Digest | None, Field(description="Pins the image; null when nobody has looked it up.")
+    ] = None
+
+
+class PackagesBase(Strict):
+    """A devel base assembled from a Debian suite and NVIDIA's compiler wheels."""
+
+    suite: Annotated[Suite, Field(description="The Debian suite of the root file system.")]
+    packages: Annotated[
+        dict[Distribution, Version], Field(min_length=1, description="NVIDIA's wheels, pinned.")
+    ]
+
+
+class Bases(Strict):
+    """The ways to get one toolkit; a variant chooses by name."""
+
+    registry: RegistryBase | None = None
+    packages: PackagesBase | None = None
+
+
+class Toolkit(Strict):
+    """A CUDA release, the torch that goes with it, and the bases that carry it."""
+
+    cuda: CudaVersion
+    torch: Version
+    bases: Bases
+    wheel_mb: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="The largest wheel, in millions of bytes, that the index of this CUDA "
+            "release takes; a build with a larger one is refused.",
+        ),
+    ] = None
+
+
+class FlashInfer(Strict):
+    """FlashInfer's AOT kernels, in the grammar of FLASHINFER_CUDA_ARCH_LIST."""
+
+    archs: ArchLists
+    selection: Annotated[Selection, Field(description="How many of its modules are compiled.")]
+
+
+class Vllm(Strict):
+    """vLLM's own extensions, in the grammar of TORCH_CUDA_ARCH_LIST."""
+
+    archs: ArchLists
+    extensions: Annotated[
+        tuple[Extension, ...] | None,
+        Field(min_length=1, description="Only these extension targets; all when absent."),
+    ] = None
+    stand_ins: Annotated[
+        tuple[ExternalName, ...],
+        Field(description="The externals whose stand-in is used: keys of its `stand_ins`."),
+    ] = ()
+
+
+class Lmcache(Strict):
+    """LMCache's CUDA operators, built from its sdist, in torch's grammar."""
+
+    archs: ArchLists
+
+
+class Prebuilt(Strict):
+    """A component that is taken as published and audited, not compiled."""
+
+
+class Components(Strict):
+    """What a variant is made of; a component that is absent is not in it."""
+
+    flashinfer: FlashInfer | None = None
+    vllm: Vllm | None = None
+    lmcache: Lmcache | None = None
+    nixl: Prebuilt | None = None
+    mooncake: Prebuilt | None = None
+
+
+class Image(Strict):
+    """The image that a variant's wheels are put into."""
+
+    name: Annotated[ImageRepository, Field(description="Its name, without registry and tag.")]
+    user: Annotated[ImageUser, Field(description="Whom it runs as.")] = "vllm"
+
+
+class Variant(Strict):
+    """One thing that is released: a toolkit, its components, and what they must run on."""
+
+    toolkit: Annotated[str, Field(description="A key of `toolkits`.")]
+    base: BaseKind
+    require: Annotated[
+        dict[Platform, Words],
+        Field(
+            min_length=1,
+            description="Per platform: devices (12.1) that every component must run on, "
+            "and targets (12.1a) that at least one must embed.",
+        ),
+    ]
+    components: Components
+    image: Annotated[
+        Image | None, Field(description="Only the wheels are built when it is absent.")
+    ] = None
+
+
+class Document(Strict):
+    """versions.json: the one place where versions and architecture lists live."""
+
+    schema_: Annotated[
+        str | None, Field(alias="$schema", description="The schema, for editors.")
+    ] = None
+    variable: Annotated[
+        dict[str, Variable],
+        Field(
+            description="What the default variant gives docker-bake.hcl, for a bare "
+            "`docker buildx bake`; `python -m smforge.plan.defaults` writes it."
+        ),
+    ] = {}
+    default: Annotated[Name, Field(description="The variant built when none is named.")]
+    source_date_epoch: Annotated[
+        int, Field(ge=0, description="Seconds since 1970 that builds use as their date.")
+    ]
+    torch_builds: Annotated[
+        dict[Version, tuple[CudaTag, ...]],
+        Field(description="torch version to the CUDA builds that were published of it."),
+    ]
+    sources: Sources
+    toolkits: Annotated[dict[str, Toolkit], Field(min_length=1)]
+    variants: Annotated[dict[Name, Variant], Field(min_length=1)]

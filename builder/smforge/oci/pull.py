@@ -1,0 +1,110 @@
+"""Reads manifests and blobs of a registry over the distribution API, without an engine.
+
+Protocols: OCI distribution-spec 1.1 ("Pull"); RFC 9110 for ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from smforge.errors import DamagedInputError, ToolError, UsageError
+from smforge.oci import session
+from smforge.oci.credentials import Credentials
+from smforge.oci.documents import DOCUMENT_BYTES, INDEX_TYPES, MANIFEST_TYPES
+from smforge.oci.parts import PART_BYTES
+from smforge.oci.reference import Reference
+
+_RESUMES = 8
+"""How often a blob may break off and be taken up again."""
+ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
+
+
+class PullClient:
+    """One repository of a registry, to read from."""
+
+    def __init__(
+        self, reference: Reference, credentials: Callable[[str], Credentials | None]
+    ) -> None:
+        """`credentials` is asked only when the registry wants some."""
+        self._reference = reference
+        self._session = session.Session(reference, credentials)
+
+    def manifest(self, version: str) -> tuple[bytes, str]:
+        """Return a manifest or index by tag or digest, unverified, with its media type."""
+        url = f"{self._reference.base}/manifests/{version}"
+        with self._get(url, {"Accept": ACCEPT}) as response:
+            data = session.bounded(response, DOCUMENT_BYTES, url)
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        return data, media_type
+
+    def blob_parts(self, digest: str, size: int | None) -> Iterator[bytes]:
+        """Yield a blob, unverified; where the connection breaks off, take up from there."""
+        url = f"{self._reference.base}/blobs/{digest}"
+        seen = 0
+        for attempt in range(_RESUMES + 1):
+            if attempt > 1:
+                session.pause(attempt)
+            try:
+                for part in self._parts_from(url, seen):
+                    seen += len(part)
+                    yield part
+            except HTTPError as error:
+                if attempt == _RESUMES:
+                    raise ToolError(
+                        f"{url} broke off {_RESUMES + 1} times, last at byte {seen}: {error}."
+                    ) from error
+            else:
+                if size is None or seen >= size or attempt == _RESUMES:
+                    return
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _parts_from(self, url: str, start: int) -> Iterator[bytes]:
+        # Identity, because a digest is that of the bytes as stored.
+        headers = {"Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        with self._get(url, headers) as response:
+            skip = start
+            if response.status == 206:
+                offered = response.headers.get("Content-Range", "")
+                if not offered.startswith(f"bytes {start}-"):
+                    raise DamagedInputError(
+                        f"{url} was asked for bytes from {start} on and sent {offered!r}."
+                    )
+                skip = 0
+            for part in response.stream(PART_BYTES, decode_content=False):
+                if skip >= len(part):
+                    skip -= len(part)
+                    continue
+                yield part[skip:]
+                skip = 0
+
+    @contextmanager
+    def _get(self, url: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        with self._session.ask("GET", url, headers) as response:
+            self._check(response, url)
+            yield response
+
+    def _check(self, response: urllib3.BaseHTTPResponse, url: str) -> None:
+        host, written = self._reference.host, self._reference.written
+        if response.status in {200, 206}:
+            return
+        if response.status in {401, 403}:
+            raise ToolError(
+                f"{host} refuses to show {written} (HTTP {response.status}).",
+                remedy=f"Run docker login {host} with an account that may pull it.",
+            )
+        if response.status == 404 and "/manifests/" in url:
+            raise UsageError(f"{host} has no image {written}.")
+        if response.status == 404:
+            raise DamagedInputError(f"{host} lacks {url}, which the image refers to.")
+        raise ToolError(
+            f"{host} answers {url} with HTTP {response.status}.", remedy="Try again later."
+        )

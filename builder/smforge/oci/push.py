@@ -1,0 +1,212 @@
+"""Writes blobs and manifests to a repository of a registry over the distribution API.
+
+A blob goes as docker sends it: POST for a place, one streamed PATCH, PUT with the digest. Where the
+connection breaks off, the registry is asked how far it came and the rest follows; every registry
+takes the first form, and a layer of gigabytes is not sent twice for one lost packet.
+
+Protocol: OCI distribution-spec 1.1 ("Pushing blobs", "Mounting a blob from another repository",
+"Pushing Manifests with Subject", "Referrers Tag Schema").
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from smforge.errors import ToolError
+from smforge.oci import session
+from smforge.oci.credentials import Credentials
+from smforge.oci.documents import DOCUMENT_BYTES
+from smforge.oci.pull import ACCEPT
+from smforge.oci.reference import Reference, is_loopback
+
+PartsFrom = Callable[[int], Iterator[bytes]]
+"""Gives a blob's bytes from an offset on."""
+_ATTEMPTS = 8
+_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+
+
+class PushClient:
+    """One repository of a registry, to write to."""
+
+    def __init__(
+        self, reference: Reference, credentials: Callable[[str], Credentials | None]
+    ) -> None:
+        """`credentials` is asked only when the registry wants some."""
+        self._reference = reference
+        self._session = session.Session(reference, credentials)
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the repository has the blob already."""
+        url = f"{self._reference.base}/blobs/{digest}"
+        with self._session.ask("HEAD", url, {}) as response:
+            if response.status in {200, 404}:
+                return response.status == 200
+            raise self._refused(response, url)
+
+    def mount(self, digest: str, source: str) -> bool:
+        """Take the blob over from the repository `source` of the same registry, if it has it."""
+        query = urlencode({"mount": digest, "from": source})
+        with self._session.ask("POST", f"{self._uploads}?{query}", {}) as response:
+            # Any other answer leaves it to an upload, which tells what is wrong.
+            return response.status == 201
+
+    def upload(self, digest: str, size: int, parts_from: PartsFrom) -> None:
+        """Send a blob. Raises `ToolError` where the registry refuses it or breaks off for good."""
+        upload = _Upload(digest, size, parts_from)
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                session.pause(attempt, upload.retry_after)
+                # The last request may have been carried out though its answer was lost.
+                if self.has_blob(digest):
+                    return
+            try:
+                if self._continue(upload):
+                    return
+            except HTTPError as error:
+                upload.trouble = session.reason_of(error)
+        raise ToolError(
+            f"{self._reference.host} did not take blob {digest} of {size} bytes in {_ATTEMPTS} "
+            f"attempts, the last of which ended with: {upload.trouble}.",
+            remedy="Push again later: blobs that have arrived are not sent again.",
+        )
+
+    def put_manifest(self, version: str, data: bytes, media_type: str) -> bool:
+        """Write a manifest or index; whether the registry keeps lists of referrers itself.
+
+        `version` is a tag or the digest of `data`.
+        """
+        url = f"{self._reference.base}/manifests/{version}"
+        with self._session.ask("PUT", url, {"Content-Type": media_type}, data) as response:
+            if response.status != 201:
+                raise self._refused(response, url)
+            return "OCI-Subject" in response.headers
+
+    def manifest(self, version: str) -> bytes | None:
+        """The manifest or index behind a tag; None where there is none."""
+        url = f"{self._reference.base}/manifests/{version}"
+        with self._session.ask("GET", url, {"Accept": ACCEPT}) as response:
+            if response.status == 404:
+                return None
+            if response.status != 200:
+                raise self._refused(response, url)
+            return session.bounded(response, DOCUMENT_BYTES, url)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    @property
+    def _uploads(self) -> str:
+        return f"{self._reference.base}/blobs/uploads/"
+
+    def _continue(self, upload: _Upload) -> bool:
+        """Send what the registry lacks of a blob; False where another attempt may succeed."""
+        upload.retry_after = None
+        if upload.place is not None:
+            self._look_after(upload, upload.place)
+        if upload.place is None:
+            upload.place, upload.received = self._place(), 0
+        place = self._checked(upload.place)
+        if upload.received < upload.size:
+            headers = {
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(upload.size - upload.received),
+            }
+            if upload.received:
+                headers["Content-Range"] = f"{upload.received}-{upload.size - 1}"
+            parts = upload.parts_from(upload.received)
+            answer = self._session.send_parts("PATCH", place, headers, parts)
+            if answer.status != 202:
+                return self._fails(upload, answer, place)
+            place = self._checked(self._location(answer, place))
+        return self._complete(upload, place)
+
+    def _complete(self, upload: _Upload, place: str) -> bool:
+        joiner = "&" if urlsplit(place).query else "?"
+        url = f"{place}{joiner}{urlencode({'digest': upload.digest})}"
+        answer = self._session.send_parts("PUT", url, {"Content-Length": "0"}, iter(()))
+        return answer.status == 201 or self._fails(upload, answer, url)
+
+    def _fails(self, upload: _Upload, answer: urllib3.BaseHTTPResponse, url: str) -> bool:
+        """Note an answer that another attempt may change; raise the `ToolError` of any other."""
+        if answer.status in {404, 416}:
+            # The place has expired, or holds something else than was thought.
+            upload.place = None
+        elif answer.status not in {401, *session.BUSY}:
+            raise self._refused(answer, url)
+        upload.trouble = f"HTTP {answer.status}"
+        upload.retry_after = answer.headers.get("Retry-After")
+        return False
+
+    def _place(self) -> str:
+        with self._session.ask("POST", self._uploads, {"Content-Length": "0"}) as response:
+            if response.status != 202:
+                raise self._refused(response, self._uploads)
+            return self._location(response, self._uploads)
+
+    def _look_after(self, upload: _Upload, place: str) -> None:
+        """Ask how far an upload came; it begins anew where that cannot be told."""
+        with self._session.ask("GET", place, {}) as response:
+            found = _RANGE.fullmatch(response.headers.get("Range", ""))
+            received = int(found[1]) + 1 if found else 0
+            # "0-0" says both none and one.
+            if response.status == 204 and 1 < received <= upload.size:
+                upload.place, upload.received = self._location(response, place), received
+            else:
+                upload.place = None
+
+    def _location(self, response: urllib3.BaseHTTPResponse, url: str) -> str:
+        """Where the upload goes on."""
+        return urljoin(url, response.headers.get("Location", url))
+
+    def _checked(self, place: str | None) -> str:
+        """`place`, if what is sent there stays secret on the way."""
+        parts = urlsplit(place or "")
+        here = is_loopback(parts.netloc) and is_loopback(self._reference.api)
+        if parts.scheme != "https" and not (here and parts.scheme == "http"):
+            # Its path may hold a signature.
+            there = f"{parts.scheme}://{parts.netloc}"
+            raise ToolError(f"{self._reference.host} sends uploads to {there}, not over HTTPS.")
+        return parts.geturl()
+
+    def _refused(self, response: urllib3.BaseHTTPResponse, url: str) -> ToolError:
+        host = self._reference.host
+        if response.status in {401, 403}:
+            return ToolError(
+                f"{host} does not let this account push to {self._reference.name} "
+                f"(HTTP {response.status}).",
+                remedy=f"Run docker login {host} with an account that may push there.",
+            )
+        return ToolError(
+            f"{host} answers {urlsplit(url).path} with HTTP {response.status}{_told(response)}.",
+            remedy="Try again later, or look into the registry's log.",
+        )
+
+
+class _Upload:
+    """One blob on its way."""
+
+    def __init__(self, digest: str, size: int, parts_from: PartsFrom) -> None:
+        self.digest = digest
+        self.size = size
+        self.parts_from = parts_from
+        self.place: str | None = None
+        """The URL that takes the rest; None before it is known and after it has expired."""
+        self.received = 0
+        self.trouble = ""
+        self.retry_after: str | None = None
+
+
+def _told(response: urllib3.BaseHTTPResponse) -> str:
+    """What the registry says about an error, if it does; distribution-spec 1.1, "Error Codes"."""
+    try:
+        told = json.loads(response.data)["errors"][0]["message"]
+    except (ValueError, LookupError, TypeError, HTTPError):
+        return ""
+    return f": {told[:200]}" if isinstance(told, str) else ""

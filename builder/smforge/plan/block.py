@@ -1,0 +1,48 @@
+"""The `variable` block of versions.json: what a bare `docker buildx bake` builds.
+
+`docker buildx bake -f docker-bake.hcl -f versions.json` knows nothing of variants, so the block
+repeats what the default variant resolves to. `python -m smforge.plan.defaults` writes it anew
+after a change; a matrix whose block says something else is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from smforge.errors import ConfigurationError
+from smforge.matrix.load import Matrix
+
+_BLOCK = re.compile(r'^  "variable": \{.*?^  \}', re.MULTILINE | re.DOTALL)
+
+
+def check_block(matrix: Matrix, variables: dict[str, str]) -> None:
+    """Raise `ConfigurationError` when there is a block and it does not say `variables`."""
+    block = {name: variable.default for name, variable in matrix.document.variable.items()}
+    if not block or block == variables:
+        return
+    name = next(key for key in (*variables, *block) if block.get(key) != variables.get(key))
+    raise ConfigurationError(
+        f"{matrix.path}: $.variable.{name}: {_said(block.get(name))} stands there, but the "
+        f"default variant {matrix.document.default} has {_said(variables.get(name))}.",
+        remedy="Run python -m smforge.plan.defaults.",
+    )
+
+
+def render_block(variables: dict[str, str]) -> str:
+    """The block as versions.json has it: one variable per line."""
+    lines = [
+        f"    {json.dumps(name)}: {json.dumps({'default': value})}"
+        for name, value in variables.items()
+    ]
+    return '  "variable": {\n' + ",\n".join(lines) + "\n  }"
+
+
+def renew_block(text: str, variables: dict[str, str]) -> str:
+    """The text of a matrix file with its block made anew; the rest stays as it is."""
+    block = render_block(variables)
+    return _BLOCK.sub(lambda _: block, text, count=1)
+
+
+def _said(value: str | None) -> str:
+    return "nothing" if value is None else repr(value)

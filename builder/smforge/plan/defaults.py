@@ -1,0 +1,23 @@
+"""Writes the `variable` block of versions.json anew: ``python -m smforge.plan.defaults [FILE]``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from smforge.matrix.load import load
+from smforge.plan.block import renew_block
+from smforge.plan.resolve import default_variables
+
+
+def renew(file: Path) -> None:
+    """Make the block of a matrix file say what its default variant resolves to."""
+    variables = default_variables(load(file))
+    text = file.read_text(encoding="utf-8")
+    renewed = file.with_name(f".{file.name}.new")
+    renewed.write_text(renew_block(text, variables), encoding="utf-8")
+    renewed.replace(file)
+
+
+if __name__ == "__main__":
+    renew(Path(sys.argv[1] if len(sys.argv) > 1 else "versions.json"))

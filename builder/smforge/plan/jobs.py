@@ -1,0 +1,108 @@
+"""The CI jobs of a plan: one that checks the matrix, then one per cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from smforge.plan.records import Cell, Plan
+
+PLAN_JOB = "plan"
+SCHEMA_VERSION = 1
+PROGRAM = ".venv/bin/smforge"
+"""Where `make setup` leaves the command."""
+
+
+class Runner(StrEnum):
+    """The size of the machine that a job needs; data/pipelines.json says which that is."""
+
+    LIGHT = "light"
+    HOSTED = "hosted"
+    LARGE = "large"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One CI job."""
+
+    key: str
+    """Unique among the jobs, and what `needs` refers to."""
+    label: str
+    variant: str | None
+    """None for the job that checks the matrix."""
+    platform: str
+    """What the machine has to be: a cell is built natively."""
+    runner: Runner
+    needs: tuple[str, ...]
+    targets: tuple[str, ...]
+    """The targets of docker-bake.hcl that it builds."""
+    commands: tuple[str, ...]
+    """To be run in the checkout by bash, after `make setup`."""
+    artifacts: tuple[str, ...]
+    """What is worth keeping, passed or not: finished artefacts, rejected ones, logs."""
+
+
+def jobs(plan: Plan) -> tuple[Job, ...]:
+    """The jobs in an order in which each stands behind what it needs."""
+    return (_plan_job(plan), *(_cell_job(cell) for cell in plan.cells))
+
+
+def jobs_document(plan: Plan) -> dict[str, Any]:
+    """The jobs as plain data; the shape is published in data/jobs.schema.json."""
+    return {"schema_version": SCHEMA_VERSION, "jobs": [_job(job) for job in jobs(plan)]}
+
+
+def _plan_job(plan: Plan) -> Job:
+    variants = dict.fromkeys(cell.variant for cell in plan.cells)
+    return Job(
+        key=PLAN_JOB,
+        label="plan",
+        variant=None,
+        platform="linux/amd64",
+        runner=Runner.LIGHT,
+        needs=(),
+        targets=(),
+        commands=(f"{PROGRAM} plan {' '.join(variants)} -o table -o json=plan.json",),
+        artifacts=("plan.json",),
+    )
+
+
+def _cell_job(cell: Cell) -> Job:
+    out = f"out/{cell.variant}"
+    slug = cell.platform.replace("/", "-")
+    return Job(
+        key=cell.name,
+        label=f"{cell.variant} ({cell.platform})",
+        variant=cell.variant,
+        platform=cell.platform,
+        runner=_runner(cell),
+        needs=(PLAN_JOB,),
+        targets=cell.targets,
+        commands=(
+            "tools/engine start",
+            'eval "$(tools/engine env)"',
+            f"{PROGRAM} build {cell.variant} --platform {cell.platform}",
+        ),
+        artifacts=(f"{out}/{slug}/**", f"{out}/rejected/{slug}/**", f"{out}/logs/{slug}/**"),
+    )
+
+
+def _runner(cell: Cell) -> Runner:
+    flashinfer = cell.component("flashinfer")
+    small = flashinfer is not None and flashinfer.settings["selection"] == "core"
+    return Runner.HOSTED if small and len(cell.components) == 1 else Runner.LARGE
+
+
+def _job(job: Job) -> dict[str, Any]:
+    return {
+        "key": job.key,
+        "label": job.label,
+        "variant": job.variant,
+        "platform": job.platform,
+        "runner": job.runner.value,
+        "needs": list(job.needs),
+        "targets": list(job.targets),
+        "commands": list(job.commands),
+        "artifacts": list(job.artifacts),
+    }

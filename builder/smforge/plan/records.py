@@ -1,0 +1,135 @@
+"""What a plan says: one cell per variant and platform, ready for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from smforge.arch.requirement import Requirements
+from smforge.arch.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedToolkit:
+    """The CUDA release that compiles a cell, and the torch beside it."""
+
+    cuda: str
+    """With its update: ``13.0.2``."""
+    tag: str
+    """As wheel versions have it: ``cu130``."""
+    ptx_isa: str
+    minimum_driver: str | None
+    """The lowest Linux driver that also assembles its PTX; None where that is not known."""
+    torch: str
+    wheel_mb: float | None
+    """The largest wheel its index takes, in millions of bytes; None where nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBase:
+    """The devel base that everything is compiled on."""
+
+    kind: str
+    """``packages`` or ``registry``."""
+    image: str | None
+    """The registry image, with its digest when that is known."""
+    suite: str | None
+    """The Debian suite of a base from packages."""
+    packages: tuple[str, ...]
+    """NVIDIA's wheels of a base from packages: ``nvidia-cuda-nvcc==13.0.88``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedExternal:
+    """Sources of another project that a component's build needs."""
+
+    name: str
+    """As CMake's FetchContent calls it, in lower case: ``vllm-flash-attn``."""
+    kind: str
+    """``git``, ``archive`` or ``wheel``."""
+    location: str
+    """A URL, or the file name of a wheel in the package index."""
+    pin: str | None
+    """The commit, or the SHA-256 of the file; None where nobody has looked it up."""
+    release: str | None
+    """What people call it: a tag, or a distribution and its version."""
+    subdirectory: str | None
+    """The directory inside an archive or wheel that is meant."""
+    submodules: tuple[str, ...] | None
+    """Those that are needed of a repository; None for all."""
+    instead_of: str | None
+    """Set for a stand-in: the release that the component asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedComponent:
+    """One component of a cell."""
+
+    name: str
+    version: str
+    archs: tuple[str, ...]
+    """As versions.json has them, in the component's grammar; empty when taken as published."""
+    targets: tuple[Target, ...]
+    """The machine code that is asked for, suffixes as the component's tool gives them."""
+    ptx: tuple[Target, ...]
+    """The PTX that is asked for beside it."""
+    settings: Mapping[str, str]
+    """What else versions.json says of it, for example the selection of modules."""
+    externals: tuple[PlannedExternal, ...] = ()
+    """What its build would otherwise clone."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """The image that a cell's wheels are put into."""
+
+    name: str
+    """Without registry and tag."""
+    tag: str
+    user: str
+    """Whom it runs as: ``root`` or ``vllm``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something that the matrix asks for and the build will not do as written."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One build: a variant on a platform."""
+
+    variant: str
+    platform: str
+    toolkit: PlannedToolkit
+    base: PlannedBase
+    requirements: Requirements
+    components: tuple[PlannedComponent, ...]
+    image: PlannedImage | None
+    """None when only wheels are built."""
+    targets: tuple[str, ...]
+    """The targets of docker-bake.hcl that build it, in order of dependency."""
+    variables: Mapping[str, str]
+    """The variables of docker-bake.hcl; those that depend on the host are added by the build."""
+    dropped: tuple[Dropped, ...]
+
+    @property
+    def name(self) -> str:
+        """A name that files and CI jobs can have: ``cu130-thor-linux-arm64``."""
+        return f"{self.variant}-{self.platform.replace('/', '-')}"
+
+    def component(self, name: str) -> PlannedComponent | None:
+        """The component with this name, if the cell has it."""
+        return next((one for one in self.components if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a matrix amounts to for some of its variants."""
+
+    matrix_name: str
+    matrix_sha256: str
+    cells: tuple[Cell, ...]

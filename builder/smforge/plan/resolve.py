@@ -1,0 +1,150 @@
+"""From a matrix and the names of variants to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from smforge.arch import toolkits
+from smforge.arch.requirement import parse_requirements
+from smforge.errors import UsageError
+from smforge.matrix.checks import COMPILED, closest, components_of, cuda_tag, source_of
+from smforge.matrix.lists import Entry, read_list
+from smforge.matrix.load import Matrix
+from smforge.matrix.models import Document, Platform, Toolkit, Variant, VllmSource
+from smforge.plan import bake
+from smforge.plan.block import check_block
+from smforge.plan.externals import externals_for
+from smforge.plan.records import (
+    Cell,
+    Dropped,
+    Plan,
+    PlannedBase,
+    PlannedComponent,
+    PlannedImage,
+    PlannedToolkit,
+)
+
+
+def resolve(matrix: Matrix, variant_names: Sequence[str] = ()) -> Plan:
+    """Resolve the named variants, all when none is named; each counts once.
+
+    Raises `UsageError` for a name that the matrix lacks, and `ConfigurationError` when its
+    `variable` block is stale. Everything else was refused when the matrix was loaded.
+    """
+    document = matrix.document
+    for name in variant_names:
+        if name not in document.variants:
+            raise UsageError(
+                f"{matrix.path} has no variant {name!r}.", remedy=closest(name, document.variants)
+            )
+    check_block(matrix, default_variables(matrix))
+    names = dict.fromkeys(variant_names or document.variants)
+    cells = tuple(
+        _resolve_cell(document, name, platform)
+        for name in names
+        for platform in document.variants[name].require
+    )
+    return Plan(matrix.path.name, matrix.sha256, cells)
+
+
+def default_variables(matrix: Matrix) -> dict[str, str]:
+    """The variables of the default variant's first platform."""
+    document = matrix.document
+    platform = next(iter(document.variants[document.default].require))
+    return dict(_resolve_cell(document, document.default, platform).variables)
+
+
+def _resolve_cell(document: Document, name: str, platform: Platform) -> Cell:
+    variant = document.variants[name]
+    declared = document.toolkits[variant.toolkit]
+    cuda = toolkits.toolkit(declared.cuda)
+    toolkit = PlannedToolkit(
+        cuda=declared.cuda,
+        tag=cuda_tag(declared.cuda),
+        ptx_isa=cuda.ptx_isa,
+        minimum_driver=str(cuda.minimum_driver) if cuda.minimum_driver else None,
+        torch=declared.torch,
+        wheel_mb=declared.wheel_mb,
+    )
+    base = _resolve_base(declared, variant)
+    lists = {
+        component: read_list(
+            component, getattr(variant.components, component).archs[platform], cuda
+        )
+        for component in COMPILED
+        if getattr(variant.components, component) is not None
+    }
+    components = tuple(
+        _resolve_component(document, variant, component, lists.get(component, ()))
+        for component in components_of(variant.components)
+    )
+    cell = Cell(
+        variant=name,
+        platform=platform,
+        toolkit=toolkit,
+        base=base,
+        requirements=parse_requirements(variant.require[platform]),
+        components=components,
+        image=_resolve_image(document, name, variant),
+        targets=(),
+        variables={},
+        dropped=(*_changed(lists), *bake.without_target(components)),
+    )
+    return replace(
+        cell, targets=bake.targets_for(cell), variables=bake.variables_for(document, cell)
+    )
+
+
+def _resolve_base(toolkit: Toolkit, variant: Variant) -> PlannedBase:
+    if variant.base == "registry":
+        registry = toolkit.bases.registry
+        assert registry is not None, "the matrix was loaded without this variant's base"
+        image = f"{registry.image}@{registry.digest}" if registry.digest else registry.image
+        return PlannedBase("registry", image, None, ())
+    packages = toolkit.bases.packages
+    assert packages is not None, "the matrix was loaded without this variant's base"
+    pins = tuple(f"{name}=={version}" for name, version in packages.packages.items())
+    return PlannedBase("packages", None, packages.suite, pins)
+
+
+def _resolve_component(
+    document: Document, variant: Variant, name: str, entries: Sequence[Entry]
+) -> PlannedComponent:
+    declared = getattr(variant.components, name)
+    source = source_of(document.sources, name, document.toolkits[variant.toolkit].cuda)
+    assert source is not None, "the matrix was loaded without this component's source"
+    return PlannedComponent(
+        name=name,
+        version=source.version,
+        archs=tuple(dict.fromkeys(entry.word for entry in entries)),
+        targets=tuple(entry.target for entry in entries),
+        ptx=tuple(entry.target for entry in entries if entry.ptx),
+        settings=dict(_settings(declared)),
+        externals=(
+            tuple(externals_for(source, declared)) if isinstance(source, VllmSource) else ()
+        ),
+    )
+
+
+def _resolve_image(document: Document, name: str, variant: Variant) -> PlannedImage | None:
+    if variant.image is None:
+        return None
+    content = document.sources.vllm if variant.components.vllm else document.sources.flashinfer
+    return PlannedImage(variant.image.name, f"{content.version}-{name}", variant.image.user)
+
+
+def _settings(component: object) -> Iterator[tuple[str, str]]:
+    for key in ("selection", "extensions"):
+        value: str | Iterable[str] | None = getattr(component, key, None)
+        if value is not None:
+            yield key, value if isinstance(value, str) else " ".join(value)
+
+
+def _changed(lists: dict[str, tuple[Entry, ...]]) -> Iterator[Dropped]:
+    """The words that a component's tool compiles as something else."""
+    for component, entries in lists.items():
+        for entry in entries:
+            word = entry.word.removesuffix("+PTX")
+            if word != str(entry.target):
+                yield Dropped(f"{component} {word}", f"{component} compiles it as {entry.target}")

@@ -1,0 +1,129 @@
+"""Keeps what was worked out once, under the digest of everything it depends on.
+
+Entries are only ever added whole, by renaming; a damaged or foreign one is worked out again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache as memoise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smforge.preflight.cache_format import configuration_from_json, configuration_to_json
+from smforge.preflight.records import Configuration
+
+if TYPE_CHECKING:
+    from smforge.preflight.request import Request
+    from smforge.preflight.sources.tree import Source
+
+
+def default_directory() -> Path:
+    """The user's cache directory for this stage (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "smforge" / "preflight"
+
+
+@contextlib.contextmanager
+def temporary_or_default(*, temporary: bool) -> Iterator[Cache]:
+    """The user's cache, or one that is gone afterwards."""
+    if not temporary:
+        yield Cache(default_directory())
+        return
+    with tempfile.TemporaryDirectory(prefix="smforge-cache-") as name:
+        yield Cache(Path(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A directory that may be emptied at any time."""
+
+    directory: Path
+
+    @property
+    def generators(self) -> Path:
+        """Where the outcomes of source generators are kept."""
+        return self.directory / _code_digest()[:16] / "generators"
+
+    def load(self, request: Request) -> Configuration | None:
+        """What was found for a request before, if anything."""
+        try:
+            return configuration_from_json(json.loads(self._entry(request).read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def store(self, request: Request, configuration: Configuration) -> None:
+        """Keep a result; a cache that cannot be written is no reason to fail."""
+        entry = self._entry(request)
+        with contextlib.suppress(OSError):
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=entry.parent, prefix=".new-")
+            with os.fdopen(descriptor, "w") as stream:
+                json.dump(configuration_to_json(configuration), stream)
+            Path(name).replace(entry)
+
+    def unpacked(self, source: Source, unpack: Callable[[Path], None]) -> Path:
+        """The directory with an archive's build inputs, unpacked now or earlier."""
+        # Not below the digest of all code: trees are large, and few changes concern them.
+        name = f"{_unpacking_digest()[:16]}-{_plain(source.identity.digest)}"
+        place = self.directory / "sources" / name
+        if place.exists():
+            return place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=place.parent, prefix=".new-"))
+        try:
+            unpack(new)
+            with contextlib.suppress(OSError):  # another run was first
+                new.rename(place)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        return place
+
+    def _entry(self, request: Request) -> Path:
+        digest = hashlib.sha256()
+        parts = [request.source.identity.digest, request.cuda, request.list, request.processor]
+        checkouts = {name: Path(path) for name, path in request.variables.items()}
+        checkouts |= request.externals
+        parts += [f"{name}={_state(path)}" for name, path in sorted(checkouts.items())]
+        digest.update("\0".join(parts).encode())
+        return self.directory / _code_digest()[:16] / "results" / f"{digest.hexdigest()}.json"
+
+
+@memoise
+def _code_digest() -> str:
+    """The digest of this stage's code, probe and data: another version has other results."""
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for file in sorted(here.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(here)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@memoise
+def _unpacking_digest() -> str:
+    """The digest of what decides which files of an archive are kept."""
+    here = Path(__file__).parent
+    files = (here / "sources" / "tree.py", here / "sources" / "data" / "sources.json")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _state(directory: Path) -> str:
+    """Names, sizes and times of a checkout's files; reading gigabytes would cost too much."""
+    digest = hashlib.sha256(str(directory.resolve()).encode())
+    for file in sorted(directory.rglob("*")):
+        if file.is_file() and ".git" not in file.parts:
+            status = file.stat()
+            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _plain(digest: str) -> str:
+    return digest.replace(":", "-")

@@ -1,0 +1,79 @@
+"""Configurations as JSON, for the cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smforge.arch.target import Target
+from smforge.preflight.records import Configuration, External, Location, Refusal, Skip, Unit
+
+
+def configuration_to_json(configuration: Configuration) -> dict[str, Any]:
+    """Everything a configuration holds."""
+    refusal = configuration.refusal
+    return {
+        "archs": configuration.archs,
+        "cuda": configuration.cuda,
+        "torch": configuration.torch,
+        "units": [
+            [
+                unit.extension,
+                unit.source,
+                list(unit.gencode),
+                [str(one) for one in unit.targets],
+                [str(one) for one in unit.ptx],
+                _place(unit.location),
+                unit.module,
+            ]
+            for unit in configuration.units
+        ],
+        "skips": [[one.message, _place(one.location)] for one in configuration.skips],
+        "not_examined": [
+            [one.name, one.repository, one.revision, _place(one.location), one.named_sources]
+            for one in configuration.not_examined
+        ],
+        "refusal": refusal and [refusal.message, _place(refusal.location), refusal.by],
+    }
+
+
+def configuration_from_json(data: dict[str, Any]) -> Configuration:
+    """Undo `configuration_to_json`.
+
+    Raises `KeyError`, `TypeError` or `ValueError` for other data.
+    """
+    refusal = data["refusal"]
+    return Configuration(
+        archs=data["archs"],
+        cuda=data["cuda"],
+        torch=data["torch"],
+        units=tuple(
+            Unit(
+                extension,
+                source,
+                tuple(gencode),
+                _targets(targets),
+                _targets(ptx),
+                _read(place),
+                module,
+            )
+            for extension, source, gencode, targets, ptx, place, module in data["units"]
+        ),
+        skips=tuple(Skip(message, Location(*place)) for message, place in data["skips"]),
+        not_examined=tuple(
+            External(name, repository, revision, Location(*place), named)
+            for name, repository, revision, place, named in data["not_examined"]
+        ),
+        refusal=None if refusal is None else Refusal(refusal[0], _read(refusal[1]), refusal[2]),
+    )
+
+
+def _place(location: Location | None) -> list[str | int] | None:
+    return None if location is None else [location.file, location.line]
+
+
+def _read(place: list[Any] | None) -> Location | None:
+    return None if place is None else Location(*place)
+
+
+def _targets(texts: list[str]) -> tuple[Target, ...]:
+    return tuple(Target.parse(text) for text in texts)

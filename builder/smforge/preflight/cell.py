@@ -1,0 +1,173 @@
+"""Preflight of what a build compiles: its components, each as its bake targets will build it.
+
+``smforge build`` and ``smforge preflight VARIANT`` both come through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from smforge.arch.platforms import PROCESSORS
+from smforge.arch.requirement import RequiredTarget, Requirements
+from smforge.arch.target import ComputeCapability
+from smforge.plan.records import Cell, Dropped, PlannedComponent
+from smforge.policy.allowances import Allowance
+from smforge.preflight.builds import Build
+from smforge.preflight.cache import Cache
+from smforge.preflight.compare.required import required_instead, with_devices_instead
+from smforge.preflight.records import Collapse, Outcome, Preflight
+from smforge.preflight.run import Question, preflight
+from smforge.preflight.selection import Selection, flashinfer_selection, named_extensions
+from smforge.preflight.sources.fetch import fetch_sdist
+from smforge.preflight.sources.tree import Project, distribution
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentPreflight:
+    """The preflight of one component."""
+
+    component: PlannedComponent
+    result: Preflight
+
+    @property
+    def title(self) -> str:
+        """``vllm 0.33.0``."""
+        return f"{self.component.name} {self.component.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class CellPreflight:
+    """The preflights of all components of a cell that can be examined."""
+
+    cell: Cell
+    components: tuple[ComponentPreflight, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Pass where no component loses anything; a cell without examined components passes."""
+        outcomes = {one.result.outcome for one in self.components}
+        return Outcome.FAIL if Outcome.FAIL in outcomes else Outcome.PASS
+
+    @property
+    def required_instead(self) -> dict[RequiredTarget, ComputeCapability]:
+        """The required targets that the sources collapse, with the devices they are for."""
+        return required_instead(
+            self.cell.requirements,
+            [one.targets for one in self.cell.components],
+            [one.result for one in self.components],
+        )
+
+    @property
+    def requirements(self) -> Requirements:
+        """What the audit of the build has to require."""
+        return with_devices_instead(self.cell.requirements, self.required_instead)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a cell's preflight needs beside the cell."""
+
+    root: Path
+    """The directory of the matrix, which holds docker/ too."""
+    cache: Cache
+    checkouts: Mapping[str, Path] = field(default_factory=dict)
+    """Trees that are built in place of a component's release, by the component's name."""
+    baselines: tuple[str, ...] = ()
+    """Lists to compare with in place of the siblings."""
+    externals: Mapping[str, Path] = field(default_factory=dict)
+    """Checkouts of external projects, by name."""
+    allowances: tuple[Allowance, ...] = ()
+    """Losses that are accepted beside those that smforge ships."""
+    announce: Callable[[str], None] = field(default=lambda _text: None)
+    """Is told what may take seconds."""
+
+
+def with_collapses(found: CellPreflight) -> Cell:
+    """The cell with what its sources compile otherwise than asked among what is dropped."""
+    collapses = (
+        Dropped(f"{one.component.name} {collapse.target}", _compiled_as(one, collapse))
+        for one in found.components
+        for collapse in one.result.collapsed
+    )
+    return replace(found.cell, dropped=(*found.cell.dropped, *collapses))
+
+
+def _compiled_as(one: ComponentPreflight, collapse: Collapse) -> str:
+    targets = ", ".join(map(str, collapse.compiled_as))
+    return f"the sources of {one.title} compile it as {targets}"
+
+
+def examinable(cell: Cell) -> tuple[PlannedComponent, ...]:
+    """The components that are compiled from sources which preflight understands."""
+    return tuple(one for one in cell.components if one.name in set(Project) and one.archs)
+
+
+def preflight_cell(
+    cell: Cell, components: Sequence[PlannedComponent], circumstances: Circumstances
+) -> CellPreflight:
+    """Examine components of a cell, from the sources that the matrix pins.
+
+    Raises `ToolError` when the sources cannot be fetched or configured, `DamagedInputError` when
+    they are not what the matrix pins.
+    """
+    return CellPreflight(
+        cell, tuple(_preflight_component(cell, one, circumstances) for one in components)
+    )
+
+
+def _preflight_component(
+    cell: Cell, component: PlannedComponent, circumstances: Circumstances
+) -> ComponentPreflight:
+    listed = " ".join(component.archs)
+    circumstances.announce(f"looking ahead: {component.name} {component.version} for {listed}")
+    project = Project(component.name)
+    question = Question(
+        source=_source(cell, component, circumstances),
+        cuda=cell.toolkit.cuda,
+        archs=listed,
+        baselines=circumstances.baselines,
+        externals=circumstances.externals,
+        allowances=circumstances.allowances,
+        builds=_builds(component, project),
+        selection=_selection(component, circumstances.root),
+        required=cell.requirements.devices,
+        processor=PROCESSORS[cell.platform],
+    )
+    return ComponentPreflight(component, preflight(question, circumstances.cache))
+
+
+def _source(cell: Cell, component: PlannedComponent, circumstances: Circumstances) -> Path:
+    """The checkout that is built, else the archive that the matrix pins."""
+    if (tree := circumstances.checkouts.get(component.name)) is not None:
+        return tree
+    return fetch_sdist(
+        distribution(Project(component.name)),
+        component.version,
+        circumstances.cache.directory / "sdists",
+        sha256=_pinned_digest(cell, component),
+    )
+
+
+def _pinned_digest(cell: Cell, component: PlannedComponent) -> str | None:
+    """What the bake target holds the source archive against."""
+    return cell.variables.get(f"{component.name.upper()}_SHA256") or None
+
+
+def _builds(component: PlannedComponent, project: Project) -> tuple[Build, ...]:
+    """The bake targets that compile a component, each with its part of the list."""
+    if project is Project.FLASHINFER:
+        return tuple(
+            Build(f"{component.name}-{target.sm.replace('_', '')}", str(target))
+            for target in component.targets
+        )
+    return (Build(component.name, " ".join(component.archs)),)
+
+
+def _selection(component: PlannedComponent, root: Path) -> Selection | None:
+    if (name := component.settings.get("selection")) is not None:
+        return flashinfer_selection(name, root)
+    if (names := component.settings.get("extensions")) is not None:
+        return named_extensions(names)
+    return None

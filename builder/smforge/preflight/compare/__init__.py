@@ -1,0 +1,1 @@
+"""What a list loses, found by comparing configurations."""

@@ -1,0 +1,202 @@
+"""What a preflight is made of: units, skips, external projects, configurations and findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from smforge.arch.target import ComputeCapability, Target
+
+
+class Level(StrEnum):
+    """How much a finding weighs: an error decides the outcome, the others inform.
+
+    The words of the audit's levels; the audit stands to the right of this stage, so it cannot be
+    imported here.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Outcome(StrEnum):
+    """The answer to the whole question."""
+
+    PASS = "pass"  # noqa: S105 - the word of the report, not a password
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A line of the build description; `file` is relative to the tree."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One CUDA source of one extension, and what it is compiled for."""
+
+    extension: str
+    """The name of the CMake target: ``_C_stable_libtorch``."""
+    source: str
+    """Relative to the tree; generated files and external projects where a build has them."""
+    gencode: tuple[str, ...]
+    """What follows ``-gencode``, in order: ``arch=compute_120f,code=sm_120f``. Empty where the
+    build description says nothing, so that nvcc's own default holds."""
+    targets: tuple[Target, ...]
+    """Machine code, sorted."""
+    ptx: tuple[Target, ...]
+    """PTX, sorted."""
+    location: Location | None = None
+    """Where the build description chose the targets."""
+    module: str | None = None
+    """The generated module that it belongs to, where users know modules and not sources."""
+
+    @property
+    def label(self) -> str:
+        """What users call it."""
+        return self.module or self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What the build description says it leaves out, in its own words."""
+
+    message: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A project that the build would fetch and compile, and that was not there to look at."""
+
+    name: str
+    repository: str | None
+    revision: str | None
+    location: Location
+    """Where the build description declares it."""
+    named_sources: int = 0
+    """How many of its CUDA sources the tree's own CMake names; these are among the units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the real build would stop while it configures."""
+
+    message: str
+    location: Location | None
+    by: str
+    """Who refuses: ``sources`` or ``torch``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What one arch list makes of one source tree with one toolkit."""
+
+    archs: str
+    """The list as the build gets it in TORCH_CUDA_ARCH_LIST."""
+    cuda: str
+    torch: str
+    """The release of torch whose reading of the list holds."""
+    units: tuple[Unit, ...]
+    skips: tuple[Skip, ...]
+    not_examined: tuple[External, ...]
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceIdentity:
+    """What was examined."""
+
+    name: str
+    version: str | None
+    digest: str
+    """``sha256:…`` of an archive; of the sorted path and hash list of a tree's build inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamList:
+    """An arch list that one of upstream's own files defaults to."""
+
+    component: str
+    """What is built with it: ``vllm``, ``flashinfer``."""
+    archs: str
+    location: Location
+    who: str
+    """Whose builds it holds for, completing "the list for ..."."""
+    level: Level
+    """How much a gap in it weighs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that preflight has to say."""
+
+    rule: str
+    level: Level
+    message: str
+    """A sentence: what is wrong and where."""
+    remedy: str | None = None
+    device: ComputeCapability | None = None
+    target: Target | None = None
+    location: Location | None = None
+    sources: tuple[str, ...] = ()
+    """The sources it is about."""
+    allowed: str | None = None
+    """Why it does not count, where an allowance covers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTally:
+    """How the sources reach one device."""
+
+    native: int = 0
+    ptx: int = 0
+    foreign: int = 0
+    """Sources for other devices, which the sibling of this one does not get either."""
+    missing: int = 0
+    """Sources that the sibling of this device gets and this device does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collapse:
+    """A requested target as which nothing is compiled, although its device is served."""
+
+    target: Target
+    compiled_as: tuple[Target, ...]
+    """What serves its device instead, the most frequent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildUnits:
+    """What one of several builds compiles."""
+
+    build: str
+    """The bake target that carries it out."""
+    units: tuple[Unit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """The result: one configuration, compared."""
+
+    source: SourceIdentity
+    configuration: Configuration
+    """What all builds compile together."""
+    requested: tuple[Target, ...]
+    baselines: tuple[Configuration, ...]
+    devices: Mapping[ComputeCapability, DeviceTally]
+    upstream_lists: tuple[UpstreamList, ...]
+    findings: tuple[Finding, ...]
+    """Errors first, then warnings, then notes."""
+    outcome: Outcome
+    collapsed: tuple[Collapse, ...] = ()
+    builds: tuple[BuildUnits, ...] = ()
+    """What each build compiles, where they are told apart."""

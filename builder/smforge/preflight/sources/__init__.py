@@ -1,0 +1,1 @@
+"""Source trees and source archives: fetched, unpacked and copied."""

@@ -1,0 +1,211 @@
+"""Makes a report of a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from smforge import __version__
+from smforge.inventory.linked import counted_regions
+from smforge.inventory.records import CodeObject, Kind, Origin, Region
+from smforge.report import model
+from smforge.report.json_text import json_text
+from smforge.verdict.audit import Audit
+from smforge.verdict.names import demangle
+from smforge.verdict.records import (
+    DeviceVerdict,
+    ExceptionUse,
+    Family,
+    FileVerdict,
+    Finding,
+    Tally,
+    Verdict,
+)
+
+
+def report_of(audit: Audit, *, kernels: bool = False) -> model.Report:
+    """Make the report of an audit; `kernels` lists every kernel by name."""
+    verdict = audit.verdict
+    subject = verdict.inventory.subject
+    terms = audit.terms
+    return model.Report(
+        schema_version=model.SCHEMA_VERSION,
+        tool=model.Tool(
+            name="smforge",
+            version=__version__,
+            backend=_word(audit.reading.backend),
+            cuobjdump=audit.reading.cuobjdump_version,
+        ),
+        subject=model.Subject(
+            kind=_word(subject.kind),
+            name=subject.name,
+            digest=subject.digest,
+            platform=subject.platform,
+        ),
+        question=model.Question(
+            requirements=tuple(str(terms.requirements).split()),
+            driver=None if terms.driver is None else str(terms.driver),
+            native_only=terms.native_only,
+        ),
+        counted="kernels" if verdict.names_read else "regions",
+        files=tuple(_file(file, verdict, kernels=kernels) for file in verdict.files),
+        devices={str(one.device): _device(one, verdict) for one in verdict.devices},
+        comparison=_comparison(audit),
+        findings=tuple(_finding(finding) for finding in verdict.findings),
+        exempted=tuple(_exempted(use) for use in verdict.exceptions),
+        verdict=_word(verdict.outcome),
+    )
+
+
+def to_json(report: model.Report) -> str:
+    """Write a report as JSON; what was not asked for (kernels, sources) is left out."""
+    return json_text(report)
+
+
+def _word(member: StrEnum) -> Any:
+    """The word of an enumeration. The model lists the words; tests hold reports against it."""
+    return member.value
+
+
+def _file(file: FileVerdict, verdict: Verdict, *, kernels: bool) -> model.File:
+    found = file.file
+    counted = counted_regions(found)
+    # By identity: comparing thousands of regions with one another takes minutes.
+    kept = {id(region) for region in counted}
+    return model.File(
+        path=found.path,
+        sha256=found.sha256,
+        size=found.size,
+        toolkit=_toolkit(counted),
+        objects=_objects(r for r in counted if r.origin is not Origin.EMBEDDED),
+        relocatable=_objects(r for r in found.regions if id(r) not in kept),
+        unseen=_objects(r for r in counted if r.origin is Origin.EMBEDDED),
+        sources=tuple(sorted({r.source for r in counted if r.source})),
+        devices={
+            str(device): _tally(tally, named=verdict.names_read)
+            for device, tally in file.tallies.items()
+        },
+        kernels=_kernels(file) if kernels and verdict.names_read else (),
+    )
+
+
+def _toolkit(regions: Iterable[Region]) -> str | None:
+    releases = {code.toolkit for region in regions for code in region.objects if code.toolkit}
+    return max(releases, key=_version, default=None)
+
+
+def _objects(regions: Iterable[Region]) -> tuple[model.Objects, ...]:
+    grouped: dict[tuple[Kind, str], list[CodeObject]] = {}
+    for region in regions:
+        for code in region.objects:
+            grouped.setdefault((code.kind, str(code.target)), []).append(code)
+    return tuple(
+        model.Objects(
+            kind=_word(kind),
+            target=target,
+            ptx_isa=max((c.ptx_isa for c in codes if c.ptx_isa), key=_version, default=None),
+            count=len(codes),
+            bytes=sum(code.stored_bytes for code in codes),
+            kernels=_kernel_count(codes),
+        )
+        for (kind, target), codes in sorted(grouped.items(), key=lambda item: _order(item[1][0]))
+    )
+
+
+def _order(code: CodeObject) -> tuple[str, Any]:
+    return code.kind.value, code.target
+
+
+def _kernel_count(codes: Iterable[CodeObject]) -> int | None:
+    counts = [len(code.kernels) for code in codes if code.kernels is not None]
+    return sum(counts) if counts else None
+
+
+def _kernels(file: FileVerdict) -> tuple[model.Kernel, ...]:
+    listed = []
+    for group in file.groups:
+        targets = tuple(str(target) for target in sorted(group.embedded.cubins))
+        ptx = tuple(str(target) for target in sorted({one.target for one in group.embedded.ptx}))
+        listed += [
+            model.Kernel(
+                name=name,
+                demangled=demangle(name),
+                targets=targets,
+                ptx=ptx,
+                exempt=name in file.exempt,
+            )
+            for name in group.names
+        ]
+    return tuple(sorted(listed, key=lambda kernel: (kernel.demangled, kernel.name)))
+
+
+@lru_cache(maxsize=4096)
+def _tally(tally: Tally, *, named: bool) -> model.Tally:
+    # Cached: thousands of files share a handful of tallies.
+    return model.Tally(**_counts(tally, named=named))
+
+
+def _counts(tally: Tally, *, named: bool) -> dict[str, Any]:
+    return {
+        "kernels": tally.total if named else None,
+        "native": tally.native,
+        "ptx": tally.ptx,
+        "foreign": tally.foreign,
+        "missing": tally.missing,
+        "exempt": tally.exempt,
+    }
+
+
+def _device(device: DeviceVerdict, verdict: Verdict) -> model.DeviceTally:
+    return model.DeviceTally(
+        **_counts(device.tally, named=verdict.names_read), verdict=_word(device.outcome)
+    )
+
+
+def _finding(finding: Finding) -> model.Finding:
+    return model.Finding(
+        rule=finding.rule,
+        level=_word(finding.level),
+        file=finding.file,
+        device=None if finding.device is None else str(finding.device),
+        target=None if finding.target is None else str(finding.target),
+        message=finding.message,
+        remedy=finding.remedy,
+        families=_families(finding.families),
+    )
+
+
+def _families(families: Iterable[Family]) -> tuple[model.Family, ...]:
+    return tuple(model.Family(name=one.name, count=one.count) for one in families)
+
+
+def _exempted(use: ExceptionUse) -> model.Exempted:
+    return model.Exempted(
+        pattern=use.pattern,
+        reason=use.reason,
+        policy=use.policy,
+        reference=use.reference,
+        expires=use.expires,
+        kernels=use.kernels,
+        devices=tuple(str(device) for device in use.devices),
+        families=_families(use.families),
+    )
+
+
+def _comparison(audit: Audit) -> model.Comparison | None:
+    compared = audit.reading.comparison
+    if compared is None:
+        return None
+    return model.Comparison(
+        files=compared.files,
+        objects=compared.objects,
+        kernels=compared.kernels,
+        differences=len(compared.differences),
+        unread=len(compared.unread),
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))

@@ -1,0 +1,57 @@
+"""Reads the two things to compare: subjects, or reports that an audit saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from smforge.errors import ConfigurationError
+from smforge.inventory.options import ReadOptions
+from smforge.report import model
+from smforge.report.build import report_of
+from smforge.report.diff.sides import Side, side_of
+from smforge.report.diff.terms import DiffTerms
+from smforge.report.saved import report_from_json
+from smforge.verdict.audit import Backend, audit
+from smforge.verdict.request import Terms
+
+_WHITE = b" \t\r\n"
+_HEAD = 256
+"""Bytes in which the beginning of JSON shows."""
+
+
+def read_side(argument: str, terms: DiffTerms, options: ReadOptions | None = None) -> Side:
+    """Read a saved report, or audit the subject that `argument` names.
+
+    Raises `ConfigurationError` where a file looks like a report and is none, and what the audit
+    raises where a subject cannot be read.
+    """
+    path = Path(argument)
+    if _looks_like_json(path):
+        return side_of(_saved(path), saved=True)
+    asked = Terms(terms.requirements, native_only=terms.native_only)
+    done = audit(argument, asked, Backend.NATIVE, options)
+    return side_of(report_of(done, kernels=True), saved=False)
+
+
+def _looks_like_json(path: Path) -> bool:
+    """Nothing that carries GPU code begins like a JSON document."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).lstrip(_WHITE)[:1] in {b"{", b"["}
+    except (OSError, ValueError):
+        # Not a file to be read: a folder, a reference to an image, or nothing at all.
+        return False
+
+
+def _saved(path: Path) -> model.Report:
+    try:
+        return report_from_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "its beginning"
+        raise ConfigurationError(
+            f"{path} is not a saved report of one audit: at {place}, {first['msg']}.",
+            remedy="Save it with: smforge audit SUBJECT --kernels -o json=FILE.",
+        ) from error

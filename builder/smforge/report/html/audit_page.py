@@ -1,0 +1,340 @@
+"""The page of an audit: libraries by devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from smforge import __version__
+from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
+from smforge.arch.devices import find_device
+from smforge.arch.target import ComputeCapability
+from smforge.inventory.linked import counted_regions
+from smforge.inventory.records import CodeObject, Kind
+from smforge.report.html.matrix import (
+    Cell,
+    Column,
+    Counted,
+    Excuse,
+    Group,
+    Meaning,
+    Names,
+    Note,
+    Page,
+    Row,
+    State,
+    Stored,
+    Tally,
+    Words,
+)
+from smforge.report.html.row_groups import Shelf, fold_families, shelves
+from smforge.report.wording import headline, plural, size
+from smforge.verdict.arch_packages import as_part
+from smforge.verdict.audit import Audit, Backend
+from smforge.verdict.kernels import MACHINE_CODE, RUNNABLE, KernelGroup
+from smforge.verdict.names import families
+from smforge.verdict.reach import CANNOT_RUN, Reach, reach
+from smforge.verdict.records import ExceptionUse, Family, Finding, Level, Outcome
+from smforge.verdict.records import Tally as VerdictTally
+from smforge.verdict.request import Terms
+from smforge.verdict.views import DeviceView
+
+_KERNELS = Words(
+    report="audit",
+    row="library",
+    rows="libraries",
+    item="kernel",
+    items="kernels",
+    family="family",
+    families="families",
+    embedded="Embedded as",
+    hint="Words narrow the libraries (path or kernel) and the devices (12.1, Hopper, Spark). "
+    "Cells count all of a library; open one for its kernels.",
+)
+_REGIONS = replace(_KERNELS, item="region", items="regions", family="source", families="sources")
+_STATES = (
+    Meaning(State.NATIVE, "native", "All that is meant for the device runs from machine code."),
+    Meaning(State.PTX, "PTX", "All of it runs, some only after the driver has assembled PTX."),
+    Meaning(State.PARTIAL, "partial", "Some of it cannot run."),
+    Meaning(State.NONE, "none", "Nothing of it can run."),
+    Meaning(State.FOREIGN, "foreign", "Specialised for other devices, by design."),
+    Meaning(State.UNCLEAR, "not known", "It depends on a suffix that the cubin does not record."),
+)
+_REACHES = (
+    Meaning(Reach.MISSING, "cannot run", "Ordinary code, and nothing embedded runs here."),
+    Meaning(Reach.PTX_TOO_NEW, "cannot run", "There is PTX, but the driver is too old for it."),
+    Meaning(Reach.UNCLEAR, "not known", "A cubin does not say whether it is plain, a or f code."),
+    Meaning(Reach.PTX_UNSURE, "PTX, not certain", "Nobody knows whether the driver reads it."),
+    Meaning(Reach.PTX, "PTX only", "The driver assembles it at the first load."),
+    Meaning(Reach.NATIVE, "native", "Machine code for this device is embedded."),
+    Meaning(Reach.FOREIGN, "for other devices", "Only a or f code, made for other devices."),
+    Meaning(Reach.ELSEWHERE, "for other devices", "Another package is loaded on this one."),
+)
+_OUTCOMES = (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.NOTHING, Outcome.PASS)
+_LEVELS = tuple(level.value for level in Level)
+_BADNESS = (
+    State.NONE,
+    State.PARTIAL,
+    State.UNCLEAR,
+    State.PTX,
+    State.NATIVE,
+    State.FOREIGN,
+    State.EMPTY,
+)
+_BACKENDS = {
+    Backend.NATIVE: "natively",
+    Backend.CUOBJDUMP: "with cuobjdump",
+    Backend.BOTH: "natively and with cuobjdump",
+}
+
+
+def audit_page(audits: Sequence[Audit]) -> Page:
+    """Say what the page of one or several audits of the same terms shows."""
+    terms = audits[0].terms
+    devices = tuple(one.device for one in audits[0].verdict.devices)
+    words = _KERNELS if all(one.verdict.names_read for one in audits) else _REGIONS
+    names = Names()
+    parts = [_part(audit, names, alone=len(audits) == 1) for audit in audits]
+    shelved = [shelf for part in parts for shelf in part.shelved]
+    notes = [note for part in parts for note in part.notes]
+    outcome = min((one.verdict.outcome for one in audits), key=_OUTCOMES.index)
+    subjects = [one.verdict.inventory.subject.name for one in audits]
+    return Page(
+        words=words,
+        title=subjects[0] if len(subjects) == 1 else f"{len(subjects)} subjects",
+        outcome=outcome.value,
+        headline=headline(
+            outcome.value,
+            errors=sum(note.level == Level.ERROR for note in notes),
+            warnings=sum(note.level == Level.WARNING for note in notes),
+            asked=bool(terms.requirements),
+        ),
+        facts=_facts(audits, words),
+        states=_STATES,
+        reaches=_REACHES,
+        columns=tuple(_columns(audits, shelved)),
+        rows=tuple(row for part in parts for row in part.rows),
+        notes=tuple(sorted(notes, key=lambda note: _LEVELS.index(note.level))),
+        excuses=tuple(excuse for part in parts for excuse in part.excuses),
+        runs=_runs(shelved, devices),
+        names=names.all,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one subject adds to the page."""
+
+    shelved: tuple[Shelf, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[Note, ...]
+    excuses: tuple[Excuse, ...]
+
+
+def _part(audit: Audit, names: Names, *, alone: bool) -> _Part:
+    verdict, terms = audit.verdict, audit.terms
+    devices = tuple(one.device for one in verdict.devices)
+    section = "" if alone else verdict.inventory.subject.name
+    shelved = shelves(verdict.files, devices, terms, below=section)
+    rows = [_row(shelf, section, devices, terms, names) for shelf in shelved]
+    if terms.requirements.devices:
+        rows.sort(key=_badness)
+    place = {file.file.path: shelf.path for shelf in shelved for file in shelf.files}
+    return _Part(
+        shelved,
+        tuple(rows),
+        tuple(_note(one, place, names) for one in verdict.findings),
+        tuple(_excuse(one, names) for one in verdict.exceptions),
+    )
+
+
+def _excuse(use: ExceptionUse, names: Names) -> Excuse:
+    return Excuse(
+        pattern=use.pattern,
+        reason=" ".join(filter(None, (use.reason, use.reference))),
+        origin=use.policy,
+        count=use.kernels,
+        columns=tuple(str(device) for device in use.devices),
+        families=_counted(fold_families(use.families), names),
+    )
+
+
+def _facts(audits: Sequence[Audit], words: Words) -> tuple[tuple[str, str], ...]:
+    terms = audits[0].terms
+    subjects = [one.verdict.inventory.subject for one in audits]
+    files = [file for one in audits for file in one.verdict.files]
+    kernels = plural(sum(group.count for file in files for group in file.groups), words.item)
+    kinds = {" ".join(filter(None, (one.kind.value, one.platform))) for one in subjects}
+    read = _BACKENDS[audits[0].reading.backend]
+    found = [
+        ("Subject", ", ".join(sorted(kinds))),
+        ("Required", str(terms.requirements) or "nothing: every current device is shown"),
+        ("Driver", str(terms.driver) if terms.driver else ""),
+        ("Holds", f"{plural(len(files), 'file')} with GPU code, {kernels}"),
+        ("Read", f"{read}, by smforge {__version__}"),
+        ("Digest", (subjects[0].digest or "") if len(subjects) == 1 else ""),
+    ]
+    return tuple((name, text) for name, text in found if text)
+
+
+def _columns(audits: Sequence[Audit], shelved: Sequence[Shelf]) -> Iterator[Column]:
+    terms = audits[0].terms
+    for judged in zip(*(audit.verdict.devices for audit in audits), strict=True):
+        device = judged[0].device
+        known = find_device(device)
+        yield Column(
+            id=str(device),
+            architecture=known.architecture if known else "",
+            products=known.products if known else (),
+            required=device in terms.requirements.devices,
+            state=_together([State(one.outcome.value) for one in judged]),
+            tally=_tally(view for shelf in shelved for view in shelf.views[device]),
+        )
+
+
+def _together(states: Sequence[State]) -> State:
+    """The state of several subjects: the worst, and partial where others have something."""
+    worst = min(states, key=_BADNESS.index)
+    return State.PARTIAL if worst is State.NONE and len(set(states)) > 1 else worst
+
+
+def _row(
+    shelf: Shelf,
+    section: str,
+    devices: Sequence[ComputeCapability],
+    terms: Terms,
+    names: Names,
+) -> Row:
+    groups = _merged(shelf)
+    return Row(
+        id=shelf.path,
+        section=section,
+        facts=_row_facts(shelf),
+        count=sum(group.count for group in groups),
+        cells=tuple(_cell(shelf.views[device], names) for device in devices),
+        groups=tuple(
+            Group(
+                codes=group.embedded.names(),
+                reach=tuple(_reach(shelf, group, one, terms).value for one in devices),
+                families=_counted(fold_families(families(group.names)), names),
+            )
+            for group in groups
+        ),
+        stored=_stored(shelf),
+    )
+
+
+def _reach(shelf: Shelf, group: KernelGroup, device: ComputeCapability, terms: Terms) -> Reach:
+    # Of the rows of several files none has a package beside it: they are loose cubins.
+    part = dict(shelf.files[0].parts).get(device)
+    return as_part(reach(group.embedded, device, terms.driver), part)
+
+
+def _row_facts(shelf: Shelf) -> tuple[tuple[str, str], ...]:
+    codes = [code for code in _codes(shelf) if code.toolkit]
+    toolkits = sorted({str(code.toolkit) for code in codes})
+    found = [
+        ("Files", plural(len(shelf.files), "file") if len(shelf.files) > 1 else ""),
+        ("Size", size(sum(file.file.size for file in shelf.files))),
+        ("CUDA", ", ".join(toolkits)),
+    ]
+    return tuple((name, text) for name, text in found if text)
+
+
+def _cell(views: Sequence[DeviceView], names: Names) -> Cell:
+    excused = families(one.kernel for view in views for one in view.excused)
+    return Cell(_state(views), _tally(views), _counted(fold_families(excused), names))
+
+
+def _state(views: Sequence[DeviceView]) -> State:
+    tally = _tally(views)
+    if any(view.names(Reach.UNCLEAR) for view in views) and not any(
+        view.names(Reach.MISSING, Reach.PTX_TOO_NEW) for view in views
+    ):
+        return State.UNCLEAR
+    if not tally.native + tally.ptx:
+        if tally.missing + tally.exempt:
+            return State.NONE
+        return State.FOREIGN if tally.foreign else State.EMPTY
+    if tally.missing:
+        return State.PARTIAL
+    if not tally.native or any(view.names(Reach.PTX, Reach.PTX_UNSURE) for view in views):
+        return State.PTX
+    return State.NATIVE
+
+
+def _tally(views: Iterable[DeviceView]) -> Tally:
+    whole = VerdictTally()
+    held = 0
+    for view in views:
+        whole += view.tally
+        held += len(view.names(*CANNOT_RUN))
+    return Tally(whole.native, whole.ptx, whole.foreign, held, whole.missing - held)
+
+
+def _merged(shelf: Shelf) -> tuple[KernelGroup, ...]:
+    """The groups of all files of a row, one per set of codes."""
+    if len(shelf.files) == 1:
+        return shelf.files[0].groups
+    found: dict[object, list[KernelGroup]] = {}
+    for file in shelf.files:
+        for group in file.groups:
+            found.setdefault(group.embedded, []).append(group)
+    return tuple(
+        KernelGroup(groups[0].embedded, tuple(name for one in groups for name in one.names))
+        for groups in found.values()
+    )
+
+
+def _stored(shelf: Shelf) -> tuple[Stored, ...]:
+    grouped: dict[tuple[str, str, str | None], list[CodeObject]] = {}
+    for code in sorted(_codes(shelf), key=lambda one: (one.kind, one.target)):
+        grouped.setdefault((code.kind.value, _code_name(code), code.ptx_isa), []).append(code)
+    return tuple(
+        Stored(kind, name, isa, len(codes), sum(code.stored_bytes for code in codes))
+        for (kind, name, isa), codes in grouped.items()
+    )
+
+
+def _codes(shelf: Shelf) -> Iterable[CodeObject]:
+    for file in shelf.files:
+        for region in counted_regions(file.file):
+            yield from region.objects
+
+
+def _code_name(code: CodeObject) -> str:
+    return code.target.sm if code.kind in MACHINE_CODE else code.target.compute
+
+
+def _runs(
+    shelved: Sequence[Shelf], devices: Sequence[ComputeCapability]
+) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for code in (code for shelf in shelved for code in _codes(shelf)):
+        name = _code_name(code)
+        if code.kind in RUNNABLE and name not in found:
+            runs = ptx_assembles_for if code.kind is Kind.PTX else cubin_runs_on
+            found[name] = tuple(str(one) for one in devices if runs(code.target, one))
+    return found
+
+
+def _note(finding: Finding, place: dict[str, str], names: Names) -> Note:
+    return Note(
+        rule=finding.rule,
+        level=finding.level.value,
+        message=finding.message,
+        remedy=finding.remedy,
+        row=place.get(finding.file) if finding.file else None,
+        column=None if finding.device is None else str(finding.device),
+        families=_counted(fold_families(finding.families), names),
+    )
+
+
+def _counted(found: Iterable[Family], names: Names) -> tuple[Counted, ...]:
+    return tuple(names.counted(one.name, one.count) for one in found)
+
+
+def _badness(row: Row) -> tuple[int, int, str]:
+    """Rows that fail most come first; equals stand by path."""
+    worst = min((_BADNESS.index(cell.state) for cell in row.cells), default=len(_BADNESS))
+    return worst, -sum(cell.tally.missing for cell in row.cells), row.id

@@ -1,0 +1,284 @@
+"""The page of a preflight: sources by devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from smforge import __version__
+from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
+from smforge.arch.devices import current_devices, find_device
+from smforge.arch.target import ComputeCapability
+from smforge.preflight.compare.losses import Reach, reach
+from smforge.preflight.records import Finding, Level, Preflight, Skip, Unit
+from smforge.report.html.matrix import (
+    Cell,
+    Column,
+    Group,
+    Meaning,
+    Names,
+    Note,
+    Page,
+    Row,
+    State,
+    Tally,
+    Words,
+)
+from smforge.report.wording import headline, plural
+
+_SOURCES = Words(
+    report="preflight",
+    row="source",
+    rows="sources",
+    item="source",
+    items="sources",
+    family="source",
+    families="sources",
+    embedded="Compiled as",
+    hint="Words narrow the sources (path or extension) and the devices (12.1, Hopper, Spark). "
+    "Open a cell for what a source is compiled as.",
+)
+_MODULES = replace(_SOURCES, row="module", rows="modules")
+_LOST = "source-lost"
+"""The rule that says what a sibling gets and a requested target does not."""
+_STATES = (
+    Meaning(State.NATIVE, "native", "Compiled to machine code for the device."),
+    Meaning(State.PTX, "PTX", "Compiled to PTX that the driver has to assemble."),
+    Meaning(State.PARTIAL, "partial", "Some of a module's sources are lost."),
+    Meaning(State.NONE, "lost", "Not compiled for it, though a sibling of the device gets it."),
+    Meaning(State.FOREIGN, "other", "Not compiled for it, nor would a sibling get it."),
+)
+_REACHES = (
+    Meaning("missing", "lost", "A sibling of the device gets it."),
+    Meaning("ptx", "PTX only", "The driver assembles it at the first load."),
+    Meaning("native", "native", "Machine code for this device is compiled."),
+    Meaning("foreign", "for other devices", "Nothing of it is compiled for this device."),
+)
+_REACH_IDS = {Reach.NATIVE: "native", Reach.PTX: "ptx"}
+_LEVELS = tuple(Level)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What users know by one name: a source, or a generated module."""
+
+    extension: str
+    label: str
+    units: tuple[Unit, ...]
+
+    @property
+    def module(self) -> bool:
+        """Whether it is a generated module, which is an extension of its own."""
+        return self.extension == self.label
+
+    @property
+    def id(self) -> str:
+        known = self.extension and not self.module
+        return f"{self.extension}/{self.label}" if known else self.label
+
+    @property
+    def section(self) -> str:
+        if not self.extension:
+            return "Not compiled"
+        return "Modules" if self.module else self.extension
+
+
+def preflight_page(preflight: Preflight) -> Page:
+    """Say what the page of a preflight shows."""
+    names = Names()
+    lost = _lost(preflight.findings)
+    entries = tuple(_entries(preflight, lost))
+    devices = _devices(preflight)
+    rows = tuple(_row(entry, devices, lost, names) for entry in entries)
+    found = preflight.findings
+    source = preflight.source
+    return Page(
+        words=_MODULES if any(entry.module for entry in entries) else _SOURCES,
+        title=" ".join(filter(None, (source.name, source.version))),
+        outcome=preflight.outcome.value,
+        headline=headline(
+            preflight.outcome.value,
+            errors=sum(one.level is Level.ERROR for one in found),
+            warnings=sum(one.level is Level.WARNING for one in found),
+            asked=True,
+        ),
+        facts=_facts(preflight),
+        states=_STATES,
+        reaches=_REACHES,
+        columns=tuple(_column(at, device, preflight, rows) for at, device in enumerate(devices)),
+        rows=rows,
+        notes=(
+            *(_note(one, entries, names) for one in sorted(found, key=_weight)),
+            *(_skip(one) for one in preflight.configuration.skips),
+        ),
+        runs=_runs(preflight.configuration.units, devices),
+        names=names.all,
+    )
+
+
+def _facts(preflight: Preflight) -> tuple[tuple[str, str], ...]:
+    configuration = preflight.configuration
+    compared = "; ".join(one.archs for one in preflight.baselines)
+    found = [
+        ("Architectures", configuration.archs),
+        ("CUDA", configuration.cuda),
+        ("torch", configuration.torch),
+        ("Compiles", plural(len(configuration.units), "source")),
+        ("Compared with", compared),
+        ("Made", f"by smforge {__version__}"),
+        ("Digest", preflight.source.digest),
+    ]
+    return tuple((name, text) for name, text in found if text)
+
+
+def _lost(findings: Iterable[Finding]) -> dict[ComputeCapability, frozenset[str]]:
+    """Per device the names of what it loses, allowed losses left aside."""
+    lost: dict[ComputeCapability, frozenset[str]] = {}
+    for one in findings:
+        if one.rule == _LOST and one.device is not None and one.allowed is None:
+            lost[one.device] = lost.get(one.device, frozenset()) | set(one.sources)
+    return lost
+
+
+def _entries(
+    preflight: Preflight, lost: Mapping[ComputeCapability, frozenset[str]]
+) -> Iterator[_Entry]:
+    units: dict[tuple[str, str], list[Unit]] = {}
+    for unit in preflight.configuration.units:
+        units.setdefault((unit.extension, unit.label), []).append(unit)
+    compiled = {label for _, label in units}
+    for label in sorted(set().union(*lost.values()) - compiled):
+        yield _Entry("", label, ())
+    for (extension, label), found in sorted(units.items()):
+        yield _Entry(extension, label, tuple(found))
+
+
+def _devices(preflight: Preflight) -> tuple[ComputeCapability, ...]:
+    """The requested devices, and those of their generations that get machine code as well."""
+    asked = {target.capability for target in preflight.requested}
+    majors = {device.major for device in asked}
+    served = {
+        device
+        for device in current_devices()
+        if device.major in majors
+        and any(reach(unit, device) is Reach.NATIVE for unit in preflight.configuration.units)
+    }
+    return tuple(sorted(asked | served))
+
+
+def _column(
+    at: int, device: ComputeCapability, preflight: Preflight, rows: Sequence[Row]
+) -> Column:
+    known = find_device(device)
+    tallies = [row.cells[at].tally for row in rows]
+    whole = Tally(
+        native=sum(one.native for one in tallies),
+        ptx=sum(one.ptx for one in tallies),
+        foreign=sum(one.foreign for one in tallies),
+        missing=sum(one.missing for one in tallies),
+    )
+    return Column(
+        id=str(device),
+        architecture=known.architecture if known else "",
+        products=known.products if known else (),
+        required=device in {target.capability for target in preflight.requested},
+        state=_state(whole),
+        tally=whole,
+    )
+
+
+def _row(
+    entry: _Entry,
+    devices: Sequence[ComputeCapability],
+    lost: Mapping[ComputeCapability, frozenset[str]],
+    names: Names,
+) -> Row:
+    alike: dict[tuple[str, ...], list[Unit]] = {}
+    for unit in entry.units:
+        codes = (*(one.sm for one in unit.targets), *(one.compute for one in unit.ptx))
+        alike.setdefault(codes, []).append(unit)
+    cells = []
+    for device in devices:
+        tally = _tally(entry, device, is_lost=entry.label in lost.get(device, ()))
+        cells.append(Cell(_state(tally), tally))
+    places = {str(unit.location) for unit in entry.units if unit.location is not None}
+    flags = {" ".join(unit.gencode) for unit in entry.units if unit.gencode}
+    found = [("Chosen at", "; ".join(sorted(places))), ("-gencode", "; ".join(sorted(flags)))]
+    return Row(
+        id=entry.id,
+        section=entry.section,
+        facts=tuple((name, text) for name, text in found if text),
+        count=len(entry.units),
+        cells=tuple(cells),
+        groups=tuple(
+            Group(
+                codes=codes,
+                reach=tuple(
+                    _reach_id(units[0], device, is_lost=entry.label in lost.get(device, ()))
+                    for device in devices
+                ),
+                families=tuple(names.counted(unit.source, 1) for unit in units),
+            )
+            for codes, units in alike.items()
+        ),
+    )
+
+
+def _reach_id(unit: Unit, device: ComputeCapability, *, is_lost: bool) -> str:
+    return _REACH_IDS.get(reach(unit, device), "missing" if is_lost else "foreign")
+
+
+def _tally(entry: _Entry, device: ComputeCapability, *, is_lost: bool) -> Tally:
+    ids = [_reach_id(unit, device, is_lost=is_lost) for unit in entry.units]
+    missing = ids.count("missing")
+    return Tally(
+        native=ids.count("native"),
+        ptx=ids.count("ptx"),
+        foreign=ids.count("foreign") + (not ids and not is_lost),
+        # What is lost need not be among what is compiled at all.
+        missing=missing or int(is_lost),
+    )
+
+
+def _state(tally: Tally) -> State:
+    runs = tally.native + tally.ptx
+    if tally.missing:
+        return State.PARTIAL if runs else State.NONE
+    if not runs:
+        return State.FOREIGN if tally.foreign else State.EMPTY
+    return State.PTX if tally.ptx else State.NATIVE
+
+
+def _runs(
+    units: Iterable[Unit], devices: Sequence[ComputeCapability]
+) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for target in {one for unit in units for one in unit.targets}:
+        found[target.sm] = tuple(str(one) for one in devices if cubin_runs_on(target, one))
+    for target in {one for unit in units for one in unit.ptx}:
+        found[target.compute] = tuple(str(one) for one in devices if ptx_assembles_for(target, one))
+    return dict(sorted(found.items()))
+
+
+def _note(finding: Finding, entries: Iterable[_Entry], names: Names) -> Note:
+    place = None
+    if len(finding.sources) == 1:
+        place = next((one.id for one in entries if one.label == finding.sources[0]), None)
+    return Note(
+        rule=finding.rule,
+        level=finding.level.value,
+        message=finding.message,
+        remedy=finding.remedy,
+        row=place,
+        column=None if finding.device is None else str(finding.device),
+        families=tuple(names.counted(source, 1) for source in finding.sources),
+        allowed=finding.allowed,
+    )
+
+
+def _skip(skip: Skip) -> Note:
+    return Note("skipped", Level.NOTE.value, skip.message, f"At {skip.location}.", None, None)
+
+
+def _weight(finding: Finding) -> int:
+    return _LEVELS.index(finding.level)

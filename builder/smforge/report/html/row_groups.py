@@ -1,0 +1,103 @@
+"""What is folded so that a page stays a page.
+
+A library has a row of its own. Loose cubins, of which a package can hold sixteen thousand, have
+one row per folder, and where thousands of names share no template their beginnings stand for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from posixpath import dirname
+
+from smforge.arch.target import ComputeCapability
+from smforge.inventory.records import Origin
+from smforge.verdict.records import Family, FileVerdict
+from smforge.verdict.request import Terms
+from smforge.verdict.views import DeviceView, view_file
+
+_MOST_FAMILIES = 250
+"""Families that one group of kernels may show."""
+_WORD = re.compile(r"_*(?:[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|.)", re.DOTALL)
+"""A word of a name, however its words are joined: ``fmha``, ``Sm``, ``100``, ``_Qkv``."""
+_FEW = 12
+"""Loose cubins that a folder may hold before they are folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The files of one row, seen from every device."""
+
+    path: str
+    files: tuple[FileVerdict, ...]
+    views: Mapping[ComputeCapability, tuple[DeviceView, ...]]
+
+
+def shelves(
+    files: Sequence[FileVerdict],
+    devices: tuple[ComputeCapability, ...],
+    terms: Terms,
+    *,
+    below: str = "",
+) -> tuple[Shelf, ...]:
+    """Put the files on shelves, in the order of the first of each.
+
+    Where several subjects share a page, `below` is the one in whose name the paths stand.
+    """
+    placed: dict[str, list[FileVerdict]] = {}
+    folders = _crowded(files)
+    for file in files:
+        folder = f"{dirname(file.file.path)}/"
+        key = folder if _loose(file) and folder in folders else file.file.path
+        placed.setdefault(key, []).append(file)
+    prefix = f"{below}/" if below else ""
+    return tuple(
+        _shelf(prefix + path, tuple(held), devices, terms) for path, held in placed.items()
+    )
+
+
+def fold_families(found: tuple[Family, ...]) -> tuple[Family, ...]:
+    """Let the first words of the names stand for them, as many words as leave a readable number."""
+    if len(found) <= _MOST_FAMILIES:
+        return found
+    split = [(_WORD.findall(one.name), one) for one in found]
+    folded = _by_words(split, 1)
+    for words in range(2, max(len(parts) for parts, _ in split) + 1):
+        finer = _by_words(split, words)
+        if len(finer) > _MOST_FAMILIES:
+            break
+        folded = finer
+    ordered = sorted(folded.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Family(name, count) for name, count in ordered)
+
+
+def _by_words(split: Sequence[tuple[list[str], Family]], words: int) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for parts, one in split:
+        short = one.name if len(parts) <= words else f"{''.join(parts[:words])}…"
+        counts[short] = counts.get(short, 0) + one.count
+    return counts
+
+
+def _shelf(
+    path: str,
+    files: tuple[FileVerdict, ...],
+    devices: tuple[ComputeCapability, ...],
+    terms: Terms,
+) -> Shelf:
+    seen = [view_file(file.file, devices, terms, file.parts) for file in files]
+    return Shelf(path, files, {one: tuple(view.devices[one] for view in seen) for one in devices})
+
+
+def _crowded(files: Sequence[FileVerdict]) -> frozenset[str]:
+    held: dict[str, int] = {}
+    for file in files:
+        if _loose(file):
+            folder = f"{dirname(file.file.path)}/"
+            held[folder] = held.get(folder, 0) + 1
+    return frozenset(folder for folder, number in held.items() if number > _FEW)
+
+
+def _loose(file: FileVerdict) -> bool:
+    return all(region.origin is Origin.RAW for region in file.file.regions)

@@ -1,0 +1,133 @@
+"""The report for a terminal: the answer, what fails, what it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smforge.arch.devices import find_device
+from smforge.arch.target import ComputeCapability
+from smforge.report import model, outline
+from smforge.report.coverage_table import coverage, shortened
+from smforge.report.layout import Column, Styled, cut, grid, paragraph, rendered
+from smforge.report.printable import printable
+from smforge.report.wording import plural
+
+WIDTH = 100
+_MOST_ROWS = 12
+"""Libraries listed below one finding; `-o json` has all."""
+_WIDE = 56
+"""Characters of a path beside its finding."""
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+_VERDICTS = {
+    "pass": ("PASS", "bold green"),
+    "fail": ("FAIL", "bold red"),
+    "nothing": ("NOTHING", "bold red"),
+    "undetermined": ("UNDETERMINED", "bold magenta"),
+}
+_DEVICE_VERDICTS = {"native": "green", "ptx": "yellow", "partial": "red", "none": "bold red"}
+
+
+def render_table(report: model.Report, *, width: int = WIDTH, color: bool = False) -> str:
+    """Return the report as text of at most `width` columns, kernel names excepted.
+
+    Escape codes are in it only with `color`.
+    """
+
+    lines = [*_parts(report, width), *_kernels(report)]
+    return rendered(lines, color=color) + "\n"
+
+
+def _parts(report: model.Report, width: int) -> Iterator[Styled]:
+    yield from paragraph(_text(report.subject.name, "bold"), width)
+    yield from paragraph(_text(outline.subject_line(report), "dim"), width)
+    yield from paragraph(_text(outline.backend_line(report), "dim"), width)
+    yield []
+    answer = [_VERDICTS[report.verdict], ("  ", ""), (printable(outline.headline(report)), "")]
+    yield from paragraph(answer, width)
+    if report.files:
+        yield []
+        yield from _devices(report, width)
+    for group in outline.groups(report):
+        yield []
+        yield from _finding_group(group, width)
+    if report.files:
+        yield []
+        yield from coverage(report, width)
+    if report.exempted:
+        yield []
+        yield from _exempted(report, width)
+
+
+def _finding_group(group: outline.Group, width: int) -> Iterator[Styled]:
+    about = f" {group.about}" if group.about else ""
+    head = (f"{group.level} {group.rule}{about}:", f"bold {_COLOURS[group.level]}")
+    yield from paragraph([head, (printable(f" {group.told}"), "")], width)
+    for row in group.rows[:_MOST_ROWS]:
+        yield from _finding_row(row, width)
+    rest = len(group.rows) - _MOST_ROWS
+    if rest > 0:
+        yield from paragraph(_text(f"    and {rest:,} more", "dim"), width)
+    if group.remedy:
+        yield from paragraph(_text(f"Remedy: {group.remedy}", "italic"), width, indent=2)
+
+
+def _finding_row(row: outline.Row, width: int) -> Iterator[Styled]:
+    if not row.file:
+        yield from paragraph(_text(row.detail), width, indent=4)
+        return
+    columns = [Column(cut=True, stretch=True), Column("right", most=WIDTH // 2)]
+    name = shortened(printable(row.file), _WIDE)
+    yield from grid(columns, [[_text(name), _text(row.share or row.detail)]], width, indent=4)
+    if row.families:
+        families = [(f"{family.count:,}", family.name) for family in row.families]
+        if row.more:
+            number, _, text = row.more.partition(" ")
+            families.append((number, text))
+        rows = [[_text(number), _text(text, "dim")] for number, text in families]
+        yield from grid([Column("right", least=7), Column(cut=True)], rows, width, indent=4)
+
+
+def _exempted(report: model.Report, width: int) -> Iterator[Styled]:
+    """A line for each exception and one for its reason; Markdown and JSON have all of both."""
+    yield _text("excused by policy", "bold")
+    for one in report.exempted:
+        devices = " ".join(one.devices)
+        head = f"{plural(one.kernels, 'kernel')} on {devices} ({one.policy}): {one.pattern}"
+        expires = f"until {one.expires}: " if one.expires else ""
+        yield cut(_text(head), width, indent=4)
+        yield cut(_text(f"{expires}{one.reason}", "dim"), width, indent=8)
+
+
+def _devices(report: model.Report, width: int) -> Iterator[Styled]:
+    rows = [
+        [
+            _text(device, "bold"),
+            _text(_products(device), "dim"),
+            _text(tally.verdict, _DEVICE_VERDICTS[tally.verdict]),
+            _text(outline.words(tally)),
+        ]
+        for device, tally in report.devices.items()
+    ]
+    return grid([Column()] * 4, rows, width)
+
+
+def _text(text: str, style: str = "") -> Styled:
+    return [(printable(text), style)]
+
+
+def _products(device: str) -> str:
+    found = find_device(ComputeCapability.parse(device))
+    return found.products[0] if found and found.products else ""
+
+
+def _kernels(report: model.Report) -> Iterator[Styled]:
+    for file in report.files:
+        if file.kernels:
+            yield []
+            yield _text(file.path, "bold")
+        for kernel in file.kernels:
+            targets = [f"sm_{target.replace('.', '')}" for target in kernel.targets]
+            targets += [f"compute_{target.replace('.', '')}" for target in kernel.ptx]
+            excused = " (exempt)" if kernel.exempt else ""
+            yield _text(f"  {kernel.demangled}  [{' '.join(targets)}]{excused}")

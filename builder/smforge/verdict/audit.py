@@ -1,0 +1,166 @@
+"""The whole audit of one subject: read, compare, judge. The command and the build share it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING
+
+from smforge.errors import UsageError
+from smforge.inventory.jit_tools.records import Companions
+from smforge.inventory.jit_tools.scanner import WatchedSubject
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import Inventory, Subject, SubjectKind
+from smforge.inventory.subjects.opening import open_subject
+from smforge.inventory.survey import survey
+from smforge.verdict.judge import judge
+from smforge.verdict.records import Verdict
+from smforge.verdict.request import Evidence, Terms
+
+if TYPE_CHECKING:
+    from smforge.inventory.cuobjdump.agreement import Comparison
+    from smforge.inventory.probing.records import Probed
+
+
+class Backend(StrEnum):
+    """Who reads the code objects."""
+
+    NATIVE = "native"
+    CUOBJDUMP = "cuobjdump"
+    BOTH = "both"
+    """The native reader, confirmed by cuobjdump object by object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a subject holds, who says so, and whether they agree."""
+
+    inventory: Inventory
+    backend: Backend = Backend.NATIVE
+    cuobjdump_version: str | None = None
+    comparison: Comparison | None = None
+    companions: Companions = field(default_factory=Companions)
+    families_told: bool = True
+    """Whether the cuobjdump that was used prints the suffix f."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A verdict with the question it answers and the reading it rests on."""
+
+    reading: Reading
+    terms: Terms
+    verdict: Verdict
+
+
+def audit(
+    argument: str,
+    terms: Terms,
+    backend: Backend = Backend.NATIVE,
+    options: ReadOptions | None = None,
+    probed: Probed | None = None,
+) -> Audit:
+    """Audit the subject that `argument` names, and what `probed` tells of running it.
+
+    Raises `UsageError` where there is no such subject, `DamagedInputError` where its members
+    cannot be listed and `ToolError` where cuobjdump is asked for and missing.
+    """
+    return judge_reading(read(argument, backend, options or ReadOptions()), terms, probed)
+
+
+def audit_together(
+    arguments: Sequence[str],
+    name: str,
+    terms: Terms,
+    backend: Backend = Backend.NATIVE,
+    options: ReadOptions | None = None,
+) -> Audit:
+    """Audit several subjects as one, called `name`: wheels that serve different devices, say.
+
+    Files are told apart by their subject's name in front of the path.
+    """
+    if not arguments:
+        raise UsageError("There is nothing to audit.", remedy="Name at least one subject.")
+    readings = [read(argument, backend, options or ReadOptions()) for argument in arguments]
+    return judge_reading(_join(readings, name), terms)
+
+
+def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
+    """Take the inventory of a subject with the backend asked for."""
+    if backend is Backend.NATIVE:
+        with WatchedSubject(open_subject(argument, options)) as subject:
+            inventory = survey(subject, options)
+            return Reading(inventory, companions=subject.companions())
+    return _read_with_cuobjdump(argument, backend, options)
+
+
+def _read_with_cuobjdump(argument: str, backend: Backend, options: ReadOptions) -> Reading:
+    # Imported here: most audits do without, and finding a program of a package is slow to load.
+    from smforge.inventory.cuobjdump.agreement import compare  # noqa: PLC0415
+    from smforge.inventory.cuobjdump.locate import locate  # noqa: PLC0415
+    from smforge.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader  # noqa: PLC0415
+
+    tool = locate()
+    comparison = None
+    readers = BothReaders(tool)
+    reader = readers if backend is Backend.BOTH else CuobjdumpReader(tool)
+    with WatchedSubject(open_subject(argument, options)) as subject:
+        inventory = survey(subject, options, reader)
+        companions = subject.companions()
+    if backend is Backend.BOTH:
+        comparison = compare(inventory, readers.second_opinion(inventory))
+    return Reading(inventory, backend, tool.version, comparison, companions, tool.tells_families)
+
+
+def judge_reading(reading: Reading, terms: Terms, probed: Probed | None = None) -> Audit:
+    """Judge what was read, and what was learned by running it."""
+    evidence = Evidence(
+        reading.backend.value, reading.comparison, reading.families_told, reading.companions, probed
+    )
+    return Audit(reading, terms, judge(reading.inventory, terms, evidence))
+
+
+def _join(readings: Sequence[Reading], name: str) -> Reading:
+    inventories = [_below_its_name(reading.inventory) for reading in readings]
+    comparisons = [one.comparison for one in readings if one.comparison is not None]
+    return replace(
+        readings[0],
+        inventory=Inventory(
+            _joined_subject([inventory.subject for inventory in inventories], name),
+            tuple(file for inventory in inventories for file in inventory.files),
+            sum(inventory.examined for inventory in inventories),
+            tuple(damage for inventory in inventories for damage in inventory.damage),
+        ),
+        comparison=reduce(add, comparisons) if comparisons else None,
+        companions=Companions(
+            tuple(
+                replace(found, path=f"{reading.inventory.subject.name}/{found.path}")
+                for reading in readings
+                for found in reading.companions.assemblers
+            ),
+            tuple(
+                f"{reading.inventory.subject.name}/{path}"
+                for reading in readings
+                for path in reading.companions.libraries
+            ),
+        ),
+    )
+
+
+def _joined_subject(subjects: Sequence[Subject], name: str) -> Subject:
+    import hashlib  # noqa: PLC0415 - OpenSSL loads slowly
+
+    lines = "".join(f"{subject.digest}  {subject.name}\n" for subject in subjects)
+    digest = f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+    platforms = {subject.platform for subject in subjects}
+    return Subject(SubjectKind.TREE, name, digest, platforms.pop() if len(platforms) == 1 else None)
+
+
+def _below_its_name(inventory: Inventory) -> Inventory:
+    prefix = f"{inventory.subject.name}/"
+    files = tuple(file.at(prefix + file.path) for file in inventory.files)
+    damage = tuple(item._replace(path=prefix + item.path) for item in inventory.damage)
+    return inventory._replace(files=files, damage=damage)

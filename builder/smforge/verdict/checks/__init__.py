@@ -1,0 +1,63 @@
+"""What is looked for: each check reads a case and yields findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from smforge.verdict.case import Case
+from smforge.verdict.checks import devices, integrity, loading, targets
+from smforge.verdict.records import Finding
+
+Check = Callable[[Case], Iterator[Finding]]
+
+
+def _check_driver(case: Case) -> Iterator[Finding]:
+    """Loaded where a driver is given: it needs the table of toolkits."""
+    if case.terms.driver is not None:
+        from smforge.verdict.checks.driver import check_driver  # noqa: PLC0415
+
+        yield from check_driver(case, case.terms.driver)
+
+
+def _check_expected(case: Case) -> Iterator[Finding]:
+    """Loaded where something is expected: it makes the start of every other audit slower."""
+    if case.terms.expectations:
+        from smforge.verdict.checks.expected import check_expected  # noqa: PLC0415
+
+        yield from check_expected(case)
+
+
+def _check_jit(case: Case) -> Iterator[Finding]:
+    """Loaded where the subject brings something that compiles on the device."""
+    companions = case.evidence.companions
+    if companions.assemblers or companions.libraries:
+        from smforge.verdict.checks.jit import check_assemblers, check_compilers  # noqa: PLC0415
+
+        yield from check_assemblers(case)
+        yield from check_compilers(case)
+
+
+def _check_probed(case: Case) -> Iterator[Finding]:
+    """Loaded where probes ran."""
+    if case.evidence.probed is not None:
+        from smforge.verdict.checks.probed import check_probed  # noqa: PLC0415
+
+        yield from check_probed(case, case.evidence.probed)
+
+
+CHECKS: tuple[Check, ...] = (
+    devices.check_subject,
+    devices.check_files,
+    _check_driver,
+    targets.check_targets,
+    _check_expected,
+    _check_jit,
+    loading.check_cuda_majors,
+    loading.check_machine,
+    loading.check_device_link,
+    _check_probed,
+    integrity.check_damage,
+    integrity.check_backends,
+    integrity.check_unseen,
+    integrity.check_unjudged,
+)

@@ -1,0 +1,210 @@
+"""Does everything run on the required devices?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smforge.arch.coverage import ptx_assembles_for
+from smforge.arch.drivers import DriverVersion, lowest_driver_for
+from smforge.arch.target import ComputeCapability
+from smforge.errors import UsageError
+from smforge.verdict.case import Case
+from smforge.verdict.kernels import KernelGroup
+from smforge.verdict.names import families
+from smforge.verdict.reach import Reach, reach
+from smforge.verdict.records import Family, Finding, Level
+from smforge.verdict.rules import (
+    DEVICE_FOREIGN,
+    DEVICE_MISSING,
+    DEVICE_PTX_ONLY,
+    DEVICE_SIBLING,
+    KERNELS_MISSING,
+    PTX_DRIVER_UNKNOWN,
+    PTX_NEWER_THAN_DRIVER,
+    SUFFIX_UNKNOWN,
+)
+from smforge.verdict.views import DeviceView, FileView
+
+
+def check_subject(case: Case) -> Iterator[Finding]:
+    """A required device that nothing in the whole subject can run on."""
+    for device in case.terms.requirements.devices:
+        views = [view.devices[device] for view in case.views]
+        if any(view.runs for view in views) or not any(view.tally.total for view in views):
+            continue
+        if any(view.names(Reach.UNCLEAR) for view in views):
+            continue
+        held = any(view.names(Reach.PTX_TOO_NEW) for view in views)
+        yield DEVICE_MISSING.finding(
+            f"Nothing in {case.inventory.subject.name} can run on {device}"
+            f"{f' with driver {case.terms.driver}' if held else ''}.",
+            device=device,
+            remedy=f"Use a newer driver, or {_build(device)}." if held else _rebuild(device),
+        )
+
+
+def check_files(case: Case) -> Iterator[Finding]:
+    """What each library lacks on each required device."""
+    for device in case.terms.requirements.devices:
+        loose = 0
+        for file in case.views:
+            view = file.devices[device]
+            yield from _missing(case, file, view)
+            yield from _from_ptx(case, file, view)
+            yield from _unclear(case, file, view)
+            if view.tally.foreign and view.tally.foreign == view.tally.total and file.loose:
+                loose += 1
+            if not file.loose:
+                yield from _foreign(case, file, view)
+        if loose:
+            yield DEVICE_FOREIGN.finding(
+                f"{loose} cubin files are specialised for other devices than {device}.",
+                device=device,
+            )
+
+
+def _missing(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
+    names = view.names(Reach.MISSING)
+    if not names:
+        return
+    rule = KERNELS_MISSING if view.runs else DEVICE_MISSING
+    share = f"{len(names)} of {view.tally.total} {case.unit}"
+    yield rule.finding(
+        f"{file.file.path}: {share} cannot run on {view.device}{_for_families(case, names)}; "
+        f"it embeds {file.embedded}.",
+        file=file.file.path,
+        device=view.device,
+        remedy=_rebuild(view.device),
+        families=_families(case, names),
+    )
+
+
+def _from_ptx(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
+    driver = case.terms.driver
+    if names := view.names(Reach.PTX):
+        level = Level.ERROR if case.terms.native_only else Level.WARNING
+        yield DEVICE_PTX_ONLY.finding(
+            f"{file.file.path}: {len(names)} of {view.tally.total} {case.unit} reach "
+            f"{view.device} only as PTX{_for_families(case, names)}; the driver compiles them at "
+            "the first load.",
+            level=level,
+            file=file.file.path,
+            device=view.device,
+            remedy=f"Build it for {view.device} to spare users the first load's compilation.",
+            families=_families(case, names),
+        )
+    if driver is None:
+        return
+    if names := view.names(Reach.PTX_TOO_NEW):
+        isa = _lowest_isa(file, view.device, driver, Reach.PTX_TOO_NEW)
+        lowest = _lowest_driver(isa)
+        needs = f"needs driver {lowest} or newer" if lowest else "needs a driver not yet known"
+        yield PTX_NEWER_THAN_DRIVER.finding(
+            f"{file.file.path}: {len(names)} of {view.tally.total} {case.unit} reach "
+            f"{view.device} only as PTX {isa}, which {needs}; {driver} answers that the PTX was "
+            f"compiled with an unsupported toolchain{_for_families(case, names)}.",
+            file=file.file.path,
+            device=view.device,
+            remedy=f"Use driver {lowest} or newer, or {_build(view.device)}."
+            if lowest
+            else _rebuild(view.device),
+            families=_families(case, names),
+        )
+    if names := view.names(Reach.PTX_UNSURE):
+        isa = _lowest_isa(file, view.device, driver, Reach.PTX_UNSURE) or "of unknown version"
+        yield PTX_DRIVER_UNKNOWN.finding(
+            f"{file.file.path}: {len(names)} of {view.tally.total} {case.unit} reach "
+            f"{view.device} only as PTX {isa}, and it is not known whether driver {driver} "
+            f"reads it.",
+            file=file.file.path,
+            device=view.device,
+            remedy=_rebuild(view.device),
+            families=_families(case, names),
+        )
+
+
+def _unclear(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
+    if names := view.names(Reach.UNCLEAR):
+        yield SUFFIX_UNKNOWN.finding(
+            f"{file.file.path}: whether {len(names)} {case.unit} run on {view.device} depends on "
+            "a suffix that their cubin does not record.",
+            file=file.file.path,
+            device=view.device,
+            remedy="Name the file in a policy with the reason it is safe, or ask who built it.",
+            families=_families(case, names),
+        )
+
+
+def _foreign(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
+    """Code specialised for other devices: by design, unless a relative of this one has it."""
+    path, device = file.file.path, view.device
+    groups = [g for g, how in zip(view.groups, view.reaches, strict=True) if how is Reach.FOREIGN]
+    relatives = [group for group in groups if _is_for_relative(group, device)]
+    if names := tuple(name for group in relatives for name in group.names):
+        embedded = {name: None for group in relatives for name in group.embedded.names()}
+        yield DEVICE_SIBLING.finding(
+            f"{path}: {len(names)} of {view.tally.total} {case.unit} do not run on {device}, "
+            f"but on relatives of it{_for_families(case, names)}; they are embedded as "
+            f"{', '.join(embedded)}.",
+            file=path,
+            device=device,
+            remedy=f"Where {device} is to have them, {_build(device)} or for its family.",
+            families=_families(case, names),
+        )
+    elif view.tally.foreign and view.tally.foreign == view.tally.total:
+        yield DEVICE_FOREIGN.finding(
+            f"{path}: specialised for other devices than {device}; it embeds {file.embedded}.",
+            file=path,
+            device=device,
+        )
+
+
+def _is_for_relative(group: KernelGroup, device: ComputeCapability) -> bool:
+    """Whether foreign code is for a device of the same major version."""
+    return any(target.capability.major == device.major for target in group.embedded.targets)
+
+
+def _lowest_isa(
+    file: FileView, device: ComputeCapability, driver: DriverVersion, how: Reach
+) -> str | None:
+    """The PTX ISA version that a driver must read so that all kernels of a reach run."""
+    needed: list[tuple[int, ...]] = []
+    for group in file.groups:
+        if reach(group.embedded, device, driver) is how:
+            usable = (p for p in group.embedded.ptx if ptx_assembles_for(p.target, device))
+            isas = [_version(ptx.isa) for ptx in usable if ptx.isa is not None]
+            needed.extend([min(isas)] if isas else [])
+    return ".".join(str(part) for part in max(needed)) if needed else None
+
+
+def _version(isa: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in isa.split(".") if part.isdigit())
+
+
+def _lowest_driver(isa: str | None) -> DriverVersion | None:
+    try:
+        return None if isa is None else lowest_driver_for(isa)
+    except UsageError:
+        return None
+
+
+def _families(case: Case, names: tuple[str, ...]) -> tuple[Family, ...]:
+    return families(names) if case.names_read else ()
+
+
+def _for_families(case: Case, names: tuple[str, ...]) -> str:
+    """Name the three largest families, in brackets."""
+    found = _families(case, names)
+    if not found:
+        return ""
+    named = ", ".join(f"{one.count} of {one.name}" for one in found[:3])
+    rest = len(found) - 3
+    return f" ({named}{f' and {rest} more families' if rest > 0 else ''})"
+
+
+def _build(device: ComputeCapability) -> str:
+    return f"build it for {device}"
+
+
+def _rebuild(device: ComputeCapability) -> str:
+    return f"Build it for {device}, or excuse the kernels in a policy with the reason."

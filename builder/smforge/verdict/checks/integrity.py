@@ -1,0 +1,97 @@
+"""Is what was read all there is, and believable?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smforge.inventory.records import Origin
+from smforge.verdict.case import Case
+from smforge.verdict.records import Finding, Level
+from smforge.verdict.rules import (
+    BACKEND_DISAGREEMENT,
+    CUOBJDUMP_FAILED,
+    DAMAGED_CODE_OBJECT,
+    FAMILIES_UNTOLD,
+    REGIONS_UNKNOWN,
+    UNJUDGED_CODE,
+    UNSEEN_CODE,
+)
+
+_LISTED = 5
+"""Differences written out; the rest are counted."""
+
+
+def check_damage(case: Case) -> Iterator[Finding]:
+    """Damaged places of the subject and of its files."""
+    damages = [*case.inventory.damage, *(d for view in case.views for d in view.file.damage)]
+    for damage in damages:
+        where = damage.path if damage.offset is None else f"{damage.path} at byte {damage.offset}"
+        yield DAMAGED_CODE_OBJECT.finding(
+            f"{where}: {damage.message}",
+            file=damage.path,
+            remedy="Fetch or build it again, or make it readable: what it holds is not known.",
+        )
+
+
+def check_backends(case: Case) -> Iterator[Finding]:
+    """Disagreement of the backends, and what cuobjdump alone cannot tell."""
+    if case.evidence.backend == "cuobjdump" and case.names_read:
+        yield REGIONS_UNKNOWN.finding(
+            "cuobjdump does not show which translation unit code belongs to: units are guessed "
+            "from the order of its listing and from shared kernels.",
+            remedy="Use the native backend, or both.",
+        )
+    if not case.evidence.families_told:
+        yield FAMILIES_UNTOLD.finding(
+            "This cuobjdump is older than family-specific code: it prints sm_120 for sm_120f, so "
+            "it confirms neither.",
+            remedy="Use cuobjdump 12.9 or newer.",
+        )
+    comparison = case.evidence.comparison
+    if comparison is None:
+        return
+    for damage in comparison.unread:
+        yield CUOBJDUMP_FAILED.finding(
+            f"cuobjdump cannot read {damage.path}: {damage.message}",
+            file=damage.path,
+            remedy="Use another release of cuobjdump, or the native backend alone.",
+        )
+    if differences := comparison.differences:
+        listed = "; ".join(str(one) for one in differences[:_LISTED])
+        more = len(differences) - _LISTED
+        yield BACKEND_DISAGREEMENT.finding(
+            f"The native reader and cuobjdump disagree on {len(differences)} kinds of code "
+            f"objects: {listed}{f' and {more} more' if more > 0 else ''}.",
+            file=differences[0].path,
+            remedy="Report it as a defect of smforge, with the file.",
+        )
+
+
+def check_unseen(case: Case) -> Iterator[Finding]:
+    """GPU code outside the sections that cuobjdump reads."""
+    for view in case.views:
+        regions = [r for r in view.file.regions if r.origin is Origin.EMBEDDED]
+        if regions:
+            objects = sum(len(region.objects) for region in regions)
+            sections = ", ".join(sorted({region.section for region in regions}))
+            yield UNSEEN_CODE.finding(
+                f"{view.file.path}: {objects} code objects in {sections} are not seen by "
+                "cuobjdump; they are counted here.",
+                file=view.file.path,
+            )
+
+
+def check_unjudged(case: Case) -> Iterator[Finding]:
+    """Files whose GPU code has no kernel to judge."""
+    judged = any(view.groups for view in case.views)
+    level = Level.WARNING if judged or not case.terms.requirements else Level.ERROR
+    for view in case.views:
+        if view.groups or view.file.damage:
+            continue
+        kinds = sorted({code.kind for region in view.file.regions for code in region.objects})
+        yield UNJUDGED_CODE.finding(
+            f"{view.file.path}: GPU code without a kernel to judge ({', '.join(kinds)}).",
+            level=level,
+            file=view.file.path,
+            remedy="Audit what it is linked into.",
+        )

@@ -1,0 +1,162 @@
+"""Can code be compiled on the device? Which assembler a JIT runs there, and what it knows.
+
+Triton asks for the architecture-specific target of the device it runs on (``sm_121a`` on 12.1)
+and hands it to one of its bundled assemblers, unless a variable names another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.arch.toolkits import toolkits
+from smforge.inventory.jit_tools.records import Assembler
+from smforge.inventory.records import Inventory
+from smforge.verdict.case import Case
+from smforge.verdict.data import table
+from smforge.verdict.records import Finding
+from smforge.verdict.rules import (
+    JIT_ASSEMBLER,
+    JIT_ASSEMBLER_TOO_OLD,
+    JIT_ASSEMBLER_UNREAD,
+    JIT_COMPILER,
+)
+
+_LIBRARIES = ("nvrtc", "nvJitLink")
+_VERSIONED_CUDA = r"(?<=/)cuda-[\d.]+(?=/)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The assembler that a JIT runs on a device, and the variable that would name another."""
+
+    user: str
+    assembler: Assembler | None
+    path: str
+    variable: str
+
+
+def check_assemblers(case: Case) -> Iterator[Finding]:
+    """Assemblers that do not know the target that a JIT asks for on a required device."""
+    installs = _triton_installs(case)
+    for device in case.terms.requirements.devices:
+        target = jit_target(device)
+        for folder in installs:
+            yield from _judge(case, _triton_choice(case, folder, device), device, target)
+        if choice := _toolkit_choice(case):
+            yield from _judge(case, choice, device, target)
+
+
+def check_compilers(case: Case) -> Iterator[Finding]:
+    """What there is for compiling on the device, told where there is any of it."""
+    for assembler in case.evidence.companions.assemblers:
+        if assembler.targets:
+            newest = ", ".join(target.sm for target in sorted(assembler.targets)[-6:])
+            release = f" (CUDA {assembler.release})" if assembler.release else ""
+            yield JIT_ASSEMBLER.finding(
+                f"{assembler.path}{release} assembles for {len(assembler.targets)} targets, the "
+                f"newest being {newest}; known from {_how(assembler)}.",
+                file=assembler.path,
+            )
+    libraries = case.evidence.companions.libraries
+    there = {name: any(f"/lib{name}.so" in f"/{path}" for path in libraries) for name in _LIBRARIES}
+    if any(there.values()) or case.evidence.companions.assemblers:
+        told = (f"{name} is {'there' if found else 'not there'}" for name, found in there.items())
+        yield JIT_COMPILER.finding(f"For code compiled on the device, {' and '.join(told)}.")
+
+
+def jit_target(device: ComputeCapability) -> Target:
+    """The target that Triton asks its assembler for on a device."""
+    specific = device >= ComputeCapability.parse(table("jit")["triton"]["arch_specific_from"])
+    return Target(device, Suffix.ARCH_SPECIFIC if specific else Suffix.PLAIN)
+
+
+def _judge(
+    case: Case, choice: _Choice, device: ComputeCapability, target: Target
+) -> Iterator[Finding]:
+    assembler = choice.assembler
+    if assembler is None or not assembler.targets:
+        yield JIT_ASSEMBLER_UNREAD.finding(
+            f"{choice.user} uses {choice.path} on {device}, and what it assembles for is not "
+            "known.",
+            file=choice.path,
+            device=device,
+            remedy=f"Point {choice.variable} at the ptxas of a CUDA release that knows "
+            f"{target.sm}.",
+        )
+    elif target not in assembler.targets:
+        release = f" of CUDA {assembler.release}" if assembler.release else ""
+        yield JIT_ASSEMBLER_TOO_OLD.finding(
+            f"{choice.user} asks {assembler.path}{release} for {target.sm} on {device}, which it "
+            "does not know: kernels compiled at run time fail there.",
+            file=assembler.path,
+            device=device,
+            target=target,
+            remedy=_remedy(case, choice, target),
+        )
+
+
+def _remedy(case: Case, choice: _Choice, target: Target) -> str:
+    able = [one.path for one in case.evidence.companions.assemblers if target in one.targets]
+    if able and choice.variable != table("jit")["toolkit"]["variable"]:
+        return f"Set {choice.variable}=/{able[0]}, which knows {target.sm}."
+    first = next((toolkit for toolkit in toolkits() if toolkit.knows(target)), None)
+    release = f"{first} or newer" if first else "a later CUDA release"
+    if choice.variable == table("jit")["toolkit"]["variable"]:
+        return f"Install {release}, and point {choice.variable} at it."
+    return f"Set {choice.variable} to the ptxas of {release}, which knows {target.sm}."
+
+
+def _triton_installs(case: Case) -> list[str]:
+    folder = table("jit")["triton"]["folder"]
+    found = dict.fromkeys(
+        assembler.path.rpartition("/")[0]
+        for assembler in case.evidence.companions.assemblers
+        if assembler.path.rpartition("/")[0].endswith(folder)
+    )
+    return list(found)
+
+
+def _triton_choice(case: Case, folder: str, device: ComputeCapability) -> _Choice:
+    by_path = {one.path: one for one in case.evidence.companions.assemblers}
+    for row in table("jit")["triton"]["assemblers"]:
+        path = f"{folder}/{row['file']}"
+        if path not in by_path:
+            continue
+        if row["from"] is None or device >= ComputeCapability.parse(row["from"]):
+            named = _environment(case.inventory).get(row["variable"])
+            chosen = named.lstrip("/") if named else path
+            return _Choice("Triton", _at(case, chosen), chosen, row["variable"])
+    path = f"{folder}/ptxas"
+    return _Choice("Triton", None, path, "TRITON_PTXAS_PATH")
+
+
+def _toolkit_choice(case: Case) -> _Choice | None:
+    row = table("jit")["toolkit"]
+    found = _at(case, row["path"])
+    return _Choice("nvcc", found, found.path, row["variable"]) if found else None
+
+
+def _at(case: Case, path: str) -> Assembler | None:
+    """The assembler at a path, links of an image followed.
+
+    Where no link is known, as in a folder, /usr/local/cuda stands for a versioned folder beside it.
+    """
+    companions = case.evidence.companions
+    led = dict(companions.links).get(path)
+    for assembler in companions.assemblers:
+        known = {assembler.path, re.sub(_VERSIONED_CUDA, "cuda", assembler.path)}
+        if assembler.path == led or (led is None and path in known):
+            return assembler
+    return None
+
+
+def _environment(inventory: Inventory) -> dict[str, str]:
+    configuration = inventory.subject.configuration
+    return dict(configuration.environment) if configuration else {}
+
+
+def _how(assembler: Assembler) -> str:
+    return "asking it" if assembler.source.value == "asked" else "its own tables"

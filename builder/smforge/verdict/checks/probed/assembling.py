@@ -1,0 +1,75 @@
+"""Does the assembler that Triton chooses for a device assemble for it? It was run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smforge.arch.target import ComputeCapability, Target
+from smforge.errors import ArchitectureError
+from smforge.inventory.probing.records import Assembly, AssemblyNotes, Item
+from smforge.verdict.case import Case
+from smforge.verdict.checks.probed.wording import brief, is_late, path_in_subject, raised
+from smforge.verdict.data import table
+from smforge.verdict.records import Finding
+from smforge.verdict.rules import JIT_ASSEMBLER_FAILS
+
+
+def check_assembling(case: Case, document: Assembly) -> Iterator[Finding]:
+    """Required devices for which no kernel came out."""
+    for item in document.items:
+        compiler, _, device = item.item.partition(" ")
+        required = [one for one in case.terms.requirements.devices if str(one) == device]
+        if required and not is_late(item.ended) and not _assembled(item):
+            yield _finding(case, item, compiler, required[0])
+
+
+def _assembled(item: Item[AssemblyNotes]) -> bool:
+    return item.is_well and item.notes.status == 0 and item.notes.cubin_bytes > 0
+
+
+def _finding(
+    case: Case, item: Item[AssemblyNotes], compiler: str, device: ComputeCapability
+) -> Finding:
+    notes = item.notes
+    file = path_in_subject(notes.path, case.inventory.files) if notes.path else None
+    if notes.status is None:
+        why = f"it ends with {item.ended}" if item.ended else raised(item.failure or ())
+        told = f"{compiler} could not have anything assembled for {device}: {why}."
+    else:
+        told = (
+            f"{compiler} has {notes.path} of CUDA {notes.release} assemble for {notes.target} on "
+            f"{device}, which fails: {_last_words(notes)}."
+        )
+    return JIT_ASSEMBLER_FAILS.finding(
+        told,
+        file=file,
+        device=device,
+        target=_target(notes.target),
+        remedy=_remedy(case, notes, device),
+    )
+
+
+def _last_words(notes: AssemblyNotes) -> str:
+    lines = [line for line in notes.said.splitlines() if line.strip()]
+    fatal = [line for line in lines if "fatal" in line or "error" in line.lower()]
+    return brief((fatal or lines or [f"exit status {notes.status} and no cubin"])[0])
+
+
+def _remedy(case: Case, notes: AssemblyNotes, device: ComputeCapability) -> str:
+    if not notes.path:
+        return "Mend what the message names: nothing that Triton compiles can run."
+    rows = table("jit")["triton"]["assemblers"]
+    name = notes.path.rpartition("/")[2]
+    variable = next((row["variable"] for row in rows if row["file"] == name), rows[-1]["variable"])
+    target = _target(notes.target)
+    able = [one.path for one in case.evidence.companions.assemblers if target in one.targets]
+    if able:
+        return f"Set {variable}=/{able[0]}, which knows {notes.target}."
+    return f"Set {variable} to the ptxas of a CUDA release that knows {notes.target or device}."
+
+
+def _target(name: str) -> Target | None:
+    try:
+        return Target.parse(name)
+    except ArchitectureError:
+        return None

@@ -1,0 +1,109 @@
+"""Kernels by what they are embedded as.
+
+A kernel is an entry name within one region of one file: the runtime looks it up in the module
+that its translation unit registered, so a namesake in another region does not help it. Thousands
+of kernels share a handful of target sets; judging works on those sets, never on single kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from smforge.arch.target import Suffix, Target
+from smforge.inventory.linked import counted_regions
+from smforge.inventory.records import CodeObject, FileInventory, Kind, Region
+
+MACHINE_CODE = frozenset({Kind.CUBIN, Kind.OLD_CUBIN})
+RUNNABLE = MACHINE_CODE | {Kind.PTX}
+"""What the driver loads by itself. LTO-IR and the like need another linker or compiler first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ptx:
+    """PTX for a target, in a version of the language."""
+
+    target: Target
+    isa: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """All the code that one kernel is embedded as."""
+
+    cubins: frozenset[Target]
+    ptx: frozenset[Ptx]
+
+    @property
+    def targets(self) -> frozenset[Target]:
+        return self.cubins | {ptx.target for ptx in self.ptx}
+
+    @property
+    def specialised(self) -> bool:
+        """Whether all of it is a or f code, made for its devices by design."""
+        tied = (Suffix.ARCH_SPECIFIC, Suffix.FAMILY_SPECIFIC)
+        return all(target.suffix in tied for target in self.targets)
+
+    def names(self) -> tuple[str, ...]:
+        """What it is embedded as, in target names: ``sm_90a``, ``compute_80``."""
+        ptx = sorted({item.target for item in self.ptx})
+        return (*(t.sm for t in sorted(self.cubins)), *(t.compute for t in ptx))
+
+
+@dataclass(frozen=True, slots=True)
+class KernelGroup:
+    """Kernels of one file that are embedded as the same code."""
+
+    embedded: Embedded
+    names: tuple[str, ...]
+    """One per kernel, so a name stands as often as regions hold it; where names were not read,
+    one label per region."""
+
+    @property
+    def count(self) -> int:
+        return len(self.names)
+
+
+def group_kernels(file: FileInventory) -> tuple[KernelGroup, ...]:
+    """Group the file's kernels by what they are embedded as, in order of the first of each."""
+    groups: dict[Embedded, list[str]] = {}
+    for region in counted_regions(file):
+        for embedded, names in _region_groups(region):
+            groups.setdefault(embedded, []).extend(names)
+    return tuple(KernelGroup(embedded, tuple(names)) for embedded, names in groups.items())
+
+
+def names_read(file: FileInventory) -> bool:
+    """Whether the kernel names of the file's runnable code were asked for."""
+    return all(
+        code.kernels is not None
+        for region in counted_regions(file)
+        for code in region.objects
+        if code.kind in RUNNABLE
+    )
+
+
+def _region_groups(region: Region) -> Iterator[tuple[Embedded, list[str]]]:
+    objects = [code for code in region.objects if code.kind in RUNNABLE]
+    if not objects:
+        return
+    if any(code.kernels is None for code in objects):
+        yield _embedded(objects), [region.source or f"{region.section}+{region.offset:#x}"]
+        return
+    holders: dict[str, int] = {}
+    for position, code in enumerate(objects):
+        bit = 1 << position
+        for name in code.kernels or ():
+            holders[name] = holders.get(name, 0) | bit
+    by_holders: dict[int, list[str]] = {}
+    for name, bits in holders.items():
+        by_holders.setdefault(bits, []).append(name)
+    for bits, names in by_holders.items():
+        yield _embedded([code for i, code in enumerate(objects) if bits >> i & 1]), names
+
+
+def _embedded(objects: list[CodeObject]) -> Embedded:
+    return Embedded(
+        cubins=frozenset(code.target for code in objects if code.kind in MACHINE_CODE),
+        ptx=frozenset(Ptx(code.target, code.ptx_isa) for code in objects if code.kind is Kind.PTX),
+    )

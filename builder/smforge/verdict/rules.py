@@ -1,0 +1,298 @@
+"""The rules: what each is called, how much it weighs, and what it means.
+
+A check (`smforge.verdict.checks`) finds; a rule names what was found. docs/rules.md describes
+every one of them, which a test proves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smforge.arch.target import ComputeCapability, Target
+from smforge.verdict.records import Family, Finding, Level
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of finding."""
+
+    id: str
+    level: Level
+    """How much it weighs unless the terms of an audit say otherwise."""
+    summary: str
+    """What it means when this rule speaks, in one sentence."""
+    undetermined: bool = False
+    """Whether an error says that the answer is not known, rather than that it is no."""
+
+    def finding(  # noqa: PLR0913 - one argument per field of a finding
+        self,
+        message: str,
+        *,
+        level: Level | None = None,
+        file: str | None = None,
+        device: ComputeCapability | None = None,
+        target: Target | None = None,
+        remedy: str | None = None,
+        families: tuple[Family, ...] = (),
+    ) -> Finding:
+        """Speak, at the rule's own level unless another is given."""
+        return Finding(
+            self.id, level or self.level, message, file, device, target, remedy, families
+        )
+
+
+DEVICE_MISSING = Rule(
+    "device-missing",
+    Level.ERROR,
+    "Nothing in a library, or in the whole subject, can run on a required device.",
+)
+KERNELS_MISSING = Rule(
+    "kernels-missing",
+    Level.ERROR,
+    "A library runs on a required device, but some of its kernels cannot.",
+)
+DEVICE_PTX_ONLY = Rule(
+    "device-ptx-only",
+    Level.WARNING,
+    "Kernels of a library reach a required device only as PTX, which the driver must assemble.",
+)
+DEVICE_FOREIGN = Rule(
+    "device-foreign",
+    Level.NOTE,
+    "A library holds only code specialised for other devices than a required one.",
+)
+DEVICE_SIBLING = Rule(
+    "device-sibling",
+    Level.WARNING,
+    "Kernels of a library are specialised for relatives of a required device, and not for it.",
+)
+TARGET_MISSING = Rule(
+    "target-missing", Level.ERROR, "No library embeds code for a required target."
+)
+TARGET_ABSENT = Rule(
+    "target-absent",
+    Level.NOTE,
+    "A library does not embed a required target that others do or do not.",
+)
+EXPECTED_NOT_EMBEDDED = Rule(
+    "expected-not-embedded",
+    Level.ERROR,
+    "What preflight predicted of the sources and what is embedded differ.",
+)
+EXPECTED_UNREAD = Rule(
+    "expected-unread",
+    Level.ERROR,
+    "A prediction was given, and the subject was read without what it is compared by.",
+    undetermined=True,
+)
+PTX_NEWER_THAN_DRIVER = Rule(
+    "ptx-newer-than-driver",
+    Level.ERROR,
+    "Kernels reach a required device only as PTX that is newer than the driver can assemble.",
+)
+PTX_DRIVER_UNKNOWN = Rule(
+    "ptx-driver-unknown",
+    Level.ERROR,
+    "Kernels reach a required device only as PTX, and it is not known whether the driver reads it.",
+    undetermined=True,
+)
+DRIVER_TOO_OLD = Rule(
+    "driver-too-old",
+    Level.ERROR,
+    "Machine code for a required device comes from a CUDA major version newer than the driver.",
+)
+DRIVER_UNCHECKED = Rule(
+    "driver-unchecked",
+    Level.ERROR,
+    "A driver was given, and it is not known which CUDA release the machine code comes from.",
+    undetermined=True,
+)
+SUFFIX_UNKNOWN = Rule(
+    "suffix-unknown",
+    Level.ERROR,
+    "A cubin does not record whether it is plain, a or f code, and the answer depends on it.",
+    undetermined=True,
+)
+JIT_ASSEMBLER_TOO_OLD = Rule(
+    "jit-assembler-too-old",
+    Level.ERROR,
+    "The assembler that a JIT compiler uses on a required device does not know its target.",
+)
+JIT_ASSEMBLER_UNREAD = Rule(
+    "jit-assembler-unread",
+    Level.ERROR,
+    "An assembler that a JIT compiler uses could not be asked which targets it knows.",
+    undetermined=True,
+)
+JIT_ASSEMBLER = Rule(
+    "jit-assembler",
+    Level.NOTE,
+    "An assembler that the subject brings for code compiled on the device, and what it knows.",
+)
+JIT_COMPILER = Rule(
+    "jit-compiler",
+    Level.NOTE,
+    "Which of NVRTC and nvJitLink the subject brings for code that is compiled on the device.",
+)
+CUDART_MISMATCH = Rule(
+    "cudart-mismatch",
+    Level.WARNING,
+    "Libraries of one subject need CUDA libraries of different major versions.",
+)
+MACHINE_MISMATCH = Rule(
+    "machine-mismatch",
+    Level.ERROR,
+    "A library is for another CPU than the wheel or image that holds it.",
+)
+DEVICE_LINK_MISSING = Rule(
+    "device-link-missing",
+    Level.ERROR,
+    "Relocatable GPU code of a library was never linked for the device, so it cannot be loaded.",
+)
+CUDA_AT_IMPORT = Rule(
+    "cuda-at-import",
+    Level.ERROR,
+    "Importing a model touches CUDA, so vLLM cannot inspect it in a process without a GPU.",
+)
+MODEL_NOT_IMPORTABLE = Rule(
+    "model-not-importable", Level.ERROR, "A model of vLLM's registry cannot be imported."
+)
+MODEL_PACKAGE_ABSENT = Rule(
+    "model-package-absent",
+    Level.NOTE,
+    "A model needs a package that vLLM does not require and that is not installed.",
+)
+MODEL_NEEDS_GPU = Rule(
+    "model-needs-gpu",
+    Level.NOTE,
+    "A model asks for what vLLM defines only beside a driver, and is importable as if it had one.",
+)
+MODEL_NEEDS_EXTENSION = Rule(
+    "model-needs-extension",
+    Level.WARNING,
+    "A model needs a compiled extension that this part of vLLM was built without.",
+)
+EXTENSION_NOT_LOADABLE = Rule(
+    "extension-not-loadable",
+    Level.ERROR,
+    "The dynamic loader refuses a library for another reason than the missing driver.",
+)
+EXTENSION_NEEDS_DRIVER = Rule(
+    "extension-needs-driver",
+    Level.NOTE,
+    "Libraries need the driver, which a builder lacks; how far they were examined is said.",
+)
+EXTENSION_UNUSED = Rule(
+    "extension-unused",
+    Level.NOTE,
+    "A library that cannot be loaded is one of several builds, of which another one is meant.",
+)
+JIT_ASSEMBLER_FAILS = Rule(
+    "jit-assembler-fails",
+    Level.ERROR,
+    "The assembler that Triton chooses for a required device was run and did not assemble for it.",
+)
+KERNELS_NOT_FOUND = Rule(
+    "kernels-not-found",
+    Level.ERROR,
+    "FlashInfer does not start for a required device, or does not find its compiled kernels.",
+)
+PROBE_FAILED = Rule(
+    "probe-failed",
+    Level.ERROR,
+    "Something was to be examined by running it, and was not.",
+    undetermined=True,
+)
+PROBED = Rule("probed", Level.NOTE, "What was examined by running it, without a GPU.")
+DAMAGED_CODE_OBJECT = Rule(
+    "damaged-code-object",
+    Level.ERROR,
+    "A part of the subject is damaged or was not read, so what it holds is not known.",
+    undetermined=True,
+)
+BACKEND_DISAGREEMENT = Rule(
+    "backend-disagreement",
+    Level.ERROR,
+    "The native reader and cuobjdump do not see the same code, so neither is believed.",
+    undetermined=True,
+)
+CUOBJDUMP_FAILED = Rule(
+    "cuobjdump-failed",
+    Level.ERROR,
+    "cuobjdump was asked to confirm a file and could not read it.",
+    undetermined=True,
+)
+REGIONS_UNKNOWN = Rule(
+    "regions-unknown",
+    Level.NOTE,
+    "cuobjdump does not show which translation unit code belongs to, so kernels of one name in "
+    "one file may be taken for one kernel.",
+)
+FAMILIES_UNTOLD = Rule(
+    "families-untold",
+    Level.WARNING,
+    "The cuobjdump in use is older than family-specific code and prints no suffix f.",
+)
+UNSEEN_CODE = Rule(
+    "unseen-code",
+    Level.NOTE,
+    "A library carries GPU code outside the sections that cuobjdump reads.",
+)
+UNJUDGED_CODE = Rule(
+    "unjudged-code",
+    Level.WARNING,
+    "A file carries GPU code without a kernel that could be judged, such as LTO-IR.",
+    undetermined=True,
+)
+EXCEPTION_UNUSED = Rule("exception-unused", Level.NOTE, "An exception of a policy excused nothing.")
+EXCEPTION_EXPIRED = Rule(
+    "exception-expired", Level.WARNING, "An exception of a policy has expired and is not applied."
+)
+
+RULES: tuple[Rule, ...] = (
+    DEVICE_MISSING,
+    KERNELS_MISSING,
+    DEVICE_PTX_ONLY,
+    DEVICE_FOREIGN,
+    DEVICE_SIBLING,
+    TARGET_MISSING,
+    TARGET_ABSENT,
+    EXPECTED_NOT_EMBEDDED,
+    EXPECTED_UNREAD,
+    PTX_NEWER_THAN_DRIVER,
+    PTX_DRIVER_UNKNOWN,
+    DRIVER_TOO_OLD,
+    DRIVER_UNCHECKED,
+    SUFFIX_UNKNOWN,
+    JIT_ASSEMBLER_TOO_OLD,
+    JIT_ASSEMBLER_UNREAD,
+    JIT_ASSEMBLER,
+    JIT_COMPILER,
+    CUDART_MISMATCH,
+    MACHINE_MISMATCH,
+    DEVICE_LINK_MISSING,
+    CUDA_AT_IMPORT,
+    MODEL_NOT_IMPORTABLE,
+    MODEL_PACKAGE_ABSENT,
+    MODEL_NEEDS_GPU,
+    MODEL_NEEDS_EXTENSION,
+    EXTENSION_NOT_LOADABLE,
+    EXTENSION_NEEDS_DRIVER,
+    EXTENSION_UNUSED,
+    JIT_ASSEMBLER_FAILS,
+    KERNELS_NOT_FOUND,
+    PROBE_FAILED,
+    PROBED,
+    DAMAGED_CODE_OBJECT,
+    BACKEND_DISAGREEMENT,
+    CUOBJDUMP_FAILED,
+    REGIONS_UNKNOWN,
+    FAMILIES_UNTOLD,
+    UNSEEN_CODE,
+    UNJUDGED_CODE,
+    EXCEPTION_UNUSED,
+    EXCEPTION_EXPIRED,
+)
+"""In the order of docs/rules.md; SARIF refers to them by position."""
+
+RULE_BY_ID = {rule.id: rule for rule in RULES}

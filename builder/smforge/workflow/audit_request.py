@@ -1,0 +1,79 @@
+"""From the flags of ``smforge audit`` to the terms of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smforge.arch.devices import device
+from smforge.arch.drivers import DriverVersion
+from smforge.arch.requirement import Requirements, parse_requirements
+from smforge.errors import UsageError
+from smforge.policy.exemptions import Exemption, allowed_on_command_line
+from smforge.policy.shipped import shipped_exemptions
+from smforge.verdict.request import Terms
+
+
+def terms_of(  # noqa: PLR0913 - one per flag
+    *,
+    words: Sequence[str],
+    variant: str | None,
+    config: Path | None,
+    driver: str | None,
+    native: bool,
+    allowed: Sequence[str],
+    policies: Sequence[Path],
+    shipped: bool,
+    expected: str | None = None,
+) -> Terms:
+    """Gather what is asked. Raises `UsageError` and `ConfigurationError` for what cannot be."""
+    for text in words:
+        if not parse_requirements([text]):
+            raise UsageError(
+                f"--require {text!r} names no device and no target.",
+                remedy="If it comes from a variable, see why that is empty; without --require "
+                "nothing is required.",
+            )
+    requirements = [parse_requirements(words)]
+    if variant is not None:
+        requirements.append(_requirements_of(variant, config))
+    exemptions: list[Exemption] = []
+    for path in policies:
+        # Imported when needed: pydantic costs more than a small audit.
+        from smforge.policy.files import load_policy  # noqa: PLC0415
+
+        policy = load_policy(path)
+        requirements.append(policy.requirements())
+        native = native or policy.native
+        exemptions += policy.exemptions()
+    exemptions += [allowed_on_command_line(pattern) for pattern in allowed]
+    if shipped:
+        exemptions += shipped_exemptions()
+    expectations = []
+    if expected is not None:
+        from smforge.verdict.expectation import read_expectation  # noqa: PLC0415
+
+        expectations.append(read_expectation(expected))
+    asked = _joined(requirements)
+    for capability in asked.devices:
+        device(capability)
+    return Terms(
+        requirements=asked,
+        driver=None if driver is None else DriverVersion.parse(driver),
+        native_only=native,
+        exemptions=tuple(exemptions),
+        expectations=tuple(expectations),
+    )
+
+
+def _requirements_of(variant: str, config: Path | None) -> Requirements:
+    from smforge.matrix.load import load  # noqa: PLC0415
+    from smforge.plan.resolve import resolve  # noqa: PLC0415
+
+    return _joined([cell.requirements for cell in resolve(load(config), (variant,)).cells])
+
+
+def _joined(several: Sequence[Requirements]) -> Requirements:
+    devices = dict.fromkeys(one for requirements in several for one in requirements.devices)
+    targets = dict.fromkeys(one for requirements in several for one in requirements.targets)
+    return Requirements(tuple(devices), tuple(targets))

@@ -1,0 +1,114 @@
+"""Looks ahead for a build: preflight of a cell, its reports, and what it means for the build."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from smforge.bake.cell_paths import shown
+from smforge.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
+from smforge.errors import LossForeseenError
+from smforge.plan.records import Cell
+from smforge.policy.allowed_sources import allowed_sources
+from smforge.preflight.cache import Cache, default_directory
+from smforge.preflight.cell import (
+    CellPreflight,
+    Circumstances,
+    ComponentPreflight,
+    examinable,
+    preflight_cell,
+)
+from smforge.preflight.records import Finding, Level, Outcome
+from smforge.report.preflight_document import render_json
+from smforge.sigterm import ended_tidily
+from smforge.verdict.expectation import Expectation, expectations_of
+from smforge.workflow.build import Workshop
+from smforge.workflow.results import Foreseen, Lookahead
+
+
+def foresee(shop: Workshop, cell: Cell) -> Foreseen:
+    """Examine what a cell compiles. Raises what `preflight_cell` raises."""
+    circumstances = Circumstances(
+        root=shop.root,
+        cache=Cache(default_directory()),
+        checkouts=shop.host.checkouts,
+        allowances=allowed_sources(shop.policies),
+        announce=shop.announce,
+    )
+    with ended_tidily():
+        found = preflight_cell(cell, examinable(cell), circumstances)
+    reports = {_report_name(one): render_json(one.result) for one in found.components}
+    failed = found.outcome is Outcome.FAIL
+    record = PreflightRecord(
+        verdict=found.outcome.value if found.components else "nothing",
+        overridden=failed and shop.lookahead is Lookahead.RECORD,
+        components=tuple(_recorded(one, reports[_report_name(one)]) for one in found.components),
+        required_instead={str(one): str(device) for one, device in found.required_instead.items()},
+    )
+    error = None
+    if failed and shop.lookahead is Lookahead.STOP:
+        error = _loss(found, shop.places(cell).logs)
+    return Foreseen(found, record, reports, error)
+
+
+def expectations_for(
+    foreseen: Foreseen, directory: Path, wheels: Iterable[Path]
+) -> tuple[Expectation, ...]:
+    """What the wheels below a directory should hold; each build exports to one of its name."""
+    paths: dict[str, list[str]] = defaultdict(list)
+    for wheel in wheels:
+        # An audit of several subjects puts their names before the paths of their files.
+        paths[wheel.relative_to(directory).parts[0]].append(f"{wheel.name}/")
+    return tuple(
+        replace(one, within=tuple(paths[one.build or ""]))
+        for name, report in foreseen.reports.items()
+        for one in expectations_of(json.loads(report), name)
+    )
+
+
+def _report_name(one: ComponentPreflight) -> str:
+    return f"preflight-{one.component.name}.json"
+
+
+def _recorded(one: ComponentPreflight, report: str) -> ForeseenComponent:
+    return ForeseenComponent(
+        component=one.component.name,
+        verdict="fail" if one.result.outcome is Outcome.FAIL else "pass",
+        findings=len(_stopping(one)),
+        source_sha256=one.result.source.digest.removeprefix("sha256:"),
+        collapsed=tuple(
+            CollapseRecord(
+                target=str(collapse.target),
+                compiled_as=tuple(str(target) for target in collapse.compiled_as),
+            )
+            for collapse in one.result.collapsed
+        ),
+        report=_report_name(one),
+        report_sha256=hashlib.sha256(report.encode()).hexdigest(),
+    )
+
+
+def _loss(found: CellPreflight, logs: Path) -> LossForeseenError:
+    cell = found.cell
+    losses = [
+        f"{cell.variant} {cell.platform}, {one.title}: {_sentence(finding)}"
+        for one in found.components
+        for finding in _stopping(one)
+    ]
+    return LossForeseenError(
+        losses,
+        remedy=f"Nothing was built; the reports are {shown(logs)}/preflight-*.json. "
+        "To build all the same: --preflight record.",
+    )
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.rule}: {finding.message} {finding.remedy or ''}".rstrip()
+
+
+def _stopping(one: ComponentPreflight) -> list[Finding]:
+    return [finding for finding in one.result.findings if finding.level is Level.ERROR]

@@ -1,0 +1,175 @@
+"""Publishes what a build has put in its place: the engine's tag and the registry's."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smforge.errors import InterruptedBuildError, SmforgeError, UsageError
+from smforge.oci.credentials import find_credentials
+from smforge.oci.documents import Descriptor
+from smforge.oci.reference import parse_reference
+
+if TYPE_CHECKING:
+    from smforge.plan.records import Cell, PlannedImage
+    from smforge.workflow.results import Audited, Built
+
+LAYOUT = "image"
+"""Where the target of that name puts the image's layout, below the artefacts."""
+_EPOCH = "SOURCE_DATE_EPOCH"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What is to be done with images that have passed."""
+
+    load: bool
+    repository: str | None
+    """HOST/NAME of a registry."""
+    logins: Path
+    """The folder with docker's logins."""
+    announce: Callable[[str], None]
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is to be done."""
+        return self.load or self.repository is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was done with one image."""
+
+    variant: str
+    platform: str
+    digest: str
+    loaded: str | None
+    """Its name in the engine."""
+    pushed: str | None
+    """Its name in the registry."""
+    sent: int
+    """Bytes of blobs that the registry did not have."""
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """One sentence for each place where the image is now."""
+        if self.loaded:
+            yield f"loaded: {self.loaded} ({self.digest})"
+        if self.pushed:
+            yield f"pushed: {self.pushed}, {self.sent:,} bytes sent ({self.digest})"
+
+
+def require_publishable(cells: Sequence[Cell], publication: Publication) -> None:
+    """Raise `UsageError` before a build that could not be published after it."""
+    if not publication.is_wanted:
+        return
+    without = sorted({cell.variant for cell in cells if cell.image is None})
+    if without:
+        raise UsageError(
+            f"{', '.join(without)} of this matrix: no image, so there is nothing to load or push.",
+            remedy="Give the variant an 'image' in versions.json, or name others.",
+        )
+    if publication.repository is not None:
+        try:
+            parse_reference(f"{publication.repository}:tag")
+        except UsageError as error:
+            raise UsageError(
+                f"{publication.repository!r} is not a repository of a registry.",
+                remedy="Write it as HOST/NAME; the tag comes from the matrix.",
+            ) from error
+
+
+def complete(cell: Cell, directory: Path, audited: Audited) -> None:
+    """Annotate the layout of a cell that has passed, and add its SBOM and the report.
+
+    Raises `UnpublishableError` where a wheel is too large for the index it is built for.
+    """
+    _require_small_enough(cell, directory)
+    folder = directory / LAYOUT
+    if cell.image is None or not folder.is_dir():
+        return
+    # Imported when there is an image: wheels need none of it.
+    from smforge.publish.contents import bill_of_materials, wheel_digests  # noqa: PLC0415
+    from smforge.publish.finish import finish  # noqa: PLC0415
+
+    epoch = int(cell.variables[_EPOCH])
+    created = datetime.fromtimestamp(epoch, UTC)
+    wheels = wheel_digests(directory)
+
+    def describe(layout: Path, image: Descriptor) -> dict[str, object]:
+        return bill_of_materials(layout, image, created, wheels)
+
+    about = audited.image or audited
+    finish(folder, about.report, about.verdict, created, describe)
+
+
+def _require_small_enough(cell: Cell, directory: Path) -> None:
+    from smforge.publish.limits import Limits, require_within  # noqa: PLC0415
+
+    wheels = ((path.name, path.stat().st_size) for path in sorted(directory.rglob("*.whl")))
+    require_within(Limits(wheel_mb=cell.toolkit.wheel_mb), cell.toolkit.tag, wheels)
+
+
+def publish(built: Built, tag: str, publication: Publication) -> Published | None:
+    """Load and push the image of a cell that has passed; None where it has not.
+
+    Raises `ToolError` where the engine or the registry refuses it.
+    """
+    image = built.cell.image
+    if built.exit_code != 0 or image is None:
+        return None
+    from smforge.oci.layout import LayoutFolder  # noqa: PLC0415
+    from smforge.publish.layouts import read_root  # noqa: PLC0415
+    from smforge.publish.load import load  # noqa: PLC0415
+    from smforge.publish.push import push  # noqa: PLC0415
+
+    folder = built.places.final / LAYOUT
+    digest = read_root(LayoutFolder(folder)).digest
+    loaded = pushed = None
+    sent = 0
+    if publication.load:
+        loaded = f"{image.name}:{tag}"
+        publication.announce(f"loading {loaded}")
+        load(folder, loaded)
+    if publication.repository is not None:
+        done = push(
+            folder,
+            f"{publication.repository}:{tag}",
+            credentials=functools.partial(find_credentials, folder=publication.logins),
+            announce=publication.announce,
+        )
+        pushed, sent = done.reference, done.sent
+    return Published(built.cell.variant, built.cell.platform, digest, loaded, pushed, sent)
+
+
+def publish_all(
+    results: Sequence[Built], platforms: dict[str, int], publication: Publication
+) -> tuple[tuple[Published, ...], tuple[SmforgeError, ...]]:
+    """Publish what has passed; one that fails does not keep the others back.
+
+    Nothing is published after an interruption: who stops a build wants no more of it.
+    `platforms` says how many each variant has.
+    """
+    stopped = any(isinstance(built.error, InterruptedBuildError) for built in results)
+    done, errors = [], []
+    for built in results if publication.is_wanted and not stopped else ():
+        image = built.cell.image
+        if image is None:
+            continue
+        try:
+            one = publish(built, _tag(image, built.cell, platforms), publication)
+        except SmforgeError as error:
+            errors.append(error)
+        else:
+            done += [one] if one else []
+    return tuple(done), tuple(errors)
+
+
+def _tag(image: PlannedImage, cell: Cell, platforms: dict[str, int]) -> str:
+    """The tag of a cell; one name for all platforms is made of their tags afterwards."""
+    cpu = cell.platform.partition("/")[2].replace("/", "-")
+    return image.tag if platforms[cell.variant] == 1 else f"{image.tag}-{cpu}"

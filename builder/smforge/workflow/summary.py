@@ -1,0 +1,158 @@
+"""What came of a run of builds: a table for people, a document for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smforge import __version__
+from smforge.bake.cell_paths import shown
+from smforge.bake.progress import clock_text
+from smforge.bake.record import TargetRecord
+from smforge.errors import EXIT_PASS
+from smforge.terminal import text_of
+from smforge.workflow.results import Built
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    cell: str
+    target: str
+    time: str
+    state: str
+    size: str
+    verdict: str
+
+
+def rows(results: Sequence[Built]) -> Iterator[Row]:
+    """One row per target; one for a cell that did not come so far."""
+    for built in results:
+        name = f"{built.cell.variant} {built.cell.platform}"
+        targets = built.record.targets if built.record else ()
+        for target in targets:
+            yield Row(
+                cell=name,
+                target=target.name,
+                time=clock_text(target.seconds),
+                state=_state(built, target),
+                size=size_text(target.size) if target.size is not None else "",
+                verdict=verdict(built) if target.size is not None else "",
+            )
+        if not targets:
+            yield Row(name, "", "", "not built", "", verdict(built))
+
+
+def render_table(results: Sequence[Built], *, width: int, color: bool) -> str:
+    """The summary table as text."""
+    from rich.table import Table  # noqa: PLC0415  # slow to import
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("build", "target"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("time", justify="right")
+    table.add_column("state")
+    table.add_column("size", justify="right")
+    table.add_column("verdict")
+    before = ""
+    for row in rows(results):
+        cell = row.cell if row.cell != before else ""
+        before = row.cell
+        style = _STYLES.get(row.verdict or row.state, "")
+        table.add_row(
+            cell,
+            row.target,
+            row.time,
+            Text(row.state, _STYLES.get(row.state, "")),
+            row.size,
+            Text(row.verdict, style),
+        )
+    return text_of(table, width=width, color=color)
+
+
+def document(results: Sequence[Built]) -> dict[str, Any]:
+    """The results as plain data, with the record of each build."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "smforge", "version": __version__},
+        "builds": [
+            {
+                "variant": built.cell.variant,
+                "platform": built.cell.platform,
+                "result": _result(built),
+                "exit_code": built.exit_code,
+                "error": str(built.error) if built.error else None,
+                "directory": str(_directory(built)),
+                "record": built.record.model_dump(mode="json") if built.record else None,
+            }
+            for built in results
+        ],
+    }
+
+
+def closing_lines(results: Sequence[Built]) -> Iterator[str]:
+    """One sentence per cell that did not fail: where its artefacts are."""
+    for built in results:
+        if built.error is not None or built.record is None:
+            continue
+        name = f"{built.cell.variant} {built.cell.platform}"
+        count = len(built.record.artefacts)
+        files = f"{count} {'file' if count == 1 else 'files'} in {_directory(built)}"
+        if built.up_to_date:
+            when = built.record.finished.strftime("%Y-%m-%d %H:%M UTC")
+            yield f"up to date: {name}, built {when}, verdict {verdict(built)}: {files}"
+        elif built.record.result == "passed":
+            took = clock_text(built.record.seconds)
+            yield f"built: {name} in {took}, verdict {verdict(built)}: {files}"
+        else:
+            yield f"rejected: {name}, kept for a look: {files}"
+
+
+def verdict(built: Built) -> str:
+    """The audit's word, the image's where that failed; empty where there was no audit."""
+    if built.record is None or built.record.audit is None:
+        return ""
+    audits = (built.record.audit, built.record.image_audit or built.record.audit)
+    failed = (one.verdict for one in audits if one.exit_code != EXIT_PASS)
+    return next(failed, built.record.audit.verdict)
+
+
+def size_text(size: int) -> str:
+    """``15.9 MB``: decimal units, as package indexes show them."""
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} GB"
+
+
+_STYLES = {"pass": "green", "fail": "bold red", "failed": "bold red", "not built": "red"}
+
+
+def _state(built: Built, target: TargetRecord) -> str:
+    if built.up_to_date:
+        return "up to date"
+    if getattr(built.error, "target", None) == target.name:
+        return "failed"
+    failed = built.record is None or built.record.result in {"failed", "interrupted"}
+    if failed and (target.completed_steps < target.steps or not target.steps):
+        return "not finished"
+    return "cached" if target.cached else "built"
+
+
+def _result(built: Built) -> str:
+    if built.up_to_date:
+        return "up-to-date"
+    return built.record.result if built.record else "failed"
+
+
+def _directory(built: Built) -> Any:
+    places = built.places
+    rejected = built.record is not None and built.record.result == "rejected"
+    return shown(places.rejected if rejected else places.final)
