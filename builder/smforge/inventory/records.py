@@ -41,6 +41,10 @@ class Origin(StrEnum):
     """A file that is itself a cubin or a PTX text."""
     EMBEDDED = "embedded"
     """A fatbin outside those sections, found by its magic; cuobjdump does not see it."""
+    DATA = "data"
+    """A cubin or a PTX text among the data of a host file, which a program loads through the driver
+    API. Nothing registers it. One region holds all of a file's that have kernel names in common:
+    the program loads one of them."""
 
 
 class CodeObject(NamedTuple):
@@ -57,6 +61,9 @@ class CodeObject(NamedTuple):
     kernels: tuple[str, ...] | None = None
     """Mangled entry names, sorted. None when names were not asked for, where they cannot be known
     (LTO-IR, a damaged payload), and for relocatable code beside what was linked from it."""
+    contradicted: str | None = None
+    """What the header of the fatbin entry says where the payload says something else, such as
+    ``sm_121``. The payload decides `target` and `ptx_isa`."""
 
 
 class Region(NamedTuple):
@@ -71,6 +78,12 @@ class Region(NamedTuple):
     """The translation unit's file name, where the symbols carry it."""
     member: str = ""
     """The member's name within a static archive."""
+    unregistered: frozenset[str] = frozenset()
+    """The kernels that no host code can launch: a pass of the compiler for some targets left them.
+    Each is ordinary code of at least one object and absent from another one, and its name does not
+    stand, ended by a NUL, in the host file outside its GPU code. Filled in only where that proves
+    it: for regions that nvcc's wrapper registers and whose other kernels all have their name there.
+    Empty where names were not read, and from cuobjdump."""
 
 
 class Damage(NamedTuple):
