@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import smforge
+from benchmarks.measure import Result, alternate, warm
 from smforge.inventory.cuobjdump.locate import locate
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.survey import take_inventory
-
-from benchmarks.measure import Result, alternate, warm
 
 HEADINGS = (
     "subject", "MB", "cuobjdump", "reader", "times faster", "smforge", "times faster",

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import cmake
 import ninja
+
 from smforge.arch.grammar import gencode
 from smforge.preflight.cache import Cache
 from smforge.preflight.configure import configure

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import smforge
 
 PACKAGE = Path(smforge.__file__).parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.arch.coverage import cubin_runs_on, family, ptx_assembles_for
 from smforge.arch.devices import devices
 from smforge.arch.target import ComputeCapability, Suffix, Target

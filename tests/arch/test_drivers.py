@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.arch.drivers import DriverVersion, driver_assembles, lowest_driver_for
 from smforge.errors import UsageError
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.arch.grammar import cmake_list, flashinfer_list, gencode, names, torch_list
 from smforge.arch.grammar.cmake_list import CMakeEntry, CMakeForm
 from smforge.arch.grammar.gencode import Gencode

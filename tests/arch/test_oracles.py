@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+
 from smforge.arch.coverage import ptx_assembles_for
 from smforge.arch.grammar import gencode
 from smforge.arch.grammar.gencode import Gencode

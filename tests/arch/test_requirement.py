@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.arch.requirement import Form, RequiredTarget, Requirements, parse_requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import ArchitectureError

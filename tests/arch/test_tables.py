@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 import smforge.arch
 from smforge.arch.devices import CubinsFrom, Status, devices
 from smforge.arch.grammar import torch_list

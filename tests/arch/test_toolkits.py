@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.arch.devices import Status, current_devices, device, devices
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.grammar import flashinfer_list

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from smforge.bake.host import HostSettings
 from smforge.bake.progress import SilentProgress
 from smforge.matrix.load import load

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import jsonschema
 import pytest
+
 from smforge.bake import record as records
 from smforge.bake.cell_paths import REJECTION_NOTE
 from smforge.bake.diagnosis import StepFailedError

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from smforge.bake.cell_paths import REJECTION_NOTE, CellPlaces, promote, reject, staging
 from smforge.errors import BuildFailedError
 

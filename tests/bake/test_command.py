@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.bake.command import BakeCall
 from smforge.bake.definition import resolve_definition
 from smforge.bake.engine import Means
@@ -46,6 +47,7 @@ def test_the_environment_cannot_change_what_was_printed() -> None:
     assert call().environment(environment) == {"PATH": "/bin"}
 
 
+@pytest.mark.engine
 def test_bake_resolves_the_override_without_an_engine(
     workshop: Workshop, cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -58,6 +60,7 @@ def test_bake_resolves_the_override_without_an_engine(
     assert definition.destinations(one.root) == {"made": (workshop.places(cell()).staging,)}
 
 
+@pytest.mark.engine
 def test_an_unknown_target_is_refused_with_bakes_reason(
     workshop: Workshop, cell: Callable[..., Cell]
 ) -> None:
@@ -65,6 +68,7 @@ def test_an_unknown_target_is_refused_with_bakes_reason(
         workshop.resolve(cell("nowhere"))
 
 
+@pytest.mark.engine
 def test_without_docker_the_error_says_so(
     workshop: Workshop,
     cell: Callable[..., Cell],
@@ -77,6 +81,7 @@ def test_without_docker_the_error_says_so(
         resolve_definition(one)
 
 
+@pytest.mark.engine
 def test_docker_without_buildx_is_named(
     workshop: Workshop, cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

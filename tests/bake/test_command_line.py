@@ -68,6 +68,7 @@ def test_print_shows_command_and_definition_and_needs_no_engine(
     assert json.loads(override.read_text())["variable"]["MAX_JOBS"]
 
 
+@pytest.mark.slow
 def test_every_target_of_every_variant_is_in_the_definition(definition: Path) -> None:
     variants = json.loads((definition / "versions.json").read_text())["variants"]
     done = smforge("build", "--print", *variants, cwd=definition)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.bake.compiler_cache import NAMES, bucket_settings
 from smforge.bake.engine import Means
 from smforge.bake.host import HostSettings

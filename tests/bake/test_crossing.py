@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from smforge.bake.crossing import Crossing, crossing_for, host_platform
 from smforge.matrix.load import load
 from smforge.plan.records import Cell

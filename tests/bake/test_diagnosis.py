@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.bake import diagnosis
 from smforge.bake.diagnosis import excerpt, failure
 from smforge.bake.events import Log, PlainLine, Vertex, parse_line

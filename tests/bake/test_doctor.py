@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from smforge.bake.doctor import CHECKS, Finding, Host, State, can_build, examine
 from smforge.bake.doctor_report import render_table
 from smforge.errors import ToolError

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.bake.events import BuildWarning, Log, PlainLine, Status, Vertex, parse_line
 
 _VALUES = st.sampled_from(

@@ -16,6 +16,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from smforge.bake.externals import directory_of, ensure_externals
 from smforge.bake.fetching import Origin, fetch
 from smforge.errors import BuildFailedError, ConfigurationError

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.errors import EngineUnavailableError
 from smforge.plan.records import Cell
 from smforge.workflow.build import Workshop

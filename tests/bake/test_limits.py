@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.bake import limits
 from smforge.bake.limits import JobLimits, gib_per_job, job_limits
 from smforge.plan.records import Cell

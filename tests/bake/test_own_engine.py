@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from smforge.bake.own_engine import settings, state_directory
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "engine"

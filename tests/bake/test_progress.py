@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+
 from smforge.bake.events import parse_line
 from smforge.bake.progress import (
     LOG_SECONDS,

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 import urllib3
+
 from smforge.bake.host import root_file_systems
 from smforge.bake.rootfs import ARCHIVE
 from smforge.errors import InterruptedBuildError, UsageError

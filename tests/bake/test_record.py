@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.bake import record as records
 from smforge.bake.inputs import artefacts_in, inputs_digest, intact
 from smforge.bake.record import RunRecord, read_record, schema_text

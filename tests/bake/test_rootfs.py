@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from smforge.bake import own_engine
 from smforge.bake.rootfs import Mirror, Rootfs, command, ensure_rootfs, host_mirror
 from smforge.errors import BuildFailedError, ToolError

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.bake.cell_paths import CellPlaces
 from smforge.bake.diagnosis import StepFailedError
 from smforge.bake.record import RunRecord

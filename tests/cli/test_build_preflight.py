@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
+
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import Target
 from smforge.bake.host import HostSettings

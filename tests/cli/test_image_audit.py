@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+
 from smforge.arch.requirement import parse_requirements
 from smforge.bake.host import root_file_systems
 from smforge.errors import BuildFailedError

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from smforge.cli.output import OutputSpec, OutputType, emit, require_distinct, write_report
 from smforge.errors import UsageError
 

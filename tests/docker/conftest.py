@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from smforge.bake import own_engine
 from smforge.bake.host import root_file_systems
 from smforge.bake.rootfs import default_store, ensure_rootfs

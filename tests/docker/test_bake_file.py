@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.bake import own_engine
 from smforge.matrix.load import load
 from smforge.plan.resolve import resolve
@@ -45,6 +46,7 @@ def test_an_architecture_is_a_target_with_an_output_of_its_own() -> None:
     assert crossed["target"]["flashinfer-shim"]["args"]["CROSS_CPU"] == "aarch64"
 
 
+@pytest.mark.slow
 def test_every_target_of_the_plan_exists() -> None:
     for cell in resolve(load(ROOT / "versions.json")).cells:
         definition = resolved(*cell.targets, **cell.variables)

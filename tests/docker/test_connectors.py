@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from smforge.verdict.data import table
 
 ROOT = Path(__file__).parents[2]

@@ -24,6 +24,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from smforge.bake import own_engine
 from smforge.bake.rootfs import Rootfs, default_store, ensure_rootfs
 

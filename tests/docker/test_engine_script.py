@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from smforge.bake import own_engine
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "engine"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.matrix.load import load
 from smforge.plan.resolve import resolve
 

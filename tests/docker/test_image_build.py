@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from smforge.bake import own_engine
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.opening import open_subject

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+
 from smforge.bake import own_engine
 
 Script = Callable[[str], ModuleType]

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from smforge.matrix.load import load
 from smforge.plan.bake import sdist_sha256
 from smforge.preflight.cache import Cache

@@ -86,6 +86,7 @@ def test_a_shim_made_for_another_cpu_says_so(
     assert shim.name.endswith("-py3-none-manylinux_2_17_aarch64.whl")
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(make: Callable[[Path], None], tmp_path: Path) -> None:
     digests = []
     for run in ("first", "second"):
@@ -96,6 +97,7 @@ def test_the_same_input_gives_the_same_bytes(make: Callable[[Path], None], tmp_p
     assert digests[0] == digests[1]
 
 
+@pytest.mark.slow
 def test_the_shim_requires_exactly_its_providers(
     make: Callable[[Path], None], tmp_path: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_the_shim_requires_exactly_its_providers(
     assert required == [f"flashinfer-jit-cache-{sm}=={VERSION}" for sm in ("sm110a", "sm120f")]
 
 
+@pytest.mark.slow
 def test_pip_installs_them_and_the_shim_finds_them(
     make: Callable[[Path], None], tmp_path: Path
 ) -> None:

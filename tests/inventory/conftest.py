@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.inventory.formats.blob import FileBlob
 from smforge.inventory.native.reader import read_file
 from smforge.inventory.options import ReadOptions

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.inventory.byte_budget import Room
 
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from smforge.inventory.cuobjdump.agreement import compare
 from smforge.inventory.cuobjdump.locate import locate
 from smforge.inventory.cuobjdump.readers import BothReaders

@@ -6,6 +6,7 @@ import os
 import sys
 
 import pytest
+
 from smforge.errors import ToolError
 from smforge.inventory.sandbox import Bounds, Run, capture, stream
 
@@ -29,6 +30,7 @@ def test_time_is_bounded() -> None:
     assert run.explain() == "it did not finish in the time allowed"
 
 
+@pytest.mark.slow
 def test_memory_is_bounded() -> None:
     # The bounds are set on the program once it runs.
     code = "import time; time.sleep(2); x = bytearray(1 << 30)"
@@ -37,6 +39,7 @@ def test_memory_is_bounded() -> None:
     assert "MemoryError" in run.stderr
 
 
+@pytest.mark.slow
 def test_children_end_with_the_program() -> None:
     code = "import subprocess; subprocess.Popen(['sleep', '300']); print('started')"
     run, output = capture(python(code), Bounds(seconds=2))

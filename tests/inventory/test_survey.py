@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from smforge.errors import DamagedInputError, LimitExceededError, UsageError
 from smforge.inventory.formats.blob import FileBlob
 from smforge.inventory.formats.limits import Limits

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from smforge.inventory.cuobjdump.locate import locate
 from smforge.inventory.cuobjdump.readers import CuobjdumpReader
 from smforge.inventory.formats import elf

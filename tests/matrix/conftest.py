@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.errors import ConfigurationError
 from smforge.matrix.load import parse
 

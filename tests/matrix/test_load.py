@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.errors import ConfigurationError, SeveralProblemsError
 from smforge.matrix.load import load, parse
 

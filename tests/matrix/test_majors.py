@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from smforge.errors import ImpossibleCellError
 from smforge.matrix.load import parse
 from smforge.matrix.majors import majors_of

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from smforge.errors import ConfigurationError
 from smforge.matrix.load import Matrix, parse
 from smforge.plan.document import plan_document

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.arch.target import Target
 from smforge.arch.toolkits import toolkits
 from smforge.errors import ImpossibleCellError, SeveralProblemsError

@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from smforge.matrix.schema import SCHEMA_FILE, keys_at, render
 
 ROOT = Path(__file__).parents[2]

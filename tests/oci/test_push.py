@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
 from smforge.errors import ToolError
 from smforge.oci import session
 from smforge.oci.credentials import Credentials

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from smforge.errors import UsageError
 from smforge.oci.reference import is_loopback, parse_reference
 

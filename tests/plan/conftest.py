@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.matrix.load import Matrix, load, parse
 
 ROOT = Path(__file__).parents[2]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from smforge.arch.devices import devices
 from smforge.arch.target import ComputeCapability
 from smforge.arch.toolkits import toolkit

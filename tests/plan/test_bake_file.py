@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.matrix.load import Matrix
 from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from smforge.errors import ConfigurationError
 from smforge.matrix.load import Matrix, load
 from smforge.plan.block import render_block, renew_block

@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 import smforge.plan
 from smforge.matrix.load import Matrix
 from smforge.plan.document import plan_document

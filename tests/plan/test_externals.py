@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from smforge.matrix.load import Matrix
 from smforge.plan.records import PlannedExternal
 from smforge.plan.resolve import resolve

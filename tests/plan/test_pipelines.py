@@ -10,8 +10,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-import smforge.plan
 import yaml
+
+import smforge.plan
 from smforge.matrix.load import Matrix
 from smforge.plan.jobs import jobs, jobs_document
 from smforge.plan.pipelines import buildkite, github

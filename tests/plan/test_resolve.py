@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from smforge.arch.toolkits import toolkit
 from smforge.errors import UsageError
 from smforge.matrix.load import Matrix

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+
 from smforge.arch.target import ComputeCapability
 from smforge.policy.allowances import FOLDER, Allowance, reason_for, shipped
 from smforge.policy.files import load_policy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.policy.exemptions import Exemption
 from smforge.verdict.reach import Reach

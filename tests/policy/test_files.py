@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from smforge.errors import ConfigurationError
 from smforge.policy.files import load_policy
 from smforge.policy.shipped import FOLDER, shipped_exemptions

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.preflight.cache import Cache
 from smforge.preflight.configure import configure
 from smforge.preflight.probe.torch_flags import parse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from smforge.arch.target import Target
 from smforge.arch.toolkits import toolkit
 from smforge.preflight.compare.baselines import default_baselines, named_baseline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.arch.target import Target
 from smforge.preflight.builds import Build, merged, units_by_build
 from smforge.preflight.records import Configuration, External, Location, Refusal, Skip, Unit

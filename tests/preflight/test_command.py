@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+
 import smforge as package
 from smforge.preflight.rules import SUMMARIES
 

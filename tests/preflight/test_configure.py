@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.errors import ToolError, UsageError
 from smforge.preflight.cache import Cache
 from smforge.preflight.configure import configure

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.errors import ArchitectureError, ToolError
 from smforge.preflight.cache import Cache
 from smforge.preflight.flashinfer import read_list

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.arch.coverage import cubin_runs_on
 from smforge.arch.target import ComputeCapability, Target
 from smforge.arch.toolkits import toolkit

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.errors import DamagedInputError, ToolError
 from smforge.preflight.cache import Cache
 from smforge.preflight.records import Configuration

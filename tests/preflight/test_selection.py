@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from smforge.errors import ConfigurationError
 from smforge.preflight.records import Configuration, Level, Refusal, Unit
 from smforge.preflight.selection import (

@@ -6,6 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 import pytest
+
 from smforge.errors import DamagedInputError, ToolError, UsageError
 from smforge.preflight.sources.tree import Project, copy_inputs, open_source, takes_part
 

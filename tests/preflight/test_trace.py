@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.preflight.probe import trace as module
 from smforge.preflight.probe.trace import Trace, read_trace
 

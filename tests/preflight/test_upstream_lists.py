@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from smforge.preflight.compare.upstream_lists import disagreements, read_lists
 from smforge.preflight.records import Level
 

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from smforge.publish.finish import finish
 
 from benchmarks.canary import Canary, main
+from smforge.publish.finish import finish
 
 MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
 USES_IT = """\

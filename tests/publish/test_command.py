@@ -14,13 +14,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
+from benchmarks.canary import Canary
 from smforge.bake import own_engine
 from smforge.bake.host import root_file_systems
 from smforge.bake.rootfs import ARCHIVE
 from smforge.matrix.load import load
 from smforge.plan.resolve import resolve
-
-from benchmarks.canary import Canary
 
 ROOT = Path(__file__).parents[2]
 VARIANT = "small"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.errors import UsageError
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects import oci

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.bake.inputs import artefacts_in
 from smforge.bake.record import RunRecord
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.errors import DamagedInputError, ToolError, UsageError
 from smforge.oci import session
 from smforge.oci.layout import LayoutFolder

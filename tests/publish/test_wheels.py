@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from smforge.errors import DamagedInputError
 from smforge.publish.wheels import read_wheel
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import Target
 from smforge.inventory.cuobjdump.agreement import Comparison

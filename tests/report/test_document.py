@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from pydantic import ValidationError
+
 from smforge.report.build import to_json
 from smforge.report.model import Report
 from smforge.report.saved import report_from_json

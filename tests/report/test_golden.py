@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge import __version__
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.requirement import parse_requirements

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.report.layout import Column, cells, cut, grid, paragraph, rendered
 
 WORDS = st.text(st.sampled_from("abcdefgh ●中"), max_size=60)

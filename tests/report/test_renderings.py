@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from sarif_pydantic import Sarif
+
 from smforge.inventory.records import FileInventory
 from smforge.report import outline
 from smforge.report.junit import render_junit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from smforge.arch.target import Target
 from smforge.inventory.records import (
     CodeObject,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from smforge.arch.requirement import parse_requirements
 from smforge.inventory.records import FileInventory, Inventory
 from smforge.verdict.judge import judge

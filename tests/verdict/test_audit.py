@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.arch.requirement import parse_requirements
 from smforge.errors import UsageError
 from smforge.inventory.options import ReadOptions

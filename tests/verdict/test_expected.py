@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.errors import ConfigurationError
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory, Inventory

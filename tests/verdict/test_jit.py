@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability, Target
 from smforge.inventory.jit_tools.records import Assembler, Companions, Source

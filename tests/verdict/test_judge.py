@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
+
 from smforge.arch.devices import current_devices
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.requirement import parse_requirements

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.verdict.names import demangle, families, family
 
 LONG = "_Z3fooI" + "N1a1bE" * 400 + "EvT_"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import Target
 from smforge.inventory.jit_tools.records import Assembler, Companions, Source

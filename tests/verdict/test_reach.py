@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.verdict.kernels import Embedded, Ptx

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import ConfigurationError
 from smforge.inventory.records import CodeObject, FileInventory, Kind, Origin, Region

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.arch.requirement import parse_requirements
 from smforge.inventory.records import FileInventory, Inventory
 from smforge.verdict.judge import judge

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from smforge.bake.record import RunRecord
 from smforge.errors import UsageError
 from smforge.publish.outputs import Output

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from smforge.errors import DamagedInputError
 from smforge.inventory.cuobjdump.listing import CubinListing, FatbinListing
 from smforge.inventory.cuobjdump.reading import guess_regions

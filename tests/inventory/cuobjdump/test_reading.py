@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.errors import DamagedInputError, ToolError
 from smforge.inventory.cuobjdump import locate as locating
 from smforge.inventory.cuobjdump.agreement import compare

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats import ar
 from smforge.inventory.formats.blob import BytesBlob
@@ -27,6 +28,7 @@ def read(data: bytes) -> dict[str, bytes]:
     return {member.name: blob.read_at(member.offset, member.size) for member in ar.members(blob)}
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text("abcdefghijklmnop-_", min_size=1, max_size=30).map(lambda name: f"{name}.o"),

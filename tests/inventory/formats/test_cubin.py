@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats.blob import BytesBlob
 from smforge.inventory.formats.cubin import CubinReader

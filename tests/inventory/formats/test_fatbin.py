@@ -11,6 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 from isal import isal_zlib
+
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import DamagedInputError, LimitExceededError
 from smforge.inventory.formats.blob import BytesBlob

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from smforge.errors import DamagedInputError
 from smforge.inventory.jit_tools.scanner import WatchedSubject
 from smforge.inventory.options import ReadOptions
@@ -91,6 +92,7 @@ def files_in(tree: dict[str, bytes | str]) -> dict[str, bytes]:
     return {path: node for path, node in tree.items() if isinstance(node, bytes)}
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(layers=st.lists(st.lists(_items, max_size=8).map(consistent), min_size=1, max_size=4))
 def test_layers_come_out_as_in_the_model(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.errors import DamagedInputError
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects import oci, packages

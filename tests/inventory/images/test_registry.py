@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
 from smforge.errors import DamagedInputError, ToolError, UsageError
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects import oci, registry

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from smforge.errors import DamagedInputError, LimitExceededError, SmforgeError, UsageError
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.options import ReadOptions
@@ -337,6 +338,7 @@ _json = st.recursive(
 _keys = ("manifests", "config", "layers", "digest", "size", "mediaType", "platform", "annotations")
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_mangled_descriptions_never_escape_our_errors(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from smforge.errors import DamagedInputError, LimitExceededError, SmforgeError
 from smforge.inventory.formats.part_reader import ByteReader, FileReader
 from smforge.inventory.formats.tar import EntryType, entries
@@ -104,6 +105,7 @@ def test_reads_what_gnu_tar_writes(tmp_path: Path, archive_format: str) -> None:
     assert [(name.rstrip("/"), *rest) for name, *rest in read(data)] == from_tarfile(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(members, st.sampled_from(_FORMATS[1:]), st.data())
 def test_damage_is_an_error_of_ours_or_harmless(

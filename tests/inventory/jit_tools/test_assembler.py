@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from smforge.arch.toolkits import toolkit
 from smforge.inventory.formats.blob import Blob, BytesBlob, FileBlob
 from smforge.inventory.jit_tools import assembler as module

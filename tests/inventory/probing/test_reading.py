@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.errors import DamagedInputError, UsageError
 from smforge.inventory.probing.reading import read_folder, read_output
 from smforge.inventory.probing.records import How

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from smforge.arch.target import ComputeCapability
 from smforge.errors import ToolError
 from smforge.inventory.probing.running import ProbeLimits, probe_image, probe_python

@@ -6,6 +6,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.options import ReadOptions

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.errors import DamagedInputError, LimitExceededError
 from smforge.inventory.formats.blob import BytesBlob
 from smforge.inventory.formats.limits import Limits

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import Target
 from smforge.inventory.records import (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+
 from smforge.cli.main import run
 from smforge.report.schema import PUBLISHED, render
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.errors import IncomparableError
 from smforge.report.diff.pairing import follow, follow_names
 from smforge.report.diff.sides import same_family, same_name

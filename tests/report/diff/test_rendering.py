@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.report.diff.markdown import render_markdown
 from smforge.report.diff.table import WIDTH, render_table
 

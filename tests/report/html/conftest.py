@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import Suffix, Target
 from smforge.inventory.records import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from smforge.inventory.records import Origin
 from smforge.policy.exemptions import Exemption
 from smforge.report.html.audit_page import audit_page

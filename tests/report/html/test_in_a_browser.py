@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+
 from smforge.policy.exemptions import Exemption
 from smforge.report.html.audit_page import audit_page
 from smforge.report.html.page import render_page

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.report.html.matrix import Page, Words
 from smforge.report.html.page import json_for_script, render_page
 

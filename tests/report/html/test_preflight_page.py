@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+
 from smforge.arch.target import ComputeCapability, Target
 from smforge.preflight.records import (
     Configuration,

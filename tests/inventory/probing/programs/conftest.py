@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smforge.inventory.probing.reading import read_output
 from smforge.inventory.probing.records import Probed
 from smforge.inventory.probing.running import PROBES

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smforge.inventory.probing.programs import driver
 from smforge.inventory.probing.programs.elf import Linking, linking
 from smforge.inventory.probing.records import Probed

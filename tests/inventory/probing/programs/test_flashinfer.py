@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
 from smforge.inventory.probing.records import Item, KernelNotes, Probed
 
 START = """

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.inventory.probing.reading import read_output
 from smforge.inventory.probing.records import How, Models, Probed
 from smforge.inventory.probing.running import PROBES
@@ -63,6 +64,7 @@ def test_a_touch_that_is_caught_is_noted(
     assert [frame.line for frame in item.notes.cuda[0]][-2:] == [4, 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "ended"),
     [
@@ -181,6 +183,7 @@ def test_packages_of_a_user_are_seen_although_the_home_is_hidden(tmp_path: Path)
     assert (models.failure or ())[0].name == "vllm.plugins"
 
 
+@pytest.mark.slow
 def test_time_that_runs_out_leaves_what_was_found_and_names_the_rest(
     models: Callable[..., Path], examine: Callable[..., Models]
 ) -> None:
