@@ -8,13 +8,15 @@ WITH_ENGINE = tools/engine start && eval "$$(tools/engine env)" &&
 # Build steps trust the certificates that this host trusts.
 export SMFORGE_CA_BUNDLE ?= $(or $(SSL_CERT_FILE),$(PIP_CERT),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
+# The marks of tests that need real parts from outside the checkout, or more than two seconds.
+NEEDS_PARTS = engine or network or browser or toolchain or slow
 # An image's locks: all components resolved together, and then one file for each.
 IMAGE_COMPONENTS = flashinfer vllm lmcache nixl mooncake
 BUILT_HERE = vllm lmcache nixl-cu13 mooncake-transfer-engine-cuda13
 IMAGE_COMPILE = $(COMPILE) --directory docker/image/requirements/cu130 --python-version 3.13 --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test lint lock bench fuzz clean
+.PHONY: help setup demo demo-full test test-quick test-parts lint lock bench fuzz clean
 
 help: ## Show what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +32,12 @@ demo-full: setup ## Build every wheel and the image for 12.1, and audit both (ha
 
 test: setup ## Run the whole test suite, the builds on a real engine included
 	@$(WITH_ENGINE) $(BIN)/pytest $(TESTS)
+
+test-quick: $(VENV)/ready ## Run what needs no engine, network, browser or compiler (about a minute)
+	@$(BIN)/pytest -m "not ($(NEEDS_PARTS))" $(TESTS)
+
+test-parts: setup ## Run the rest: real engine, network, browser and compiler
+	@$(WITH_ENGINE) $(BIN)/pytest -m "$(NEEDS_PARTS)" $(TESTS)
 
 lint: $(VENV)/ready ## Check style, types, shell scripts and the bake definition
 	@$(BIN)/ruff check

@@ -67,7 +67,7 @@ def imports(module: Path, source: str) -> Iterator[tuple[int, str]]:
             dotted = [f"{prefix}.{alias.name}" for alias in node.names]
         elif names_a_module(node):
             assert isinstance(node, ast.Constant)
-            dotted = [node.value]
+            dotted = [str(node.value)]
         else:
             continue
         for name in dotted:

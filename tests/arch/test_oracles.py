@@ -36,7 +36,7 @@ def listed_by_ptxas(ptxas: Path) -> set[Target]:
 def assembles(ptxas: Path, folder: Path, ptx: str, arch: str) -> bool:
     source = folder / "kernel.ptx"
     source.write_text(ptx)
-    command = [ptxas, f"-arch={arch}", source, "-o", folder / "kernel.cubin"]
+    command: list[str | Path] = [ptxas, f"-arch={arch}", source, "-o", folder / "kernel.cubin"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
@@ -119,7 +119,7 @@ def test_ptx_assembles_where_the_newest_assembler_says_so(
 
 def images(nvcc: Path, source: Path, options: Iterable[str]) -> list[str]:
     """What nvcc would embed, such as ``elf 120f``, sorted. LTO-IR needs relocatable code."""
-    command = [nvcc, "--dryrun", "-rdc=true", "-c", *options, source]
+    command: list[str | Path] = [nvcc, "--dryrun", "-rdc=true", "-c", *options, source]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.findall(r"--image3=kind=(\w+),sm=(\w+)", done.stderr)
     return sorted(f"{kind} {number}" for kind, number in found)

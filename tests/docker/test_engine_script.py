@@ -19,7 +19,7 @@ NOBODY = 65534
 
 
 def engine(
-    verb: str, user: int | None = None, **variables: str
+    verb: str, user: int | None = None, /, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", **variables}
     return subprocess.run(

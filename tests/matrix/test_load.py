@@ -151,4 +151,4 @@ def test_all_mistakes_are_named_with_the_file(tmp_path: Path, small: dict[str, A
 def test_nothing_of_a_matrix_can_be_changed(document: dict[str, Any]) -> None:
     parsed = parse(json.dumps(document).encode())
     with pytest.raises(ValueError, match="frozen"):
-        parsed.default = "x"
+        parsed.default = "x"  # type: ignore[misc]

@@ -31,13 +31,27 @@ def plan(matrix: Matrix) -> Plan:
 
 def check_schema(name: str, file: Path) -> subprocess.CompletedProcess[str]:
     """Hold a pipeline against the schema that check-jsonschema carries; nothing is fetched."""
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[name], file]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        SCHEMAS[name],
+        file,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def zizmor(file: Path) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).parent / "zizmor"
-    command = [program, "--offline", "--no-progress", "--no-config", "--no-online-audits", file]
+    command: list[str | Path] = [
+        program,
+        "--offline",
+        "--no-progress",
+        "--no-config",
+        "--no-online-audits",
+        file,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -17,7 +17,7 @@ _MESSAGES = json.loads((Path(module.__file__).parent / "data" / "messages.json")
 
 
 def _trace(tmp_path: Path, *calls: tuple[str, list[str]]) -> Trace:
-    lines = [{"version": {"major": 1, "minor": 2}}]
+    lines: list[dict[str, Any]] = [{"version": {"major": 1, "minor": 2}}]
     lines += [
         {"file": "/tree/CMakeLists.txt", "line": number, "cmd": command, "args": arguments}
         for number, (command, arguments) in enumerate(calls, start=1)

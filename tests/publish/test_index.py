@@ -109,7 +109,8 @@ def index(out: Path, tmp_path: Path) -> Run:
     """Runs ``smforge index``."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        command = (sys.executable, "-m", "smforge", "index", *arguments, "--to", tmp_path / "whl")
+        command: list[str | Path] = [sys.executable, "-m", "smforge", "index", *arguments]
+        command += ["--to", tmp_path / "whl"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 

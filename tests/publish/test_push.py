@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -97,7 +97,7 @@ def test_buildx_shows_provenance_and_bill_of_materials(image: Any, registry: str
 def test_tags_of_platforms_are_joined_with_all_that_belongs_to_them(
     image: Any, built: Callable[..., Any], registry: str, ask: Any
 ) -> None:
-    digests = []
+    digests: list[Any] = []
     for cpu, layout in (("amd64", image.layout), ("arm64", built(True, "linux/arm64").layout)):
         digests += finished(layout).images
         push(layout, f"{registry}/team/small:1-{cpu}")
@@ -156,7 +156,7 @@ class _Carrier(socketserver.BaseRequestHandler):
             ready.register(upstream, selectors.EVENT_READ, self.request)
             while self.server.left >= 0:
                 for key, _ in ready.select():
-                    data = key.fileobj.recv(4096)
+                    data = cast("socket.socket", key.fileobj).recv(4096)
                     if not data:
                         return
                     self.server.left -= len(data) if key.fileobj is self.request else 0

@@ -366,8 +366,10 @@ PREFLIGHTS = {"losing": losing, "keeping": keeping}
 
 
 def compared(old: Audit, new: Audit, require: str = "", *, listed: bool = True) -> diff_model.Diff:
-    sides = [side_of(report_of(one, kernels=listed), saved=not listed) for one in (old, new)]
-    return compare(*sides, DiffTerms(parse_requirements([require])))
+    before, after = (
+        side_of(report_of(one, kernels=listed), saved=not listed) for one in (old, new)
+    )
+    return compare(before, after, DiffTerms(parse_requirements([require])))
 
 
 def shrinking(*, listed: bool = True) -> diff_model.Diff:

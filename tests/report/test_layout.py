@@ -43,8 +43,9 @@ def test_columns_fit(
     texts: list[tuple[str, str, str]], width: int, sides: tuple[str, ...], stretch: bool
 ) -> None:
     columns = [
-        Column(side, cut=at == 0, stretch=stretch and at == 0) for at, side in enumerate(sides)
-    ]  # type: ignore[arg-type]  # drawn from its words
+        Column(side, cut=at == 0, stretch=stretch and at == 0)  # type: ignore[arg-type]
+        for at, side in enumerate(sides)  # drawn from its words
+    ]
     rows = [[[(text, "")] for text in row] for row in texts]
     lines = rendered(list(grid(columns, rows, width)), color=False).split("\n")
     assert all(cells(line) <= width for line in lines)

@@ -205,7 +205,7 @@ def test_a_symbol_cannot_hold_every_character_of_a_file_name() -> None:
 def test_a_dropped_unit_of_a_compiled_library_is_found(nvcc: Path, tmp_path: Path) -> None:
     """Two units are predicted; the library is linked with both, then with one of them left out."""
     units = {"first-kernel.cu": ["90a"], "second.cu": ["80", "120f"]}
-    objects = []
+    objects: list[Path] = []
     for name, targets in units.items():
         source = tmp_path / name
         source.write_text(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_the_kernels_that_a_relative_has_and_the_device_has_not_are_counted(
     assert sum(family.count for one in found for family in one.families) == kernels
 
 
-def unit_of(number: int, group: dict[str, object]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def unit_of(number: int, group: dict[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """A translation unit with kernels embedded as a recorded group's are."""
     names = tuple(f"k{number}_{i}" for i in range(int(str(group["kernels"]))))
     cubins = [f"sm_{text.replace('.', '')}" for text in group.get("cubins", [])]

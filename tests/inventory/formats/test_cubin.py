@@ -56,6 +56,7 @@ def test_code_that_is_no_kernel_is_told_by_the_symbols(samples, target):
     names = read_whole_cubin(BytesBlob(data)).kernels
     end = names_end(data, 0)
 
+    assert names is not None
     assert "f" not in names
     assert "k" in names
     assert leading(data) == names

@@ -22,7 +22,15 @@ def library(nvcc: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     (folder / "fill.cu").write_text(SOURCE)
     targets = ("-gencode=arch=compute_120f,code=sm_120f", "-gencode=arch=compute_90,code=sm_90")
     made = folder / "libfill.so"
-    compile_it = [nvcc, *targets, "-shared", "-Xcompiler=-fPIC", "-o", made, folder / "fill.cu"]
+    compile_it: list[str | Path] = [
+        nvcc,
+        *targets,
+        "-shared",
+        "-Xcompiler=-fPIC",
+        "-o",
+        made,
+        folder / "fill.cu",
+    ]
     subprocess.run(compile_it, check=True)
     return made.read_bytes()
 

@@ -113,7 +113,7 @@ def test_reading_ahead_keeps_order_and_errors() -> None:
         yield from parts(DATA)
         raise DamagedInputError("here")
 
-    seen = []
+    seen: list[bytes] = []
     with read_ahead(failing()) as ahead, pytest.raises(DamagedInputError, match="here"):
         seen.extend(ahead)
     assert b"".join(seen) == DATA

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_every_member_has_its_outcome(workers):
         for number, size in enumerate(sizes):
             reader.take(contents.member(f"{number}", size))
         reader.take(contents.member("damaged", 7))
-        outcomes = {member.path: outcome for member, outcome in reader.outcomes()}
+        outcomes: dict[str, Any] = {member.path: outcome for member, outcome in reader.outcomes()}
 
     assert {path: one.path for path, one in outcomes.items() if path != "damaged"} == {
         str(number): str(number) for number in range(len(sizes))
@@ -143,4 +144,5 @@ def test_a_subject_of_one_file_is_read_without_a_thread():
     with OverlappingReader(read_here, ReadOptions()) as reader:
         reader.take(member)
         ((_, found),) = reader.outcomes()
+    assert isinstance(found, FileInventory)
     assert found.path == "lone.so"

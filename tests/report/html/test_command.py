@@ -22,7 +22,12 @@ def test_audit_writes_a_page_of_a_real_library(
         "void go(float* x) { sized<1><<<1, 1>>>(x); sized<2><<<1, 1>>>(x); }\n"
     )
     targets = [f"-gencode=arch=compute_{n},code={kind}_{n}" for n, kind in (("80", "sm"),)]
-    command = [nvcc, *targets, "-gencode=arch=compute_90,code=compute_90", "-shared"]
+    command: list[str | Path] = [
+        nvcc,
+        *targets,
+        "-gencode=arch=compute_90,code=compute_90",
+        "-shared",
+    ]
     subprocess.run(
         [*command, "-Xcompiler", "-fPIC", "-o", "k.so", "k.cu"], cwd=tmp_path, check=True
     )
