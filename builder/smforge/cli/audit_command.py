@@ -80,7 +80,8 @@ _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
 @click.option(
     "--probe",
     is_flag=True,
-    help="Run the image too, without network and GPU: import its models, load its extensions.",
+    help="Run programs of the subject, confined: its assemblers, and in an image its models and "
+    "extensions.",
 )
 @click.option(
     "--probe-python",
@@ -157,7 +158,12 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     probing = Probing(probe, probing_python, facts)
     probing.require_one_subject(subjects)
     digests = any(spec.format not in _WITHOUT_DIGESTS for spec in specs)
-    options = ReadOptions(names=not no_kernels, digests=digests, platform=platform)
+    options = ReadOptions(
+        names=not no_kernels,
+        digests=digests,
+        platform=platform,
+        ask_assemblers=probing.runs_programs,
+    )
     audits = _Audits(terms, backend, options, probing, listed=kernels, quiet=ctx.obj["quiet"])
     reports = audits.of(subjects)
     if reports:

@@ -39,26 +39,33 @@ class Probing:
                 remedy="Leave one of them out.",
             )
 
-    def of(self, subject: str, terms: Terms) -> Probed | None:
-        """What running `subject` tells; None where that is not asked for.
+    @property
+    def runs_programs(self) -> bool:
+        """Whether programs of the subject may be run."""
+        return self.asked or self.python is not None
 
-        Raises `UsageError` for what cannot be run.
+    def of(self, subject: str, terms: Terms) -> Probed | None:
+        """What running `subject` tells; None where nothing but its assemblers can be run.
+
+        Raises `UsageError` where a Python is named and there is no folder to use it with.
         """
         if self.facts is not None:
             from smforge.inventory.probing.reading import read_folder  # noqa: PLC0415
 
             return read_folder(self.facts)
-        if not (self.asked or self.python):
+        if not self.runs_programs:
             return None
         from smforge.inventory.probing.running import probe_image, probe_python  # noqa: PLC0415
 
         devices = terms.requirements.devices
         if subject.startswith(_IMAGE):
             return probe_image(subject.removeprefix(_IMAGE), devices, python=self.python)
-        if self.python is None or not Path(subject).is_dir():
+        if self.python is None:
+            return None
+        if not Path(subject).is_dir():
             raise UsageError(
-                f"{subject} cannot be run.",
-                remedy="Probe image:REF, or a folder with the Python that uses it: "
-                "--probe-python PYTHON.",
+                f"--probe-python {self.python} cannot run anything of {subject}, which is neither "
+                "an image of the engine nor a folder.",
+                remedy="Name image:REF, or the folder that this Python uses.",
             )
         return probe_python(self.python, devices)

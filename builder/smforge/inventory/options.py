@@ -23,5 +23,7 @@ class ReadOptions(NamedTuple):
     limits: Limits = Limits()
     platform: str | None = None
     """Which image of an index to read: ``linux/arm64``. Needed where there are several."""
+    ask_assemblers: bool = False
+    """Run the assemblers of the subject, confined, to have them list their targets."""
     progress: Callable[[str, int], None] = _silent
     """Called with a member's path and its number before it is read, from one thread."""

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from smforge.errors import ToolError
@@ -56,6 +57,32 @@ def stream(
     `descriptors` stay open in the program, which reaches them as ``/proc/self/fd/N``. Raises
     `ToolError` where the program cannot be started.
     """
+    with _started(command, run, bounds, descriptors) as process:
+        yield from _whole_lines(process)
+
+
+def capture(
+    command: Sequence[str], bounds: Bounds, descriptors: Sequence[int] = (), limit: int = 1 << 22
+) -> tuple[Run, bytes]:
+    """Run `command` and return how it ended with its output.
+
+    A program that writes more than `limit` bytes is ended, and the first `limit` are returned.
+    """
+    run = Run()
+    output = bytearray()
+    with _started(command, run, bounds, descriptors) as process:
+        while len(output) <= limit and (chunk := _read(process)):
+            output += chunk
+        if len(output) > limit:
+            _kill(process)
+    return run, bytes(output[:limit])
+
+
+@contextmanager
+def _started(
+    command: Sequence[str], run: Run, bounds: Bounds, descriptors: Sequence[int]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Give the running program; wait for it, or end it where the caller gives up. Fill in `run`."""
     with tempfile.TemporaryFile() as errors:
         process = _start(command, errors.fileno(), descriptors)
         try:
@@ -64,7 +91,7 @@ def stream(
             timer.daemon = True
             timer.start()
             try:
-                yield from _whole_lines(process)
+                yield process
                 run.status = process.wait()
             finally:
                 timer.cancel()
@@ -75,20 +102,6 @@ def stream(
                 process.stdout.close()
         errors.seek(0)
         run.stderr = errors.read(_STDERR_KEPT).decode("utf-8", "replace")
-
-
-def capture(
-    command: Sequence[str], bounds: Bounds, descriptors: Sequence[int] = (), limit: int = 1 << 22
-) -> tuple[Run, bytes]:
-    """Run `command` and return how it ended with at most `limit` bytes of its output."""
-    run = Run()
-    parts: list[bytes] = []
-    size = 0
-    for chunk in stream(command, run, bounds, descriptors):
-        if size < limit:
-            parts.append(chunk)
-            size += len(chunk)
-    return run, b"".join(parts)[:limit]
 
 
 def _start(
@@ -131,9 +144,8 @@ def _limit(pid: int, bounds: Bounds) -> None:
 
 
 def _whole_lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    assert process.stdout is not None
     kept = b""
-    while chunk := process.stdout.read1(_CHUNK):  # type: ignore[attr-defined]  # a BufferedReader
+    while chunk := _read(process):
         end = chunk.rfind(b"\n") + 1
         if not end:
             kept += chunk
@@ -142,6 +154,12 @@ def _whole_lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
         kept = chunk[end:]
     if kept:
         yield kept
+
+
+def _read(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    chunk: bytes = process.stdout.read1(_CHUNK)  # type: ignore[attr-defined]  # a BufferedReader
+    return chunk
 
 
 def _expire(process: subprocess.Popen[bytes], run: Run) -> None:

@@ -91,7 +91,7 @@ def audit_together(
 def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
     """Take the inventory of a subject with the backend asked for."""
     if backend is Backend.NATIVE:
-        with WatchedSubject(open_subject(argument, options)) as subject:
+        with WatchedSubject(open_subject(argument, options), ask=options.ask_assemblers) as subject:
             inventory = survey(subject, options)
             return Reading(inventory, companions=subject.companions())
     return _read_with_cuobjdump(argument, backend, options)
@@ -107,7 +107,7 @@ def _read_with_cuobjdump(argument: str, backend: Backend, options: ReadOptions) 
     comparison = None
     readers = BothReaders(tool)
     reader = readers if backend is Backend.BOTH else CuobjdumpReader(tool)
-    with WatchedSubject(open_subject(argument, options)) as subject:
+    with WatchedSubject(open_subject(argument, options), ask=options.ask_assemblers) as subject:
         inventory = survey(subject, options, reader)
         companions = subject.companions()
     if backend is Backend.BOTH:

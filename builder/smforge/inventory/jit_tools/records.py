@@ -11,10 +11,10 @@ from smforge.arch.target import Target
 class Source(StrEnum):
     """How an assembler's targets became known."""
 
+    READ = "read"
+    """Its own tables were read; it was not run."""
     ASKED = "asked"
     """It was run, confined, and listed them."""
-    READ = "read"
-    """Its own tables were read: it is for another processor, or nothing here can confine it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,10 @@ class Assembler:
     release: str | None
     """The CUDA release it belongs to, as it says itself: ``12.8``."""
     targets: frozenset[Target]
-    """What it assembles for; empty where neither way told."""
+    """What it assembles for; empty where that is not known."""
     source: Source
+    not_asked: str = ""
+    """Why it was not asked although that was wanted, as half a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +41,5 @@ class Companions:
     links: tuple[tuple[str, str], ...] = ()
     """Paths where a JIT looks for an assembler, each with where it leads in the subject; only
     such as lead elsewhere."""
+    ask: bool = False
+    """Whether the assemblers were to be run."""

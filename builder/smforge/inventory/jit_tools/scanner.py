@@ -33,8 +33,10 @@ _LIBRARIES = frozenset(
 class WatchedSubject:
     """A subject that also remembers the assemblers and JIT compilers among its members."""
 
-    def __init__(self, inner: OpenSubject) -> None:
+    def __init__(self, inner: OpenSubject, *, ask: bool = False) -> None:
+        """`ask`: run the assemblers, confined; otherwise only their tables are read."""
         self._inner = inner
+        self._ask = ask
         self._assemblers: list[tuple[Member, Assembler]] = []
         self._libraries: list[Member] = []
 
@@ -71,7 +73,9 @@ class WatchedSubject:
         ]
         libraries = [path for member in self._libraries for path in self._inner.paths_of(member)]
         assemblers.sort(key=lambda assembler: assembler.path)
-        return Companions(tuple(assemblers), tuple(sorted(libraries)), tuple(self._links()))
+        return Companions(
+            tuple(assemblers), tuple(sorted(libraries)), tuple(self._links()), self._ask
+        )
 
     def _links(self) -> Iterator[tuple[str, str]]:
         """Follow the paths that an image's configuration names, and the toolkit's own."""
@@ -108,13 +112,13 @@ class WatchedSubject:
         return opened
 
     def _note(self, member: Member, blob: Blob) -> None:
-        # A launcher script of that name is no assembler; its interpreter is not asked either.
+        # A launcher script of that name is no assembler; its interpreter is not run either.
         if blob.size < 64 or blob.read_at(0, len(elf.MAGIC)) != elf.MAGIC:
             return
-        from smforge.inventory.jit_tools.assembler import examine  # noqa: PLC0415 - runs programs
+        from smforge.inventory.jit_tools.assembler import examine  # noqa: PLC0415 - few subjects have one
 
         try:
-            found = examine(member.path, blob)
+            found = examine(member.path, blob, ask_it=self._ask)
         except DamagedInputError:
             found = Assembler(member.path, None, frozenset(), Source.READ)
         self._assemblers.append((member, found))

@@ -38,11 +38,15 @@ def _check_jit(case: Case) -> Iterator[Finding]:
 
 
 def _check_probed(case: Case) -> Iterator[Finding]:
-    """Loaded where probes ran."""
+    """Loaded where programs of the subject were run, or should have been."""
     if case.evidence.probed is not None:
         from smforge.verdict.checks.probed import check_probed  # noqa: PLC0415
 
         yield from check_probed(case, case.evidence.probed)
+    elif case.evidence.companions.ask:
+        from smforge.verdict.checks.probed.completeness import check_asked  # noqa: PLC0415
+
+        yield from check_asked(case)
 
 
 CHECKS: tuple[Check, ...] = (

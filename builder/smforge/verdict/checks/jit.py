@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.arch.toolkits import toolkits
-from smforge.inventory.jit_tools.records import Assembler
+from smforge.inventory.jit_tools.records import Assembler, Source
 from smforge.inventory.records import Inventory
 from smforge.verdict.case import Case
 from smforge.verdict.data import table
@@ -57,7 +57,7 @@ def check_compilers(case: Case) -> Iterator[Finding]:
             release = f" (CUDA {assembler.release})" if assembler.release else ""
             yield JIT_ASSEMBLER.finding(
                 f"{assembler.path}{release} assembles for {len(assembler.targets)} targets, the "
-                f"newest being {newest}; known from {_how(assembler)}.",
+                f"newest being {newest}; {_how(assembler)}.",
                 file=assembler.path,
             )
     libraries = case.evidence.companions.libraries
@@ -159,4 +159,8 @@ def _environment(inventory: Inventory) -> dict[str, str]:
 
 
 def _how(assembler: Assembler) -> str:
-    return "asking it" if assembler.source.value == "asked" else "its own tables"
+    """How the targets became known, as half a sentence."""
+    if assembler.source is Source.ASKED:
+        return "it was run, confined, and listed them"
+    why = f"; it was not asked, because {assembler.not_asked}" if assembler.not_asked else ""
+    return f"they were read from its tables{why}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from smforge.inventory.jit_tools.records import Source
 from smforge.inventory.probing.records import (
     AnyDocument,
     Assembly,
@@ -17,7 +18,7 @@ from smforge.inventory.probing.records import (
 from smforge.verdict.case import Case
 from smforge.verdict.checks.probed.wording import brief, counted, is_late, listed, raised
 from smforge.verdict.data import table
-from smforge.verdict.records import Finding
+from smforge.verdict.records import Finding, Level
 from smforge.verdict.rules import PROBE_FAILED, PROBED
 
 _PYTHON_REMEDY = "Name the Python that the image's programs run with: --probe-python PYTHON."
@@ -45,6 +46,24 @@ def check_completeness(case: Case, probed: Probed) -> Iterator[Finding]:
         yield from _summary("ptxas", probed.ptxas, _about_assembly(probed.ptxas))
     if probed.flashinfer is not None:
         yield from _summary("flashinfer", probed.flashinfer, _about_kernels(probed.flashinfer))
+
+
+def check_asked(case: Case) -> Iterator[Finding]:
+    """What was run of a subject for which there is neither a container nor a Python."""
+    subject = case.inventory.subject
+    assemblers = case.evidence.companions.assemblers
+    asked = sum(one.source is Source.ASKED for one in assemblers)
+    if assemblers:
+        told = f"Only {asked} of {counted(len(assemblers), 'assembler', 'assemblers')}"
+        told += f" in {subject.name} {'was' if asked == 1 else 'were'} run."
+    else:
+        told = f"Nothing of {subject.name} was run: it has no assembler."
+    yield PROBE_FAILED.finding(
+        f"{told} Its Python packages run only in an image of the engine, or with a Python that "
+        "uses them.",
+        level=Level.WARNING if assemblers else Level.ERROR,
+        remedy="Audit image:REF, name a Python with --probe-python, or leave out --probe.",
+    )
 
 
 def _gaps(case: Case, name: str, document: AnyDocument) -> Iterator[Finding]:
