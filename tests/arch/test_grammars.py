@@ -130,27 +130,36 @@ def test_flashinfer_lists_that_flashinfer_cannot_split(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "cuda", "compiled"),
+    ("written", "cuda", "release", "compiled"),
     [
-        ("8.0 8.9 9.0 10.0 10.3 11.0", "13.0", "8.0 8.9 9.0a 10.0a 10.3a 11.0a"),
-        ("12.0 12.1", "13.0.2", "12.0f 12.1a"),
-        ("12.0", "12.9", "12.0f"),
-        ("12.0 12.0f 12.1a 12.1", "13.0", "12.0f 12.1a"),
-        ("12.0", "12.8", "12.0a"),
-        ("12.0a 10.0f 9.0a", "13.0", "12.0a 10.0f 9.0a"),
+        ("8.0 8.9 9.0 10.0 10.3 11.0", "13.0", "0.7.2", "8.0 8.9 9.0a 10.0a 10.3a 11.0a"),
+        ("12.0 12.1", "13.0.2", "0.7.0.post1", "12.0f 12.1a"),
+        ("12.0", "12.9", "0.7.0", "12.0f"),
+        ("12.0 12.0f 12.1a 12.1", "13.0", "0.7.2.post1", "12.0f 12.1a"),
+        ("12.0", "12.8", "0.7.1", "12.0a"),
+        ("12.0a 10.0f 9.0a", "13.0", "0.7.2", "12.0a 10.0f 9.0a"),
     ],
 )
-def test_what_flashinfer_compiles(written: str, cuda: str, compiled: str) -> None:
-    effective = flashinfer_list.effective_targets(flashinfer_list.parse(written), cuda)
+def test_what_flashinfer_compiles(written: str, cuda: str, release: str, compiled: str) -> None:
+    effective = flashinfer_list.effective_targets(flashinfer_list.parse(written), cuda, release)
     assert flashinfer_list.render(effective) == compiled
 
 
-@given(st.lists(targets).map(tuple), st.sampled_from(["12.8", "12.9", "13.0", "13.5"]))
+@pytest.mark.parametrize(
+    ("written", "cuda", "release"),
+    [("12.0", "12.8", "0.7.0"), ("12.1", "12.8", "0.7.2")],
+)
+def test_what_a_release_of_flashinfer_refuses(written: str, cuda: str, release: str) -> None:
+    with pytest.raises(ArchitectureError, match=rf"FlashInfer {release} refuses {written}"):
+        flashinfer_list.effective_targets(flashinfer_list.parse(written), cuda, release)
+
+
+@given(st.lists(targets).map(tuple), st.sampled_from(["12.9", "13.0", "13.5"]))
 def test_effective_targets_settle_and_keep_capabilities(
     entries: tuple[Target, ...], cuda: str
 ) -> None:
-    once = flashinfer_list.effective_targets(entries, cuda)
-    assert flashinfer_list.effective_targets(once, cuda) == once
+    once = flashinfer_list.effective_targets(entries, cuda, "0.7.2")
+    assert flashinfer_list.effective_targets(once, cuda, "0.7.2") == once
     assert {one.capability for one in once} == {one.capability for one in entries}
 
 

@@ -127,10 +127,21 @@ SCHEMAS = {
     },
     "torch_names": {"names": {"type": "object", "additionalProperties": TEXT}},
     "flashinfer_suffixes": {
-        "rules": rows(
+        "releases": rows(
             record(
-                {"first": CAPABILITY, "last": CAPABILITY, "suffix": SUFFIX},
-                {"toolkit_from": VERSION},
+                {
+                    "from": TEXT,
+                    "rules": rows(
+                        record(
+                            {"first": CAPABILITY, "last": CAPABILITY},
+                            {
+                                "suffix": SUFFIX,
+                                "toolkit_from": VERSION,
+                                "refused_before": VERSION,
+                            },
+                        )
+                    ),
+                }
             )
         )
     },

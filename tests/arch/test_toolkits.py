@@ -71,7 +71,7 @@ def test_a_remedy_names_a_target_the_toolkit_knows(one: Toolkit, target: Target)
 @given(all_toolkits, targets)
 def test_flashinfer_completes_a_known_target_to_a_known_one(one: Toolkit, target: Target) -> None:
     if one.knows(target):
-        (effective,) = flashinfer_list.effective_targets([target], one.version)
+        (effective,) = flashinfer_list.effective_targets([target], one.version, "0.7.2")
         assert one.knows(effective)
 
 

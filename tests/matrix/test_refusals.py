@@ -77,6 +77,16 @@ def test_what_cuda_12_9_can_build_is_accepted(small: dict[str, Any], word: str) 
     parse(json.dumps(set_toolkit(set_lists(small, [word], [device]), "12.9")).encode())
 
 
+def test_a_flashinfer_without_packages_per_architecture(
+    small: dict[str, Any], lines: Lines
+) -> None:
+    source = small["sources"]["flashinfer"]
+    source |= {"version": "0.6.18", "files": {"flashinfer_python-0.6.18.tar.gz": "0" * 64}}
+    (line,) = lines(small)
+    assert line.startswith("$.sources.flashinfer.version: FlashInfer 0.6.18 has no packages per")
+    assert "0.7.0 or newer" in line
+
+
 def test_a_device_that_no_list_covers(small: dict[str, Any], lines: Lines) -> None:
     (line,) = lines(set_lists(small, ["12.1a"], ["12.1", "12.0"]))
     assert line == (

@@ -9,7 +9,10 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
+from packaging.version import Version
+
 from smforge.arch import toolkits
+from smforge.arch.grammar.flashinfer_list import oldest_release
 from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.errors import ArchitectureError, ConfigurationError, ImpossibleCellError
 from smforge.matrix import paths
@@ -96,6 +99,13 @@ def _check_sources(sources: Sources) -> Iterator[ConfigurationError]:
                 yield from _check_files(("sources", component, major), one)
                 yield from _check_major(("sources", component, major), one, major)
     yield from _check_externals(("sources", "vllm"), sources.vllm)
+    if Version(sources.flashinfer.version) < Version(oldest := oldest_release()):
+        yield _impossible(
+            ("sources", "flashinfer", "version"),
+            f"FlashInfer {sources.flashinfer.version} has no packages per architecture, and no "
+            "others are built here.",
+            f"Take FlashInfer {oldest} or newer.",
+        )
 
 
 def _check_externals(path: Path, source: VllmSource) -> Iterator[ConfigurationError]:
@@ -203,7 +213,7 @@ def _check_variant(
         cuda = toolkits.toolkit(toolkit.cuda)
     except ArchitectureError:
         return  # said already, at the toolkit
-    yield from _check_lists(path, variant, cuda)
+    yield from _check_lists(document.sources, path, variant, cuda)
 
 
 def _check_source(
@@ -262,7 +272,7 @@ def _check_platforms(path: Path, variant: Variant) -> Iterator[ConfigurationErro
 
 
 def _check_lists(
-    path: Path, variant: Variant, toolkit: toolkits.Toolkit
+    sources: Sources, path: Path, variant: Variant, toolkit: toolkits.Toolkit
 ) -> Iterator[ConfigurationError]:
     for platform, words in variant.require.items():
         found: dict[str, tuple[Entry, ...]] = {}
@@ -272,7 +282,8 @@ def _check_lists(
             if component is None or platform not in component.archs:
                 continue
             where: Path = (*path, "components", name, "archs", platform)
-            entries, mistakes = _read(where, name, component.archs[platform], toolkit)
+            release = f"{name} {getattr(sources, name).version}"
+            entries, mistakes = _read(where, release, component.archs[platform], toolkit)
             yield from mistakes
             found[name] = entries
             broken = broken or bool(mistakes)
@@ -284,14 +295,16 @@ def _check_lists(
 
 
 def _read(
-    path: Path, component: str, words: tuple[str, ...], toolkit: toolkits.Toolkit
+    path: Path, release: str, words: tuple[str, ...], toolkit: toolkits.Toolkit
 ) -> tuple[tuple[Entry, ...], list[ConfigurationError]]:
+    """The entries of a list of a component's release (``vllm 0.33.0``), and its mistakes."""
+    component, _, version = release.partition(" ")
     entries: list[Entry] = []
     mistakes: list[ConfigurationError] = []
     for index, word in enumerate(words):
         where = (*path, index)
         try:
-            read = read_word(component, word, toolkit)
+            read = read_word(component, version, word, toolkit)
         except ArchitectureError as error:
             mistakes.append(_problem(where, error.message, error.remedy))
             continue

@@ -42,17 +42,20 @@ class Entry:
         return self.ptx if required.form is Form.PTX else True
 
 
-def read_word(component: str, word: str, toolkit: Toolkit) -> tuple[Entry, ...]:
+def read_word(component: str, version: str, word: str, toolkit: Toolkit) -> tuple[Entry, ...]:
     """Read one word of a component's list; a torch name such as ``Ampere`` gives several entries.
 
-    Raises `ArchitectureError` when the component's tool would refuse the word.
+    `version` is the component's release. Raises `ArchitectureError` when the component's
+    tool would refuse the word.
     """
-    return _READERS[component](word, toolkit)
+    return _READERS[component](word, version, toolkit)
 
 
-def read_list(component: str, words: Iterable[str], toolkit: Toolkit) -> tuple[Entry, ...]:
+def read_list(
+    component: str, version: str, words: Iterable[str], toolkit: Toolkit
+) -> tuple[Entry, ...]:
     """Read a whole list, in its order."""
-    return tuple(entry for word in words for entry in read_word(component, word, toolkit))
+    return tuple(entry for word in words for entry in read_word(component, version, word, toolkit))
 
 
 def explain_impossible(toolkit: Toolkit, target: Target) -> tuple[str, str] | None:
@@ -65,16 +68,17 @@ def explain_impossible(toolkit: Toolkit, target: Target) -> tuple[str, str] | No
     return None
 
 
-def _read_flashinfer(word: str, toolkit: Toolkit) -> tuple[Entry, ...]:
-    targets = flashinfer_list.effective_targets(flashinfer_list.parse(word), toolkit.version)
+def _read_flashinfer(word: str, version: str, toolkit: Toolkit) -> tuple[Entry, ...]:
+    written = flashinfer_list.parse(word)
+    targets = flashinfer_list.effective_targets(written, toolkit.version, version)
     return tuple(Entry(word, target) for target in targets)
 
 
-def _read_torch(word: str, toolkit: Toolkit) -> tuple[Entry, ...]:  # noqa: ARG001
+def _read_torch(word: str, version: str, toolkit: Toolkit) -> tuple[Entry, ...]:  # noqa: ARG001
     return tuple(Entry(word, one.target, one.ptx) for one in torch_list.parse(word))
 
 
-def _read_cpp_extension(word: str, toolkit: Toolkit) -> tuple[Entry, ...]:
+def _read_cpp_extension(word: str, version: str, toolkit: Toolkit) -> tuple[Entry, ...]:
     """A family-specific target reaches nvcc past cpp_extension, which knows none, and without PTX.
 
     docker/connectors/compile_wheel.py does that.
@@ -85,10 +89,10 @@ def _read_cpp_extension(word: str, toolkit: Toolkit) -> tuple[Entry, ...]:
             f"torch's cpp_extension refuses {word!r}, and the build adds no PTX of such a target.",
             remedy=f"Write '{plain} {plain.removesuffix('f')}+PTX'.",
         )
-    return _read_torch(word, toolkit)
+    return _read_torch(word, version, toolkit)
 
 
-_READERS: dict[str, Callable[[str, Toolkit], tuple[Entry, ...]]] = {
+_READERS: dict[str, Callable[[str, str, Toolkit], tuple[Entry, ...]]] = {
     "flashinfer": _read_flashinfer,
     "vllm": _read_torch,
     "lmcache": _read_cpp_extension,

@@ -70,7 +70,10 @@ def _resolve_cell(document: Document, name: str, platform: Platform) -> Cell:
     base = _resolve_base(declared, variant)
     lists = {
         component: read_list(
-            component, getattr(variant.components, component).archs[platform], cuda
+            component,
+            getattr(document.sources, component).version,
+            getattr(variant.components, component).archs[platform],
+            cuda,
         )
         for component in COMPILED
         if getattr(variant.components, component) is not None

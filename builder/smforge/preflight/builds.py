@@ -2,7 +2,7 @@
 
 FlashInfer's wheels are made one per target, so each is configured by itself; whether a device lacks
 something is decided by what all of them hold, since FlashInfer looks through every wheel that its
-device can use (flashinfer/jit/env.py, 0.7.2).
+device can use (flashinfer/jit/env.py, 0.7.0 and newer).
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache as memoise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smforge.preflight.cache_format import configuration_from_json, configuration_to_json
 from smforge.preflight.records import Configuration
@@ -61,13 +61,17 @@ class Cache:
 
     def store(self, request: Request, configuration: Configuration) -> None:
         """Keep a result; a cache that cannot be written is no reason to fail."""
-        entry = self._entry(request)
-        with contextlib.suppress(OSError):
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=entry.parent, prefix=".new-")
-            with os.fdopen(descriptor, "w") as stream:
-                json.dump(configuration_to_json(configuration), stream)
-            Path(name).replace(entry)
+        _write(self._entry(request), configuration_to_json(configuration))
+
+    def remembered(self, kind: str, parts: Iterable[str], make: Callable[[], Any]) -> Any:
+        """JSON data that depends on nothing but `parts` and this stage's code, made once."""
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        entry = self.directory / _code_digest()[:16] / kind / f"{digest}.json"
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(entry.read_text(encoding="utf-8"))
+        made = make()
+        _write(entry, made)
+        return made
 
     def unpacked(self, source: Source, unpack: Callable[[Path], None]) -> Path:
         """The directory with an archive's build inputs, unpacked now or earlier."""
@@ -94,6 +98,15 @@ class Cache:
         parts += [f"{name}={_state(path)}" for name, path in sorted(checkouts.items())]
         digest.update("\0".join(parts).encode())
         return self.directory / _code_digest()[:16] / "results" / f"{digest.hexdigest()}.json"
+
+
+def _write(entry: Path, content: Any) -> None:
+    with contextlib.suppress(OSError):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=entry.parent, prefix=".new-")
+        with os.fdopen(descriptor, "w") as stream:
+            json.dump(content, stream)
+        Path(name).replace(entry)
 
 
 @memoise

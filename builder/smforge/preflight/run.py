@@ -33,6 +33,8 @@ from smforge.preflight.request import Request
 from smforge.preflight.selection import Selection
 from smforge.preflight.sources.tree import Project, Source, open_source
 
+Reader = Callable[[str], tuple[TorchEntry, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -69,8 +71,9 @@ def preflight(question: Question, cache: Cache) -> Preflight:
     """
     release = toolkit(question.cuda)
     source = open_source(question.source)
-    archs = _read(source.project, question.archs, question.cuda)
-    parts = tuple(_parts(question, source.project, release))
+    read = _reader(source, question.cuda, cache)
+    archs = read(question.archs)
+    parts = tuple(_parts(question, source.project, release, read))
     answers = _configure(question, source, parts, cache)
     ours = [answers[part.archs] for part in parts]
     findings = list(chain.from_iterable(map(_unmatched(question), ours)))
@@ -115,12 +118,10 @@ class _Part:
     baselines: tuple[Baseline, ...]
 
 
-def _parts(question: Question, project: Project, release: Toolkit) -> Iterator[_Part]:
+def _parts(question: Question, project: Project, release: Toolkit, read: Reader) -> Iterator[_Part]:
     for text in [one.archs for one in question.builds] or [question.archs]:
-        archs = _read(project, text, question.cuda)
-        named = tuple(
-            named_baseline(archs, _read(project, one, question.cuda)) for one in question.baselines
-        )
+        archs = read(text)
+        named = tuple(named_baseline(archs, read(one)) for one in question.baselines)
         yield _Part(archs, named or _SIBLINGS[project](archs, release))
 
 
@@ -147,11 +148,12 @@ def _unmatched(question: Question) -> Callable[[Configuration], Iterable[Finding
 _SIBLINGS = {Project.VLLM: default_baselines, Project.FLASHINFER: member_baselines}
 
 
-def _read(project: Project, archs: str, cuda: str) -> tuple[TorchEntry, ...]:
-    """A list in the grammar of the project's build."""
-    if project is Project.FLASHINFER:
-        return flashinfer.read_list(archs, cuda)
-    return torch_flags.parse(archs)
+def _reader(source: Source, cuda: str, cache: Cache) -> Reader:
+    """What reads a list in the grammar of the project's build."""
+    if source.project is Project.FLASHINFER:
+        tree = source_root(source, cache)
+        return lambda archs: flashinfer.read_list(archs, cuda, tree, cache)
+    return torch_flags.parse
 
 
 def _checkout(name: str, path: Path) -> Path:

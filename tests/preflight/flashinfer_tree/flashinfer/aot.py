@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union
 
+import nvidia.nvshmem
 import torch
 
 from .compilation_context import CompilationContext
@@ -24,6 +25,7 @@ def build_jit_specs(specs, verbose):
 
 def compile_and_package_modules(out_dir, build_dir, project_root, config, verbose):
     csrc = project_root / "csrc"
+    assert (Path(nvidia.nvshmem.__path__[0]) / "lib").name == "lib"
     archs = CompilationContext().TARGET_CUDA_ARCHS
     build_dir.mkdir(parents=True)
     specs = []

@@ -2,219 +2,84 @@
 
     python flashinfer_specs.py ROOT BUILD_DIR OUTPUT
 
-FlashInfer's list of modules comes out of ordinary Python that imports torch and a few more
-packages for types and versions; those are answered by stand-ins, so that nothing but the standard
-library and packaging is needed. The list is taken where FlashInfer would start compiling, and the
-flags are the ones its own build file would have.
+The list is taken where FlashInfer would start compiling, and the flags are the ones that its own
+build file would have.
 """
 
-import importlib.abc
-import importlib.machinery
+import importlib
 import json
 import os
 import platform
+import re
+import shlex
 import sys
-import types
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from packaging.version import Version
-
-STAND_INS = frozenset(
-    {"torch", "tvm_ffi", "pynvml", "tqdm", "requests", "numpy", "cuda", "cutlass", "nvidia",
-     "triton", "filelock", "einops", "tabulate"}
-)  # fmt: skip
-"""Packages that the generators import. Which modules there are does not depend on them."""
+stand_ins: Any = importlib.import_module("flashinfer_stand_ins")
 
 
-ITEM_SIZES = {
-    "bool": 1, "uint8": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint16": 2, "uint32": 4,
-    "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "float8_e4m3fn": 1, "float8_e5m2": 1,
-    "float8_e8m0fnu": 1, "float4_e2m1fn_x2": 1, "half": 2, "float": 4, "double": 8, "int": 4,
-    "long": 8,
-}  # fmt: skip
-"""torch's element types in bytes (torch 2.14)."""
+Flags = Callable[[list[str] | None], list[str]]
+"""From a module's own flags for nvcc to all of them."""
 
-
-class Artefact:
-    """A file of NVIDIA's artefact server, which is there where FlashInfer is built, and unread."""
-
-
-ARTEFACT_FUNCTIONS = {
-    "get_artifact": lambda *_, **__: Artefact(),
-    "get_meta_hash": lambda *_, **__: "0" * 64,
-    "verify_symlinked_headers": lambda *_, **__: None,
-    "write_filtered_metainfo": lambda *_, **__: None,
-}
-"""FlashInfer's functions that fetch, check and filter headers of precompiled kernels for 10.x. The
-headers are for the compiler: modules, sources and flags do not depend on what is in them."""
-
-
-class Anything:
-    """Answers whatever is asked of it, so that definitions that mention it can be executed."""
-
-    def __init__(self, name: str) -> None:
-        self.__name__ = name
-
-    def __getattr__(self, name: str) -> "Anything":
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
-        found = Anything(f"{self.__name__}.{name}")
-        # The same thing under the same name: torch.float16 is a dictionary key.
-        setattr(self, name, found)
-        return found
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        # A decorator gives back what it decorates.
-        if len(arguments) == 1 and callable(arguments[0]) and not named:
-            return arguments[0]
-        return self
-
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
-        return (object,)
-
-    def __getitem__(self, key: Any) -> "Anything":
-        return self
-
-    def __iter__(self) -> Any:
-        return iter(())
-
-    def __or__(self, other: Any) -> "Anything":
-        return self
-
-    __ror__ = __or__
-
-    def __eq__(self, other: object) -> bool:
-        # Annotations such as Union[Tensor, Generator] compare the classes that they name.
-        if self is other or self.__name__.rpartition(".")[2][:1].isupper():
-            return self is other
-        return bool(self._undecided())
-
-    def _undecided(self, *_: object) -> Any:
-        raise TypeError(f"a decision depends on {self.__name__}, which is only stood in for")
-
-    # A guessed answer would be a wrong list of modules; stopping is not.
-    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = _undecided
-    __int__ = __index__ = __len__ = _undecided
-    __hash__ = object.__hash__
-
-    def __enter__(self) -> "Anything":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        return None
-
-    def __repr__(self) -> str:
-        return self.__name__
-
-
-class DataType:
-    """torch.dtype: the generators compare element types, and ask for their size in bytes."""
-
-    def __init__(self, name: str, itemsize: int) -> None:
-        self.name = name
-        self.itemsize = itemsize
-        self.is_floating_point = "float" in name
-
-    def __repr__(self) -> str:
-        return f"torch.{self.name}"
-
-
-class StandIn(types.ModuleType):
-    """A module with any attribute."""
-
-    def __getattr__(self, name: str) -> Anything:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
-        found = Anything(f"{self.__name__}.{name}")
-        setattr(self, name, found)
-        return found
-
-
-class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports a stand-in for every module of the packages named above."""
-
-    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:  # noqa: ARG002
-        if name.partition(".")[0] in STAND_INS:
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        return None
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        return StandIn(spec.name)
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        module.__path__ = []
+_CUDA_FLAGS = re.compile(
+    r"^cuda_cflags = (?P<flags>.*?)^cuda_post_cflags", re.DOTALL | re.MULTILINE
+)
 
 
 def main(root: Path, build: Path, output: Path) -> None:
-    if "SMFORGE_REAL_PACKAGES" not in os.environ:
-        _stand_in(os.environ["SMFORGE_TORCH_VERSION"], os.environ["SMFORGE_CUDA_RELEASE"])
+    stand_ins.prepare(root)
     # The flags of some modules depend on the CPU, which is the build's and not this machine's.
     platform.machine = lambda: os.environ["SMFORGE_PROCESSOR"]
     importlib.import_module("remembered").remember_templates()
-    _hide_package_initialisation(root)
     aot: Any = importlib.import_module("flashinfer.aot")
-    if "SMFORGE_REAL_PACKAGES" not in os.environ:
-        _stand_in_for_artefacts()
-    cpp_ext = importlib.import_module("flashinfer.jit.cpp_ext")
+    if not stand_ins.real_packages():
+        stand_ins.stand_in_for_artefacts()
+    flags = _flags_of_build_file(importlib.import_module("flashinfer.jit.cpp_ext"))
     specs: list[Any] = []
     aot.build_jit_specs = lambda found, **_: specs.extend(found)
     aot.compile_and_package_modules(None, build, root, {}, verbose=False)
-    modules = [_module(spec, cpp_ext, root, build) for spec in specs]
+    modules = [_module(spec, flags, root, build) for spec in specs]
     output.write_text(json.dumps(modules))
 
 
-def _stand_in(torch_version: str, cuda: str) -> None:
-    sys.meta_path.insert(0, Finder())
-    torch: Any = importlib.import_module("torch")
-    torch.__version__ = torch_version
-    torch.version.cuda = cuda
-    torch.version.__version__ = torch_version
-    torch._C._GLIBCXX_USE_CXX11_ABI = 1
-    torch.dtype = DataType
-    for name in ("device", "layout"):  # classes, although their names do not look it
-        setattr(torch, name, type(name, (), {}))
-    for name, size in ITEM_SIZES.items():
-        setattr(torch, name, DataType(name, size))
-    # The host compiler of data/probe.json. FlashInfer gives it other options, nvcc none.
-    extension: Any = importlib.import_module("torch.utils.cpp_extension")
-    extension.get_cxx_compiler = lambda: "c++"
-    extension.check_compiler_is_gcc = lambda _compiler: True
-    versions: Any = importlib.import_module("torch.torch_version")
-    versions.__version__ = torch_version
-    versions.TorchVersion = Version
+def _flags_of_build_file(cpp_ext: Any) -> Flags:
+    """How this release makes the flags of a CUDA source."""
+    if hasattr(cpp_ext, "build_cuda_cflags"):
+        return lambda own: list(cpp_ext.build_cuda_cflags([], own))
+
+    @cache
+    def flags(own: tuple[str, ...] | None) -> list[str]:
+        # Before 0.6 a function writes the whole build file.
+        text = cpp_ext.generate_ninja_build_for_op(
+            name="module",
+            sources=[],
+            extra_cflags=None,
+            extra_cuda_cflags=None if own is None else list(own),
+            extra_ldflags=None,
+            extra_include_dirs=None,
+        )
+        found = _CUDA_FLAGS.search(text)
+        if found is None:
+            raise RuntimeError("FlashInfer's build file has no cuda_cflags")
+        return shlex.split(found["flags"].replace("$\n", " "))
+
+    return lambda own: flags(None if own is None else tuple(own))
 
 
-def _stand_in_for_artefacts() -> None:
-    """Put the functions above in the place of FlashInfer's, wherever they were imported to."""
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "flashinfer":
-            for function, answer in ARTEFACT_FUNCTIONS.items():
-                if callable(vars(module).get(function)):
-                    setattr(module, function, answer)
-
-
-def _hide_package_initialisation(root: Path) -> None:
-    """Make ``flashinfer`` a package without its __init__, which imports every front end."""
-    package = types.ModuleType("flashinfer")
-    package.__path__ = [str(root / "flashinfer")]
-    package.__file__ = str(root / "flashinfer" / "__init__.py")
-    sys.modules["flashinfer"] = package
-    sys.path.insert(0, str(root))
-
-
-def _module(spec: Any, cpp_ext: Any, root: Path, build: Path) -> dict[str, Any]:
+def _module(spec: Any, flags: Flags, root: Path, build: Path) -> dict[str, Any]:
     by_source = getattr(spec, "extra_cuda_cflags_by_source", None) or {}
-    special = {_resolved(source): flags for source, flags in by_source.items()}
-    common = cpp_ext.build_cuda_cflags([], spec.extra_cuda_cflags)
+    special = {_resolved(source): own for source, own in by_source.items()}
+    common = flags(spec.extra_cuda_cflags)
     return {
         "name": spec.name,
         "sources": [
             {
                 "path": _relative(Path(source), root, build),
                 "flags": _gencode(
-                    cpp_ext.build_cuda_cflags([], special[_resolved(source)])
+                    flags(special[_resolved(source)])
                     if special and _resolved(source) in special
                     else common
                 ),
