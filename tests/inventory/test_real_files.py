@@ -12,6 +12,7 @@ import pytest
 from smforge.inventory.cuobjdump.agreement import compare
 from smforge.inventory.cuobjdump.locate import locate
 from smforge.inventory.cuobjdump.readers import BothReaders
+from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.formats.fatbin import read_entries
 from smforge.inventory.formats.limits import Limits
@@ -253,7 +254,8 @@ def test_the_same_kernels_in_two_regions_stay_apart(samples, read, tmp_path):
 def test_a_damaged_payload_is_recorded_and_the_rest_is_read(samples):
     data = bytearray(samples.packed("size").read_bytes())
     blob = BytesBlob(bytes(data))
-    (span,) = elf_spans(blob, Trouble("kernels.o", ReadOptions().limits))
+    sections = elf.read_sections(blob, elf.read_header(blob))
+    (span,) = elf_spans(blob, sections, Trouble("kernels.o", ReadOptions().limits))
     first = next(read_entries(blob, span.offset, span.end))
     data[first.offset : first.offset + 16] = b"\xff" * 16
 

@@ -21,6 +21,10 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
+RUNNABLE = frozenset({Kind.CUBIN, Kind.OLD_CUBIN, Kind.PTX})
+"""What the driver loads by itself. LTO-IR and the like need another linker or compiler first."""
+
+
 class Compression(StrEnum):
     """How a fatbin entry stores its payload."""
 

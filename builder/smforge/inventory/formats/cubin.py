@@ -139,10 +139,6 @@ class CubinReader:
         return tuple(sorted(name.decode("utf-8", "backslashreplace") for name in names)), source
 
 
-SYMBOL_64: Final = struct.Struct("<IBBHQQ")
-"""Name, info, other, section, value and size of a symbol of a 64-bit ELF file."""
-
-
 def is_entry(info: int, other: int) -> bool:
     """Tell a kernel's symbol from others."""
     return bool(other & _STO_CUDA_ENTRY) and info & 0xF == _STT_FUNC

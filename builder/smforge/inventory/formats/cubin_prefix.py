@@ -14,8 +14,8 @@ import re
 from enum import Enum
 
 from smforge.errors import DamagedInputError
-from smforge.inventory.formats.cubin import SYMBOL_64, is_entry
-from smforge.inventory.formats.elf import MACHINE_CUDA, parse_header
+from smforge.inventory.formats.cubin import is_entry
+from smforge.inventory.formats.elf import MACHINE_CUDA, SYMBOL_64, parse_header
 
 _START = 64
 """The size of a 64-bit ELF header, which the string table follows at once."""

@@ -19,12 +19,14 @@ MACHINE_CUDA: Final = 190
 ET_REL: Final = 1
 SHT_PROGBITS: Final = 1
 SHT_SYMTAB: Final = 2
+SHT_RELA: Final = 4
 SHT_NOBITS: Final = 8
 SHT_DYNSYM: Final = 11
 SHF_EXECINSTR: Final = 4
 PT_LOAD: Final = 1
 PT_DYNAMIC: Final = 2
-_DT_NEEDED, _DT_STRTAB, _DT_STRSZ = 1, 5, 10
+_PF_WRITE = 2
+_DT_NEEDED, _DT_STRTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ = 1, 5, 7, 8, 10
 _SHN_XINDEX = 0xFFFF
 
 _LITTLE_ENDIAN = 1
@@ -85,6 +87,11 @@ class Segment(NamedTuple):
     offset: int
     address: int
     file_size: int
+    flags: int
+
+    @property
+    def writable(self) -> bool:
+        return bool(self.flags & _PF_WRITE)
 
 
 class Header(NamedTuple):
@@ -203,24 +210,19 @@ def read_segments(blob: Blob, header: Header) -> list[Segment]:
         raise DamagedInputError(f"An ELF program header of {header.segment_size} bytes is unknown.")
     table = blob.read_at(header.segments_offset, header.segment_count * row.size)
     if header.wide:
-        return [Segment(r[0], r[2], r[3], r[5]) for r in row.iter_unpack(table)]
-    return [Segment(r[0], r[1], r[2], r[4]) for r in row.iter_unpack(table)]
+        return [Segment(r[0], r[2], r[3], r[5], r[1]) for r in row.iter_unpack(table)]
+    return [Segment(r[0], r[1], r[2], r[4], r[6]) for r in row.iter_unpack(table)]
 
 
 def read_needed(blob: Blob, header: Header) -> tuple[str, ...]:
     """Return the DT_NEEDED libraries in the loader's order."""
     segments = read_segments(blob, header)
-    dynamic = next((s for s in segments if s.type == PT_DYNAMIC), None)
-    if dynamic is None or dynamic.offset + dynamic.file_size > blob.size:
-        return ()
-    table = blob.read_at(dynamic.offset, min(dynamic.file_size, _MAX_DYNAMIC_BYTES))
-    row = header.layout.dynamic
-    tags = list(row.iter_unpack(table[: len(table) // row.size * row.size]))
+    tags = _read_dynamic(blob, header, segments)
     needed = [value for tag, value in tags if tag == _DT_NEEDED]
     if not needed:
         return ()
     where = dict(tags)
-    offset = _file_offset(segments, where.get(_DT_STRTAB, 0))
+    offset = file_offset(segments, where.get(_DT_STRTAB, 0))
     size = where.get(_DT_STRSZ, 0)
     if offset is None or offset + size > blob.size:
         raise DamagedInputError("The names of the needed libraries lie outside the file.")
@@ -228,10 +230,39 @@ def read_needed(blob: Blob, header: Header) -> tuple[str, ...]:
     return tuple(string_at(names, value) for value in needed)
 
 
-def _file_offset(segments: list[Segment], address: int) -> int | None:
+def read_relocations(blob: Blob, header: Header) -> bytes:
+    """Return the dynamic relocations with addends (DT_RELA); empty where there are none."""
+    segments = read_segments(blob, header)
+    where = dict(_read_dynamic(blob, header, segments))
+    offset = file_offset(segments, where.get(_DT_RELA, 0))
+    if offset is None:
+        return b""
+    return read_table(blob, offset, where.get(_DT_RELASZ, 0))
+
+
+def _read_dynamic(blob: Blob, header: Header, segments: list[Segment]) -> list[tuple[int, int]]:
+    """Return the tags of PT_DYNAMIC and their values."""
+    dynamic = next((s for s in segments if s.type == PT_DYNAMIC), None)
+    if dynamic is None or dynamic.offset + dynamic.file_size > blob.size:
+        return []
+    table = blob.read_at(dynamic.offset, min(dynamic.file_size, _MAX_DYNAMIC_BYTES))
+    row = header.layout.dynamic
+    return list(row.iter_unpack(table[: len(table) // row.size * row.size]))
+
+
+def file_offset(segments: list[Segment], address: int) -> int | None:
+    """Return where the byte that is loaded at `address` lies in the file."""
     for segment in segments:
         if segment.type == PT_LOAD and 0 <= address - segment.address < segment.file_size:
             return segment.offset + address - segment.address
+    return None
+
+
+def address_of(segments: list[Segment], offset: int) -> int | None:
+    """Return the address at which the byte at `offset` of the file is loaded."""
+    for segment in segments:
+        if segment.type == PT_LOAD and 0 <= offset - segment.offset < segment.file_size:
+            return segment.address + offset - segment.offset
     return None
 
 
@@ -248,6 +279,10 @@ def string_at(table: bytes, offset: int) -> str:
     if offset >= len(table) or end < 0:
         raise DamagedInputError("An ELF string lies outside its string table.")
     return table[offset:end].decode("utf-8", "backslashreplace")
+
+
+SYMBOL_64: Final = struct.Struct("<IBBHQQ")
+"""Name, info, other, section, value and size of a symbol of a 64-bit ELF file."""
 
 
 def data_sections(sections: list[Section]) -> Iterator[Section]:

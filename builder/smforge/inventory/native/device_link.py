@@ -12,7 +12,6 @@ from typing import Final
 
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
-from smforge.inventory.formats.cubin import SYMBOL_64
 from smforge.inventory.native.source_names import file_after
 
 _REGISTERED_BY: Final = "__cudaRegisterLinkedBinary_"
@@ -31,11 +30,11 @@ def unlinked_units(blob: Blob, header: elf.Header) -> tuple[str, ...]:
     table = next((one for one in sections if one.type == elf.SHT_DYNSYM), None)
     if table is None or table.link >= len(sections):
         return ()
-    rows = elf.read_table(blob, table.offset, table.size // SYMBOL_64.size * SYMBOL_64.size)
+    rows = elf.read_table(blob, table.offset, table.size // elf.SYMBOL_64.size * elf.SYMBOL_64.size)
     strings = elf.read_table(blob, sections[table.link].offset, sections[table.link].size)
     names = (
         elf.string_at(strings, name)
-        for name, _info, _other, section, _value, _size in SYMBOL_64.iter_unpack(rows)
+        for name, _info, _other, section, _value, _size in elf.SYMBOL_64.iter_unpack(rows)
         if section == _UNDEFINED
     )
     return tuple(sorted(_unit(name) for name in names if name.startswith(_REGISTERED_BY)))

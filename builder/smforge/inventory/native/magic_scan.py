@@ -14,25 +14,27 @@ _CHUNK = 256 << 10
 
 
 class MagicSearch:
-    """Searches a range of a blob for region headers, from any position onwards."""
+    """Searches a blob up to `end` for a few bytes, from any position onwards."""
 
-    def __init__(self, blob: Blob, end: int) -> None:
+    def __init__(self, blob: Blob, end: int, magic: bytes = REGION_MAGIC) -> None:
         self._blob = blob
         self._end = end
+        self._magic = magic
         self._data = b""
         self._base = 0
 
     def next_from(self, position: int) -> int | None:
-        """Return the first offset at or after `position` where a region header may begin."""
-        while position + len(REGION_MAGIC) <= self._end:
-            if not 0 <= position - self._base <= len(self._data) - len(REGION_MAGIC):
+        """Return the first offset at or after `position` where the bytes stand."""
+        length = len(self._magic)
+        while position + length <= self._end:
+            if not 0 <= position - self._base <= len(self._data) - length:
                 self._base = position
                 self._data = self._blob.read_at(position, min(_CHUNK, self._end - position))
-            found = self._data.find(REGION_MAGIC, position - self._base)
+            found = self._data.find(self._magic, position - self._base)
             if found >= 0:
                 return self._base + found
-            # A header that the chunk cuts in two begins within its last bytes.
-            position = self._base + len(self._data) - len(REGION_MAGIC) + 1
+            # Bytes that the chunk cuts in two begin within its last ones.
+            position = self._base + len(self._data) - length + 1
         return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from smforge.errors import DamagedInputError, LimitExceededError
@@ -11,8 +10,15 @@ from smforge.inventory.formats import ar, elf
 from smforge.inventory.formats.blob import Blob, BytesBlob, SliceBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 from smforge.inventory.native.damage_log import Trouble
-from smforge.inventory.native.region_finder import Span, elf_spans, raw_spans
+from smforge.inventory.native.region_finder import (
+    Span,
+    check_registered,
+    elf_spans,
+    raw_spans,
+)
 from smforge.inventory.native.regions import RegionReader
+from smforge.inventory.native.registrations import registrations
+from smforge.inventory.native.unregistered import mark_unregistered
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory, Origin, Region
 from smforge.inventory.subjects.members import HEAD_BYTES
@@ -125,7 +131,8 @@ class _FileReader:
         elif head.startswith(elf.MAGIC):
             self._read_elf(self._blob, "", 0)
         elif head.startswith(REGION_MAGIC):
-            self._read_spans(self._blob, raw_spans(self._blob, self._trouble), "", 0)
+            spans = list(raw_spans(self._blob, self._trouble))
+            self._regions += self._read_spans(self._blob, spans)
         elif head.startswith(ar.THIN_MAGIC):
             message = "It is a thin archive, which names its members and does not hold them."
             raise DamagedInputError(message, remedy="Audit the object files, or what they become.")
@@ -158,7 +165,15 @@ class _FileReader:
             self._regions.append(Region(Origin.RAW, "", base, (found,), source, member))
             return
         self._machine = self._machine or elf.MACHINES.get(header.machine)
-        self._read_spans(blob, elf_spans(blob, self._trouble), member, base)
+        sections = elf.read_sections(blob, header)
+        spans = list(elf_spans(blob, sections, self._trouble))
+        registered = registrations(blob, header, sections)
+        if not self._trouble.damage:
+            check_registered(spans, sections, registered, self._trouble)
+        regions = self._read_spans(blob, spans, member, base)
+        if self._options.names and len(registered):
+            regions = mark_unregistered(blob, regions, spans, set(registered.values()))
+        self._regions += regions
         if self._regions and not member:
             self._needed = elf.read_needed(blob, header)
             if any(region.origin is Origin.RELOCATABLE for region in self._regions):
@@ -166,13 +181,12 @@ class _FileReader:
 
                 self._unlinked = unlinked_units(blob, header)
 
-    def _read_spans(self, blob: Blob, spans: Iterable[Span], member: str, base: int) -> None:
-        found = list(spans)
-        if not found:
-            return
-        if self._options.digests:
+    def _read_spans(
+        self, blob: Blob, spans: list[Span], member: str = "", base: int = 0
+    ) -> list[Region]:
+        if spans and self._options.digests:
             self._start_hashing()
-        self._regions += self._region_reader.read(blob, found, member, base)
+        return self._region_reader.read(blob, spans, member, base)
 
     def _start_hashing(self) -> None:
         if self._hashing is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from smforge.errors import DamagedInputError
@@ -11,11 +11,10 @@ from smforge.inventory.formats.blob import Blob
 from smforge.inventory.formats.fatbin import region_end
 from smforge.inventory.native.damage_log import Trouble
 from smforge.inventory.native.magic_scan import MagicSearch, find_regions
+from smforge.inventory.native.registrations import SECTION
 from smforge.inventory.records import Origin
 
 _SECTIONS = {".nv_fatbin": Origin.FATBIN, "__nv_relfatbin": Origin.RELOCATABLE}
-_REGISTRATIONS = ".nvFatBinSegment"
-"""Where nvcc keeps what a library tells the runtime at its start: a pointer for each region."""
 _GAP = 1 << 16
 _MOST_PADDING = 1 << 12
 """Zeros between regions beyond which something is missing; none over 63 bytes was seen."""
@@ -30,21 +29,13 @@ class Span(NamedTuple):
     end: int
 
 
-def elf_spans(blob: Blob, trouble: Trouble) -> Iterator[Span]:
-    """Yield the regions of a host ELF file, whether or not its section table was stripped."""
-    sections = elf.read_sections(blob, elf.read_header(blob))
+def elf_spans(blob: Blob, sections: list[elf.Section], trouble: Trouble) -> Iterator[Span]:
+    """Yield the regions of a host ELF file; `sections` is empty where they were stripped."""
     if not sections:
         for offset, end in find_regions(blob, 0, blob.size, trouble.check_time):
             yield Span(Origin.EMBEDDED, "", offset, end)
-        return
-    found = False
-    data = list(elf.data_sections(sections))
-    for section in data:
-        for span in _section_spans(blob, section, trouble):
-            found = True
-            yield span
-    if not found and not trouble.damage:
-        _check_registrations(data, trouble)
+    for section in elf.data_sections(sections):
+        yield from _section_spans(blob, section, trouble)
 
 
 def _section_spans(blob: Blob, section: elf.Section, trouble: Trouble) -> Iterator[Span]:
@@ -61,12 +52,26 @@ def _section_spans(blob: Blob, section: elf.Section, trouble: Trouble) -> Iterat
         yield Span(Origin.EMBEDDED, section.name, offset, end)
 
 
-def _check_registrations(sections: list[elf.Section], trouble: Trouble) -> None:
-    """A library without a region registers none, or somebody took its GPU code out."""
-    registering = next((one for one in sections if one.name == _REGISTRATIONS), None)
-    if registering is not None:
+def check_registered(
+    spans: list[Span],
+    sections: list[elf.Section],
+    registered: Mapping[int, int],
+    trouble: Trouble,
+) -> None:
+    """Record damage where a host file registers a region that is not there.
+
+    `registered` holds the place of each wrapper and of the region that it names. Somebody took the
+    GPU code out, or a torn copy has zeros in its place.
+    """
+    starts = {span.offset for span in spans}
+    for wrapper, region in registered.items():
+        if region not in starts:
+            message = f"It registers GPU code at byte {region}, and there is none."
+            trouble.record(DamagedInputError(message), wrapper)
+    wrappers = next((one for one in elf.data_sections(sections) if one.name == SECTION), None)
+    if wrappers is not None and not spans and not registered:
         message = "It registers GPU code with the runtime, but the code itself is not there."
-        trouble.record(DamagedInputError(message), registering.offset)
+        trouble.record(DamagedInputError(message), wrappers.offset)
 
 
 def raw_spans(blob: Blob, trouble: Trouble) -> Iterator[Span]:

@@ -1,0 +1,105 @@
+"""Which kernels of a host file no host code can launch.
+
+A translation unit is compiled once for the host and once per target, and `__CUDA_ARCH__` can
+choose other kernels in each pass. The host's pass registers the kernels that it knows, by name:
+``__cudaRegisterFunction`` gets a string constant. What only another pass made stays in that
+target's code, and nothing can ask the runtime for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from smforge.arch.target import Suffix
+from smforge.inventory.formats.blob import Blob
+from smforge.inventory.native.region_finder import Span
+from smforge.inventory.records import RUNNABLE, Region
+
+_CHUNK = 1 << 20
+_FEW = 64
+"""Names up to which each is searched for by itself."""
+_MOST = 1024
+"""Names beyond which none is searched for: no pass of a compiler leaves that many."""
+_TIED = (Suffix.ARCH_SPECIFIC, Suffix.FAMILY_SPECIFIC)
+
+
+def mark_unregistered(
+    blob: Blob, regions: list[Region], spans: list[Span], registered: Collection[int]
+) -> list[Region]:
+    """Fill in `Region.unregistered`.
+
+    `regions` were read at `spans` of `blob`, and `registered` holds the offsets in `blob` of the
+    regions that a wrapper names. Only regions are looked at in which ordinary code for one target
+    has a kernel that code for another one lacks, so that this costs nothing for most files.
+    """
+    doubtful = {
+        index: found
+        for index, (region, span) in enumerate(zip(regions, spans, strict=True))
+        if span.offset in registered and (found := _of_some_objects(region))
+    }
+    if not doubtful:
+        return regions
+    text = _HostText(blob, spans)
+    absent = text.without(set().union(*doubtful.values()))
+    marked = list(regions)
+    for index, found in doubtful.items():
+        missing = found & absent
+        if missing and _registered_by_name(regions[index], missing, text):
+            marked[index] = regions[index]._replace(unregistered=frozenset(missing))
+    return marked
+
+
+def _of_some_objects(region: Region) -> set[str]:
+    """Return the kernels of ordinary code that not all objects of the region have."""
+    objects = [code for code in region.objects if code.kind in RUNNABLE]
+    kernels = [code.kernels for code in objects]
+    if len(kernels) < 2 or len(set(kernels)) == 1 or any(names is None for names in kernels):
+        return set()
+    everywhere = set(kernels[0] or ()).intersection(*(names or () for names in kernels))
+    ordinary = (code.kernels or () for code in objects if code.target.suffix not in _TIED)
+    return set().union(*ordinary) - everywhere
+
+
+def _registered_by_name(region: Region, missing: set[str], text: _HostText) -> bool:
+    """Tell whether the host file has the names of all other kernels of the region, and of any.
+
+    Where it does not, its names are made in another way, and a missing one says nothing.
+    """
+    others = {name for code in region.objects for name in code.kernels or ()} - missing
+    return bool(others) and not text.without(others)
+
+
+class _HostText:
+    """The bytes of a host file outside its GPU code."""
+
+    def __init__(self, blob: Blob, spans: Iterable[Span]) -> None:
+        self._blob = blob
+        self._spans = sorted((span.offset, span.end) for span in spans)
+
+    def without(self, names: set[str]) -> set[str]:
+        """Return the names that stand nowhere, ended by a NUL.
+
+        Linkers keep one string for several where one is the end of another, so what stands before
+        a name does not matter. A name that cannot be looked for counts as one that is there.
+        """
+        wanted = {name.encode() + b"\0" for name in names if name and "\\" not in name}
+        longest = max(map(len, wanted), default=0)
+        if len(wanted) > _FEW:
+            for part in self._parts(longest):
+                wanted.difference_update(text + b"\0" for text in part.split(b"\0"))
+        if len(wanted) > _MOST:
+            return set()
+        for part in self._parts(longest):
+            if not wanted:
+                break
+            wanted = {name for name in wanted if name not in part}
+        return {name[:-1].decode() for name in wanted}
+
+    def _parts(self, overlap: int) -> Iterator[bytes]:
+        """Yield the bytes in parts, each beginning with the last `overlap` bytes before it."""
+        start = 0
+        for offset, end in (*self._spans, (self._blob.size, self._blob.size)):
+            for at in range(start, offset, _CHUNK):
+                first = max(start, at - overlap)
+                yield self._blob.read_at(first, min(at + _CHUNK, offset) - first)
+            start = max(start, end)
