@@ -23,11 +23,11 @@ from smforge.matrix.load import load
 from smforge.plan.records import Cell, PlannedComponent
 from smforge.plan.resolve import resolve
 from smforge.preflight.records import Unit
-from smforge.verdict.audit import Backend
+from smforge.verdict.reading import Backend
 from smforge.workflow.build import Workshop
 from smforge.workflow.look_ahead import foresee
 from smforge.workflow.results import Audited, Foreseen, Lookahead
-from smforge.workflow.stages import audit_wheels, terms_of_build
+from smforge.workflow.stages import audit_wheels, request_of_build
 
 ROOT = Path(__file__).parents[2]
 TREE = ROOT / "tests" / "preflight" / "tree"
@@ -173,7 +173,7 @@ def _audit(
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.write(library, "vllm/_C.abi3.so")
         archive.writestr("vllm-0.0.1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
-    terms = terms_of_build(cell, foreseen, scratch / "staging", [wheel], ())
+    terms = request_of_build(cell, foreseen, scratch / "staging", [wheel], ())
     return audit_wheels(cell, [wheel], terms, Backend.NATIVE)
 
 
@@ -215,6 +215,6 @@ def test_what_was_foreseen_is_what_is_embedded_and_a_dropped_unit_is_found(
 def test_a_wheel_that_was_foreseen_and_is_not_there_fails(
     small: Cell, foreseen: Foreseen, tmp_path: Path
 ) -> None:
-    (expectation,) = terms_of_build(small, foreseen, tmp_path, [], ()).expectations
+    (expectation,) = request_of_build(small, foreseen, tmp_path, [], ()).expectations
     assert expectation.build == "vllm"
     assert not expectation.is_about("anything.whl/vllm/_C.abi3.so")

@@ -19,8 +19,8 @@ from smforge.errors import BuildFailedError
 from smforge.matrix.load import load
 from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve
-from smforge.verdict.audit import Backend
-from smforge.verdict.request import Terms
+from smforge.verdict.reading import Backend
+from smforge.verdict.request import AuditRequest
 from smforge.workflow.build import Workshop
 from smforge.workflow.results import Audited, Built
 from smforge.workflow.stages import audit_image, workshop
@@ -165,8 +165,8 @@ def test_a_device_removed_from_one_component_stops_it_before_any_tag(
 def test_an_image_that_was_not_made_is_no_success(cell: Cell, tmp_path: Path) -> None:
     (tmp_path / "image").mkdir()
     with pytest.raises(BuildFailedError, match="made no image-check"):
-        audit_image(cell, tmp_path, Terms(), Backend.NATIVE)
+        audit_image(cell, tmp_path, AuditRequest(), Backend.NATIVE)
 
 
 def test_a_cell_without_an_image_has_none_to_audit(cell: Cell, tmp_path: Path) -> None:
-    assert audit_image(replace(cell, image=None), tmp_path, Terms(), Backend.NATIVE) is None
+    assert audit_image(replace(cell, image=None), tmp_path, AuditRequest(), Backend.NATIVE) is None

@@ -12,8 +12,9 @@ from smforge.arch.requirement import parse_requirements
 from smforge.matrix.load import load
 from smforge.plan.resolve import resolve
 from smforge.policy.files import load_policy
-from smforge.verdict.audit import Audit, audit_together
-from smforge.verdict.request import Terms
+from smforge.verdict.audit import audit_together
+from smforge.verdict.records import Verdict
+from smforge.verdict.request import AuditRequest
 
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / "docker" / "connectors" / "policy.toml"
@@ -23,9 +24,9 @@ Compile = Callable[..., Path]
 Published = Callable[[str, str], Path]
 
 
-def judged(wheels: Sequence[Path], words: str, policy: Path | None = None) -> Audit:
-    exemptions = load_policy(policy).exemptions() if policy else ()
-    terms = Terms(requirements=parse_requirements([words]), exemptions=tuple(exemptions))
+def judged(wheels: Sequence[Path], words: str, policy: Path | None = None) -> Verdict:
+    excuses = load_policy(policy).kernels if policy else ()
+    terms = AuditRequest(requirements=parse_requirements([words]), excuses=tuple(excuses))
     return audit_together([str(wheel) for wheel in wheels], "connectors", terms)
 
 
@@ -62,12 +63,12 @@ def test_a_device_that_one_connector_lacks_is_not_hidden_by_another_that_has_it(
         whole=("-gencode=arch=compute_120,code=sm_120", "-gencode=arch=compute_90,code=sm_90"),
         short=("-gencode=arch=compute_90,code=sm_90",),
     )
-    (finding,) = judged(made, "12.1").verdict.findings
+    (finding,) = judged(made, "12.1").findings
     assert finding.rule == "device-missing"
     assert finding.level == "error"
     assert "short/ops.so" in str(finding)
     assert "whole/ops.so" not in str(finding)
-    assert not judged(made, "9.0").verdict.findings
+    assert not judged(made, "9.0").findings
 
 
 @pytest.mark.toolchain
@@ -78,7 +79,7 @@ def test_a_connector_that_has_ptx_alone_for_a_device_is_a_warning(
         whole=("-gencode=arch=compute_120,code=sm_120",),
         ptx=("-gencode=arch=compute_90,code=sm_90", "-gencode=arch=compute_90,code=compute_90"),
     )
-    (finding,) = judged(made, "12.1").verdict.findings
+    (finding,) = judged(made, "12.1").findings
     assert (finding.rule, finding.level) == ("device-ptx-only", "warning")
     assert "ptx/ops.so" in str(finding)
 
@@ -87,7 +88,7 @@ def test_a_connector_that_has_ptx_alone_for_a_device_is_a_warning(
 @pytest.mark.slow
 def test_what_docs_connectors_says_of_the_published_wheels(published: Published) -> None:
     together = [published("nixl", "13"), published("mooncake", "13")]
-    findings = judged(together, "9.0 10.0 10.3 11.0 12.0 12.1").verdict.findings
+    findings = judged(together, "9.0 10.0 10.3 11.0 12.0 12.1").findings
     assert {(one.rule, str(one.device)) for one in findings} == {
         ("device-missing", "11.0"),
         *(("device-ptx-only", device) for device in ("10.0", "11.0", "12.0", "12.1")),
@@ -108,7 +109,7 @@ def test_the_policy_is_what_the_fat_variants_need_and_no_more(
         if one.platform == "linux/amd64"
     )
     words = " ".join(str(device) for device in cell.requirements.devices)
-    missing = {one.rule for one in judged(wheels, words).verdict.findings if one.level == "error"}
+    missing = {one.rule for one in judged(wheels, words).findings if one.level == "error"}
     assert missing == {"device-missing"}
-    excused = judged(wheels, words, POLICY).verdict
+    excused = judged(wheels, words, POLICY)
     assert "error" not in {one.level for one in excused.findings}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from smforge.errors import ConfigurationError
-from smforge.policy.files import load_policy
-from smforge.policy.shipped import FOLDER, shipped_exemptions
+from smforge.policy.files import FOLDER, load_policy, shipped_for_kernels, shipped_policies
 
 GOOD = """
 name = "release gate"
@@ -33,15 +33,15 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
     toml, plain = tmp_path / "p.toml", tmp_path / "p.json"
     toml.write_text(GOOD)
     policy = load_policy(toml)
-    plain.write_text(policy.model_dump_json())
+    plain.write_text(json.dumps(tomllib.loads(GOOD), default=str))
     assert load_policy(plain) == policy
-    assert str(policy.requirements()) == "11.0 12.0f"
-    (exemption,) = policy.exemptions()
-    assert exemption.policy == "release gate"
-    assert exemption.pattern == "*marlin::Marlin<* in vllm/_C*.so"
-    assert [str(target) for target in exemption.targets] == ["7.5", "10.0?", "12.0f"]
-    assert exemption.states == ("missing",)
-    assert str(exemption.expires) == "2027-01-31"
+    assert str(policy.requirements) == "11.0 12.0f"
+    (excuse,) = policy.kernels
+    assert excuse.policy == "release gate"
+    assert excuse.pattern == "*marlin::Marlin<* in vllm/_C*.so"
+    assert [str(target) for target in excuse.targets] == ["7.5", "10.0?", "12.0f"]
+    assert excuse.states == ("missing",)
+    assert str(excuse.expires) == "2027-01-31"
 
 
 def test_an_allowance_of_a_source_is_for_preflight(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_an_allowance_of_a_source_is_for_preflight(tmp_path: Path) -> None:
         '[[allow]]\nkernel = "x"\nreason = "long enough"\n'
     )
     policy = load_policy(file)
-    assert [one.kernel for one in policy.exemptions()] == ["x"]
+    assert [one.kernel for one in policy.kernels] == ["x"]
     assert [one.source for one in policy.sources] == ["fp4_120/*"]
 
 
@@ -102,8 +102,31 @@ def test_the_name_of_the_file_is_the_name_of_the_policy(tmp_path: Path) -> None:
 def test_shipped_policies_are_whole_and_read_as_any_other() -> None:
     policies = [load_policy(path) for path in sorted(FOLDER.glob("*.toml"))]
     for policy in policies:
-        assert not policy.require
-        for allowance in policy.allow:
-            assert allowance.reference, f"{policy.name}: {allowance.kernel or allowance.file}"
-    validated = [replace(one, shipped=True) for each in policies for one in each.exemptions()]
-    assert shipped_exemptions() == tuple(validated)
+        assert not policy.requirements
+        for excuse in policy.excuses:
+            assert excuse.reference, f"{policy.name}: {excuse.pattern}"
+    checked = [replace(one, shipped=True) for each in policies for one in each.excuses]
+    assert [one for each in shipped_policies() for one in each.excuses] == checked
+    assert shipped_for_kernels() == tuple(one for one in checked if one.for_kernels)
+
+
+@pytest.mark.parametrize("require", ['[""]', "[]", '[","]', '["12.1", " "]'])
+def test_a_gate_that_requires_nothing_is_refused(tmp_path: Path, require: str) -> None:
+    """An empty variable in a pipeline must not turn a gate into one that passes everything."""
+    path = tmp_path / "gate.toml"
+    path.write_text(f'name = "gate"\nrequire = {require}\n')
+    with pytest.raises(ConfigurationError, match=r"\$\.require: .*names no device and no target"):
+        load_policy(path)
+
+
+def test_a_word_that_is_no_requirement_is_named_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text('require = ["12.1", "blackwell"]')
+    with pytest.raises(ConfigurationError, match=r"\$\.require: 'blackwell' is neither"):
+        load_policy(path)
+
+
+def test_a_policy_without_requirements_requires_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text("native = true")
+    assert not load_policy(path).requirements

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.arch.target import Target
+from smforge.findings import Location
 from smforge.preflight.builds import Build, merged, units_by_build
-from smforge.preflight.records import Configuration, External, Location, Refusal, Skip, Unit
+from smforge.preflight.records import Configuration, External, Refusal, Skip, Unit
 
 _HERE = Location("CMakeLists.txt", 1)
 

@@ -14,6 +14,7 @@ import pytest
 
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import Target
+from smforge.findings import Outcome
 from smforge.matrix.load import load
 from smforge.plan.records import Cell, PlannedComponent
 from smforge.plan.resolve import resolve
@@ -25,7 +26,6 @@ from smforge.preflight.cell import (
     preflight_cell,
     with_collapses,
 )
-from smforge.preflight.records import Outcome
 from smforge.preflight.selection import SELECTIONS
 
 ROOT = Path(__file__).parents[2]

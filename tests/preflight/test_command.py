@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 import smforge as package
-from smforge.preflight.rules import SUMMARIES
+from smforge.preflight.rules import RULE_BY_ID
 
 Smforge = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
@@ -157,8 +157,8 @@ def test_every_rule_is_described_and_used() -> None:
     # Two rules of one finding, and one without keywords.
     used |= {"source-lost", "source-ptx-only", "toolkit-lacks-target"}
     documented = (ROOT / "docs" / "preflight.md").read_text()
-    assert used == set(SUMMARIES)
-    assert all(f"| `{rule}` |" in documented for rule in SUMMARIES)
+    assert used == set(RULE_BY_ID)
+    assert all(f"| `{rule}` |" in documented for rule in RULE_BY_ID)
 
 
 def _line(tree: Path) -> int:

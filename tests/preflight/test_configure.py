@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from smforge.errors import ToolError, UsageError
+from smforge.findings import Location
 from smforge.preflight.cache import Cache
 from smforge.preflight.configure import configure
 from smforge.preflight.probe.torch_flags import parse
-from smforge.preflight.records import Configuration, Location
+from smforge.preflight.records import Configuration
 from smforge.preflight.request import Request
 from smforge.preflight.sources.tree import open_source
 

@@ -12,10 +12,11 @@ from smforge.arch.devices import current_devices
 from smforge.arch.grammar import flashinfer_list
 from smforge.arch.target import ComputeCapability, Target
 from smforge.errors import ArchitectureError, ToolError, UsageError
+from smforge.findings import Level
 from smforge.preflight.cache import Cache
 from smforge.preflight.configure import source_root
 from smforge.preflight.flashinfer import read_list
-from smforge.preflight.records import Level, Preflight
+from smforge.preflight.records import Preflight
 from smforge.preflight.run import Question, preflight
 from smforge.preflight.sources.fetch import fetch_sdist
 from smforge.preflight.sources.tree import open_source
@@ -153,7 +154,7 @@ def test_the_released_flashinfer(ask: Callable[..., Preflight], tmp_path: Path) 
     lost = {
         name
         for one in result.findings
-        if one.rule == "source-lost" and one.allowed is None
+        if one.rule == "source-lost" and one.excused is None
         for name in one.sources
     }
     assert "fp4_quantization_120f" in lost

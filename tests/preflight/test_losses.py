@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 from smforge.arch.coverage import cubin_runs_on
 from smforge.arch.target import ComputeCapability, Target
 from smforge.arch.toolkits import toolkit
-from smforge.policy.allowances import Allowance
+from smforge.findings import Finding, Level, Location, Tally
+from smforge.policy.excuses import Excuse
 from smforge.preflight.compare.losses import Comparison, Reach, compare, reach
-from smforge.preflight.records import (
-    Configuration,
-    DeviceTally,
-    External,
-    Finding,
-    Level,
-    Location,
-    Refusal,
-    Unit,
-)
+from smforge.preflight.records import Configuration, External, Refusal, Unit
 
 _CUDA_13 = toolkit("13.0")
 _HERE = Location("CMakeLists.txt", 33)
@@ -44,13 +36,13 @@ def _findings(
     requested: str,
     baseline: Configuration | None = None,
     stands_in: str = "12.0f",
-    allowances: Sequence[Allowance] = (),
+    excuses: Sequence[Excuse] = (),
 ) -> dict[str, Finding]:
     target = Target.parse(requested)
     comparisons = (
         [] if baseline is None else [Comparison(baseline, ((target, Target.parse(stands_in)),))]
     )
-    found, _ = compare(ours, (target,), comparisons, _CUDA_13, allowances)
+    found, _ = compare(ours, (target,), comparisons, _CUDA_13, excuses)
     assert len({one.rule for one in found}) == len(found), "each rule once in these cases"
     return {one.rule: one for one in found}
 
@@ -101,12 +93,12 @@ def test_ptx_for_the_sibling_as_well_is_a_warning() -> None:
     assert _findings(ours, "12.1a", sibling)["source-ptx-only"].level is Level.WARNING
 
 
-def test_an_allowance_turns_a_loss_into_a_note_that_gives_the_reason() -> None:
+def test_an_excuse_turns_a_loss_into_a_note_that_gives_the_reason() -> None:
     ours = _configuration(_unit("a.cu", "12.1a"))
     sibling = _configuration(_unit("a.cu", "12.0f"), _unit("x/fp4.cu", "12.0f"))
-    allowance = Allowance("x/*", "not used here")
-    lost = _findings(ours, "12.1a", sibling, allowances=[allowance])["source-lost"]
-    assert (lost.level, lost.allowed) == (Level.NOTE, "not used here")
+    excuse = Excuse("not used here", "p", source="x/*")
+    lost = _findings(ours, "12.1a", sibling, excuses=[excuse])["source-lost"]
+    assert (lost.level, lost.excused) == (Level.NOTE, "not used here")
 
 
 def test_a_requested_target_that_is_compiled_as_another_is_said() -> None:
@@ -130,9 +122,9 @@ def test_a_family_request_that_serves_one_device_is_narrowed() -> None:
 
 def test_narrowed_sources_are_told_in_an_order_of_their_own() -> None:
     names = [f"{letter}.cu" for letter in "hgfedcba"]
-    allowances = [Allowance(name, f"Reason of {name}") for name in names]
+    excuses = [Excuse(f"Reason of {name}", "p", source=name) for name in names]
     ours = _configuration(*(_unit(name, "12.0a") for name in names))
-    found, _ = compare(ours, (Target.parse("12.0f"),), [], _CUDA_13, allowances)
+    found, _ = compare(ours, (Target.parse("12.0f"),), [], _CUDA_13, excuses)
     narrowed = [one.sources for one in found if one.rule == "family-narrowed"]
     assert narrowed == [(name,) for name in sorted(names)]
 
@@ -184,7 +176,7 @@ def test_tallies_count_units_per_device() -> None:
     target = Target.parse("12.1a")
     comparison = Comparison(sibling, ((target, Target.parse("12.0f")),))
     _, tallies = compare(ours, (target,), [comparison], _CUDA_13)
-    assert tallies[target.capability] == DeviceTally(native=1, ptx=1, foreign=1, missing=1)
+    assert tallies[target.capability] == Tally(native=1, ptx=1, foreign=1, missing=1)
 
 
 _TARGETS = st.sampled_from(sorted(_CUDA_13.targets))

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability, Target
+from smforge.findings import Finding, Level, Outcome
 from smforge.preflight.compare.required import required_instead, weighed, with_devices_instead
-from smforge.preflight.records import (
-    Collapse,
-    Configuration,
-    Finding,
-    Level,
-    Outcome,
-    Preflight,
-    SourceIdentity,
-)
+from smforge.preflight.records import Collapse, Configuration, Preflight, SourceIdentity
 
 LOST = Finding("source-lost", Level.ERROR, "Lost.", device=ComputeCapability(12, 1))
 NARROWED = Finding("family-narrowed", Level.WARNING, "Narrow.", device=ComputeCapability(12, 1))

@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 from smforge.errors import ConfigurationError
-from smforge.preflight.records import Configuration, Level, Refusal, Unit
+from smforge.findings import Level
+from smforge.preflight.records import Configuration, Refusal, Unit
 from smforge.preflight.selection import (
     SELECTIONS,
     Selection,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from smforge.findings import Level
 from smforge.preflight.compare.upstream_lists import disagreements, read_lists
-from smforge.preflight.records import Level
 
 
 def _listed(tree: Path, cuda: str = "13.0") -> dict[str, str]:

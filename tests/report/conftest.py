@@ -28,11 +28,12 @@ from smforge.inventory.records import (
     Subject,
     SubjectKind,
 )
-from smforge.policy.exemptions import Exemption
+from smforge.policy.excuses import Excuse
 from smforge.report.build import report_of
 from smforge.report.model import Report
-from smforge.verdict.audit import Backend, Reading, judge_reading
-from smforge.verdict.request import Terms
+from smforge.verdict.judge import judge
+from smforge.verdict.reading import Backend, Reading
+from smforge.verdict.request import AuditRequest
 
 QUIET = (
     "--no-sandbox",
@@ -150,7 +151,7 @@ def make_report() -> MakeReport:
         *words: str,
         files: tuple[FileInventory, ...] = LIBRARIES,
         kernels: bool = False,
-        exemptions: tuple[Exemption, ...] = (),
+        excuses: tuple[Excuse, ...] = (),
         damaged: bool = False,
     ) -> Report:
         found = (*files, DAMAGED) if damaged else files
@@ -159,8 +160,8 @@ def make_report() -> MakeReport:
         reading = Reading(
             Inventory(subject, found, len(found)), Backend.BOTH, "13.5.37", comparison
         )
-        terms = Terms(parse_requirements(words), exemptions=exemptions, today=date(2026, 11, 21))
-        return report_of(judge_reading(reading, terms), kernels=kernels)
+        terms = AuditRequest(parse_requirements(words), excuses=excuses, today=date(2026, 11, 21))
+        return report_of(judge(reading, terms), kernels=kernels)
 
     return make
 
@@ -174,5 +175,5 @@ def part() -> FileInventory:
 @pytest.fixture(scope="session")
 def full_report(make_report: MakeReport) -> Report:
     """A report with findings of every level, exceptions, kernels and odd names."""
-    excuse = Exemption("made for Ampere alone", "gate.toml", kernel="plain", file="part.so")
-    return make_report("12.1 sm_100", kernels=True, exemptions=(excuse,), damaged=True)
+    excuse = Excuse("made for Ampere alone", "gate.toml", kernel="plain", file="part.so")
+    return make_report("12.1 sm_100", kernels=True, excuses=(excuse,), damaged=True)

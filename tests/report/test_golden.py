@@ -21,6 +21,7 @@ from smforge.arch.drivers import DriverVersion
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.cli.audit_rendering import render
+from smforge.findings import Finding, Level, Location, Outcome, Tally
 from smforge.inventory.cuobjdump.agreement import Comparison
 from smforge.inventory.records import (
     CodeObject,
@@ -33,15 +34,11 @@ from smforge.inventory.records import (
     Subject,
     SubjectKind,
 )
-from smforge.policy.exemptions import Exemption
+from smforge.policy.excuses import Excuse
 from smforge.preflight.records import (
     Collapse,
     Configuration,
-    DeviceTally,
     External,
-    Level,
-    Location,
-    Outcome,
     Preflight,
     Refusal,
     Skip,
@@ -49,7 +46,6 @@ from smforge.preflight.records import (
     Unit,
     UpstreamList,
 )
-from smforge.preflight.records import Finding as Loss
 from smforge.report import preflight_junit, preflight_markdown, preflight_sarif, preflight_table
 from smforge.report.build import report_of
 from smforge.report.diff import markdown as diff_markdown
@@ -65,8 +61,10 @@ from smforge.report.html.preflight_page import preflight_page
 from smforge.report.json_text import json_text
 from smforge.report.preflight_document import render_json
 from smforge.report.table import render_table
-from smforge.verdict.audit import Audit, Backend, Reading, judge_reading
-from smforge.verdict.request import Terms
+from smforge.verdict.judge import judge
+from smforge.verdict.reading import Backend, Reading
+from smforge.verdict.records import Verdict
+from smforge.verdict.request import AuditRequest
 
 GOLDEN = Path(__file__).parent / "golden"
 RENEW = bool(os.environ.get("RENEW_GOLDEN"))
@@ -108,27 +106,27 @@ def audited(
     name: str = "thing-1.0-py3-none-linux_x86_64.whl",
     driver: str | None = None,
     native_only: bool = False,
-    exemptions: Sequence[Exemption] = (),
+    excuses: Sequence[Excuse] = (),
     compared: bool = False,
     damage: tuple[Damage, ...] = (),
-) -> Audit:
+) -> Verdict:
     subject = Subject(SubjectKind.WHEEL, name, "sha256:" + "a" * 64, "linux/amd64")
     inventory = Inventory(subject, files, len(files), damage)
     reading = Reading(inventory)
     if compared:
         comparison = Comparison(len(files), 60, 300, (), ())
         reading = Reading(inventory, Backend.BOTH, "13.5.37", comparison)
-    terms = Terms(
+    terms = AuditRequest(
         parse_requirements([require]),
         None if driver is None else DriverVersion.parse(driver),
         native_only,
-        tuple(exemptions),
+        tuple(excuses),
         today=date(2026, 11, 21),
     )
-    return judge_reading(reading, terms)
+    return judge(reading, terms)
 
 
-def failing() -> Audit:
+def failing() -> Verdict:
     """Every kind of finding about devices and targets, more of them than a table shows."""
     parts = [
         library(
@@ -155,17 +153,17 @@ def failing() -> Audit:
             for n in range(4)
         ),
         require="12.1 9.0 sm_100 12.0f",
-        exemptions=[
-            Exemption("made for Ampere alone", "gate.toml", kernel="own_3", file="part_03.so",
+        excuses=[
+            Excuse("made for Ampere alone", "gate.toml", kernel="own_3", file="part_03.so",
                       reference="https://example.org/issue/3", expires=date(2027, 1, 1)),
-            Exemption("nothing of this name", "gate.toml", kernel="absent*"),
-            Exemption("no longer true", "gate.toml", kernel="own_4", expires=date(2026, 1, 1)),
+            Excuse("nothing of this name", "gate.toml", kernel="absent*"),
+            Excuse("no longer true", "gate.toml", kernel="own_4", expires=date(2026, 1, 1)),
         ],
         compared=True,
     )  # fmt: skip
 
 
-def excused() -> Audit:
+def excused() -> Verdict:
     """What a policy excuses, beside what it does not: missing, PTX alone, all of a library."""
     old = tuple(f"old_{n}" for n in range(20))
     gone = tuple(f"gone_{n}" for n in range(3))
@@ -178,14 +176,14 @@ def excused() -> Audit:
         library("half.so", code("sm_80", ampere[0], "lost")),
         library("some_ptx.so", code("sm_120", "a"), code("compute_80", *old, "late")),
         require="12.1",
-        exemptions=[
-            Exemption("made for Ampere alone", "gate.toml", kernel="_Z6ampere*"),
-            Exemption("assembled at the first load", "gate.toml", kernel="old_*"),
+        excuses=[
+            Excuse("made for Ampere alone", "gate.toml", kernel="_Z6ampere*"),
+            Excuse("assembled at the first load", "gate.toml", kernel="old_*"),
         ],
     )  # fmt: skip
 
 
-def unasked() -> Audit:
+def unasked() -> Verdict:
     """Nothing required: every device as a mark, more libraries than a table shows."""
     return audited(
         *(library(f"lib/{at:02}.so", code("sm_80", "a"), code("sm_120f", "a")) for at in range(42)),
@@ -197,15 +195,15 @@ def unasked() -> Audit:
     )
 
 
-def excusing_unasked() -> Audit:
+def excusing_unasked() -> Verdict:
     """Nothing required, and a policy that excuses all the same."""
     return audited(
         library("x.so", code("sm_90", "a"), code("sm_80", "_Z6ampereILi1EEvv")),
-        exemptions=[Exemption("made for Ampere alone", "gate.toml", kernel="_Z6ampere*")],
+        excuses=[Excuse("made for Ampere alone", "gate.toml", kernel="_Z6ampere*")],
     )
 
 
-def undetermined() -> Audit:
+def undetermined() -> Verdict:
     torn = Damage("torn.so", "torn.so ends within a fatbin.", 4096)
     return audited(
         library("good.so", code("sm_120", "plain")),
@@ -215,22 +213,22 @@ def undetermined() -> Audit:
     )
 
 
-def unjudged() -> Audit:
+def unjudged() -> Verdict:
     return audited(lto("a.a"), lto("b.a"), require="9.0")
 
 
-def nothing() -> Audit:
+def nothing() -> Verdict:
     return audited(require="12.1")
 
 
-def passing() -> Audit:
+def passing() -> Verdict:
     return audited(
         library("good.so", code("sm_120f", *ADD)), library("also.so", code("sm_120", "plain")),
         require="12.1 12.0f",
     )  # fmt: skip
 
 
-def too_new() -> Audit:
+def too_new() -> Verdict:
     """PTX that a driver is too old for, and PTX of which nobody knows."""
     return audited(
         library("new.so", code("compute_90", "a", "b", isa="9.0")),
@@ -242,13 +240,13 @@ def too_new() -> Audit:
     )
 
 
-def unclear() -> Audit:
+def unclear() -> Verdict:
     return audited(
         library("x.cubin", code("sm_100?", "k"), origin=Origin.RAW), require="10.0 10.3 9.0"
     )
 
 
-def regions() -> Audit:
+def regions() -> Verdict:
     """Targets alone, without kernel names."""
     bare = [
         file._replace(
@@ -262,7 +260,7 @@ def regions() -> Audit:
     return audited(*bare, require="9.0")
 
 
-AUDITS: dict[str, Callable[[], list[Audit]]] = {
+AUDITS: dict[str, Callable[[], list[Verdict]]] = {
     "failing": lambda: [failing()],
     "excused": lambda: [excused()],
     "unasked": lambda: [unasked()],
@@ -322,33 +320,34 @@ def losing() -> Preflight:
             configuration("12.0", refusal=Refusal("No such list", Location("c.cmake", 9), "torch")),
         ),
         devices={
-            SPARK: DeviceTally(native=2, ptx=1, foreign=1, missing=2),
-            BLACKWELL: DeviceTally(native=1, ptx=1, foreign=2),
+            SPARK: Tally(native=2, ptx=1, foreign=1, missing=2),
+            BLACKWELL: Tally(native=1, ptx=1, foreign=2),
         },
         upstream_lists=(
             UpstreamList("vllm", "9.0 10.0", Location("bake.hcl", 2), "users", Level.NOTE),
         ),
         findings=(
-            Loss(
+            Finding(
                 "source-lost",
                 Level.ERROR,
                 "2 sources that 12.0f gets are not compiled for 12.1a (CMakeLists.txt:7): "
                 "csrc/lost.cu, csrc/more*.cu.",
-                "Ask for 12.0f in place of 12.1a.",
-                SPARK,
-                wanted,
-                Location("CMakeLists.txt", 7),
-                ("csrc/lost.cu", "csrc/more*.cu"),
+                remedy="Ask for 12.0f in place of 12.1a.",
+                device=SPARK,
+                target=wanted,
+                location=Location("CMakeLists.txt", 7),
+                sources=("csrc/lost.cu", "csrc/more*.cu"),
             ),
-            Loss(
+            Finding(
                 "baseline-refused", Level.WARNING, "The list 12.0 could not be compared with.",
-                "Name another with --baseline.",
+                remedy="Name another with --baseline.",
             ),
-            Loss(
+            Finding(
                 "source-lost", Level.NOTE, "1 source is not compiled: csrc/known.cu.",
-                "Ask for 12.0f.", SPARK, wanted, None, ("csrc/known.cu",), "upstream says so",
+                remedy="Ask for 12.0f.", device=SPARK, target=wanted, sources=("csrc/known.cu",),
+                excused="upstream says so",
             ),
-            Loss(
+            Finding(
                 "not-examined", Level.NOTE, "deepgemm was not there to look at.",
                 location=Location("b.cmake", 4),
             ),
@@ -365,7 +364,9 @@ def keeping() -> Preflight:
 PREFLIGHTS = {"losing": losing, "keeping": keeping}
 
 
-def compared(old: Audit, new: Audit, require: str = "", *, listed: bool = True) -> diff_model.Diff:
+def compared(
+    old: Verdict, new: Verdict, require: str = "", *, listed: bool = True
+) -> diff_model.Diff:
     before, after = (
         side_of(report_of(one, kernels=listed), saved=not listed) for one in (old, new)
     )
@@ -403,7 +404,7 @@ DIFFS: dict[str, Callable[[], diff_model.Diff]] = {
 
 
 @cache
-def audits_of(case: str) -> list[Audit]:
+def audits_of(case: str) -> list[Verdict]:
     return AUDITS[case]()
 
 

@@ -76,7 +76,7 @@ class TestTable:
     def test_colours_are_only_there_when_wanted(self, full_report: Report) -> None:
         assert "\x1b[" in render_table(full_report, color=True)
 
-    def test_exemptions_are_shown_with_their_reason(self, full_report: Report) -> None:
+    def test_excuses_are_shown_with_their_reason(self, full_report: Report) -> None:
         text = render_table(full_report)
         assert "(gate.toml): plain in part.so" in text
         assert "made for Ampere alone" in text

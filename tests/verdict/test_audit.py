@@ -9,10 +9,12 @@ import pytest
 
 from smforge.arch.requirement import parse_requirements
 from smforge.errors import UsageError
+from smforge.findings import Outcome
 from smforge.inventory.options import ReadOptions
-from smforge.verdict.audit import Backend, audit, audit_together
-from smforge.verdict.records import DeviceOutcome, Outcome
-from smforge.verdict.request import Terms
+from smforge.verdict.audit import audit, audit_together
+from smforge.verdict.reading import Backend
+from smforge.verdict.records import DeviceOutcome
+from smforge.verdict.request import AuditRequest
 
 SOURCE = 'extern "C" __global__ void twice(float* a) { a[threadIdx.x] *= 2; }'
 SHARED = ("-shared", "-Xcompiler", "-fPIC")
@@ -34,25 +36,25 @@ def per_device(
     return folders
 
 
-def terms(*words: str) -> Terms:
-    return Terms(parse_requirements(words))
+def terms(*words: str) -> AuditRequest:
+    return AuditRequest(parse_requirements(words))
 
 
 @pytest.mark.parametrize("backend", Backend)
 def test_providers_are_judged_together(per_device: list[str], backend: Backend) -> None:
     alone = audit(per_device[0], terms("11.0 12.1"), backend, OPTIONS)
-    assert alone.verdict.outcome is Outcome.FAIL
+    assert alone.outcome is Outcome.FAIL
     together = audit_together(per_device, "demo", terms("11.0 12.1"), backend, OPTIONS)
-    assert together.verdict.outcome is Outcome.PASS
-    assert {one.outcome for one in together.verdict.devices} == {DeviceOutcome.NATIVE}
-    inventory = together.reading.inventory
+    assert together.outcome is Outcome.PASS
+    assert {one.outcome for one in together.devices} == {DeviceOutcome.NATIVE}
+    inventory = together.view.reading.inventory
     assert [file.path.rpartition("/")[2] for file in inventory.files] == ["twice.so", "twice.so"]
     assert len({file.path for file in inventory.files}) == 2
     assert (inventory.subject.digest or "").startswith("sha256:")
     if backend is Backend.BOTH:
-        assert together.reading.comparison is not None
-        assert together.reading.comparison.files == 2
-        assert together.reading.comparison.differences == ()
+        assert together.view.reading.comparison is not None
+        assert together.view.reading.comparison.files == 2
+        assert together.view.reading.comparison.differences == ()
 
 
 def test_nothing_together_is_refused() -> None:
@@ -62,6 +64,6 @@ def test_nothing_together_is_refused() -> None:
 
 def test_cuobjdump_alone_says_what_it_does_not_know(per_device: list[str]) -> None:
     found = audit(per_device[0], terms("11.0"), Backend.CUOBJDUMP, OPTIONS)
-    assert found.reading.cuobjdump_version is not None
-    assert [one.rule for one in found.verdict.findings] == ["regions-unknown"]
-    assert found.verdict.outcome is Outcome.PASS
+    assert found.view.reading.cuobjdump_version is not None
+    assert [one.rule for one in found.findings] == ["regions-unknown"]
+    assert found.outcome is Outcome.PASS

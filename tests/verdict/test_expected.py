@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from smforge.errors import ConfigurationError
+from smforge.findings import Finding, Level, Outcome
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory, Inventory
 from smforge.inventory.survey import take_inventory
 from smforge.verdict.expectation import expectations_of, read_expectation, symbol_name
 from smforge.verdict.judge import judge
-from smforge.verdict.records import Finding, Level, Outcome
-from smforge.verdict.request import Terms
+from smforge.verdict.reading import Reading
+from smforge.verdict.request import AuditRequest
 
 MakeFile = Callable[..., FileInventory]
 MakeInventory = Callable[..., Inventory]
@@ -48,8 +49,8 @@ def _library(make_file: MakeFile, *regions: tuple[str | None, str, str]) -> File
 
 
 def _findings(inventory: Inventory, report: dict[str, Any]) -> list[Finding]:
-    terms = Terms(expectations=expectations_of(report, "preflight.json"))
-    found = judge(inventory, terms).findings
+    terms = AuditRequest(expectations=expectations_of(report, "preflight.json"))
+    found = judge(Reading(inventory), terms).findings
     return [one for one in found if one.rule.startswith("expected")]
 
 
@@ -139,8 +140,10 @@ def test_without_names_nothing_can_be_said(
     make_file: MakeFile, make_inventory: MakeInventory
 ) -> None:
     inventory = make_inventory(make_file("vllm/_C.abi3.so", (("sm_120f", None),)))
-    terms = Terms(expectations=expectations_of(_report(("csrc/a.cu", "12.0f", "")), "p.json"))
-    verdict = judge(inventory, terms)
+    terms = AuditRequest(
+        expectations=expectations_of(_report(("csrc/a.cu", "12.0f", "")), "p.json")
+    )
+    verdict = judge(Reading(inventory), terms)
     assert [one.rule for one in verdict.findings] == ["expected-unread"]
     assert verdict.outcome is Outcome.UNDETERMINED
 
@@ -172,13 +175,13 @@ def test_each_build_is_held_against_its_own_files(
     expectations = {one.build: one for one in expectations_of(_two_builds(), "preflight.json")}
 
     def levels(sm120f: str, sm90a: str) -> list[Level]:
-        terms = Terms(
+        terms = AuditRequest(
             expectations=(
                 replace(expectations["sm120f"], within=(sm120f,)),
                 replace(expectations["sm90a"], within=(sm90a,)),
             )
         )
-        found = judge(make_inventory(family, hopper), terms).findings
+        found = judge(Reading(make_inventory(family, hopper)), terms).findings
         return [one.level for one in found if one.rule == "expected-not-embedded"]
 
     assert levels("one.whl/", "two.whl/") == []
@@ -218,11 +221,11 @@ def test_a_dropped_unit_of_a_compiled_library_is_found(nvcc: Path, tmp_path: Pat
         _run(nvcc, *flags, "-Xcompiler=-fPIC", "-c", source, "-o", objects[-1])
     report = _report(("csrc/first-kernel.cu", "9.0a", ""), ("csrc/second.cu", "8.0 12.0f", ""))
     (tmp_path / "report.json").write_text(json.dumps(report))
-    terms = Terms(expectations=(read_expectation(str(tmp_path / "report.json")),))
+    terms = AuditRequest(expectations=(read_expectation(str(tmp_path / "report.json")),))
     for linked, expected in ((objects, []), (objects[:1], ["csrc/second.cu"])):
         library = tmp_path / "_C.abi3.so"
         _run(nvcc, "-shared", *linked, "-o", library)
-        verdict = judge(take_inventory(str(library), ReadOptions(names=True)), terms)
+        verdict = judge(Reading(take_inventory(str(library), ReadOptions(names=True))), terms)
         errors = [one for one in verdict.findings if one.level is Level.ERROR]
         assert len(errors) == len(expected)
         assert all(name in one.message for name, one in zip(expected, errors, strict=True))

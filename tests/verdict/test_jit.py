@@ -8,6 +8,7 @@ import pytest
 
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability, Target
+from smforge.findings import Finding
 from smforge.inventory.jit_tools.records import Assembler, Companions, Source
 from smforge.inventory.records import (
     FileInventory,
@@ -18,8 +19,8 @@ from smforge.inventory.records import (
 )
 from smforge.verdict.checks.jit import jit_target
 from smforge.verdict.judge import judge
-from smforge.verdict.records import Finding
-from smforge.verdict.request import Evidence, Terms
+from smforge.verdict.reading import Reading
+from smforge.verdict.request import AuditRequest
 
 BIN = "usr/lib/python3/dist-packages/triton/backends/nvidia/bin"
 OLD = "sm_90a", "sm_100a", "sm_120a"
@@ -45,8 +46,10 @@ def found(make_file: Callable[..., FileInventory]) -> Callable[..., list[Finding
         subject = Subject(SubjectKind.IMAGE, "image", None, "linux/amd64", configuration)
         code = ("sm_100", ("k",)), ("sm_110", ("k",)), ("sm_120", ("k",)), ("sm_90", ("k",))
         inventory = Inventory(subject, (make_file("a.so", code),), 1)
-        evidence = Evidence(companions=Companions(assemblers, links=links))
-        verdict = judge(inventory, Terms(parse_requirements([require])), evidence)
+        verdict = judge(
+            Reading(inventory, companions=Companions(assemblers, links=links)),
+            AuditRequest(parse_requirements([require])),
+        )
         return [one for one in verdict.findings if one.rule.startswith("jit-assembler-")]
 
     return look

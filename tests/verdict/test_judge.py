@@ -11,21 +11,23 @@ from smforge.arch.devices import current_devices
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.findings import Level, Outcome
 from smforge.inventory.cuobjdump.agreement import Comparison, Difference
 from smforge.inventory.jit_tools.records import Companions
 from smforge.inventory.records import Damage, FileInventory, Inventory, Kind, Origin, SubjectKind
-from smforge.policy.exemptions import Exemption
+from smforge.policy.excuses import Excuse
 from smforge.verdict.judge import judge
-from smforge.verdict.records import DeviceOutcome, Level, Outcome, Verdict
-from smforge.verdict.request import Evidence, Terms
+from smforge.verdict.reading import Backend, Reading
+from smforge.verdict.records import DeviceOutcome, Verdict
+from smforge.verdict.request import AuditRequest
 
 MakeFile = Callable[..., FileInventory]
 MakeInventory = Callable[..., Inventory]
 DAY = date(2026, 11, 21)
 
 
-def terms(*words: str, **others: object) -> Terms:
-    return Terms(parse_requirements(words), today=DAY, **others)  # type: ignore[arg-type]
+def terms(*words: str, **others: object) -> AuditRequest:
+    return AuditRequest(parse_requirements(words), today=DAY, **others)  # type: ignore[arg-type]
 
 
 def rules(verdict: Verdict, level: Level | None = None) -> list[str]:
@@ -44,7 +46,7 @@ def mixed(make_file: MakeFile, make_inventory: MakeInventory) -> Inventory:
 
 
 def test_each_library_is_held_against_each_device(mixed: Inventory) -> None:
-    verdict = judge(mixed, terms("12.1"))
+    verdict = judge(Reading(mixed), terms("12.1"))
     found = {(one.rule, one.file, one.level) for one in verdict.findings}
     assert found == {
         ("kernels-missing", "part.so", Level.ERROR),
@@ -59,7 +61,9 @@ def test_each_library_is_held_against_each_device(mixed: Inventory) -> None:
 
 
 def test_a_finding_names_what_is_missing(mixed: Inventory) -> None:
-    (finding,) = [one for one in judge(mixed, terms("12.1")).findings if one.file == "part.so"]
+    (finding,) = [
+        one for one in judge(Reading(mixed), terms("12.1")).findings if one.file == "part.so"
+    ]
     assert "2 of 3 kernels cannot run on 12.1" in finding.message
     assert "sm_80, sm_120" in finding.message
     assert finding.remedy
@@ -67,13 +71,13 @@ def test_a_finding_names_what_is_missing(mixed: Inventory) -> None:
 
 
 def test_native_turns_ptx_into_an_error(mixed: Inventory) -> None:
-    verdict = judge(mixed, terms("12.1", native_only=True))
+    verdict = judge(Reading(mixed), terms("12.1", native_only=True))
     assert ("device-ptx-only", Level.ERROR) in {(one.rule, one.level) for one in verdict.findings}
 
 
 def test_nothing_for_a_device(make_file: MakeFile, make_inventory: MakeInventory) -> None:
     inventory = make_inventory(make_file("a.so", (("sm_90", ("k",)),)))
-    verdict = judge(inventory, terms("12.1"))
+    verdict = judge(Reading(inventory), terms("12.1"))
     assert rules(verdict, Level.ERROR) == ["device-missing", "device-missing"]
     assert verdict.devices[0].outcome is DeviceOutcome.NONE
 
@@ -82,7 +86,7 @@ def test_a_subject_made_for_other_devices_does_not_pass(
     make_file: MakeFile, make_inventory: MakeInventory
 ) -> None:
     inventory = make_inventory(make_file("a.so", (("sm_120f", ("k",)),)))
-    verdict = judge(inventory, terms("11.0"))
+    verdict = judge(Reading(inventory), terms("11.0"))
     assert verdict.outcome is Outcome.FAIL
     assert verdict.devices[0].outcome is DeviceOutcome.NONE
     assert {(one.rule, one.file) for one in verdict.findings} == {
@@ -92,15 +96,15 @@ def test_a_subject_made_for_other_devices_does_not_pass(
 
 
 def test_without_requirements_nothing_fails(mixed: Inventory) -> None:
-    verdict = judge(mixed, terms())
+    verdict = judge(Reading(mixed), terms())
     assert verdict.outcome is Outcome.PASS
     assert tuple(one.device for one in verdict.devices) == current_devices()
     assert rules(verdict) == []
 
 
 def test_no_gpu_code_is_no_pass(make_inventory: MakeInventory) -> None:
-    assert judge(make_inventory(), terms()).outcome is Outcome.NOTHING
-    assert judge(make_inventory(), terms("12.1")).outcome is Outcome.NOTHING
+    assert judge(Reading(make_inventory()), terms()).outcome is Outcome.NOTHING
+    assert judge(Reading(make_inventory()), terms("12.1")).outcome is Outcome.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,7 @@ def test_required_targets(
         make_file("a.so", (("sm_120f", ("k",)), ("sm_75", ()))),
         make_file("b.so", (("sm_120f", ("k",)), ("compute_80", ("k",)))),
     )
-    verdict = judge(inventory, terms(words))
+    verdict = judge(Reading(inventory), terms(words))
     assert verdict.outcome is outcome
     missing = [one for one in verdict.findings if one.rule == "target-missing"]
     assert bool(missing) is (outcome is Outcome.FAIL)
@@ -135,25 +139,25 @@ def test_libraries_without_a_required_target_are_named(
     inventory = make_inventory(
         make_file("a.so", (("sm_120f", ("k",)),)), make_file("b.so", (("sm_90a", ("k",)),))
     )
-    verdict = judge(inventory, terms("12.0f"))
+    verdict = judge(Reading(inventory), terms("12.0f"))
     assert [(one.rule, one.level, one.file) for one in verdict.findings] == [
         ("target-absent", Level.NOTE, "b.so")
     ]
-    absent = [one for one in judge(inventory, terms("12.1a")).findings if one.file]
+    absent = [one for one in judge(Reading(inventory), terms("12.1a")).findings if one.file]
     assert {one.file for one in absent} == {"a.so", "b.so"}
 
 
 def test_a_driver_too_old_for_the_ptx(make_file: MakeFile, make_inventory: MakeInventory) -> None:
     inventory = make_inventory(make_file("a.so", (("compute_90", ("k",)), ("sm_120", ("j",)))))
-    verdict = judge(inventory, terms("12.0", driver=DriverVersion.parse("570.195.03")))
+    verdict = judge(Reading(inventory), terms("12.0", driver=DriverVersion.parse("570.195.03")))
     (finding,) = [one for one in verdict.findings if one.rule == "ptx-newer-than-driver"]
     assert finding.file == "a.so"
     assert "580.65.06" in finding.message
     assert "580.65.06" in (finding.remedy or "")
     assert verdict.devices[0].tally.missing == 1
-    assert judge(inventory, terms("12.0", driver=DriverVersion.parse("580.65.06"))).outcome is (
-        Outcome.PASS
-    )
+    assert judge(
+        Reading(inventory), terms("12.0", driver=DriverVersion.parse("580.65.06"))
+    ).outcome is (Outcome.PASS)
 
 
 def test_what_only_a_newer_driver_can_run_is_told_so(
@@ -162,7 +166,7 @@ def test_what_only_a_newer_driver_can_run_is_told_so(
     # The PTX for 12.0a is old enough, and no driver makes code for 12.1 of it.
     code = (("compute_90@9.0", ("k",)), ("compute_120a@8.7", ("k",)))
     verdict = judge(
-        make_inventory(make_file("a.so", code)),
+        Reading(make_inventory(make_file("a.so", code))),
         terms("12.1", driver=DriverVersion.parse("570.195.03")),
     )
     told = {one.rule: one for one in verdict.findings}
@@ -180,7 +184,7 @@ class TestDriverOfMachineCode:
         return make_inventory(make_file("a.so", (("sm_90", ("k",)),)), *cubins)
 
     def test_one_of_the_major_before_does_not_run_it(self, native: Inventory) -> None:
-        verdict = judge(native, terms("9.0", driver=self.OLD))
+        verdict = judge(Reading(native), terms("9.0", driver=self.OLD))
         assert verdict.outcome is Outcome.FAIL
         single, loose = verdict.findings
         assert (single.rule, single.file) == ("driver-too-old", "a.so")
@@ -190,7 +194,7 @@ class TestDriverOfMachineCode:
         assert "2 files" in loose.message
 
     def test_any_of_the_major_runs_it(self, native: Inventory) -> None:
-        assert rules(judge(native, terms("9.0", driver=self.NEW))) == []
+        assert rules(judge(Reading(native), terms("9.0", driver=self.NEW))) == []
 
     @pytest.mark.parametrize("beside", ["11.8", "12.8"])
     def test_one_of_several_builds_is_a_warning(
@@ -205,19 +209,21 @@ class TestDriverOfMachineCode:
             )
 
         builds = built("bnb/lib_cuda118.so", beside), built("bnb/lib_cuda130.so", "13.0")
-        verdict = judge(make_inventory(*builds), terms("9.0", driver=self.OLD))
+        verdict = judge(Reading(make_inventory(*builds)), terms("9.0", driver=self.OLD))
         assert [(one.rule, one.level, one.file) for one in verdict.findings] == [
             ("driver-too-old", Level.WARNING, "bnb/lib_cuda130.so")
         ]
         assert verdict.outcome is Outcome.PASS
         other = make_inventory(builds[0], built("other.so", "13.0"))
-        assert judge(other, terms("9.0", driver=self.OLD)).outcome is Outcome.FAIL
+        assert judge(Reading(other), terms("9.0", driver=self.OLD)).outcome is Outcome.FAIL
 
     def test_code_that_the_device_does_not_run_asks_for_no_driver(
         self, make_file: MakeFile, make_inventory: MakeInventory
     ) -> None:
         code = (("sm_80", ("k",)), ("compute_80@8.0", ("k",)))
-        verdict = judge(make_inventory(make_file("a.so", code)), terms("9.0", driver=self.OLD))
+        verdict = judge(
+            Reading(make_inventory(make_file("a.so", code))), terms("9.0", driver=self.OLD)
+        )
         assert rules(verdict) == ["device-ptx-only"]
 
     @pytest.mark.parametrize(
@@ -240,10 +246,10 @@ class TestDriverOfMachineCode:
         (code,) = region.objects
         region = region._replace(objects=(code._replace(toolkit=None, kernels=kernels),))
         unknown = native._replace(files=(file._replace(regions=(region,)),))
-        verdict = judge(unknown, terms("9.0", driver=self.OLD), Evidence(backend=backend))
+        verdict = judge(Reading(unknown, Backend(backend)), terms("9.0", driver=self.OLD))
         assert verdict.outcome is outcome
         assert "driver-unchecked" in rules(verdict)
-        known = judge(unknown, terms("9.0", driver=self.NEW), Evidence(backend=backend))
+        known = judge(Reading(unknown, Backend(backend)), terms("9.0", driver=self.NEW))
         assert "driver-unchecked" not in rules(known)
 
 
@@ -263,7 +269,7 @@ def test_code_for_relatives_is_told_from_code_for_others(
 ) -> None:
     runs = (f"sm_{device.replace('.', '')}", ("j",))
     inventory = make_inventory(make_file("a.so", ((code, ("k",)),)), make_file("b.so", (runs,)))
-    verdict = judge(inventory, terms(device))
+    verdict = judge(Reading(inventory), terms(device))
     assert rules(verdict) == told
     assert verdict.outcome is Outcome.PASS
 
@@ -273,7 +279,7 @@ def test_a_few_kernels_for_relatives_are_told_beside_many_that_run(
 ) -> None:
     units = [(("sm_120f", (f"k{i}",)),) for i in range(9)]
     inventory = make_inventory(make_file("a.so", *units, (("sm_120a", ("fp4",)),)))
-    (finding,) = judge(inventory, terms("12.1")).findings
+    (finding,) = judge(Reading(inventory), terms("12.1")).findings
     assert (finding.rule, finding.level) == ("device-sibling", Level.WARNING)
     assert "1 of 10 kernels" in finding.message
     assert "sm_120a" in finding.message
@@ -303,12 +309,12 @@ def test_libraries_for_another_cpu(
     ]
     inventory = make_inventory(*files)
     inventory = inventory._replace(subject=inventory.subject._replace(kind=kind))
-    verdict = judge(inventory, terms("12.1"))
+    verdict = judge(Reading(inventory), terms("12.1"))
     found = [one for one in verdict.findings if one.rule == "machine-mismatch"]
     assert {one.level for one in found} == ({level} if level else set())
     assert verdict.outcome is (Outcome.FAIL if level is Level.ERROR else Outcome.PASS)
     anywhere = inventory._replace(subject=inventory.subject._replace(platform=None))
-    assert "machine-mismatch" not in rules(judge(anywhere, terms("12.1")))
+    assert "machine-mismatch" not in rules(judge(Reading(anywhere), terms("12.1")))
 
 
 def test_a_library_that_was_not_linked_for_the_device_fails_whatever_it_embeds(
@@ -316,7 +322,7 @@ def test_a_library_that_was_not_linked_for_the_device_fails_whatever_it_embeds(
 ) -> None:
     units = ("a.cu", "b.cu", "c.cu", "d.cu")
     file = make_file("a.so", (("sm_120f", ("k",)),))._replace(unlinked=units)
-    verdict = judge(make_inventory(file), terms("12.1"))
+    verdict = judge(Reading(make_inventory(file)), terms("12.1"))
     assert verdict.outcome is Outcome.FAIL
     (finding,) = verdict.findings
     assert (finding.rule, finding.file) == ("device-link-missing", "a.so")
@@ -327,24 +333,24 @@ def test_a_driver_that_nobody_knows_leaves_it_open(
     make_file: MakeFile, make_inventory: MakeInventory
 ) -> None:
     inventory = make_inventory(make_file("a.so", (("compute_90@99.1", ("k",)),)))
-    verdict = judge(inventory, terms("12.0", driver=DriverVersion.parse("580.65.06")))
+    verdict = judge(Reading(inventory), terms("12.0", driver=DriverVersion.parse("580.65.06")))
     assert verdict.outcome is not Outcome.PASS
 
 
 class TestExceptions:
     def test_an_excused_kernel_does_not_fail_and_is_shown(self, mixed: Inventory) -> None:
-        excuse = Exemption("b and c are for Ampere", "p.toml", kernel="[bc]", file="part.so")
-        verdict = judge(mixed, terms("12.1", exemptions=(excuse,)))
+        excuse = Excuse("b and c are for Ampere", "p.toml", kernel="[bc]", file="part.so")
+        verdict = judge(Reading(mixed), terms("12.1", excuses=(excuse,)))
         assert verdict.outcome is Outcome.PASS
-        (use,) = verdict.exceptions
+        (use,) = verdict.excuses
         assert (use.kernels, use.devices) == (2, (ComputeCapability(12, 1),))
         tally = verdict.devices[0].tally
-        assert (tally.missing, tally.exempt) == (2, 2)
+        assert (tally.missing, tally.excused) == (2, 2)
         assert verdict.devices[0].outcome is DeviceOutcome.PTX
 
     def test_an_exception_excuses_no_more_than_it_names(self, mixed: Inventory) -> None:
-        excuse = Exemption("b is for Ampere", "p.toml", kernel="b", file="part.so")
-        verdict = judge(mixed, terms("12.1", exemptions=(excuse,)))
+        excuse = Excuse("b is for Ampere", "p.toml", kernel="b", file="part.so")
+        verdict = judge(Reading(mixed), terms("12.1", excuses=(excuse,)))
         (finding,) = [one for one in verdict.findings if one.rule == "kernels-missing"]
         assert [one.name for one in finding.families] == ["c"]
 
@@ -353,21 +359,21 @@ class TestExceptions:
     ) -> None:
         turing, wider = (("sm_75", ("k",)),), (("sm_75", ("k",)), ("sm_80", ("k",)))
         good = (("sm_120", ("other",)),)
-        excuse = Exemption("made for Turing", "p", kernel="k", targets=(Target.parse("7.5"),))
+        excuse = Excuse("made for Turing", "p", kernel="k", targets=(Target.parse("7.5"),))
         verdict = judge(
-            make_inventory(make_file("a.so", turing, wider, good)),
-            terms("12.0", exemptions=(excuse,)),
+            Reading(make_inventory(make_file("a.so", turing, wider, good))),
+            terms("12.0", excuses=(excuse,)),
         )
         (finding,) = [one for one in verdict.findings if one.rule == "kernels-missing"]
         assert [(one.name, one.count) for one in finding.families] == [("k", 1)]
         tally = verdict.devices[0].tally
-        assert (tally.missing, tally.exempt) == (2, 1)
+        assert (tally.missing, tally.excused) == (2, 1)
 
     def test_unused_and_expired_ones_are_told(self, mixed: Inventory) -> None:
-        unused = Exemption("nothing of that name", "p.toml", kernel="zzz")
-        expired = Exemption("until last year", "p.toml", file="part.so", expires=date(2025, 1, 1))
-        shipped = Exemption("for another library", "vllm", kernel="yyy", shipped=True)
-        verdict = judge(mixed, terms("12.1", exemptions=(unused, expired, shipped)))
+        unused = Excuse("nothing of that name", "p.toml", kernel="zzz")
+        expired = Excuse("until last year", "p.toml", file="part.so", expires=date(2025, 1, 1))
+        shipped = Excuse("for another library", "vllm", kernel="yyy", shipped=True)
+        verdict = judge(Reading(mixed), terms("12.1", excuses=(unused, expired, shipped)))
         told = {one.rule: one for one in verdict.findings if one.rule.startswith("exception")}
         assert "'zzz'" in told["exception-unused"].message
         assert "2025-01-01" in told["exception-expired"].message
@@ -378,8 +384,8 @@ class TestExceptions:
         self, make_file: MakeFile, make_inventory: MakeInventory
     ) -> None:
         inventory = make_inventory(make_file("a.so", (("sm_90", ("k",)),)))
-        excuse = Exemption("all of it", "--allow", anything="*")
-        verdict = judge(inventory, terms("12.1", exemptions=(excuse,)))
+        excuse = Excuse("all of it", "--allow", anything="*")
+        verdict = judge(Reading(inventory), terms("12.1", excuses=(excuse,)))
         assert verdict.devices[0].outcome is DeviceOutcome.NONE
         assert verdict.outcome is Outcome.FAIL
 
@@ -390,7 +396,7 @@ class TestDoubt:
     ) -> None:
         hole = Damage("a.so", "The region ends before its size.", 512)
         inventory = make_inventory(make_file("a.so", (("sm_120", ("k",)),), damage=(hole,)))
-        verdict = judge(inventory, terms("12.0"))
+        verdict = judge(Reading(inventory), terms("12.0"))
         assert verdict.outcome is Outcome.UNDETERMINED
         assert "at byte 512" in verdict.findings[0].message
 
@@ -399,7 +405,7 @@ class TestDoubt:
     ) -> None:
         hole = Damage("a.so", "The region ends before its size.")
         broken = make_file("a.so", (("sm_80", ("k",)),), damage=(hole,))
-        assert judge(make_inventory(broken), terms("12.0")).outcome is Outcome.UNDETERMINED
+        assert judge(Reading(make_inventory(broken)), terms("12.0")).outcome is Outcome.UNDETERMINED
 
     def test_a_whole_file_that_fails_decides(
         self, make_file: MakeFile, make_inventory: MakeInventory
@@ -407,11 +413,13 @@ class TestDoubt:
         hole = Damage("a.so", "The region ends before its size.")
         broken = make_file("a.so", (("sm_120", ("k",)),), damage=(hole,))
         whole = make_file("b.so", (("sm_80", ("k",)),))
-        assert judge(make_inventory(broken, whole), terms("12.0")).outcome is Outcome.FAIL
+        assert judge(Reading(make_inventory(broken, whole)), terms("12.0")).outcome is Outcome.FAIL
 
     def test_damage_of_the_subject_without_any_code(self, make_inventory: MakeInventory) -> None:
         hole = Damage("x.whl", "Its directory is damaged.")
-        assert judge(make_inventory(damage=(hole,)), terms()).outcome is Outcome.UNDETERMINED
+        assert (
+            judge(Reading(make_inventory(damage=(hole,))), terms()).outcome is Outcome.UNDETERMINED
+        )
 
     def test_backends_that_disagree(
         self, make_file: MakeFile, make_inventory: MakeInventory
@@ -422,7 +430,9 @@ class TestDoubt:
             Difference("a.so", Kind.CUBIN, target, (str(n),), 1, 0) for n in range(9)
         )
         comparison = Comparison(1, 9, 9, differences, ())
-        verdict = judge(make_inventory(file), terms("12.0"), Evidence("both", comparison))
+        verdict = judge(
+            Reading(make_inventory(file), Backend.BOTH, None, comparison), terms("12.0")
+        )
         assert verdict.outcome is Outcome.UNDETERMINED
         (finding,) = verdict.findings
         assert "disagree on 9 kinds" in finding.message
@@ -432,8 +442,15 @@ class TestDoubt:
         self, make_file: MakeFile, make_inventory: MakeInventory
     ) -> None:
         file = make_file("a.so", (("sm_120f", ("k",)),))
-        evidence = Evidence("both", Comparison(1, 1, 1, (), ()), families_told=False)
-        verdict = judge(make_inventory(file), terms("12.0"), evidence)
+        verdict = judge(
+            Reading(
+                make_inventory(file),
+                backend=Backend.BOTH,
+                comparison=Comparison(1, 1, 1, (), ()),
+                families_told=False,
+            ),
+            terms("12.0"),
+        )
         assert rules(verdict, Level.WARNING) == ["families-untold"]
 
     def test_a_file_that_cuobjdump_cannot_read_is_not_confirmed(
@@ -441,8 +458,10 @@ class TestDoubt:
     ) -> None:
         file = make_file("a.so", (("sm_120", ("k",)),))
         unread = (Damage("a.so", "it exits with 1: Invalid ELF."),)
-        evidence = Evidence("both", Comparison(0, 0, 0, (), unread))
-        verdict = judge(make_inventory(file), terms("12.0"), evidence)
+        verdict = judge(
+            Reading(make_inventory(file), Backend.BOTH, comparison=Comparison(0, 0, 0, (), unread)),
+            terms("12.0"),
+        )
         assert rules(verdict) == ["cuobjdump-failed"]
         assert verdict.outcome is Outcome.UNDETERMINED
 
@@ -454,7 +473,7 @@ class TestDoubt:
         (code,) = region.objects
         unknown = code._replace(target=code.target._replace(suffix=Suffix.UNKNOWN))
         raw = file._replace(regions=(region._replace(objects=(unknown,)),))
-        verdict = judge(make_inventory(raw), terms("12.1"))
+        verdict = judge(Reading(make_inventory(raw)), terms("12.1"))
         assert rules(verdict, Level.ERROR) == ["suffix-unknown"]
         assert verdict.outcome is Outcome.UNDETERMINED
 
@@ -462,9 +481,9 @@ class TestDoubt:
         self, make_file: MakeFile, make_inventory: MakeInventory
     ) -> None:
         empty = make_file("a.so", (("sm_120", ()),))
-        assert judge(make_inventory(empty), terms("12.0")).outcome is Outcome.UNDETERMINED
+        assert judge(Reading(make_inventory(empty)), terms("12.0")).outcome is Outcome.UNDETERMINED
         full = make_file("b.so", (("sm_120", ("k",)),))
-        verdict = judge(make_inventory(empty, full), terms("12.0"))
+        verdict = judge(Reading(make_inventory(empty, full)), terms("12.0"))
         assert verdict.outcome is Outcome.PASS
         assert rules(verdict, Level.WARNING) == ["unjudged-code"]
 
@@ -473,8 +492,8 @@ def test_without_names_regions_are_judged(
     make_file: MakeFile, make_inventory: MakeInventory
 ) -> None:
     inventory = make_inventory(make_file("a.so", (("sm_80", None),), (("sm_120", None),)))
-    verdict = judge(inventory, terms("12.0"))
-    assert not verdict.names_read
+    verdict = judge(Reading(inventory), terms("12.0"))
+    assert not verdict.view.names_read
     (finding,) = verdict.findings
     assert "1 of 2 regions cannot run" in finding.message
     assert finding.families == ()
@@ -492,7 +511,7 @@ class TestCudaMajors:
         )
 
     def test_the_minority_is_named(self, mixed: Inventory) -> None:
-        verdict = judge(mixed, terms())
+        verdict = judge(Reading(mixed), terms())
         found = {one.file: one for one in verdict.findings if one.rule == "cudart-mismatch"}
         assert set(found) == {"c.so", "d.so"}
         assert "libcublas.so.12 (CUDA 12)" in found["c.so"].message
@@ -502,8 +521,7 @@ class TestCudaMajors:
 
     def test_a_library_that_is_not_there_cannot_be_loaded(self, mixed: Inventory) -> None:
         brought = ("lib/libcudart.so.13", "lib/libcudart.so.11.0.221", "lib/libcublasLt.so.12")
-        evidence = Evidence(companions=Companions(libraries=brought))
-        verdict = judge(mixed, terms(), evidence)
+        verdict = judge(Reading(mixed, companions=Companions(libraries=brought)), terms())
         levels = {one.file: one.level for one in verdict.findings if one.file}
         assert levels == {"c.so": Level.ERROR, "d.so": Level.WARNING}
         assert verdict.outcome is Outcome.FAIL
@@ -516,14 +534,14 @@ class TestCudaMajors:
             make_file("a.so", code, needed=("libcudart.so.13", "libcufft.so.12")),
             make_file("b.so", code, needed=("libcublas.so.13", "libcurand.so.10")),
         )
-        assert judge(inventory, terms()).findings == ()
+        assert judge(Reading(inventory), terms()).findings == ()
 
 
 def test_code_that_cuobjdump_does_not_see_counts_and_is_told(
     make_file: MakeFile, make_inventory: MakeInventory
 ) -> None:
     file = make_file("a.so", (("sm_120", ("k",)),), origin=Origin.EMBEDDED)
-    verdict = judge(make_inventory(file), terms("12.0"))
+    verdict = judge(Reading(make_inventory(file)), terms("12.0"))
     assert verdict.outcome is Outcome.PASS
     assert rules(verdict) == ["unseen-code"]
 
@@ -533,7 +551,7 @@ def test_thousands_of_cubin_files_for_others_are_one_note(
 ) -> None:
     files = [make_file(f"{n}.cubin", (("sm_100f", ("k",)),), origin=Origin.RAW) for n in range(50)]
     good = make_file("a.so", (("sm_120", ("k",)),))
-    verdict = judge(make_inventory(good, *files), terms("12.0 sm_120"))
+    verdict = judge(Reading(make_inventory(good, *files)), terms("12.0 sm_120"))
     assert verdict.outcome is Outcome.PASS
     assert rules(verdict) == ["device-foreign", "target-absent"]
     assert all("50 cubin files" in one.message for one in verdict.findings)

@@ -10,6 +10,7 @@ import pytest
 
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import Target
+from smforge.findings import Finding, Level, Outcome
 from smforge.inventory.jit_tools.records import Assembler, Companions, Source
 from smforge.inventory.probing.reading import read_folder
 from smforge.inventory.probing.records import (
@@ -35,8 +36,9 @@ from smforge.inventory.probing.records import (
 )
 from smforge.inventory.records import FileInventory, Inventory
 from smforge.verdict.judge import judge
-from smforge.verdict.records import Finding, Level, Outcome, Verdict
-from smforge.verdict.request import Evidence, Terms
+from smforge.verdict.reading import Reading
+from smforge.verdict.records import Verdict
+from smforge.verdict.request import AuditRequest
 
 RECORDED = Path(__file__).parent / "data" / "probes"
 MODEL = "vllm/model_executor/models/new.py"
@@ -126,8 +128,10 @@ def judged(
         needed: tuple[str, ...] = (),
     ) -> Verdict:
         inventory = make_inventory(make_file(file, (("sm_120", ("k",)),), needed=needed))
-        evidence = Evidence(companions=companions, probed=probed)
-        return judge(inventory, Terms(parse_requirements([require])), evidence)
+        return judge(
+            Reading(inventory, companions=companions, probed=probed),
+            AuditRequest(parse_requirements([require])),
+        )
 
     return look
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from smforge.findings import Rule
 from smforge.verdict import rules
 from smforge.verdict.data import table
-from smforge.verdict.rules import RULES, Rule
+from smforge.verdict.rules import RULES
 
 DOCS = Path(__file__).parents[2] / "docs" / "rules.md"
 CHECKS = Path(rules.__file__).parent

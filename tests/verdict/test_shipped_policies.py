@@ -22,11 +22,10 @@ import pytest
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import ConfigurationError
 from smforge.inventory.records import CodeObject, FileInventory, Kind, Origin, Region
-from smforge.policy.exemptions import Exemption
-from smforge.policy.files import load_policy
-from smforge.policy.shipped import FOLDER as POLICIES
-from smforge.policy.shipped import shipped_exemptions
-from smforge.verdict.request import Terms
+from smforge.policy.excuses import Excuse
+from smforge.policy.files import FOLDER as POLICIES
+from smforge.policy.files import load_policy, shipped_for_kernels
+from smforge.verdict.request import AuditRequest
 from smforge.verdict.views import view_file
 
 DAY = date(2026, 11, 21)
@@ -37,8 +36,8 @@ VLLM = [name for name in RECORDS if name.startswith("vllm-")]
 NVIDIA = [name for name in RECORDS if name.startswith("nvidia_")]
 ON_ARM = [name for name in RECORDS if name.endswith("aarch64") and name not in VLLM]
 """Libraries that torch brings on aarch64, which is what Thor and Spark run."""
-EXCEPTIONS = shipped_exemptions()
-TERMS = Terms(exemptions=EXCEPTIONS, today=DAY)
+EXCEPTIONS = shipped_for_kernels()
+TERMS = AuditRequest(excuses=EXCEPTIONS, today=DAY)
 THOR = ComputeCapability(11, 0)
 OTHER = Target(ComputeCapability(8, 9), Suffix.ARCH_SPECIFIC)
 """A target that no exception speaks of and no current device but 8.9 takes."""
@@ -88,12 +87,12 @@ def all_groups() -> tuple[Group, ...]:
     return tuple(group for record in RECORDS.values() for group in groups_of(record))
 
 
-def excused(group: Group, device: ComputeCapability, terms: Terms = TERMS) -> set[str]:
+def excused(group: Group, device: ComputeCapability, terms: AuditRequest = TERMS) -> set[str]:
     view = view_file(group.file, (device,), terms).devices[device]
     return {one.kernel for one in view.excused}
 
 
-def missing(record: dict[str, Any], device: str, terms: Terms = TERMS) -> Counter[str]:
+def missing(record: dict[str, Any], device: str, terms: AuditRequest = TERMS) -> Counter[str]:
     """How many kernels of each file cannot run on a device and are not excused."""
     capability = ComputeCapability.parse(device)
     found: Counter[str] = Counter()
@@ -115,51 +114,49 @@ def test_there_are_records_of_three_releases_for_both_machines() -> None:
 @pytest.mark.parametrize("name", RECORDS)
 def test_the_records_hold_every_missing_kernel(name: str) -> None:
     for device, totals in RECORDS[name]["devices"].items():
-        assert missing(RECORDS[name], device, Terms(today=DAY)).total() == totals["missing"]
+        assert missing(RECORDS[name], device, AuditRequest(today=DAY)).total() == totals["missing"]
 
 
-@pytest.mark.parametrize("exemption", EXCEPTIONS, ids=lambda one: one.pattern[:50])
+@pytest.mark.parametrize("excuse", EXCEPTIONS, ids=lambda one: one.pattern[:50])
 class TestEachException:
-    def test_says_why_where_and_for_what(self, exemption: Exemption) -> None:
-        assert len(exemption.reason) > 60
-        assert exemption.reference
-        assert exemption.file
-        assert exemption.devices
-        assert exemption.targets
+    def test_says_why_where_and_for_what(self, excuse: Excuse) -> None:
+        assert len(excuse.reason) > 60
+        assert excuse.reference
+        assert excuse.file
+        assert excuse.devices
+        assert excuse.targets
 
-    def test_is_used_on_every_device_it_names(self, exemption: Exemption) -> None:
-        alone = replace(TERMS, exemptions=(exemption,))
-        for device in exemption.devices:
+    def test_is_used_on_every_device_it_names(self, excuse: Excuse) -> None:
+        alone = replace(TERMS, excuses=(excuse,))
+        for device in excuse.devices:
             assert any(excused(group, device, alone) for group in all_groups()), str(device)
 
-    def test_leaves_the_devices_it_does_not_name(self, exemption: Exemption) -> None:
-        alone = replace(TERMS, exemptions=(exemption,))
-        for group in covered(exemption):
-            for device in {ComputeCapability(7, 5), ComputeCapability(10, 7)} - {
-                *exemption.devices
-            }:
+    def test_leaves_the_devices_it_does_not_name(self, excuse: Excuse) -> None:
+        alone = replace(TERMS, excuses=(excuse,))
+        for group in covered(excuse):
+            for device in {ComputeCapability(7, 5), ComputeCapability(10, 7)} - {*excuse.devices}:
                 assert not excused(group, device, alone)
 
-    def test_does_not_excuse_a_kernel_embedded_for_more(self, exemption: Exemption) -> None:
-        for group in covered(exemption):
-            for device in exemption.devices:
+    def test_does_not_excuse_a_kernel_embedded_for_more(self, excuse: Excuse) -> None:
+        for group in covered(excuse):
+            for device in excuse.devices:
                 (region,) = group.file.regions
                 more = region.objects[0]._replace(target=OTHER)
                 wider = region._replace(objects=(*region.objects, more))
                 file = group.file._replace(regions=(wider,))
                 assert not excused(Group(file, group.counts), device)
 
-    def test_does_not_excuse_it_in_another_file(self, exemption: Exemption) -> None:
-        for group in covered(exemption):
+    def test_does_not_excuse_it_in_another_file(self, excuse: Excuse) -> None:
+        for group in covered(excuse):
             elsewhere = group.file._replace(path="vllm/_other_C.abi3.so")
-            assert not excused(Group(elsewhere, group.counts), exemption.devices[0])
+            assert not excused(Group(elsewhere, group.counts), excuse.devices[0])
 
 
-def covered(exemption: Exemption) -> list[Group]:
+def covered(excuse: Excuse) -> list[Group]:
     """The recorded groups of which it excuses something, reduced to that."""
     found = []
     for group in all_groups():
-        names = excused(group, exemption.devices[-1], replace(TERMS, exemptions=(exemption,)))
+        names = excused(group, excuse.devices[-1], replace(TERMS, excuses=(excuse,)))
         if names:
             (region,) = group.file.regions
             objects = tuple(one._replace(kernels=tuple(sorted(names))) for one in region.objects)
@@ -282,7 +279,7 @@ def test_the_policy_that_findings_shows_excuses_nvshmem_on_thor_and_no_more(
     (text,) = (block for block in page.split("```") if block.startswith("toml\n"))
     file = tmp_path / "thor.toml"
     file.write_text(text.removeprefix("toml\n"))
-    terms = replace(TERMS, exemptions=(*EXCEPTIONS, *load_policy(file).exemptions()))
+    terms = replace(TERMS, excuses=(*EXCEPTIONS, *load_policy(file).kernels))
     for name in ON_ARM:
         assert not missing(RECORDS[name], "11.0", terms), name
         assert missing(RECORDS[name], "9.0", terms) == missing(RECORDS[name], "9.0")

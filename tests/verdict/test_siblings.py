@@ -12,7 +12,8 @@ import pytest
 from smforge.arch.requirement import parse_requirements
 from smforge.inventory.records import FileInventory, Inventory
 from smforge.verdict.judge import judge
-from smforge.verdict.request import Terms
+from smforge.verdict.reading import Reading
+from smforge.verdict.request import AuditRequest
 
 DATA = Path(__file__).parent / "data"
 RELEASES = {
@@ -38,7 +39,7 @@ def test_the_kernels_that_a_relative_has_and_the_device_has_not_are_counted(
         make_file(path, *(unit_of(number, group) for number, group in enumerate(groups)))
         for path, groups in record["files"].items()
     ]
-    verdict = judge(make_inventory(*files), Terms(parse_requirements([device])))
+    verdict = judge(Reading(make_inventory(*files)), AuditRequest(parse_requirements([device])))
     found = [one for one in verdict.findings if one.rule == "device-sibling"]
     assert sum(family.count for one in found for family in one.families) == kernels
 

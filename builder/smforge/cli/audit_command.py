@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from smforge.cli.probing import Probing
     from smforge.inventory.options import ReadOptions
     from smforge.report.model import Report
-    from smforge.verdict.audit import Audit
-    from smforge.verdict.request import Terms
+    from smforge.verdict.records import Verdict
+    from smforge.verdict.request import AuditRequest
 
 FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
 _WITHOUT_DIGESTS = frozenset({"table", "markdown", "junit"})
@@ -135,7 +135,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     from smforge.cli.probing import Probing  # noqa: PLC0415
     from smforge.inventory.options import ReadOptions  # noqa: PLC0415
     from smforge.inventory.subjects.opening import names_image  # noqa: PLC0415
-    from smforge.workflow.audit_request import terms_of  # noqa: PLC0415
+    from smforge.workflow.audit_request import request_of  # noqa: PLC0415
 
     if platform is not None and not any(names_image(subject) for subject in subjects):
         raise UsageError(
@@ -144,7 +144,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             "registry:HOST/NAME:TAG.",
         )
 
-    terms = terms_of(
+    request = request_of(
         words=words,
         variant=variant,
         config=config or ctx.obj["config"],
@@ -164,7 +164,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         platform=platform,
         ask_assemblers=probing.runs_programs,
     )
-    audits = _Audits(terms, backend, options, probing, listed=kernels, quiet=ctx.obj["quiet"])
+    audits = _Audits(request, backend, options, probing, listed=kernels, quiet=ctx.obj["quiet"])
     reports = audits.of(subjects)
     if reports:
         emit({spec: _render(reports, audits.done, spec) for spec in specs})
@@ -176,7 +176,7 @@ class _Audits:
 
     def __init__(  # noqa: PLR0913 - what an audit is made of
         self,
-        terms: Terms,
+        request: AuditRequest,
         backend: str,
         options: ReadOptions,
         probing: Probing,
@@ -185,16 +185,16 @@ class _Audits:
         quiet: bool,
     ) -> None:
         from smforge.cli.audit_progress import Progress  # noqa: PLC0415
-        from smforge.verdict.audit import Backend  # noqa: PLC0415
+        from smforge.verdict.reading import Backend  # noqa: PLC0415
 
-        self._terms = terms
+        self._request = request
         self._backend = Backend(backend)
         self._probing = probing
         self._listed = listed
         self._progress = Progress(sys.stderr, quiet=quiet)
         self._options = options._replace(progress=self._progress)
         self._exits: list[int] = []
-        self.done: list[Audit] = []
+        self.done: list[Verdict] = []
 
     def of(self, subjects: Sequence[str]) -> list[Report]:
         """Return the reports of the subjects that could be read."""
@@ -230,8 +230,8 @@ class _Audits:
             share_heaps()
         options = self._options._replace(digests=self._options.digests or not alone)
         try:
-            probed = self._probing.of(subject, self._terms)
-            done = audit(subject, self._terms, self._backend, options, probed)
+            probed = self._probing.of(subject, self._request)
+            done = audit(subject, self._request, self._backend, options, probed)
         finally:
             self._progress.clear()
         self.done.append(done)
@@ -245,7 +245,7 @@ class _Audits:
         return report
 
 
-def _render(reports: Sequence[Report], audits: Sequence[Audit], spec: OutputSpec) -> str:
+def _render(reports: Sequence[Report], audits: Sequence[Verdict], spec: OutputSpec) -> str:
     if spec.format == "html":
         from smforge.report.html.audit_page import audit_page  # noqa: PLC0415
         from smforge.report.html.page import render_page  # noqa: PLC0415

@@ -82,8 +82,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     torch. Exit code 1 means that a requested architecture loses sources.
     """
     from smforge.cli.preflight_questions import Choice, Flags, of_sources, of_variant  # noqa: PLC0415
+    from smforge.findings import Outcome  # noqa: PLC0415
     from smforge.preflight.cache import temporary_or_default  # noqa: PLC0415
-    from smforge.preflight.records import Outcome  # noqa: PLC0415
     from smforge.sigterm import ended_tidily  # noqa: PLC0415
 
     specs = require_distinct(outputs)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smforge.errors import UsageError
-from smforge.policy.allowances import Allowance
+from smforge.policy.excuses import Excuse, allowed_on_command_line
+from smforge.policy.files import load_policy
 from smforge.preflight.cache import Cache
 from smforge.preflight.records import Preflight
 from smforge.preflight.run import Question, preflight
@@ -33,14 +34,10 @@ class Flags:
         return dict(_external(one) for one in self.externals)
 
     @property
-    def allowances(self) -> tuple[Allowance, ...]:
-        """The losses that were allowed."""
-        named = tuple(Allowance(one, "allowed on the command line") for one in self.allowed)
-        if not self.policies:
-            return named
-        from smforge.policy.allowed_sources import allowed_sources  # noqa: PLC0415  # pydantic is slow
-
-        return (*named, *allowed_sources(self.policies))
+    def excuses(self) -> tuple[Excuse, ...]:
+        """The losses that were allowed. Raises `ConfigurationError` for a wrong policy."""
+        named = [allowed_on_command_line(pattern) for pattern in self.allowed]
+        return (*named, *(one for path in self.policies for one in load_policy(path).sources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ def of_sources(
         baselines=flags.baselines,
         externals=flags.checkouts,
         environment=os.environ,
-        allowances=flags.allowances,
+        excuses=flags.excuses,
     )
     return (preflight(question, cache),)
 
@@ -95,7 +92,7 @@ def of_variant(
         checkouts=HostSettings.from_environment(os.environ).checkouts,
         baselines=flags.baselines,
         externals=flags.checkouts,
-        allowances=flags.allowances,
+        excuses=flags.excuses,
     )
     found = preflight_cell(cell, _components(cell, choice, most), circumstances)
     return tuple(one.result for one in found.components)

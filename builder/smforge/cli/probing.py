@@ -10,7 +10,7 @@ from smforge.errors import UsageError
 
 if TYPE_CHECKING:
     from smforge.inventory.probing.records import Probed
-    from smforge.verdict.request import Terms
+    from smforge.verdict.request import AuditRequest
 
 _IMAGE = "image:"
 
@@ -44,7 +44,7 @@ class Probing:
         """Whether programs of the subject may be run."""
         return self.asked or self.python is not None
 
-    def of(self, subject: str, terms: Terms) -> Probed | None:
+    def of(self, subject: str, request: AuditRequest) -> Probed | None:
         """What running `subject` tells; None where nothing but its assemblers can be run.
 
         Raises `UsageError` where a Python is named and there is no folder to use it with.
@@ -57,7 +57,7 @@ class Probing:
             return None
         from smforge.inventory.probing.running import probe_image, probe_python  # noqa: PLC0415
 
-        devices = terms.requirements.devices
+        devices = request.requirements.devices
         if subject.startswith(_IMAGE):
             return probe_image(subject.removeprefix(_IMAGE), devices, python=self.python)
         if self.python is None:

@@ -1,4 +1,5 @@
-"""Policies: what a subject must cover and what it may lack, each with a written reason.
+"""What is required, and what is excused with a written reason.
 
-Enters: policy files, shipped and given, and flags. Leaves: what is excused, and why.
+Enters: policy files, those that come with smforge, and the patterns of ``--allow``. Leaves:
+requirements and excuses, which preflight and the audit apply.
 """

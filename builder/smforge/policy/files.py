@@ -1,130 +1,49 @@
-"""Policy files: what a subject must cover, and what it may lack, each with a written reason.
+"""Reads policies: the files that users name, and those that come with smforge.
 
-The shape is published as data/policy.schema.json, generated from these models.
+A user's file is checked by the models of `smforge.policy.shape`, which need pydantic. The files
+that come with smforge are not checked when they are read, since importing pydantic takes more time
+than auditing a library; a test holds them against the same models.
 """
 
 from __future__ import annotations
 
 import json
 import tomllib
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from typing import Any
 
 from smforge.arch.requirement import Requirements, parse_requirements
-from smforge.arch.target import ComputeCapability
+from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import ConfigurationError
-from smforge.policy.exemptions import Exemption
-from smforge.policy.shipped import target_of
+from smforge.policy.excuses import STATES, Excuse
 
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-Capability = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?\.\d$")]
-TargetText = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?\.\d[af?]?$")]
-Reason = Annotated[str, StringConstraints(min_length=10, strip_whitespace=True)]
+FOLDER = Path(__file__).parent / "data"
+"""The policies that come with smforge, one file per project."""
 
 
-class Strict(BaseModel):
-    """Unknown keys are errors, and nothing changes once it is read."""
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a policy file says."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Allowance(Strict):
-    """Kernels or libraries that may be missing or PTX-only, or sources that may be lost."""
-
-    kernel: Annotated[
-        Pattern | None,
-        Field(description="Shell pattern over the mangled or the C++ name: *marlin::Marlin<*."),
-    ] = None
-    file: Annotated[
-        Pattern | None,
-        Field(description="Shell pattern over the path, from any folder on: vllm/_qutlass_C*.so."),
-    ] = None
-    source: Annotated[
-        Pattern | None,
-        Field(
-            description="Shell pattern over a source's path or EXTENSION/SOURCE, for preflight: "
-            "fp4_quantization_120/*."
-        ),
-    ] = None
-    devices: Annotated[
-        tuple[Capability, ...], Field(description="The devices it holds for; none for all.")
-    ] = ()
-    targets: Annotated[
-        tuple[TargetText, ...],
-        Field(
-            description="All that the kernel may be embedded for (7.5, 12.0f; 10.0?: the file does "
-            "not say); one embedded for anything else is not meant. None for any."
-        ),
-    ] = ()
-    states: Annotated[
-        tuple[Literal["missing", "ptx"], ...],
-        Field(
-            min_length=1,
-            description="What it excuses: kernels that are missing, kernels that are PTX alone.",
-        ),
-    ] = ("missing", "ptx")
-    reason: Annotated[Reason, Field(description="Why this is no defect, in a sentence.")]
-    reference: Annotated[
-        str | None, Field(description="Where upstream says so: a file and line, or an address.")
-    ] = None
-    expires: Annotated[date | None, Field(description="The last day it holds.")] = None
-
-    @model_validator(mode="after")
-    def _names_something(self) -> Self:
-        if self.kernel is None and self.file is None and self.source is None:
-            raise ValueError("an allowance names a kernel, a file or a source")
-        return self
-
-
-class Policy(Strict):
-    """A policy file."""
-
-    schema_version: Literal[1] = 1
-    name: Annotated[str, Field(description="What reports call it; the file's name by default.")] = (
-        ""
-    )
-    require: Annotated[
-        tuple[str, ...], Field(description='Devices and targets, as --require: ["11.0", "12.0f"].')
-    ] = ()
-    native: Annotated[bool, Field(description="Whether PTX-only code fails the audit.")] = False
-    allow: tuple[Allowance, ...] = ()
-
-    def requirements(self) -> Requirements:
-        """What it requires. Raises `ArchitectureError` for a word that is none."""
-        return parse_requirements(self.require)
-
-    def exemptions(self) -> tuple[Exemption, ...]:
-        """Its allowances of kernels and files as exemptions."""
-        return tuple(
-            Exemption(
-                reason=one.reason,
-                policy=self.name,
-                kernel=one.kernel,
-                file=one.file,
-                devices=tuple(ComputeCapability.parse(device) for device in one.devices),
-                targets=tuple(target_of(text) for text in one.targets),
-                states=one.states,
-                reference=one.reference,
-                expires=one.expires,
-            )
-            for one in self.allow
-            if one.kernel is not None or one.file is not None
-        )
+    name: str
+    """What reports call it."""
+    requirements: Requirements = field(default_factory=Requirements)
+    native: bool = False
+    """Whether PTX-only code fails the audit."""
+    excuses: tuple[Excuse, ...] = ()
 
     @property
-    def sources(self) -> tuple[Allowance, ...]:
-        """Its allowances of sources, which are for preflight."""
-        return tuple(one for one in self.allow if one.source is not None)
+    def kernels(self) -> tuple[Excuse, ...]:
+        """The excuses that an audit applies."""
+        return tuple(one for one in self.excuses if one.for_kernels)
+
+    @property
+    def sources(self) -> tuple[Excuse, ...]:
+        """The excuses that a preflight applies."""
+        return tuple(one for one in self.excuses if one.for_sources)
 
 
 def load_policy(path: Path) -> Policy:
@@ -132,30 +51,71 @@ def load_policy(path: Path) -> Policy:
 
     Raises `ConfigurationError` with the place in the file.
     """
+    from smforge.policy.shape import checked  # noqa: PLC0415 - pydantic loads slowly
+
+    form = "JSON" if path.suffix == ".json" else "TOML"
     try:
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        content = json.loads(text) if form == "JSON" else tomllib.loads(text)
     except OSError as error:
         raise ConfigurationError(
             f"The policy {path} cannot be read: {error.strerror or error}."
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(
-            f"The policy {path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: "
-            f"{error}."
-        ) from error
-    return _validated(content, path)
+        raise ConfigurationError(f"The policy {path} is not valid {form}: {error}.") from error
+    return _policy(checked(content, path), default_name=path.name)
 
 
-def _validated(content: Any, path: Path) -> Policy:
-    try:
-        policy = Policy.model_validate(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"])
-        problem = first["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(
-            f"The policy {path} is wrong at ${place}: {problem}.",
-            remedy="docs/policies.md describes policy files.",
-        ) from error
-    return policy if policy.name else policy.model_copy(update={"name": path.name})
+@cache
+def shipped_policies() -> tuple[Policy, ...]:
+    """The policies that come with smforge, in the order of their files."""
+    return tuple(
+        _policy(tomllib.loads(path.read_text(encoding="utf-8")), shipped=True)
+        for path in sorted(FOLDER.glob("*.toml"))
+    )
+
+
+@cache
+def shipped_for_kernels() -> tuple[Excuse, ...]:
+    """The excuses that come with smforge for audits."""
+    return tuple(one for policy in shipped_policies() for one in policy.kernels)
+
+
+@cache
+def shipped_for_sources(project: str) -> tuple[Excuse, ...]:
+    """The excuses that come with smforge for preflights of a project: ``vllm``, ``flashinfer``."""
+    named = (policy for policy in shipped_policies() if policy.name == project)
+    return tuple(one for policy in named for one in policy.sources)
+
+
+def target_of(text: str) -> Target:
+    """Read a target as policies write it: ``12.0f``, or ``10.0?`` where a cubin does not say."""
+    if text.endswith(Suffix.UNKNOWN):
+        return Target(ComputeCapability.parse(text.removesuffix(Suffix.UNKNOWN)), Suffix.UNKNOWN)
+    return Target.parse(text)
+
+
+def _policy(content: Mapping[str, Any], default_name: str = "", *, shipped: bool = False) -> Policy:
+    name = content.get("name") or default_name
+    return Policy(
+        name,
+        parse_requirements(content.get("require", ())),
+        content.get("native", False),
+        tuple(_excuse(name, row, shipped=shipped) for row in content.get("allow", ())),
+    )
+
+
+def _excuse(policy: str, row: Mapping[str, Any], *, shipped: bool) -> Excuse:
+    return Excuse(
+        reason=row["reason"].strip(),
+        policy=policy,
+        kernel=row.get("kernel"),
+        file=row.get("file"),
+        source=row.get("source"),
+        devices=tuple(ComputeCapability.parse(one) for one in row.get("devices", ())),
+        targets=tuple(target_of(one) for one in row.get("targets", ())),
+        states=tuple(row.get("states", STATES)),
+        reference=row.get("reference"),
+        expires=row.get("expires"),
+        shipped=shipped,
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from smforge.arch.target import Target
-from smforge.preflight.records import Configuration, External, Location, Refusal, Skip, Unit
+from smforge.findings import Location
+from smforge.preflight.records import Configuration, External, Refusal, Skip, Unit
 
 
 def configuration_to_json(configuration: Configuration) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from pathlib import Path
 from smforge.arch.platforms import PROCESSORS
 from smforge.arch.requirement import RequiredTarget, Requirements
 from smforge.arch.target import ComputeCapability
+from smforge.findings import Outcome
 from smforge.plan.records import Cell, Dropped, PlannedComponent
-from smforge.policy.allowances import Allowance
+from smforge.policy.excuses import Excuse
 from smforge.preflight.builds import Build
 from smforge.preflight.cache import Cache
 from smforge.preflight.compare.required import required_instead, with_devices_instead
-from smforge.preflight.records import Collapse, Outcome, Preflight
+from smforge.preflight.records import Collapse, Preflight
 from smforge.preflight.run import Question, preflight
 from smforge.preflight.selection import Selection, flashinfer_selection, named_extensions
 from smforge.preflight.sources.fetch import fetch_sdist
@@ -78,7 +79,7 @@ class Circumstances:
     """Lists to compare with in place of the siblings."""
     externals: Mapping[str, Path] = field(default_factory=dict)
     """Checkouts of external projects, by name."""
-    allowances: tuple[Allowance, ...] = ()
+    excuses: tuple[Excuse, ...] = ()
     """Losses that are accepted beside those that smforge ships."""
     announce: Callable[[str], None] = field(default=lambda _text: None)
     """Is told what may take seconds."""
@@ -129,7 +130,7 @@ def _preflight_component(
         archs=listed,
         baselines=circumstances.baselines,
         externals=circumstances.externals,
-        allowances=circumstances.allowances,
+        excuses=circumstances.excuses,
         builds=_builds(component, project),
         selection=_selection(component, circumstances.root),
         required=cell.requirements.devices,

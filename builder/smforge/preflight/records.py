@@ -1,42 +1,12 @@
-"""What a preflight is made of: units, skips, external projects, configurations and findings."""
+"""What a preflight is made of: units, skips, external projects and configurations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from smforge.arch.target import ComputeCapability, Target
-
-
-class Level(StrEnum):
-    """How much a finding weighs: an error decides the outcome, the others inform.
-
-    The words of the audit's levels; the audit stands to the right of this stage, so it cannot be
-    imported here.
-    """
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-class Outcome(StrEnum):
-    """The answer to the whole question."""
-
-    PASS = "pass"  # noqa: S105 - the word of the report, not a password
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Location:
-    """A line of the build description; `file` is relative to the tree."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+from smforge.findings import Finding, Level, Location, Outcome, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,36 +106,6 @@ class UpstreamList:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that preflight has to say."""
-
-    rule: str
-    level: Level
-    message: str
-    """A sentence: what is wrong and where."""
-    remedy: str | None = None
-    device: ComputeCapability | None = None
-    target: Target | None = None
-    location: Location | None = None
-    sources: tuple[str, ...] = ()
-    """The sources it is about."""
-    allowed: str | None = None
-    """Why it does not count, where an allowance covers it."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceTally:
-    """How the sources reach one device."""
-
-    native: int = 0
-    ptx: int = 0
-    foreign: int = 0
-    """Sources for other devices, which the sibling of this one does not get either."""
-    missing: int = 0
-    """Sources that the sibling of this device gets and this device does not."""
-
-
-@dataclass(frozen=True, slots=True)
 class Collapse:
     """A requested target as which nothing is compiled, although its device is served."""
 
@@ -192,7 +132,7 @@ class Preflight:
     """What all builds compile together."""
     requested: tuple[Target, ...]
     baselines: tuple[Configuration, ...]
-    devices: Mapping[ComputeCapability, DeviceTally]
+    devices: Mapping[ComputeCapability, Tally]
     upstream_lists: tuple[UpstreamList, ...]
     findings: tuple[Finding, ...]
     """Errors first, then warnings, then notes."""

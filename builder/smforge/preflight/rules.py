@@ -1,21 +1,62 @@
-"""What each rule of a preflight means. A test proves that docs/preflight.md has every one."""
+"""The rules of a preflight. A test proves that docs/preflight.md has every one of them."""
 
 from __future__ import annotations
 
-SUMMARIES = {
-    "build-refused": "The build stops while it configures.",
-    "toolkit-lacks-target": "The toolkit does not know a requested target.",
-    "compiler-refuses-target": "Sources are to be compiled for a target that nvcc does not know.",
-    "selection-unmatched": "A selection names what these sources do not compile.",
-    "arch-dropped": "No source is compiled for a requested target's device.",
-    "source-lost": "Sources that a sibling gets are not compiled for a requested target.",
-    "source-ptx-only": "Sources reach a requested device as PTX only.",
-    "family-narrowed": "A family was asked for, and sources do not serve all of it.",
-    "arch-by-default": "Nobody chose an architecture for sources, so nvcc takes its default.",
-    "not-compared": "No baseline could be configured, so losses are not known.",
-    "upstream-lists-disagree": "Upstream's own files default to lists for different devices.",
-    "arch-collapsed": "Nothing is compiled as the requested target; others serve its device.",
-    "source-foreign": "Sources are made for other devices; the sibling does not get them either.",
-    "baseline-refused": "A list could not be compared with.",
-    "not-examined": "An external project was not there to look at.",
-}
+from smforge.findings import Level, Rule
+
+RULES: tuple[Rule, ...] = (
+    Rule("build-refused", Level.ERROR, "The build stops while it configures."),
+    Rule("toolkit-lacks-target", Level.ERROR, "The toolkit does not know a requested target."),
+    Rule(
+        "compiler-refuses-target",
+        Level.ERROR,
+        "Sources are to be compiled for a target that nvcc does not know.",
+    ),
+    Rule(
+        "selection-unmatched",
+        Level.ERROR,
+        "A selection names what these sources do not compile.",
+    ),
+    Rule("arch-dropped", Level.ERROR, "No source is compiled for a requested target's device."),
+    Rule(
+        "source-lost",
+        Level.ERROR,
+        "Sources that a sibling gets are not compiled for a requested target.",
+    ),
+    Rule("source-ptx-only", Level.ERROR, "Sources reach a requested device as PTX only."),
+    Rule(
+        "family-narrowed",
+        Level.WARNING,
+        "A family was asked for, and sources do not serve all of it.",
+    ),
+    Rule(
+        "arch-by-default",
+        Level.WARNING,
+        "Nobody chose an architecture for sources, so nvcc takes its default.",
+    ),
+    Rule(
+        "not-compared",
+        Level.WARNING,
+        "No baseline could be configured, so losses are not known.",
+    ),
+    Rule(
+        "upstream-lists-disagree",
+        Level.ERROR,
+        "Upstream's own files default to lists for different devices.",
+    ),
+    Rule(
+        "arch-collapsed",
+        Level.NOTE,
+        "Nothing is compiled as the requested target; others serve its device.",
+    ),
+    Rule(
+        "source-foreign",
+        Level.NOTE,
+        "Sources are made for other devices; the sibling does not get them either.",
+    ),
+    Rule("baseline-refused", Level.NOTE, "A list could not be compared with."),
+    Rule("not-examined", Level.NOTE, "An external project was not there to look at."),
+)
+"""In the order in which reports list them; SARIF refers to them by position."""
+
+RULE_BY_ID = {rule.id: rule for rule in RULES}

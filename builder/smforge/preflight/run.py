@@ -12,7 +12,9 @@ from smforge.arch.grammar.torch_list import TorchEntry
 from smforge.arch.target import ComputeCapability
 from smforge.arch.toolkits import Toolkit, toolkit
 from smforge.errors import UsageError
-from smforge.policy.allowances import Allowance, shipped
+from smforge.findings import Finding, Level, Outcome
+from smforge.policy.excuses import Excuse
+from smforge.policy.files import shipped_for_sources
 from smforge.preflight import flashinfer
 from smforge.preflight.builds import Build, merged, units_by_build
 from smforge.preflight.cache import Cache
@@ -28,7 +30,7 @@ from smforge.preflight.compare.single_list import collapses
 from smforge.preflight.compare.upstream_lists import disagreements, read_lists
 from smforge.preflight.configure import configure, source_root
 from smforge.preflight.probe import torch_flags
-from smforge.preflight.records import Configuration, Finding, Level, Outcome, Preflight
+from smforge.preflight.records import Configuration, Preflight
 from smforge.preflight.request import Request
 from smforge.preflight.selection import Selection
 from smforge.preflight.sources.tree import Project, Source, open_source
@@ -52,7 +54,7 @@ class Question:
     """Checkouts of external projects, by name."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Where upstream's variables for checkouts are looked up: ``QUTLASS_SRC_DIR``."""
-    allowances: tuple[Allowance, ...] = ()
+    excuses: tuple[Excuse, ...] = ()
     builds: tuple[Build, ...] = ()
     """The builds that the list is divided into; one of the whole list where none is named."""
     selection: Selection | None = None
@@ -87,8 +89,8 @@ def preflight(question: Question, cache: Cache) -> Preflight:
         for part in parts
         for baseline in part.baselines
     ]
-    allowances = (*question.allowances, *shipped(source.project))
-    compared, devices = compare(configuration, requested, comparisons, release, allowances)
+    excuses = (*question.excuses, *shipped_for_sources(source.project))
+    compared, devices = compare(configuration, requested, comparisons, release, excuses)
     upstream = read_lists(source_root(source, cache), question.cuda)
     findings += [*compared, *disagreements(upstream)]
     if question.required is not None:

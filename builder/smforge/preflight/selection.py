@@ -13,7 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from smforge.errors import ConfigurationError
-from smforge.preflight.records import Configuration, Finding, Level
+from smforge.findings import Finding, Level
+from smforge.preflight.records import Configuration
 
 SELECTIONS = Path("docker", "flashinfer", "selections.json")
 """Below the directory of the matrix."""

@@ -5,38 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smforge import __version__
+from smforge.findings import Family, Finding, Tally
 from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import CodeObject, Kind, Origin, Region
 from smforge.report import model
 from smforge.report.json_text import json_text
-from smforge.verdict.audit import Audit
 from smforge.verdict.names import demangle
-from smforge.verdict.records import (
-    DeviceVerdict,
-    ExceptionUse,
-    Family,
-    FileVerdict,
-    Finding,
-    Tally,
-    Verdict,
-)
+from smforge.verdict.records import DeviceVerdict, ExcuseUse, Verdict
+from smforge.verdict.views import FileView
+
+if TYPE_CHECKING:
+    from smforge.inventory.cuobjdump.agreement import Comparison
 
 
-def report_of(audit: Audit, *, kernels: bool = False) -> model.Report:
-    """Make the report of an audit; `kernels` lists every kernel by name."""
-    verdict = audit.verdict
-    subject = verdict.inventory.subject
-    terms = audit.terms
+def report_of(verdict: Verdict, *, kernels: bool = False) -> model.Report:
+    """Make the report of a verdict; `kernels` lists every kernel by name."""
+    reading, request = verdict.view.reading, verdict.view.request
+    named = verdict.view.names_read
+    subject = reading.inventory.subject
     return model.Report(
         schema_version=model.SCHEMA_VERSION,
         tool=model.Tool(
             name="smforge",
             version=__version__,
-            backend=_word(audit.reading.backend),
-            cuobjdump=audit.reading.cuobjdump_version,
+            backend=_word(reading.backend),
+            cuobjdump=reading.cuobjdump_version,
         ),
         subject=model.Subject(
             kind=_word(subject.kind),
@@ -45,16 +41,16 @@ def report_of(audit: Audit, *, kernels: bool = False) -> model.Report:
             platform=subject.platform,
         ),
         question=model.Question(
-            requirements=tuple(str(terms.requirements).split()),
-            driver=None if terms.driver is None else str(terms.driver),
-            native_only=terms.native_only,
+            requirements=tuple(str(request.requirements).split()),
+            driver=None if request.driver is None else str(request.driver),
+            native_only=request.native_only,
         ),
-        counted="kernels" if verdict.names_read else "regions",
-        files=tuple(_file(file, verdict, kernels=kernels) for file in verdict.files),
-        devices={str(one.device): _device(one, verdict) for one in verdict.devices},
-        comparison=_comparison(audit),
+        counted="kernels" if named else "regions",
+        files=tuple(_file(file, named=named, kernels=kernels) for file in verdict.view.files),
+        devices={str(one.device): _device(one, named=named) for one in verdict.devices},
+        comparison=_comparison(reading.comparison),
         findings=tuple(_finding(finding) for finding in verdict.findings),
-        exempted=tuple(_exempted(use) for use in verdict.exceptions),
+        exempted=tuple(_exempted(use) for use in verdict.excuses),
         verdict=_word(verdict.outcome),
     )
 
@@ -69,7 +65,7 @@ def _word(member: StrEnum) -> Any:
     return member.value
 
 
-def _file(file: FileVerdict, verdict: Verdict, *, kernels: bool) -> model.File:
+def _file(file: FileView, *, named: bool, kernels: bool) -> model.File:
     found = file.file
     counted = counted_regions(found)
     # By identity: comparing thousands of regions with one another takes minutes.
@@ -84,10 +80,10 @@ def _file(file: FileVerdict, verdict: Verdict, *, kernels: bool) -> model.File:
         unseen=_objects(r for r in counted if r.origin is Origin.EMBEDDED),
         sources=tuple(sorted({r.source for r in counted if r.source})),
         devices={
-            str(device): _tally(tally, named=verdict.names_read)
-            for device, tally in file.tallies.items()
+            str(device): _tally(tally, named=named)
+            for device, tally in file.devices.tallies.items()
         },
-        kernels=_kernels(file) if kernels and verdict.names_read else (),
+        kernels=_kernels(file) if kernels and named else (),
     )
 
 
@@ -123,8 +119,9 @@ def _kernel_count(codes: Iterable[CodeObject]) -> int | None:
     return sum(counts) if counts else None
 
 
-def _kernels(file: FileVerdict) -> tuple[model.Kernel, ...]:
+def _kernels(file: FileView) -> tuple[model.Kernel, ...]:
     listed = []
+    excused = file.excused
     for group in file.groups:
         targets = tuple(str(target) for target in sorted(group.embedded.cubins))
         ptx = tuple(str(target) for target in sorted({one.target for one in group.embedded.ptx}))
@@ -134,7 +131,7 @@ def _kernels(file: FileVerdict) -> tuple[model.Kernel, ...]:
                 demangled=demangle(name),
                 targets=targets,
                 ptx=ptx,
-                exempt=name in file.exempt,
+                exempt=name in excused,
             )
             for name in group.names
         ]
@@ -154,14 +151,12 @@ def _counts(tally: Tally, *, named: bool) -> dict[str, Any]:
         "ptx": tally.ptx,
         "foreign": tally.foreign,
         "missing": tally.missing,
-        "exempt": tally.exempt,
+        "exempt": tally.excused,
     }
 
 
-def _device(device: DeviceVerdict, verdict: Verdict) -> model.DeviceTally:
-    return model.DeviceTally(
-        **_counts(device.tally, named=verdict.names_read), verdict=_word(device.outcome)
-    )
+def _device(device: DeviceVerdict, *, named: bool) -> model.DeviceTally:
+    return model.DeviceTally(**_counts(device.tally, named=named), verdict=_word(device.outcome))
 
 
 def _finding(finding: Finding) -> model.Finding:
@@ -181,21 +176,21 @@ def _families(families: Iterable[Family]) -> tuple[model.Family, ...]:
     return tuple(model.Family(name=one.name, count=one.count) for one in families)
 
 
-def _exempted(use: ExceptionUse) -> model.Exempted:
+def _exempted(use: ExcuseUse) -> model.Exempted:
+    excuse = use.excuse
     return model.Exempted(
-        pattern=use.pattern,
-        reason=use.reason,
-        policy=use.policy,
-        reference=use.reference,
-        expires=use.expires,
+        pattern=excuse.pattern,
+        reason=excuse.reason,
+        policy=excuse.policy,
+        reference=excuse.reference,
+        expires=excuse.expires.isoformat() if excuse.expires else None,
         kernels=use.kernels,
         devices=tuple(str(device) for device in use.devices),
         families=_families(use.families),
     )
 
 
-def _comparison(audit: Audit) -> model.Comparison | None:
-    compared = audit.reading.comparison
+def _comparison(compared: Comparison | None) -> model.Comparison | None:
     if compared is None:
         return None
     return model.Comparison(

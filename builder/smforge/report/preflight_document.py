@@ -6,15 +6,8 @@ import json
 from typing import Any
 
 from smforge import __version__
-from smforge.preflight.records import (
-    Configuration,
-    DeviceTally,
-    External,
-    Finding,
-    Preflight,
-    Skip,
-    Unit,
-)
+from smforge.findings import Finding, Tally
+from smforge.preflight.records import Configuration, External, Preflight, Skip, Unit
 
 SCHEMA_VERSION = 1
 
@@ -98,7 +91,7 @@ def _external(external: External) -> dict[str, Any]:
     }
 
 
-def _tally(tally: DeviceTally) -> dict[str, int]:
+def _tally(tally: Tally) -> dict[str, int]:
     return {
         "native": tally.native,
         "ptx": tally.ptx,
@@ -118,5 +111,5 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "remedy": finding.remedy,
         "sources": list(finding.sources),
-        "allowed": finding.allowed,
+        "allowed": finding.excused,
     }

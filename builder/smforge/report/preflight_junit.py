@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from smforge.preflight.records import Finding, Level, Preflight
+from smforge.findings import Finding, Level
+from smforge.preflight.records import Preflight
 from smforge.report.preflight_table import heading
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from smforge.preflight.records import Finding, Preflight
+from smforge.findings import Finding
+from smforge.preflight.records import Preflight
 from smforge.report.preflight_table import grouped, heading
 
 
@@ -39,7 +40,7 @@ def _lines(preflight: Preflight) -> Iterator[str]:
 
 
 def _finding(finding: Finding) -> str:
-    tail = f" Allowed: {finding.allowed}" if finding.allowed else f" {finding.remedy or ''}"
+    tail = f" Allowed: {finding.excused}" if finding.excused else f" {finding.remedy or ''}"
     return f"- **{finding.level}** `{finding.rule}`: {_plain(finding.message + tail.rstrip())}"
 
 

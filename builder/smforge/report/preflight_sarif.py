@@ -8,13 +8,14 @@ from typing import Any
 from urllib.parse import quote
 
 from smforge import __version__
-from smforge.preflight.records import Finding, Preflight
-from smforge.preflight.rules import SUMMARIES
+from smforge.findings import Finding
+from smforge.preflight.records import Preflight
+from smforge.preflight.rules import RULES
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-_POSITIONS = {rule: position for position, rule in enumerate(SUMMARIES)}
+_POSITIONS = {rule.id: position for position, rule in enumerate(RULES)}
 _NOWHERE = "CMakeLists.txt"
 """Code-scanning services want a file for every result."""
 
@@ -27,8 +28,7 @@ def render_sarif(preflight: Preflight) -> str:
                 "name": "smforge preflight",
                 "version": __version__,
                 "rules": [
-                    {"id": rule, "shortDescription": {"text": summary}}
-                    for rule, summary in SUMMARIES.items()
+                    {"id": rule.id, "shortDescription": {"text": rule.summary}} for rule in RULES
                 ],
             }
         },
@@ -61,8 +61,8 @@ def _result(finding: Finding) -> dict[str, Any]:
         # The same loss in the next release is the same alert, wherever its line has moved.
         "partialFingerprints": {"smforge/v1": _fingerprint(finding)},
     }
-    if finding.allowed is not None:
-        result["suppressions"] = [{"kind": "external", "justification": finding.allowed}]
+    if finding.excused is not None:
+        result["suppressions"] = [{"kind": "external", "justification": finding.excused}]
     return result
 
 

@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from smforge.preflight.records import Finding, Level, Preflight, Unit
+from smforge.findings import Finding, Level
+from smforge.preflight.records import Preflight, Unit
 from smforge.terminal import text_of
 
 WIDTH = 100
@@ -85,8 +86,8 @@ def _skips(preflight: Preflight) -> Table:
 
 
 def _finding(finding: Finding) -> Text:
-    allowed = f" Allowed: {finding.allowed}" if finding.allowed else ""
-    remedy = f" {finding.remedy}" if finding.remedy and not finding.allowed else ""
+    allowed = f" Allowed: {finding.excused}" if finding.excused else ""
+    remedy = f" {finding.remedy}" if finding.remedy and not finding.excused else ""
     return Text.assemble(
         (f"{finding.level} ", _COLOURS[finding.level]),
         (f"{finding.rule}: ", "bold"),

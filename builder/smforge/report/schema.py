@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from smforge.policy.files import Policy
+from smforge.policy.shape import PolicyFile
 from smforge.report.diff.model import Diff
 from smforge.report.model import Report
 
@@ -21,7 +21,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PUBLISHED: dict[Path, type] = {
     _PACKAGE / "report" / "data" / "report.schema.json": Report,
     _PACKAGE / "report" / "diff" / "data" / "diff.schema.json": Diff,
-    _PACKAGE / "policy" / "data" / "policy.schema.json": Policy,
+    _PACKAGE / "policy" / "data" / "policy.schema.json": PolicyFile,
 }
 """Each published file and the record it comes from."""
 

@@ -8,17 +8,13 @@ data (data/alternatives.json).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING
 
 from smforge.arch.target import ComputeCapability, Target
 from smforge.verdict.data import table
 from smforge.verdict.reach import RUNS, Reach
-
-if TYPE_CHECKING:
-    from smforge.verdict.views import FileView
 
 
 class Part(Enum):
@@ -34,25 +30,30 @@ Parts = tuple[tuple[ComputeCapability, Part], ...]
 """What a file is for the devices on which nothing of its package runs; empty for all others."""
 
 Package = tuple[str, str]
-"""The kind of package and the place where it stands beside its like."""
+"""The kind of package, and the folder in which packages of its kind stand."""
 
 
-def parts_of(views: Iterable[FileView], devices: Sequence[ComputeCapability]) -> dict[str, Parts]:
-    """Find the packages that stand side by side, and what each file is for `devices`, by path."""
-    beside: dict[Package, dict[str, list[FileView]]] = {}
-    for view in views:
-        if (found := _package(view.file.path)) is not None:
+def parts_of(
+    running: Mapping[str, frozenset[ComputeCapability]], devices: Sequence[ComputeCapability]
+) -> dict[str, Parts]:
+    """Find the packages that stand side by side, and what each file is for `devices`, by path.
+
+    `running` has, by path, the devices on which anything of the file runs.
+    """
+    beside: dict[Package, dict[str, list[str]]] = {}
+    for path in running:
+        if (found := _package(path)) is not None:
             package, target = found
-            beside.setdefault(package, {}).setdefault(target, []).append(view)
+            beside.setdefault(package, {}).setdefault(target, []).append(path)
     parts: dict[str, Parts] = {}
     for packages in beside.values():
         served = {
-            target: frozenset[ComputeCapability]().union(*(view.running for view in held))
+            target: frozenset[ComputeCapability]().union(*(running[path] for path in held))
             for target, held in packages.items()
         }
         for target, held in packages.items():
             part = tuple(_parts(target, served, devices))
-            parts.update((view.file.path, part) for view in held)
+            parts.update((path, part) for path in held)
     return parts
 
 

@@ -1,10 +1,9 @@
-"""The whole audit of one subject: read, compare, judge. The command and the build share it."""
+"""The whole audit of one subject: read, view, judge. The command and the build share it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
@@ -17,67 +16,36 @@ from smforge.inventory.records import Inventory, Subject, SubjectKind
 from smforge.inventory.subjects.opening import open_subject
 from smforge.inventory.survey import survey
 from smforge.verdict.judge import judge
+from smforge.verdict.reading import Backend, Reading
 from smforge.verdict.records import Verdict
-from smforge.verdict.request import Evidence, Terms
+from smforge.verdict.request import AuditRequest
 
 if TYPE_CHECKING:
-    from smforge.inventory.cuobjdump.agreement import Comparison
     from smforge.inventory.probing.records import Probed
-
-
-class Backend(StrEnum):
-    """Who reads the code objects."""
-
-    NATIVE = "native"
-    CUOBJDUMP = "cuobjdump"
-    BOTH = "both"
-    """The native reader, confirmed by cuobjdump object by object."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a subject holds, who says so, and whether they agree."""
-
-    inventory: Inventory
-    backend: Backend = Backend.NATIVE
-    cuobjdump_version: str | None = None
-    comparison: Comparison | None = None
-    companions: Companions = field(default_factory=Companions)
-    families_told: bool = True
-    """Whether the cuobjdump that was used prints the suffix f."""
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """A verdict with the question it answers and the reading it rests on."""
-
-    reading: Reading
-    terms: Terms
-    verdict: Verdict
 
 
 def audit(
     argument: str,
-    terms: Terms,
+    request: AuditRequest,
     backend: Backend = Backend.NATIVE,
     options: ReadOptions | None = None,
     probed: Probed | None = None,
-) -> Audit:
-    """Audit the subject that `argument` names, and what `probed` tells of running it.
+) -> Verdict:
+    """Audit the subject that `argument` names, with what running it showed (`probed`).
 
     Raises `UsageError` where there is no such subject, `DamagedInputError` where its members
     cannot be listed and `ToolError` where cuobjdump is asked for and missing.
     """
-    return judge_reading(read(argument, backend, options or ReadOptions()), terms, probed)
+    return judge(replace(read(argument, backend, options or ReadOptions()), probed=probed), request)
 
 
 def audit_together(
     arguments: Sequence[str],
     name: str,
-    terms: Terms,
+    request: AuditRequest,
     backend: Backend = Backend.NATIVE,
     options: ReadOptions | None = None,
-) -> Audit:
+) -> Verdict:
     """Audit several subjects as one, called `name`: wheels that serve different devices, say.
 
     Files are told apart by their subject's name in front of the path.
@@ -85,7 +53,7 @@ def audit_together(
     if not arguments:
         raise UsageError("There is nothing to audit.", remedy="Name at least one subject.")
     readings = [read(argument, backend, options or ReadOptions()) for argument in arguments]
-    return judge_reading(_join(readings, name), terms)
+    return judge(_join(readings, name), request)
 
 
 def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
@@ -113,14 +81,6 @@ def _read_with_cuobjdump(argument: str, backend: Backend, options: ReadOptions) 
     if backend is Backend.BOTH:
         comparison = compare(inventory, readers.second_opinion(inventory))
     return Reading(inventory, backend, tool.version, comparison, companions, tool.tells_families)
-
-
-def judge_reading(reading: Reading, terms: Terms, probed: Probed | None = None) -> Audit:
-    """Judge what was read, and what was learned by running it."""
-    evidence = Evidence(
-        reading.backend.value, reading.comparison, reading.families_told, reading.companions, probed
-    )
-    return Audit(reading, terms, judge(reading.inventory, terms, evidence))
 
 
 def _join(readings: Sequence[Reading], name: str) -> Reading:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from smforge.verdict.records import Family
+from smforge.findings import Family
 
 _ELLIPSIS = "<…>"
 _LONGEST = 1 << 16

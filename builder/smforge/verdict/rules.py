@@ -6,40 +6,7 @@ every one of them, which a test proves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from smforge.arch.target import ComputeCapability, Target
-from smforge.verdict.records import Family, Finding, Level
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A kind of finding."""
-
-    id: str
-    level: Level
-    """How much it weighs unless the terms of an audit say otherwise."""
-    summary: str
-    """What it means when this rule speaks, in one sentence."""
-    undetermined: bool = False
-    """Whether an error says that the answer is not known, rather than that it is no."""
-
-    def finding(  # noqa: PLR0913 - one argument per field of a finding
-        self,
-        message: str,
-        *,
-        level: Level | None = None,
-        file: str | None = None,
-        device: ComputeCapability | None = None,
-        target: Target | None = None,
-        remedy: str | None = None,
-        families: tuple[Family, ...] = (),
-    ) -> Finding:
-        """Speak, at the rule's own level unless another is given."""
-        return Finding(
-            self.id, level or self.level, message, file, device, target, remedy, families
-        )
-
+from smforge.findings import Level, Rule
 
 DEVICE_MISSING = Rule(
     "device-missing",

@@ -1,33 +1,19 @@
-"""One file seen from one device: how each of its kernels gets there, and which are excused."""
+"""One file seen from each device: how each of its kernels reaches it, and which are excused."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
 
-from smforge.arch.drivers import DriverVersion
 from smforge.arch.target import ComputeCapability, Target
+from smforge.findings import Tally
 from smforge.inventory.records import FileInventory, Origin
-from smforge.policy.exemptions import Exemption, covering
-from smforge.verdict.arch_packages import Parts, as_part
-from smforge.verdict.kernels import Embedded, KernelGroup, group_kernels
-from smforge.verdict.reach import CANNOT_RUN, EXCUSABLE, Reach, reach
-from smforge.verdict.records import Tally
-from smforge.verdict.request import Terms
-
-_EXCUSABLE = frozenset(how for several in EXCUSABLE.values() for how in several)
-
-
-@dataclass(frozen=True, slots=True)
-class Excused:
-    """A kernel that would have been held against the file, and the exemptions that cover it."""
-
-    kernel: str
-    group: int
-    """The position of its group: a namesake that is embedded otherwise is another kernel."""
-    exemptions: tuple[Exemption, ...]
+from smforge.verdict.arch_packages import Parts
+from smforge.verdict.excused import Excused, ExcusedKernels, excused_kernels
+from smforge.verdict.kernels import KernelGroup, group_kernels
+from smforge.verdict.reach import CANNOT_RUN, Reach
+from smforge.verdict.request import AuditRequest
+from smforge.verdict.shapes import ShapeView, view_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +24,11 @@ class DeviceView:
     tally: Tally
     groups: tuple[KernelGroup, ...]
     reaches: tuple[Reach, ...]
-    """How each group gets there."""
+    """How each group reaches the device."""
     excused: tuple[Excused, ...] = ()
 
     def names(self, *wanted: Reach) -> tuple[str, ...]:
-        """The kernels that get there in one of these ways, excused ones left out."""
+        """The kernels that reach the device in one of these ways, without the excused ones."""
         if not any(how in wanted for how in self.reaches):
             return ()
         excused = {(one.group, one.kernel) for one in self.excused}
@@ -54,50 +40,31 @@ class DeviceView:
             if (position, name) not in excused
         )
 
-    @property
-    def runs(self) -> int:
-        """Kernels that run, from machine code or PTX."""
-        return self.tally.native + self.tally.ptx
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """How code of one shape reaches each device: the same for every file of that shape."""
-
-    reaches: Mapping[ComputeCapability, tuple[Reach, ...]]
-    """How each group gets there."""
-    tallies: Mapping[ComputeCapability, Tally]
-    excusable: tuple[tuple[ComputeCapability, tuple[int, ...]], ...]
-    """The devices on which an exemption may matter, with the groups that it may matter for."""
-
 
 class DeviceViews(Mapping[ComputeCapability, DeviceView]):
     """The views of one file, each made when it is asked for: few of them ever are."""
 
-    __slots__ = ("_groups", "_sight", "excused", "tallies")
+    __slots__ = ("_groups", "_seen", "excused", "tallies")
 
     def __init__(
-        self,
-        groups: tuple[KernelGroup, ...],
-        sight: Sight,
-        excused: Mapping[ComputeCapability, tuple[Excused, ...]],
+        self, groups: tuple[KernelGroup, ...], seen: ShapeView, excused: ExcusedKernels
     ) -> None:
         """`excused` holds the devices on which a kernel is excused."""
         self._groups = groups
-        self._sight = sight
+        self._seen = seen
         self.excused = excused
-        self.tallies = sight.tallies
+        self.tallies = seen.tallies
         """The counts on each device. Files of one shape share them, but for what is excused."""
         if excused:
-            exempt = {d: replace(sight.tallies[d], exempt=len(one)) for d, one in excused.items()}
-            self.tallies = {**sight.tallies, **exempt}
+            counted = {device: _with_excused(device, seen, excused[device]) for device in excused}
+            self.tallies = {**seen.tallies, **counted}
 
     def __getitem__(self, device: ComputeCapability) -> DeviceView:
         return DeviceView(
             device,
             self.tallies[device],
             self._groups,
-            self._sight.reaches[device],
+            self._seen.reaches[device],
             self.excused.get(device, ()),
         )
 
@@ -124,8 +91,12 @@ class FileView:
     @property
     def running(self) -> frozenset[ComputeCapability]:
         """The devices on which anything of it runs."""
-        tallies = self.devices.tallies.items()
-        return frozenset(device for device, tally in tallies if tally.native + tally.ptx)
+        return frozenset(device for device, tally in self.devices.tallies.items() if tally.runs)
+
+    @property
+    def excused(self) -> frozenset[str]:
+        """The names of the kernels that are excused on any device."""
+        return frozenset(one.kernel for found in self.devices.excused.values() for one in found)
 
     @property
     def loose(self) -> bool:
@@ -141,108 +112,37 @@ class FileView:
 
 
 def view_file(
-    file: FileInventory, devices: tuple[ComputeCapability, ...], terms: Terms, parts: Parts = ()
+    file: FileInventory, devices: tuple[ComputeCapability, ...], request: AuditRequest
 ) -> FileView:
-    """Look at a file from each of `devices`; `parts` is what the libraries beside it make of it."""
-    return _view(file, group_kernels(file), devices, terms, parts)
+    """View a file from each of `devices`, as if nothing stood beside it."""
+    return _view(file, group_kernels(file), devices, request, ())
 
 
 def view_beside(
-    view: FileView, devices: tuple[ComputeCapability, ...], terms: Terms, parts: Parts
+    view: FileView, devices: tuple[ComputeCapability, ...], request: AuditRequest, parts: Parts
 ) -> FileView:
-    """Look at a file once more, now that it is known what the libraries beside it make of it."""
-    return _view(view.file, view.groups, devices, terms, parts)
+    """View a file again, now that it is known what the packages beside it serve."""
+    return _view(view.file, view.groups, devices, request, parts)
 
 
 def _view(
     file: FileInventory,
     groups: tuple[KernelGroup, ...],
     devices: tuple[ComputeCapability, ...],
-    terms: Terms,
+    request: AuditRequest,
     parts: Parts,
 ) -> FileView:
     shape = tuple((group.embedded, len(group.names)) for group in groups)
-    sight = _sight(shape, devices, terms.driver, parts)
-    excusing = bool(sight.excusable and terms.exemptions)
-    excused = _excused(file.path, groups, sight, terms) if excusing else {}
-    return FileView(file, groups, DeviceViews(groups, sight, excused))
-
-
-Shape = tuple[tuple[Embedded, int], ...]
-"""What the groups of a file are embedded as, and how many kernels each has."""
-
-
-@lru_cache(maxsize=4096)
-def _sight(
-    shape: Shape,
-    devices: tuple[ComputeCapability, ...],
-    driver: DriverVersion | None,
-    parts: Parts,
-) -> Sight:
-    # Cached: a folder of thousands of cubins has a handful of shapes.
-    part_for = dict(parts)
-    reaches = {
-        device: tuple(
-            as_part(reach(embedded, device, driver), part_for.get(device)) for embedded, _ in shape
-        )
-        for device in devices
-    }
-    return Sight(
-        reaches,
-        {device: _tally(shape, found) for device, found in reaches.items()},
-        tuple(
-            (device, positions)
-            for device, found in reaches.items()
-            if (positions := tuple(i for i, how in enumerate(found) if how in _EXCUSABLE))
-        ),
+    seen = view_shape(shape, devices, request.driver, parts)
+    return FileView(
+        file, groups, DeviceViews(groups, seen, excused_kernels(file.path, groups, seen, request))
     )
 
 
-def _tally(shape: Shape, reaches: tuple[Reach, ...]) -> Tally:
-    counts = Counter[Reach]()
-    for how, (_, count) in zip(reaches, shape, strict=True):
-        counts[how] += count
-    return Tally(
-        native=counts[Reach.NATIVE],
-        ptx=counts[Reach.PTX] + counts[Reach.PTX_UNSURE],
-        foreign=counts[Reach.FOREIGN] + counts[Reach.ELSEWHERE],
-        missing=sum(counts[one] for one in CANNOT_RUN),
-    )
-
-
-def _excused(
-    path: str, groups: tuple[KernelGroup, ...], sight: Sight, terms: Terms
-) -> dict[ComputeCapability, tuple[Excused, ...]]:
-    """The kernels that an exemption covers, for each device that has any."""
-    # Remembered for all devices: patterns cost time.
-    covers = cache(partial(covering, terms.exemptions, path=path))
-    found = {}
-    for device, positions in sight.excusable:
-        excused = tuple(
-            Excused(name, position, holding)
-            for position in positions
-            if (
-                possible := _possible(
-                    terms, device, groups[position], sight.reaches[device][position]
-                )
-            )
-            for name in groups[position].names
-            if (holding := tuple(one for one in covers(name) if one in possible))
-        )
-        if excused:
-            found[device] = excused
-    return found
-
-
-def _possible(
-    terms: Terms, device: ComputeCapability, group: KernelGroup, how: Reach
-) -> tuple[Exemption, ...]:
-    """The exemptions that hold for a device and for code that is embedded and reaches it so."""
-    targets = group.embedded.targets
-    return tuple(
-        exemption
-        for exemption in terms.exemptions
-        if exemption.holds(device, terms.today)
-        and exemption.excuses(how)
-        and exemption.fits(targets)
+def _with_excused(
+    device: ComputeCapability, seen: ShapeView, excused: tuple[Excused, ...]
+) -> Tally:
+    missing = sum(seen.reaches[device][one.group] in CANNOT_RUN for one in excused)
+    return replace(
+        seen.tallies[device], missing_excused=missing, ptx_excused=len(excused) - missing
     )

@@ -1,4 +1,4 @@
-"""From the flags of ``smforge audit`` to the terms of an audit."""
+"""From the flags of ``smforge audit`` to an audit's request."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from smforge.arch.devices import device
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.errors import UsageError
-from smforge.policy.exemptions import Exemption, allowed_on_command_line
-from smforge.policy.shipped import shipped_exemptions
-from smforge.verdict.request import Terms
+from smforge.policy.excuses import Excuse, allowed_on_command_line
+from smforge.policy.files import load_policy, shipped_for_kernels
+from smforge.verdict.request import AuditRequest
 
 
-def terms_of(  # noqa: PLR0913 - one per flag
+def request_of(  # noqa: PLR0913 - one per flag
     *,
     words: Sequence[str],
     variant: str | None,
@@ -25,7 +25,7 @@ def terms_of(  # noqa: PLR0913 - one per flag
     policies: Sequence[Path],
     shipped: bool,
     expected: str | None = None,
-) -> Terms:
+) -> AuditRequest:
     """Gather what is asked. Raises `UsageError` and `ConfigurationError` for what cannot be."""
     for text in words:
         if not parse_requirements([text]):
@@ -37,18 +37,15 @@ def terms_of(  # noqa: PLR0913 - one per flag
     requirements = [parse_requirements(words)]
     if variant is not None:
         requirements.append(_requirements_of(variant, config))
-    exemptions: list[Exemption] = []
+    excuses: list[Excuse] = []
     for path in policies:
-        # Imported when needed: pydantic costs more than a small audit.
-        from smforge.policy.files import load_policy  # noqa: PLC0415
-
         policy = load_policy(path)
-        requirements.append(policy.requirements())
+        requirements.append(policy.requirements)
         native = native or policy.native
-        exemptions += policy.exemptions()
-    exemptions += [allowed_on_command_line(pattern) for pattern in allowed]
+        excuses += policy.kernels
+    excuses += [allowed_on_command_line(pattern) for pattern in allowed]
     if shipped:
-        exemptions += shipped_exemptions()
+        excuses += shipped_for_kernels()
     expectations = []
     if expected is not None:
         from smforge.verdict.expectation import read_expectation  # noqa: PLC0415
@@ -57,11 +54,11 @@ def terms_of(  # noqa: PLR0913 - one per flag
     asked = _joined(requirements)
     for capability in asked.devices:
         device(capability)
-    return Terms(
+    return AuditRequest(
         requirements=asked,
         driver=None if driver is None else DriverVersion.parse(driver),
         native_only=native,
-        exemptions=tuple(exemptions),
+        excuses=tuple(excuses),
         expectations=tuple(expectations),
     )
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from smforge.bake.cell_paths import shown
 from smforge.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
 from smforge.errors import LossForeseenError
+from smforge.findings import Finding, Level, Outcome
 from smforge.plan.records import Cell
-from smforge.policy.allowed_sources import allowed_sources
+from smforge.policy.files import load_policy
 from smforge.preflight.cache import Cache, default_directory
 from smforge.preflight.cell import (
     CellPreflight,
@@ -22,7 +23,6 @@ from smforge.preflight.cell import (
     examinable,
     preflight_cell,
 )
-from smforge.preflight.records import Finding, Level, Outcome
 from smforge.report.preflight_document import render_json
 from smforge.sigterm import ended_tidily
 from smforge.verdict.expectation import Expectation, expectations_of
@@ -36,7 +36,7 @@ def foresee(shop: Workshop, cell: Cell) -> Foreseen:
         root=shop.root,
         cache=Cache(default_directory()),
         checkouts=shop.host.checkouts,
-        allowances=allowed_sources(shop.policies),
+        excuses=tuple(one for path in shop.policies for one in load_policy(path).sources),
         announce=shop.announce,
     )
     with ended_tidily():

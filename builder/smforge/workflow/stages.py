@@ -19,9 +19,10 @@ from smforge.policy.files import load_policy
 from smforge.report.build import report_of, to_json
 from smforge.report.model import Report
 from smforge.report.table import render_table
-from smforge.verdict.audit import Backend, audit, audit_together
-from smforge.verdict.request import Terms
-from smforge.workflow.audit_request import terms_of
+from smforge.verdict.audit import audit, audit_together
+from smforge.verdict.reading import Backend
+from smforge.verdict.request import AuditRequest
+from smforge.workflow.audit_request import request_of
 from smforge.workflow.build import Workshop
 from smforge.workflow.publishing import LAYOUT, complete
 from smforge.workflow.results import Audited, Foreseen, Lookahead
@@ -78,9 +79,9 @@ def workshop(  # noqa: PLR0913  # one per flag
 
     def audit_cell(cell: Cell, directory: Path, foreseen: Foreseen | None) -> Audited:
         wheels = sorted(directory.rglob("*.whl"))
-        terms = terms_of_build(cell, foreseen, directory, wheels, policies)
-        audited = audit_wheels(cell, wheels or [directory], terms, Backend(backend))
-        return replace(audited, image=audit_image(cell, directory, terms, Backend(backend)))
+        request = request_of_build(cell, foreseen, directory, wheels, policies)
+        audited = audit_wheels(cell, wheels or [directory], request, Backend(backend))
+        return replace(audited, image=audit_image(cell, directory, request, Backend(backend)))
 
     def explain(text: str) -> None:
         if verbose:
@@ -106,18 +107,22 @@ def workshop(  # noqa: PLR0913  # one per flag
     return shop
 
 
-def audit_wheels(cell: Cell, subjects: Sequence[Path], terms: Terms, backend: Backend) -> Audited:
+def audit_wheels(
+    cell: Cell, subjects: Sequence[Path], request: AuditRequest, backend: Backend
+) -> Audited:
     """Audit what a cell exported.
 
     The wheels of a cell are judged together: each provider serves its own architecture, and all of
     them serve the cell's devices.
     """
     name = f"{cell.variant} {cell.platform}"
-    audited = audit_together([str(path) for path in subjects], name, terms, backend)
+    audited = audit_together([str(path) for path in subjects], name, request, backend)
     return _audited(report_of(audited))
 
 
-def audit_image(cell: Cell, directory: Path, terms: Terms, backend: Backend) -> Audited | None:
+def audit_image(
+    cell: Cell, directory: Path, request: AuditRequest, backend: Backend
+) -> Audited | None:
     """Audit the image among what a cell exported, and what running it has told.
 
     It is held to the same requirements as the wheels. What the sources were to become is not asked
@@ -135,8 +140,8 @@ def audit_image(cell: Cell, directory: Path, terms: Terms, backend: Backend) -> 
             )
     from smforge.inventory.probing.reading import read_folder  # noqa: PLC0415
 
-    terms = replace(terms, expectations=())
-    audited = audit(f"oci:{layout}", terms, backend, probed=read_folder(facts))
+    request = replace(request, expectations=())
+    audited = audit(f"oci:{layout}", request, backend, probed=read_folder(facts))
     return _audited(report_of(audited))
 
 
@@ -150,18 +155,18 @@ def _audited(report: Report) -> Audited:
     )
 
 
-def terms_of_build(
+def request_of_build(
     cell: Cell,
     foreseen: Foreseen | None,
     directory: Path,
     wheels: Sequence[Path],
     policies: Sequence[Path],
-) -> Terms:
+) -> AuditRequest:
     """What a cell's artefacts are judged by: the matrix, what was foreseen, the policies.
 
     The policies are those that smforge ships and the user's, as for ``smforge audit``.
     """
-    terms = terms_of(
+    request = request_of(
         words=(str(cell.requirements if foreseen is None else foreseen.preflight.requirements),),
         variant=None,
         config=None,
@@ -172,10 +177,10 @@ def terms_of_build(
         shipped=True,
     )
     if foreseen is None:
-        return terms
+        return request
     from smforge.workflow.look_ahead import expectations_for  # noqa: PLC0415
 
-    return replace(terms, expectations=expectations_for(foreseen, directory, wheels))
+    return replace(request, expectations=expectations_for(foreseen, directory, wheels))
 
 
 def _without_notes(report: Report) -> Report:

@@ -27,8 +27,9 @@ from smforge.report.diff import model
 from smforge.report.diff.compare import compare
 from smforge.report.diff.sides import Side, side_of
 from smforge.report.diff.terms import DiffTerms
-from smforge.verdict.audit import Reading, judge_reading
-from smforge.verdict.request import Terms
+from smforge.verdict.judge import judge
+from smforge.verdict.reading import Reading
+from smforge.verdict.request import AuditRequest
 
 SOURCE = r"""
 namespace { __global__ void hidden(int* x) { *x = 1; } }
@@ -97,7 +98,7 @@ class Maker:
         damage = (Damage("x.so", "x.so ends too early."),) if damaged else ()
         subject = Subject(SubjectKind.WHEEL, name, None, None)
         inventory = Inventory(subject, files, len(files), damage)
-        audit = judge_reading(Reading(inventory), Terms(parse_requirements([require])))
+        audit = judge(Reading(inventory), AuditRequest(parse_requirements([require])))
         return side_of(report_of(audit, kernels=listed), saved=True)
 
     def compare(self, old: Side, new: Side, require: str = "", **terms: object) -> model.Diff:

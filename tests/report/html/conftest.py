@@ -18,11 +18,13 @@ from smforge.inventory.records import (
     Subject,
     SubjectKind,
 )
-from smforge.policy.exemptions import Exemption
+from smforge.policy.excuses import Excuse
 from smforge.report.html.audit_page import audit_page
 from smforge.report.html.page import render_page
-from smforge.verdict.audit import Audit, Reading, judge_reading
-from smforge.verdict.request import Terms
+from smforge.verdict.judge import judge
+from smforge.verdict.reading import Reading
+from smforge.verdict.records import Verdict
+from smforge.verdict.request import AuditRequest
 
 
 class Maker:
@@ -49,12 +51,12 @@ class Maker:
         *files: FileInventory,
         require: str = "",
         name: str = "some-1.0.whl",
-        exemptions: Sequence[Exemption] = (),
-    ) -> Audit:
+        excuses: Sequence[Excuse] = (),
+    ) -> Verdict:
         """Judge files as one wheel."""
         subject = Subject(SubjectKind.WHEEL, name, f"sha256:{'1' * 64}", "linux/amd64")
-        terms = Terms(parse_requirements([require]), exemptions=tuple(exemptions))
-        return judge_reading(Reading(Inventory(subject, files, len(files))), terms)
+        terms = AuditRequest(parse_requirements([require]), excuses=tuple(excuses))
+        return judge(Reading(Inventory(subject, files, len(files))), terms)
 
     def html(self, *files: FileInventory, require: str = "") -> str:
         """The page of one audit."""

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from smforge.inventory.records import Origin
-from smforge.policy.exemptions import Exemption
+from smforge.policy.excuses import Excuse
 from smforge.report.html.audit_page import audit_page
 from smforge.report.html.matrix import Page, State, Tally
 from smforge.report.html.page import render_page
 
-EXCUSE = Exemption("Hopper's alone", "the test", kernel="hopper*")
+EXCUSE = Excuse("Hopper's alone", "the test", kernel="hopper*")
 
 
 def states(page: Page) -> dict[str, dict[str, State]]:
@@ -45,7 +45,7 @@ def test_a_cell_says_how_its_library_runs(
 
 def test_what_a_policy_excuses_counts_as_such_and_is_listed(make: Any) -> None:
     lib = make.library("x.so", make.code("sm_120", "plain"), make.code("sm_90", "hopper_only"))
-    page = audit_page([make.audit(lib, require="12.0", exemptions=[EXCUSE])])
+    page = audit_page([make.audit(lib, require="12.0", excuses=[EXCUSE])])
     (cell,) = page.rows[0].cells
     assert cell.state is State.NATIVE
     assert cell.tally == Tally(native=1, exempt=1)

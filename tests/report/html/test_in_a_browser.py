@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from smforge.policy.exemptions import Exemption
+from smforge.policy.excuses import Excuse
 from smforge.report.html.audit_page import audit_page
 from smforge.report.html.page import render_page
 
@@ -63,8 +63,8 @@ def test_a_cell_shows_its_state_in_words_and_shape(html: str, open_report: Any) 
 
 def test_a_cell_says_what_a_policy_excuses(make: Any, open_report: Any) -> None:
     lib = make.library("x.so", make.code("sm_120", "a"), make.code("sm_90", "b", "c"))
-    excuse = Exemption("made for Hopper", "the test", kernel="b")
-    page = audit_page([make.audit(lib, require="12.0", exemptions=[excuse])])
+    excuse = Excuse("made for Hopper", "the test", kernel="b")
+    page = audit_page([make.audit(lib, require="12.0", excuses=[excuse])])
     opened = open_report(render_page(page))
     cell = opened.cell("x.so", "12.0")
     assert cell.inner_text().split("\n") == ["partial", "1 missing", "+1 excused"]

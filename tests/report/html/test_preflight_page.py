@@ -8,18 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from smforge.arch.target import ComputeCapability, Target
-from smforge.preflight.records import (
-    Configuration,
-    DeviceTally,
-    Finding,
-    Level,
-    Location,
-    Outcome,
-    Preflight,
-    Skip,
-    SourceIdentity,
-    Unit,
-)
+from smforge.findings import Finding, Level, Location, Outcome, Tally
+from smforge.preflight.records import Configuration, Preflight, Skip, SourceIdentity, Unit
 from smforge.report.html.matrix import Page, State
 from smforge.report.html.page import render_page
 from smforge.report.html.preflight_page import preflight_page
@@ -55,7 +45,7 @@ def preflight(*units: Unit, findings: tuple[Finding, ...] = (LOST,)) -> Prefligh
         requested=(Target.parse("12.1a"),),
         baselines=(),
         upstream_lists=(),
-        devices={SPARK: DeviceTally()},
+        devices={SPARK: Tally()},
         findings=findings,
         outcome=Outcome.FAIL if findings else Outcome.PASS,
     )
@@ -94,7 +84,7 @@ def test_a_module_counts_its_sources() -> None:
 
 def test_an_allowed_loss_is_none() -> None:
     allowed = Finding(
-        "source-lost", Level.NOTE, "…", device=SPARK, sources=("csrc/own.cu",), allowed="known"
+        "source-lost", Level.NOTE, "…", device=SPARK, sources=("csrc/own.cu",), excused="known"
     )
     page = preflight_page(preflight(unit("csrc/own.cu", "9.0a"), findings=(allowed,)))
     assert states(page) == {"_C/csrc/own.cu": [State.FOREIGN]}

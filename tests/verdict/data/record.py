@@ -23,12 +23,13 @@ from typing import Any
 from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import Inventory
-from smforge.verdict.audit import Backend, read
+from smforge.verdict.audit import read
 from smforge.verdict.judge import judge
 from smforge.verdict.kernels import KernelGroup
 from smforge.verdict.names import family
 from smforge.verdict.reach import CANNOT_RUN, reach
-from smforge.verdict.request import Terms
+from smforge.verdict.reading import Backend, Reading
+from smforge.verdict.request import AuditRequest
 
 MOST_FAMILIES = 100
 ALIKE = 12
@@ -37,11 +38,11 @@ ALIKE = 12
 
 def record(inventory: Inventory, required: Requirements) -> dict[str, Any]:
     """What is kept of an inventory, seen from the required devices."""
-    verdict = judge(inventory, Terms(required))
-    loose = len(verdict.files) > 100
+    verdict = judge(Reading(inventory), AuditRequest(required))
+    loose = len(verdict.view.files) > 100
     groups: dict[str, dict[str, list[KernelGroup]]] = defaultdict(lambda: defaultdict(list))
     stand_ins: dict[tuple[str, str], str] = {}
-    for file in verdict.files:
+    for file in verdict.view.files:
         for group in file.groups:
             key, path = _key(group), file.file.path
             if loose:

@@ -14,10 +14,11 @@ from enum import IntEnum
 from smforge.arch.coverage import cubin_runs_on, family, ptx_assembles_for
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.arch.toolkits import Toolkit
-from smforge.policy.allowances import Allowance, reason_for
+from smforge.findings import Finding, Level, Location, Tally
+from smforge.policy.excuses import Excuse, reason_for
 from smforge.preflight.compare import single_list
 from smforge.preflight.compare.wording import are_or_is, count, listed
-from smforge.preflight.records import Configuration, DeviceTally, Finding, Level, Location, Unit
+from smforge.preflight.records import Configuration, Unit
 
 Key = tuple[str, str, str]
 """Extension, source and label: what makes a unit the same in two configurations."""
@@ -55,22 +56,22 @@ def compare(
     requested: Sequence[Target],
     comparisons: Sequence[Comparison],
     toolkit: Toolkit,
-    allowances: Sequence[Allowance] = (),
-) -> tuple[tuple[Finding, ...], Mapping[ComputeCapability, DeviceTally]]:
+    excuses: Sequence[Excuse] = (),
+) -> tuple[tuple[Finding, ...], Mapping[ComputeCapability, Tally]]:
     """Findings, the weightiest first, and the units per requested device."""
     findings = list(single_list.unknown_to_toolkit(configuration, requested, toolkit))
     if configuration.refusal is not None:
         findings.append(single_list.refused(configuration))
         return by_weight(findings), {}
     findings += single_list.without_comparison([one.configuration for one in comparisons])
-    tallies: dict[ComputeCapability, DeviceTally] = {}
+    tallies: dict[ComputeCapability, Tally] = {}
     for target in requested:
         losses = _losses(configuration, target, comparisons)
-        findings += _reduced(target, losses, allowances)
+        findings += _reduced(target, losses, excuses)
         findings += single_list.spelled(configuration, target)
         tallies[target.capability] = _tally(configuration, target.capability, losses)
-        findings += _ptx_only(configuration, target, losses, allowances)
-        findings += _narrowed(configuration, target, comparisons, allowances)
+        findings += _ptx_only(configuration, target, losses, excuses)
+        findings += _narrowed(configuration, target, comparisons, excuses)
         findings += single_list.foreign(target, tallies[target.capability])
     findings += single_list.not_examined(configuration)
     findings += single_list.by_default(configuration)
@@ -128,21 +129,21 @@ def _siblings_of(target: Target, comparison: Comparison) -> Iterator[Target]:
 
 
 def _reduced(
-    target: Target, losses: Mapping[Key, _Loss], allowances: Sequence[Allowance]
+    target: Target, losses: Mapping[Key, _Loss], excuses: Sequence[Excuse]
 ) -> Iterator[Finding]:
     groups: dict[tuple[object, ...], list[_Loss]] = defaultdict(list)
     for loss in losses.values():
-        allowed = _allowed(loss.key, target.capability, allowances)
-        alike = (loss.baseline, loss.now, loss.location, loss.helps, loss.instead, allowed)
+        excused = _excused(loss.key, target.capability, excuses)
+        alike = (loss.baseline, loss.now, loss.location, loss.helps, loss.instead, excused)
         groups[alike].append(loss)
     for group in groups.values():
         first, sources = group[0], [_name(loss.key) for loss in group]
-        allowed = _allowed(first.key, target.capability, allowances)
+        excused = _excused(first.key, target.capability, excuses)
         location = first.location
         where = "" if location is None else f" ({location})"
         yield Finding(
             rule="source-lost" if first.now is Reach.NONE else "source-ptx-only",
-            level=Level.ERROR if allowed is None else Level.NOTE,
+            level=Level.ERROR if excused is None else Level.NOTE,
             message=(
                 f"{count(sources)} that {first.baseline} gets {are_or_is(sources)} "
                 f"{_how(first, target)}{where}: {listed(sources)}."
@@ -152,7 +153,7 @@ def _reduced(
             target=target,
             location=location,
             sources=tuple(sorted(set(sources))),
-            allowed=allowed,
+            excused=excused,
         )
 
 
@@ -176,18 +177,18 @@ def _ptx_only(
     configuration: Configuration,
     target: Target,
     losses: Mapping[Key, _Loss],
-    allowances: Sequence[Allowance],
+    excuses: Sequence[Excuse],
 ) -> Iterator[Finding]:
     """Sources that reach the device as PTX, where the sibling fares no better."""
     groups: dict[str | None, list[str]] = defaultdict(list)
     for unit in configuration.units:
         if reach(unit, target.capability) is Reach.PTX and _key(unit) not in losses:
-            allowed = _allowed(_key(unit), target.capability, allowances)
-            groups[allowed].append(_name(_key(unit)))
-    for allowed, sources in groups.items():
+            excused = _excused(_key(unit), target.capability, excuses)
+            groups[excused].append(_name(_key(unit)))
+    for excused, sources in groups.items():
         yield Finding(
             rule="source-ptx-only",
-            level=Level.WARNING if allowed is None else Level.NOTE,
+            level=Level.WARNING if excused is None else Level.NOTE,
             message=(
                 f"{count(sources)} {are_or_is(sources)} there for {target.capability} as PTX only: "
                 f"{listed(sources)}."
@@ -196,7 +197,7 @@ def _ptx_only(
             device=target.capability,
             target=target,
             sources=tuple(sorted(set(sources))),
-            allowed=allowed,
+            excused=excused,
         )
 
 
@@ -204,7 +205,7 @@ def _narrowed(
     configuration: Configuration,
     target: Target,
     comparisons: Sequence[Comparison],
-    allowances: Sequence[Allowance],
+    excuses: Sequence[Excuse],
 ) -> Iterator[Finding]:
     """Sources of a family-specific request whose code does not serve the whole family.
 
@@ -220,11 +221,11 @@ def _narrowed(
         groups: dict[str | None, list[str]] = defaultdict(list)
         for key in sorted(wanted):
             if key not in have or reach(have[key], device) < Reach.NATIVE:
-                groups[_allowed(key, device, allowances)].append(_name(key))
-        for allowed, short in groups.items():
+                groups[_excused(key, device, excuses)].append(_name(key))
+        for excused, short in groups.items():
             yield Finding(
                 rule="family-narrowed",
-                level=Level.WARNING if allowed is None else Level.NOTE,
+                level=Level.WARNING if excused is None else Level.NOTE,
                 message=(
                     f"{count(short)} asked for as {target} {are_or_is(short)} not compiled for "
                     f"all of its family and cannot run on {device} as machine code: "
@@ -234,7 +235,7 @@ def _narrowed(
                 device=device,
                 target=target,
                 sources=tuple(sorted(set(short))),
-                allowed=allowed,
+                excused=excused,
             )
 
 
@@ -251,13 +252,13 @@ def _asked_for(
 
 def _tally(
     configuration: Configuration, device: ComputeCapability, losses: Mapping[Key, _Loss]
-) -> DeviceTally:
+) -> Tally:
     reached = Counter(reach(unit, device) for unit in configuration.units)
     keys = {_key(unit) for unit in configuration.units}
     without = {_key(unit) for unit in configuration.units if reach(unit, device) is Reach.NONE}
     missing = sum(loss.now is Reach.NONE for loss in losses.values())
     lost_here = sum(key in keys and loss.now is Reach.NONE for key, loss in losses.items())
-    return DeviceTally(
+    return Tally(
         native=reached[Reach.NATIVE],
         ptx=reached[Reach.PTX],
         foreign=len(without) - lost_here,
@@ -265,8 +266,8 @@ def _tally(
     )
 
 
-def _allowed(key: Key, device: ComputeCapability, allowances: Iterable[Allowance]) -> str | None:
-    return reason_for(allowances, key[0], key[1], device)
+def _excused(key: Key, device: ComputeCapability, excuses: Iterable[Excuse]) -> str | None:
+    return reason_for(excuses, key[0], key[1], device)
 
 
 def _key(unit: Unit) -> Key:

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from smforge.arch.requirement import RequiredTarget, Requirements
 from smforge.arch.target import ComputeCapability, Target
-from smforge.preflight.records import Finding, Level, Preflight
+from smforge.findings import Finding, Level
+from smforge.preflight.records import Preflight
 
 
 def weighed(

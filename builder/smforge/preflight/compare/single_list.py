@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from smforge.arch.coverage import cubin_runs_on
 from smforge.arch.target import Target
 from smforge.arch.toolkits import Toolkit, explain_unknown
+from smforge.findings import Finding, Level, Tally
 from smforge.preflight.compare.wording import are_or_is, count, count_of, listed
-from smforge.preflight.records import Collapse, Configuration, DeviceTally, Finding, Level
+from smforge.preflight.records import Collapse, Configuration
 
 
 def spelled(configuration: Configuration, target: Target) -> Iterator[Finding]:
@@ -55,7 +56,7 @@ def _natives(configuration: Configuration, target: Target) -> Counter[Target]:
     )
 
 
-def foreign(target: Target, tally: DeviceTally) -> Iterator[Finding]:
+def foreign(target: Target, tally: Tally) -> Iterator[Finding]:
     """Sources that are made for other devices."""
     if tally.foreign:
         yield Finding(
@@ -78,7 +79,12 @@ def unknown_to_toolkit(
         if not toolkit.knows(target):
             reason, remedy = explain_unknown(toolkit, target)
             yield Finding(
-                "toolkit-lacks-target", Level.ERROR, reason, remedy, target.capability, target
+                rule="toolkit-lacks-target",
+                level=Level.ERROR,
+                message=reason,
+                remedy=remedy,
+                device=target.capability,
+                target=target,
             )
     compiled: dict[Target, list[str]] = defaultdict(list)
     for unit in configuration.units:

@@ -19,8 +19,9 @@ from smforge.arch.coverage import cubin_runs_on
 from smforge.arch.devices import current_devices
 from smforge.arch.target import ComputeCapability, Target
 from smforge.errors import ArchitectureError
+from smforge.findings import Finding, Level, Location
 from smforge.preflight.probe import torch_flags
-from smforge.preflight.records import Finding, Level, Location, UpstreamList
+from smforge.preflight.records import UpstreamList
 
 _DATA = Path(__file__).parent / "data" / "upstream_lists.json"
 _WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)

@@ -15,8 +15,9 @@ from typing import Any
 from smforge.arch.grammar import gencode
 from smforge.arch.grammar.names import CodeForm
 from smforge.arch.target import Target
+from smforge.findings import Location
 from smforge.preflight.probe.workspace import Workspace
-from smforge.preflight.records import Location, Unit
+from smforge.preflight.records import Unit
 
 _CUDA = "CUDA"
 

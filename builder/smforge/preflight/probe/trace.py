@@ -14,7 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from smforge.preflight.records import External, Location, Skip
+from smforge.findings import Location
+from smforge.preflight.records import External, Skip
 
 _DATA = Path(__file__).parent / "data" / "messages.json"
 _STOPPING = frozenset({"FATAL_ERROR", "SEND_ERROR"})

@@ -13,8 +13,9 @@ from smforge.report.build import report_of
 from smforge.report.diff.sides import Side, side_of
 from smforge.report.diff.terms import DiffTerms
 from smforge.report.saved import report_from_json
-from smforge.verdict.audit import Backend, audit
-from smforge.verdict.request import Terms
+from smforge.verdict.audit import audit
+from smforge.verdict.reading import Backend
+from smforge.verdict.request import AuditRequest
 
 _WHITE = b" \t\r\n"
 _HEAD = 256
@@ -30,7 +31,7 @@ def read_side(argument: str, terms: DiffTerms, options: ReadOptions | None = Non
     path = Path(argument)
     if _looks_like_json(path):
         return side_of(_saved(path), saved=True)
-    asked = Terms(terms.requirements, native_only=terms.native_only)
+    asked = AuditRequest(terms.requirements, native_only=terms.native_only)
     done = audit(argument, asked, Backend.NATIVE, options)
     return side_of(report_of(done, kernels=True), saved=False)
 

@@ -9,6 +9,8 @@ from smforge import __version__
 from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
 from smforge.arch.devices import find_device
 from smforge.arch.target import ComputeCapability
+from smforge.findings import Family, Finding, Level, Outcome
+from smforge.findings import Tally as VerdictTally
 from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import CodeObject, Kind
 from smforge.report.html.matrix import (
@@ -29,14 +31,11 @@ from smforge.report.html.matrix import (
 )
 from smforge.report.html.row_groups import Shelf, fold_families, shelves
 from smforge.report.wording import headline, plural, size
-from smforge.verdict.arch_packages import as_part
-from smforge.verdict.audit import Audit, Backend
-from smforge.verdict.kernels import MACHINE_CODE, RUNNABLE, KernelGroup
+from smforge.verdict.kernels import MACHINE_CODE, RUNNABLE, Embedded
 from smforge.verdict.names import families
-from smforge.verdict.reach import CANNOT_RUN, Reach, reach
-from smforge.verdict.records import ExceptionUse, Family, Finding, Level, Outcome
-from smforge.verdict.records import Tally as VerdictTally
-from smforge.verdict.request import Terms
+from smforge.verdict.reach import CANNOT_RUN, Reach
+from smforge.verdict.reading import Backend
+from smforge.verdict.records import ExcuseUse, Verdict
 from smforge.verdict.views import DeviceView
 
 _KERNELS = Words(
@@ -88,17 +87,17 @@ _BACKENDS = {
 }
 
 
-def audit_page(audits: Sequence[Audit]) -> Page:
-    """Say what the page of one or several audits of the same terms shows."""
-    terms = audits[0].terms
-    devices = tuple(one.device for one in audits[0].verdict.devices)
-    words = _KERNELS if all(one.verdict.names_read for one in audits) else _REGIONS
+def audit_page(audits: Sequence[Verdict]) -> Page:
+    """Say what the page of one or several audits of the same request shows."""
+    request = audits[0].view.request
+    devices = tuple(one.device for one in audits[0].devices)
+    words = _KERNELS if all(one.view.names_read for one in audits) else _REGIONS
     names = Names()
     parts = [_part(audit, names, alone=len(audits) == 1) for audit in audits]
     shelved = [shelf for part in parts for shelf in part.shelved]
     notes = [note for part in parts for note in part.notes]
-    outcome = min((one.verdict.outcome for one in audits), key=_OUTCOMES.index)
-    subjects = [one.verdict.inventory.subject.name for one in audits]
+    outcome = min((one.outcome for one in audits), key=_OUTCOMES.index)
+    subjects = [one.view.inventory.subject.name for one in audits]
     return Page(
         words=words,
         title=subjects[0] if len(subjects) == 1 else f"{len(subjects)} subjects",
@@ -107,7 +106,7 @@ def audit_page(audits: Sequence[Audit]) -> Page:
             outcome.value,
             errors=sum(note.level == Level.ERROR for note in notes),
             warnings=sum(note.level == Level.WARNING for note in notes),
-            asked=bool(terms.requirements),
+            asked=bool(request.requirements),
         ),
         facts=_facts(audits, words),
         states=_STATES,
@@ -131,45 +130,44 @@ class _Part:
     excuses: tuple[Excuse, ...]
 
 
-def _part(audit: Audit, names: Names, *, alone: bool) -> _Part:
-    verdict, terms = audit.verdict, audit.terms
+def _part(verdict: Verdict, names: Names, *, alone: bool) -> _Part:
     devices = tuple(one.device for one in verdict.devices)
-    section = "" if alone else verdict.inventory.subject.name
-    shelved = shelves(verdict.files, devices, terms, below=section)
-    rows = [_row(shelf, section, devices, terms, names) for shelf in shelved]
-    if terms.requirements.devices:
+    section = "" if alone else verdict.view.inventory.subject.name
+    shelved = shelves(verdict.view.files, devices, below=section)
+    rows = [_row(shelf, section, devices, names) for shelf in shelved]
+    if verdict.view.request.requirements.devices:
         rows.sort(key=_badness)
     place = {file.file.path: shelf.path for shelf in shelved for file in shelf.files}
     return _Part(
         shelved,
         tuple(rows),
         tuple(_note(one, place, names) for one in verdict.findings),
-        tuple(_excuse(one, names) for one in verdict.exceptions),
+        tuple(_excuse(one, names) for one in verdict.excuses),
     )
 
 
-def _excuse(use: ExceptionUse, names: Names) -> Excuse:
+def _excuse(use: ExcuseUse, names: Names) -> Excuse:
     return Excuse(
-        pattern=use.pattern,
-        reason=" ".join(filter(None, (use.reason, use.reference))),
-        origin=use.policy,
+        pattern=use.excuse.pattern,
+        reason=" ".join(filter(None, (use.excuse.reason, use.excuse.reference))),
+        origin=use.excuse.policy,
         count=use.kernels,
         columns=tuple(str(device) for device in use.devices),
         families=_counted(fold_families(use.families), names),
     )
 
 
-def _facts(audits: Sequence[Audit], words: Words) -> tuple[tuple[str, str], ...]:
-    terms = audits[0].terms
-    subjects = [one.verdict.inventory.subject for one in audits]
-    files = [file for one in audits for file in one.verdict.files]
+def _facts(audits: Sequence[Verdict], words: Words) -> tuple[tuple[str, str], ...]:
+    request = audits[0].view.request
+    subjects = [one.view.inventory.subject for one in audits]
+    files = [file for one in audits for file in one.view.files]
     kernels = plural(sum(group.count for file in files for group in file.groups), words.item)
     kinds = {" ".join(filter(None, (one.kind.value, one.platform))) for one in subjects}
-    read = _BACKENDS[audits[0].reading.backend]
+    read = _BACKENDS[audits[0].view.reading.backend]
     found = [
         ("Subject", ", ".join(sorted(kinds))),
-        ("Required", str(terms.requirements) or "nothing: every current device is shown"),
-        ("Driver", str(terms.driver) if terms.driver else ""),
+        ("Required", str(request.requirements) or "nothing: every current device is shown"),
+        ("Driver", str(request.driver) if request.driver else ""),
         ("Holds", f"{plural(len(files), 'file')} with GPU code, {kernels}"),
         ("Read", f"{read}, by smforge {__version__}"),
         ("Digest", (subjects[0].digest or "") if len(subjects) == 1 else ""),
@@ -177,16 +175,16 @@ def _facts(audits: Sequence[Audit], words: Words) -> tuple[tuple[str, str], ...]
     return tuple((name, text) for name, text in found if text)
 
 
-def _columns(audits: Sequence[Audit], shelved: Sequence[Shelf]) -> Iterator[Column]:
-    terms = audits[0].terms
-    for judged in zip(*(audit.verdict.devices for audit in audits), strict=True):
+def _columns(audits: Sequence[Verdict], shelved: Sequence[Shelf]) -> Iterator[Column]:
+    request = audits[0].view.request
+    for judged in zip(*(audit.devices for audit in audits), strict=True):
         device = judged[0].device
         known = find_device(device)
         yield Column(
             id=str(device),
             architecture=known.architecture if known else "",
             products=known.products if known else (),
-            required=device in terms.requirements.devices,
+            required=device in request.requirements.devices,
             state=_together([State(one.outcome.value) for one in judged]),
             tally=_tally(view for shelf in shelved for view in shelf.views[device]),
         )
@@ -202,32 +200,25 @@ def _row(
     shelf: Shelf,
     section: str,
     devices: Sequence[ComputeCapability],
-    terms: Terms,
     names: Names,
 ) -> Row:
-    groups = _merged(shelf)
+    groups = _merged(shelf, devices)
     return Row(
         id=shelf.path,
         section=section,
         facts=_row_facts(shelf),
-        count=sum(group.count for group in groups),
+        count=sum(len(kernels) for kernels in groups.values()),
         cells=tuple(_cell(shelf.views[device], names) for device in devices),
         groups=tuple(
             Group(
-                codes=group.embedded.names(),
-                reach=tuple(_reach(shelf, group, one, terms).value for one in devices),
-                families=_counted(fold_families(families(group.names)), names),
+                codes=embedded.names(),
+                reach=tuple(how.value for how in reaches),
+                families=_counted(fold_families(families(kernels)), names),
             )
-            for group in groups
+            for (embedded, reaches), kernels in groups.items()
         ),
         stored=_stored(shelf),
     )
-
-
-def _reach(shelf: Shelf, group: KernelGroup, device: ComputeCapability, terms: Terms) -> Reach:
-    # Of the rows of several files none has a package beside it: they are loose cubins.
-    part = dict(shelf.files[0].parts).get(device)
-    return as_part(reach(group.embedded, device, terms.driver), part)
 
 
 def _row_facts(shelf: Shelf) -> tuple[tuple[str, str], ...]:
@@ -272,18 +263,17 @@ def _tally(views: Iterable[DeviceView]) -> Tally:
     return Tally(whole.native, whole.ptx, whole.foreign, held, whole.missing - held)
 
 
-def _merged(shelf: Shelf) -> tuple[KernelGroup, ...]:
-    """The groups of all files of a row, one per set of codes."""
-    if len(shelf.files) == 1:
-        return shelf.files[0].groups
-    found: dict[object, list[KernelGroup]] = {}
+def _merged(
+    shelf: Shelf, devices: Sequence[ComputeCapability]
+) -> dict[tuple[Embedded, tuple[Reach, ...]], list[str]]:
+    """The kernels of all files of a row, by what they are embedded as and how they run."""
+    found: dict[tuple[Embedded, tuple[Reach, ...]], list[str]] = {}
     for file in shelf.files:
-        for group in file.groups:
-            found.setdefault(group.embedded, []).append(group)
-    return tuple(
-        KernelGroup(groups[0].embedded, tuple(name for one in groups for name in one.names))
-        for groups in found.values()
-    )
+        views = [file.devices[device] for device in devices]
+        for position, group in enumerate(file.groups):
+            reaches = tuple(view.reaches[position] for view in views)
+            found.setdefault((group.embedded, reaches), []).extend(group.names)
+    return found
 
 
 def _stored(shelf: Shelf) -> tuple[Stored, ...]:

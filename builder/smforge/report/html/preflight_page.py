@@ -9,8 +9,9 @@ from smforge import __version__
 from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
 from smforge.arch.devices import current_devices, find_device
 from smforge.arch.target import ComputeCapability
+from smforge.findings import Finding, Level
 from smforge.preflight.compare.losses import Reach, reach
-from smforge.preflight.records import Finding, Level, Preflight, Skip, Unit
+from smforge.preflight.records import Preflight, Skip, Unit
 from smforge.report.html.matrix import (
     Cell,
     Column,
@@ -135,7 +136,7 @@ def _lost(findings: Iterable[Finding]) -> dict[ComputeCapability, frozenset[str]
     """Per device the names of what it loses, allowed losses left aside."""
     lost: dict[ComputeCapability, frozenset[str]] = {}
     for one in findings:
-        if one.rule == _LOST and one.device is not None and one.allowed is None:
+        if one.rule == _LOST and one.device is not None and one.excused is None:
             lost[one.device] = lost.get(one.device, frozenset()) | set(one.sources)
     return lost
 
@@ -272,7 +273,7 @@ def _note(finding: Finding, entries: Iterable[_Entry], names: Names) -> Note:
         row=place,
         column=None if finding.device is None else str(finding.device),
         families=tuple(names.counted(source, 1) for source in finding.sources),
-        allowed=finding.allowed,
+        allowed=finding.excused,
     )
 
 

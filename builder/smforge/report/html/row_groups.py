@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from posixpath import dirname
 
 from smforge.arch.target import ComputeCapability
-from smforge.inventory.records import Origin
-from smforge.verdict.records import Family, FileVerdict
-from smforge.verdict.request import Terms
-from smforge.verdict.views import DeviceView, view_file
+from smforge.findings import Family
+from smforge.verdict.views import DeviceView, FileView
 
 _MOST_FAMILIES = 250
 """Families that one group of kernels may show."""
@@ -30,14 +28,13 @@ class Shelf:
     """The files of one row, seen from every device."""
 
     path: str
-    files: tuple[FileVerdict, ...]
+    files: tuple[FileView, ...]
     views: Mapping[ComputeCapability, tuple[DeviceView, ...]]
 
 
 def shelves(
-    files: Sequence[FileVerdict],
+    files: Sequence[FileView],
     devices: tuple[ComputeCapability, ...],
-    terms: Terms,
     *,
     below: str = "",
 ) -> tuple[Shelf, ...]:
@@ -45,16 +42,14 @@ def shelves(
 
     Where several subjects share a page, `below` is the one in whose name the paths stand.
     """
-    placed: dict[str, list[FileVerdict]] = {}
+    placed: dict[str, list[FileView]] = {}
     folders = _crowded(files)
     for file in files:
         folder = f"{dirname(file.file.path)}/"
-        key = folder if _loose(file) and folder in folders else file.file.path
+        key = folder if file.loose and folder in folders else file.file.path
         placed.setdefault(key, []).append(file)
     prefix = f"{below}/" if below else ""
-    return tuple(
-        _shelf(prefix + path, tuple(held), devices, terms) for path, held in placed.items()
-    )
+    return tuple(_shelf(prefix + path, tuple(held), devices) for path, held in placed.items())
 
 
 def fold_families(found: tuple[Family, ...]) -> tuple[Family, ...]:
@@ -82,22 +77,16 @@ def _by_words(split: Sequence[tuple[list[str], Family]], words: int) -> dict[str
 
 def _shelf(
     path: str,
-    files: tuple[FileVerdict, ...],
+    files: tuple[FileView, ...],
     devices: tuple[ComputeCapability, ...],
-    terms: Terms,
 ) -> Shelf:
-    seen = [view_file(file.file, devices, terms, file.parts) for file in files]
-    return Shelf(path, files, {one: tuple(view.devices[one] for view in seen) for one in devices})
+    return Shelf(path, files, {one: tuple(file.devices[one] for file in files) for one in devices})
 
 
-def _crowded(files: Sequence[FileVerdict]) -> frozenset[str]:
+def _crowded(files: Sequence[FileView]) -> frozenset[str]:
     held: dict[str, int] = {}
     for file in files:
-        if _loose(file):
+        if file.loose:
             folder = f"{dirname(file.file.path)}/"
             held[folder] = held.get(folder, 0) + 1
     return frozenset(folder for folder, number in held.items() if number > _FEW)
-
-
-def _loose(file: FileVerdict) -> bool:
-    return all(region.origin is Origin.RAW for region in file.file.regions)

@@ -1,52 +1,52 @@
-"""What is looked for: each check reads a case and yields findings."""
+"""What is looked for: each check reads a subject's view and yields findings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from smforge.verdict.case import Case
+from smforge.findings import Finding
 from smforge.verdict.checks import devices, integrity, loading, targets
-from smforge.verdict.records import Finding
+from smforge.verdict.subject_view import SubjectView
 
-Check = Callable[[Case], Iterator[Finding]]
+Check = Callable[[SubjectView], Iterator[Finding]]
 
 
-def _check_driver(case: Case) -> Iterator[Finding]:
+def _check_driver(subject: SubjectView) -> Iterator[Finding]:
     """Loaded where a driver is given: it needs the table of toolkits."""
-    if case.terms.driver is not None:
+    if subject.request.driver is not None:
         from smforge.verdict.checks.driver import check_driver  # noqa: PLC0415
 
-        yield from check_driver(case, case.terms.driver)
+        yield from check_driver(subject, subject.request.driver)
 
 
-def _check_expected(case: Case) -> Iterator[Finding]:
+def _check_expected(subject: SubjectView) -> Iterator[Finding]:
     """Loaded where something is expected: it makes the start of every other audit slower."""
-    if case.terms.expectations:
+    if subject.request.expectations:
         from smforge.verdict.checks.expected import check_expected  # noqa: PLC0415
 
-        yield from check_expected(case)
+        yield from check_expected(subject)
 
 
-def _check_jit(case: Case) -> Iterator[Finding]:
+def _check_jit(subject: SubjectView) -> Iterator[Finding]:
     """Loaded where the subject brings something that compiles on the device."""
-    companions = case.evidence.companions
+    companions = subject.reading.companions
     if companions.assemblers or companions.libraries:
         from smforge.verdict.checks.jit import check_assemblers, check_compilers  # noqa: PLC0415
 
-        yield from check_assemblers(case)
-        yield from check_compilers(case)
+        yield from check_assemblers(subject)
+        yield from check_compilers(subject)
 
 
-def _check_probed(case: Case) -> Iterator[Finding]:
+def _check_probed(subject: SubjectView) -> Iterator[Finding]:
     """Loaded where programs of the subject were run, or should have been."""
-    if case.evidence.probed is not None:
+    if subject.reading.probed is not None:
         from smforge.verdict.checks.probed import check_probed  # noqa: PLC0415
 
-        yield from check_probed(case, case.evidence.probed)
-    elif case.evidence.companions.ask:
+        yield from check_probed(subject, subject.reading.probed)
+    elif subject.reading.companions.ask:
         from smforge.verdict.checks.probed.completeness import check_asked  # noqa: PLC0415
 
-        yield from check_asked(case)
+        yield from check_asked(subject)
 
 
 CHECKS: tuple[Check, ...] = (

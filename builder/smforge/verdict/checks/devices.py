@@ -8,11 +8,10 @@ from smforge.arch.coverage import ptx_assembles_for
 from smforge.arch.drivers import DriverVersion, lowest_driver_for
 from smforge.arch.target import ComputeCapability
 from smforge.errors import UsageError
-from smforge.verdict.case import Case
+from smforge.findings import Family, Finding, Level
 from smforge.verdict.kernels import KernelGroup
 from smforge.verdict.names import families
 from smforge.verdict.reach import Reach, reach
-from smforge.verdict.records import Family, Finding, Level
 from smforge.verdict.rules import (
     DEVICE_FOREIGN,
     DEVICE_MISSING,
@@ -23,39 +22,40 @@ from smforge.verdict.rules import (
     PTX_NEWER_THAN_DRIVER,
     SUFFIX_UNKNOWN,
 )
+from smforge.verdict.subject_view import SubjectView
 from smforge.verdict.views import DeviceView, FileView
 
 
-def check_subject(case: Case) -> Iterator[Finding]:
+def check_subject(subject: SubjectView) -> Iterator[Finding]:
     """A required device that nothing in the whole subject can run on."""
-    for device in case.terms.requirements.devices:
-        views = [view.devices[device] for view in case.views]
-        if any(view.runs for view in views) or not any(view.tally.total for view in views):
+    for device in subject.request.requirements.devices:
+        views = [view.devices[device] for view in subject.files]
+        if any(view.tally.runs for view in views) or not any(view.tally.total for view in views):
             continue
         if any(view.names(Reach.UNCLEAR) for view in views):
             continue
         held = any(view.names(Reach.PTX_TOO_NEW) for view in views)
         yield DEVICE_MISSING.finding(
-            f"Nothing in {case.inventory.subject.name} can run on {device}"
-            f"{f' with driver {case.terms.driver}' if held else ''}.",
+            f"Nothing in {subject.inventory.subject.name} can run on {device}"
+            f"{f' with driver {subject.request.driver}' if held else ''}.",
             device=device,
             remedy=f"Use a newer driver, or {_build(device)}." if held else _rebuild(device),
         )
 
 
-def check_files(case: Case) -> Iterator[Finding]:
+def check_files(subject: SubjectView) -> Iterator[Finding]:
     """What each library lacks on each required device."""
-    for device in case.terms.requirements.devices:
+    for device in subject.request.requirements.devices:
         loose = 0
-        for file in case.views:
+        for file in subject.files:
             view = file.devices[device]
-            yield from _missing(case, file, view)
-            yield from _from_ptx(case, file, view)
-            yield from _unclear(case, file, view)
+            yield from _missing(subject, file, view)
+            yield from _from_ptx(subject, file, view)
+            yield from _unclear(subject, file, view)
             if view.tally.foreign and view.tally.foreign == view.tally.total and file.loose:
                 loose += 1
             if not file.loose:
-                yield from _foreign(case, file, view)
+                yield from _foreign(subject, file, view)
         if loose:
             yield DEVICE_FOREIGN.finding(
                 f"{loose} cubin files are specialised for other devices than {device}.",
@@ -63,35 +63,35 @@ def check_files(case: Case) -> Iterator[Finding]:
             )
 
 
-def _missing(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
+def _missing(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
     names = view.names(Reach.MISSING)
     if not names:
         return
-    rule = KERNELS_MISSING if view.runs else DEVICE_MISSING
-    share = f"{len(names)} of {view.tally.total} {case.unit}"
+    rule = KERNELS_MISSING if view.tally.runs else DEVICE_MISSING
+    share = f"{len(names)} of {view.tally.total} {subject.unit}"
     yield rule.finding(
-        f"{file.file.path}: {share} cannot run on {view.device}{_for_families(case, names)}; "
+        f"{file.file.path}: {share} cannot run on {view.device}{_for_families(subject, names)}; "
         f"it embeds {file.embedded}.",
         file=file.file.path,
         device=view.device,
         remedy=_rebuild(view.device),
-        families=_families(case, names),
+        families=_families(subject, names),
     )
 
 
-def _from_ptx(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
-    driver = case.terms.driver
+def _from_ptx(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
+    driver = subject.request.driver
     if names := view.names(Reach.PTX):
-        level = Level.ERROR if case.terms.native_only else Level.WARNING
+        level = Level.ERROR if subject.request.native_only else Level.WARNING
         yield DEVICE_PTX_ONLY.finding(
-            f"{file.file.path}: {len(names)} of {view.tally.total} {case.unit} reach "
-            f"{view.device} only as PTX{_for_families(case, names)}; the driver compiles them at "
-            "the first load.",
+            f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} reach "
+            f"{view.device} only as PTX{_for_families(subject, names)}; the driver compiles "
+            "them at the first load.",
             level=level,
             file=file.file.path,
             device=view.device,
             remedy=f"Build it for {view.device} to spare users the first load's compilation.",
-            families=_families(case, names),
+            families=_families(subject, names),
         )
     if driver is None:
         return
@@ -100,42 +100,42 @@ def _from_ptx(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]
         lowest = _lowest_driver(isa)
         needs = f"needs driver {lowest} or newer" if lowest else "needs a driver not yet known"
         yield PTX_NEWER_THAN_DRIVER.finding(
-            f"{file.file.path}: {len(names)} of {view.tally.total} {case.unit} reach "
+            f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} reach "
             f"{view.device} only as PTX {isa}, which {needs}; {driver} answers that the PTX was "
-            f"compiled with an unsupported toolchain{_for_families(case, names)}.",
+            f"compiled with an unsupported toolchain{_for_families(subject, names)}.",
             file=file.file.path,
             device=view.device,
             remedy=f"Use driver {lowest} or newer, or {_build(view.device)}."
             if lowest
             else _rebuild(view.device),
-            families=_families(case, names),
+            families=_families(subject, names),
         )
     if names := view.names(Reach.PTX_UNSURE):
         isa = _lowest_isa(file, view.device, driver, Reach.PTX_UNSURE) or "of unknown version"
         yield PTX_DRIVER_UNKNOWN.finding(
-            f"{file.file.path}: {len(names)} of {view.tally.total} {case.unit} reach "
+            f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} reach "
             f"{view.device} only as PTX {isa}, and it is not known whether driver {driver} "
             f"reads it.",
             file=file.file.path,
             device=view.device,
             remedy=_rebuild(view.device),
-            families=_families(case, names),
+            families=_families(subject, names),
         )
 
 
-def _unclear(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
+def _unclear(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
     if names := view.names(Reach.UNCLEAR):
         yield SUFFIX_UNKNOWN.finding(
-            f"{file.file.path}: whether {len(names)} {case.unit} run on {view.device} depends on "
-            "a suffix that their cubin does not record.",
+            f"{file.file.path}: whether {len(names)} {subject.unit} run on {view.device} depends "
+            "on a suffix that their cubin does not record.",
             file=file.file.path,
             device=view.device,
             remedy="Name the file in a policy with the reason it is safe, or ask who built it.",
-            families=_families(case, names),
+            families=_families(subject, names),
         )
 
 
-def _foreign(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
+def _foreign(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
     """Code specialised for other devices: by design, unless a relative of this one has it."""
     path, device = file.file.path, view.device
     groups = [g for g, how in zip(view.groups, view.reaches, strict=True) if how is Reach.FOREIGN]
@@ -143,13 +143,13 @@ def _foreign(case: Case, file: FileView, view: DeviceView) -> Iterator[Finding]:
     if names := tuple(name for group in relatives for name in group.names):
         embedded = {name: None for group in relatives for name in group.embedded.names()}
         yield DEVICE_SIBLING.finding(
-            f"{path}: {len(names)} of {view.tally.total} {case.unit} do not run on {device}, "
-            f"but on relatives of it{_for_families(case, names)}; they are embedded as "
+            f"{path}: {len(names)} of {view.tally.total} {subject.unit} do not run on {device}, "
+            f"but on relatives of it{_for_families(subject, names)}; they are embedded as "
             f"{', '.join(embedded)}.",
             file=path,
             device=device,
             remedy=f"Where {device} is to have them, {_build(device)} or for its family.",
-            families=_families(case, names),
+            families=_families(subject, names),
         )
     elif view.tally.foreign and view.tally.foreign == view.tally.total:
         yield DEVICE_FOREIGN.finding(
@@ -188,13 +188,13 @@ def _lowest_driver(isa: str | None) -> DriverVersion | None:
         return None
 
 
-def _families(case: Case, names: tuple[str, ...]) -> tuple[Family, ...]:
-    return families(names) if case.names_read else ()
+def _families(subject: SubjectView, names: tuple[str, ...]) -> tuple[Family, ...]:
+    return families(names) if subject.names_read else ()
 
 
-def _for_families(case: Case, names: tuple[str, ...]) -> str:
+def _for_families(subject: SubjectView, names: tuple[str, ...]) -> str:
     """Name the three largest families, in brackets."""
-    found = _families(case, names)
+    found = _families(subject, names)
     if not found:
         return ""
     named = ", ".join(f"{one.count} of {one.name}" for one in found[:3])

@@ -10,29 +10,30 @@ from smforge.arch.coverage import cubin_runs_on
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.target import ComputeCapability
 from smforge.arch.toolkits import lowest_driver_of_major, toolkits
+from smforge.findings import Finding, Level
 from smforge.inventory.linked import counted_regions
-from smforge.verdict.case import Case
 from smforge.verdict.kernels import MACHINE_CODE
-from smforge.verdict.records import Finding, Level
+from smforge.verdict.reading import Backend
 from smforge.verdict.rules import DRIVER_TOO_OLD, DRIVER_UNCHECKED
+from smforge.verdict.subject_view import SubjectView
 from smforge.verdict.views import FileView
 
 Needed = tuple[DriverVersion, str]
 """The lowest driver, and the CUDA release of the code that needs it."""
 
 
-def check_driver(case: Case, driver: DriverVersion) -> Iterator[Finding]:
+def check_driver(subject: SubjectView, driver: DriverVersion) -> Iterator[Finding]:
     """Machine code that a required device runs, from a CUDA major that the driver predates.
 
     Within a major every driver runs machine code of every release (minor-version compatibility).
     """
     any_release = max(one.minor_version_driver for one in toolkits())
-    for device in case.terms.requirements.devices:
-        seen = [(view, _releases(view, device)) for view in case.views]
+    for device in subject.request.requirements.devices:
+        seen = [(view, _releases(view, device)) for view in subject.files]
         yield from _check_known(seen, driver, device)
         unread = sum(releases == {None} for _, releases in seen)
         if unread and driver < any_release:
-            yield _unchecked(case, unread, driver, device)
+            yield _unchecked(subject, unread, driver, device)
 
 
 def _check_known(
@@ -80,9 +81,11 @@ def _needed(releases: set[str | None]) -> Needed | None:
     return max(known, default=None)
 
 
-def _unchecked(case: Case, files: int, driver: DriverVersion, device: ComputeCapability) -> Finding:
+def _unchecked(
+    subject: SubjectView, files: int, driver: DriverVersion, device: ComputeCapability
+) -> Finding:
     """Doubt where the releases can be had; where cubins themselves do not tell, a warning."""
-    names = case.names_read and case.evidence.backend != "cuobjdump"
+    names = subject.names_read and subject.reading.backend is not Backend.CUOBJDUMP
     return DRIVER_UNCHECKED.finding(
         f"Whether driver {driver} runs the machine code of {files} "
         f"{'file' if files == 1 else 'files'} is not known: the CUDA release that it comes from "

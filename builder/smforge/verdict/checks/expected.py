@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from smforge.arch.target import Target
+from smforge.findings import Finding, Level
 from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import FileInventory, Kind, Region
-from smforge.verdict.case import Case
 from smforge.verdict.expectation import Expectation, ExpectedUnit, symbol_name
 from smforge.verdict.kernels import MACHINE_CODE
-from smforge.verdict.records import Finding, Level
 from smforge.verdict.rules import EXPECTED_NOT_EMBEDDED, EXPECTED_UNREAD
+from smforge.verdict.subject_view import SubjectView
 
 _SHOWN = 6
 
@@ -27,11 +27,11 @@ Code = tuple[frozenset[Target], frozenset[Target]]
 """Machine code and PTX."""
 
 
-def check_expected(case: Case) -> Iterator[Finding]:
+def check_expected(subject: SubjectView) -> Iterator[Finding]:
     """Differences between a preflight's predictions and the libraries."""
-    for expectation in case.terms.expectations:
-        if case.names_read:
-            yield from _check(case, expectation)
+    for expectation in subject.request.expectations:
+        if subject.names_read:
+            yield from _check(subject, expectation)
         else:
             yield EXPECTED_UNREAD.finding(
                 f"The sources of code objects were not read, so {expectation.name} cannot be "
@@ -40,8 +40,8 @@ def check_expected(case: Case) -> Iterator[Finding]:
             )
 
 
-def _check(case: Case, expectation: Expectation) -> Iterator[Finding]:
-    files = [view.file for view in case.views if expectation.is_about(view.file.path)]
+def _check(subject: SubjectView, expectation: Expectation) -> Iterator[Finding]:
+    files = [view.file for view in subject.files if expectation.is_about(view.file.path)]
     libraries = {_extension(file): file for file in files}
     absent = []
     for extension, units in sorted(expectation.extensions.items()):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smforge.findings import Finding, Level
 from smforge.inventory.records import Origin
-from smforge.verdict.case import Case
-from smforge.verdict.records import Finding, Level
+from smforge.verdict.reading import Backend
 from smforge.verdict.rules import (
     BACKEND_DISAGREEMENT,
     CUOBJDUMP_FAILED,
@@ -16,14 +16,15 @@ from smforge.verdict.rules import (
     UNJUDGED_CODE,
     UNSEEN_CODE,
 )
+from smforge.verdict.subject_view import SubjectView
 
 _LISTED = 5
 """Differences written out; the rest are counted."""
 
 
-def check_damage(case: Case) -> Iterator[Finding]:
+def check_damage(subject: SubjectView) -> Iterator[Finding]:
     """Damaged places of the subject and of its files."""
-    damages = [*case.inventory.damage, *(d for view in case.views for d in view.file.damage)]
+    damages = [*subject.inventory.damage, *(d for view in subject.files for d in view.file.damage)]
     for damage in damages:
         where = damage.path if damage.offset is None else f"{damage.path} at byte {damage.offset}"
         yield DAMAGED_CODE_OBJECT.finding(
@@ -33,21 +34,21 @@ def check_damage(case: Case) -> Iterator[Finding]:
         )
 
 
-def check_backends(case: Case) -> Iterator[Finding]:
+def check_backends(subject: SubjectView) -> Iterator[Finding]:
     """Disagreement of the backends, and what cuobjdump alone cannot tell."""
-    if case.evidence.backend == "cuobjdump" and case.names_read:
+    if subject.reading.backend is Backend.CUOBJDUMP and subject.names_read:
         yield REGIONS_UNKNOWN.finding(
             "cuobjdump does not show which translation unit code belongs to: units are guessed "
             "from the order of its listing and from shared kernels.",
             remedy="Use the native backend, or both.",
         )
-    if not case.evidence.families_told:
+    if not subject.reading.families_told:
         yield FAMILIES_UNTOLD.finding(
             "This cuobjdump is older than family-specific code: it prints sm_120 for sm_120f, so "
             "it confirms neither.",
             remedy="Use cuobjdump 12.9 or newer.",
         )
-    comparison = case.evidence.comparison
+    comparison = subject.reading.comparison
     if comparison is None:
         return
     for damage in comparison.unread:
@@ -67,9 +68,9 @@ def check_backends(case: Case) -> Iterator[Finding]:
         )
 
 
-def check_unseen(case: Case) -> Iterator[Finding]:
+def check_unseen(subject: SubjectView) -> Iterator[Finding]:
     """GPU code outside the sections that cuobjdump reads."""
-    for view in case.views:
+    for view in subject.files:
         regions = [r for r in view.file.regions if r.origin is Origin.EMBEDDED]
         if regions:
             objects = sum(len(region.objects) for region in regions)
@@ -81,11 +82,11 @@ def check_unseen(case: Case) -> Iterator[Finding]:
             )
 
 
-def check_unjudged(case: Case) -> Iterator[Finding]:
+def check_unjudged(subject: SubjectView) -> Iterator[Finding]:
     """Files whose GPU code has no kernel to judge."""
-    judged = any(view.groups for view in case.views)
-    level = Level.WARNING if judged or not case.terms.requirements else Level.ERROR
-    for view in case.views:
+    judged = any(view.groups for view in subject.files)
+    level = Level.WARNING if judged or not subject.request.requirements else Level.ERROR
+    for view in subject.files:
         if view.groups or view.file.damage:
             continue
         kinds = sorted({code.kind for region in view.file.regions for code in region.objects})

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.arch.toolkits import toolkits
+from smforge.findings import Finding
 from smforge.inventory.jit_tools.records import Assembler, Source
 from smforge.inventory.records import Inventory
-from smforge.verdict.case import Case
 from smforge.verdict.data import table
-from smforge.verdict.records import Finding
 from smforge.verdict.rules import (
     JIT_ASSEMBLER,
     JIT_ASSEMBLER_TOO_OLD,
     JIT_ASSEMBLER_UNREAD,
     JIT_COMPILER,
 )
+from smforge.verdict.subject_view import SubjectView
 
 _LIBRARIES = ("nvrtc", "nvJitLink")
 _VERSIONED_CUDA = r"(?<=/)cuda-[\d.]+(?=/)"
@@ -38,20 +38,20 @@ class _Choice:
     variable: str
 
 
-def check_assemblers(case: Case) -> Iterator[Finding]:
+def check_assemblers(subject: SubjectView) -> Iterator[Finding]:
     """Assemblers that do not know the target that a JIT asks for on a required device."""
-    installs = _triton_installs(case)
-    for device in case.terms.requirements.devices:
+    installs = _triton_installs(subject)
+    for device in subject.request.requirements.devices:
         target = jit_target(device)
         for folder in installs:
-            yield from _judge(case, _triton_choice(case, folder, device), device, target)
-        if choice := _toolkit_choice(case):
-            yield from _judge(case, choice, device, target)
+            yield from _judge(subject, _triton_choice(subject, folder, device), device, target)
+        if choice := _toolkit_choice(subject):
+            yield from _judge(subject, choice, device, target)
 
 
-def check_compilers(case: Case) -> Iterator[Finding]:
+def check_compilers(subject: SubjectView) -> Iterator[Finding]:
     """What there is for compiling on the device, told where there is any of it."""
-    for assembler in case.evidence.companions.assemblers:
+    for assembler in subject.reading.companions.assemblers:
         if assembler.targets:
             newest = ", ".join(target.sm for target in sorted(assembler.targets)[-6:])
             release = f" (CUDA {assembler.release})" if assembler.release else ""
@@ -60,9 +60,9 @@ def check_compilers(case: Case) -> Iterator[Finding]:
                 f"newest being {newest}; {_how(assembler)}.",
                 file=assembler.path,
             )
-    libraries = case.evidence.companions.libraries
+    libraries = subject.reading.companions.libraries
     there = {name: any(f"/lib{name}.so" in f"/{path}" for path in libraries) for name in _LIBRARIES}
-    if any(there.values()) or case.evidence.companions.assemblers:
+    if any(there.values()) or subject.reading.companions.assemblers:
         told = (f"{name} is {'there' if found else 'not there'}" for name, found in there.items())
         yield JIT_COMPILER.finding(f"For code compiled on the device, {' and '.join(told)}.")
 
@@ -74,7 +74,7 @@ def jit_target(device: ComputeCapability) -> Target:
 
 
 def _judge(
-    case: Case, choice: _Choice, device: ComputeCapability, target: Target
+    subject: SubjectView, choice: _Choice, device: ComputeCapability, target: Target
 ) -> Iterator[Finding]:
     assembler = choice.assembler
     if assembler is None or not assembler.targets:
@@ -94,12 +94,12 @@ def _judge(
             file=assembler.path,
             device=device,
             target=target,
-            remedy=_remedy(case, choice, target),
+            remedy=_remedy(subject, choice, target),
         )
 
 
-def _remedy(case: Case, choice: _Choice, target: Target) -> str:
-    able = [one.path for one in case.evidence.companions.assemblers if target in one.targets]
+def _remedy(subject: SubjectView, choice: _Choice, target: Target) -> str:
+    able = [one.path for one in subject.reading.companions.assemblers if target in one.targets]
     if able and choice.variable != table("jit")["toolkit"]["variable"]:
         return f"Set {choice.variable}=/{able[0]}, which knows {target.sm}."
     first = next((toolkit for toolkit in toolkits() if toolkit.knows(target)), None)
@@ -109,42 +109,42 @@ def _remedy(case: Case, choice: _Choice, target: Target) -> str:
     return f"Set {choice.variable} to the ptxas of {release}, which knows {target.sm}."
 
 
-def _triton_installs(case: Case) -> list[str]:
+def _triton_installs(subject: SubjectView) -> list[str]:
     folder = table("jit")["triton"]["folder"]
     found = dict.fromkeys(
         assembler.path.rpartition("/")[0]
-        for assembler in case.evidence.companions.assemblers
+        for assembler in subject.reading.companions.assemblers
         if assembler.path.rpartition("/")[0].endswith(folder)
     )
     return list(found)
 
 
-def _triton_choice(case: Case, folder: str, device: ComputeCapability) -> _Choice:
-    by_path = {one.path: one for one in case.evidence.companions.assemblers}
+def _triton_choice(subject: SubjectView, folder: str, device: ComputeCapability) -> _Choice:
+    by_path = {one.path: one for one in subject.reading.companions.assemblers}
     for row in table("jit")["triton"]["assemblers"]:
         path = f"{folder}/{row['file']}"
         if path not in by_path:
             continue
         if row["from"] is None or device >= ComputeCapability.parse(row["from"]):
-            named = _environment(case.inventory).get(row["variable"])
+            named = _environment(subject.inventory).get(row["variable"])
             chosen = named.lstrip("/") if named else path
-            return _Choice("Triton", _at(case, chosen), chosen, row["variable"])
+            return _Choice("Triton", _at(subject, chosen), chosen, row["variable"])
     path = f"{folder}/ptxas"
     return _Choice("Triton", None, path, "TRITON_PTXAS_PATH")
 
 
-def _toolkit_choice(case: Case) -> _Choice | None:
+def _toolkit_choice(subject: SubjectView) -> _Choice | None:
     row = table("jit")["toolkit"]
-    found = _at(case, row["path"])
+    found = _at(subject, row["path"])
     return _Choice("nvcc", found, found.path, row["variable"]) if found else None
 
 
-def _at(case: Case, path: str) -> Assembler | None:
+def _at(subject: SubjectView, path: str) -> Assembler | None:
     """The assembler at a path, links of an image followed.
 
     Where no link is known, as in a folder, /usr/local/cuda stands for a versioned folder beside it.
     """
-    companions = case.evidence.companions
+    companions = subject.reading.companions
     led = dict(companions.links).get(path)
     for assembler in companions.assemblers:
         known = {assembler.path, re.sub(_VERSIONED_CUDA, "cuda", assembler.path)}

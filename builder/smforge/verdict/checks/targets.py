@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from smforge.arch.requirement import Form, RequiredTarget
 from smforge.arch.target import Target
+from smforge.findings import Finding
 from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import FileInventory, Kind
-from smforge.verdict.case import Case
 from smforge.verdict.kernels import MACHINE_CODE
-from smforge.verdict.records import Finding
 from smforge.verdict.rules import TARGET_ABSENT, TARGET_MISSING
+from smforge.verdict.subject_view import SubjectView
 from smforge.verdict.views import FileView
 
 _KINDS = {
@@ -21,17 +21,17 @@ _KINDS = {
 }
 
 
-def check_targets(case: Case) -> Iterator[Finding]:
+def check_targets(subject: SubjectView) -> Iterator[Finding]:
     """Required targets that no library has, and the libraries that lack them."""
-    for required in case.terms.requirements.targets:
-        without = [view for view in case.views if not _holds(view.file, required)]
+    for required in subject.request.requirements.targets:
+        without = [view for view in subject.files if not _holds(view.file, required)]
         if not without:
             continue
         target = required.target
-        if len(without) == len(case.views):
+        if len(without) == len(subject.files):
             yield TARGET_MISSING.finding(
-                f"No library in {case.inventory.subject.name} embeds {required}"
-                f"{_near(case, target)}.",
+                f"No library in {subject.inventory.subject.name} embeds {required}"
+                f"{_near(subject, target)}.",
                 target=target,
                 remedy=f"Add {required} to the build's architecture list; code for a relative "
                 "of it may run on the same device but is not that code.",
@@ -67,8 +67,8 @@ def _holds(file: FileInventory, required: RequiredTarget) -> bool:
     )
 
 
-def _near(case: Case, target: Target) -> str:
+def _near(subject: SubjectView, target: Target) -> str:
     """What there is for the same capability, when the suffix alone differs."""
-    targets = {found for view in case.views for found in view.targets}
+    targets = {found for view in subject.files for found in view.targets}
     near = sorted(t for t in targets if t.capability.major == target.capability.major)
     return f"; there is {', '.join(t.sm for t in near)}" if near else ""

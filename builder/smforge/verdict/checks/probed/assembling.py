@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 from smforge.arch.target import ComputeCapability, Target
 from smforge.errors import ArchitectureError
+from smforge.findings import Finding
 from smforge.inventory.probing.records import Assembly, AssemblyNotes, Item
-from smforge.verdict.case import Case
 from smforge.verdict.checks.probed.wording import brief, is_late, path_in_subject, raised
 from smforge.verdict.data import table
-from smforge.verdict.records import Finding
 from smforge.verdict.rules import JIT_ASSEMBLER_FAILS
+from smforge.verdict.subject_view import SubjectView
 
 
-def check_assembling(case: Case, document: Assembly) -> Iterator[Finding]:
+def check_assembling(subject: SubjectView, document: Assembly) -> Iterator[Finding]:
     """Required devices for which no kernel came out."""
     for item in document.items:
         compiler, _, device = item.item.partition(" ")
-        required = [one for one in case.terms.requirements.devices if str(one) == device]
+        required = [one for one in subject.request.requirements.devices if str(one) == device]
         if required and not is_late(item.ended) and not _assembled(item):
-            yield _finding(case, item, compiler, required[0])
+            yield _finding(subject, item, compiler, required[0])
 
 
 def _assembled(item: Item[AssemblyNotes]) -> bool:
@@ -28,10 +28,10 @@ def _assembled(item: Item[AssemblyNotes]) -> bool:
 
 
 def _finding(
-    case: Case, item: Item[AssemblyNotes], compiler: str, device: ComputeCapability
+    subject: SubjectView, item: Item[AssemblyNotes], compiler: str, device: ComputeCapability
 ) -> Finding:
     notes = item.notes
-    file = path_in_subject(notes.path, case.inventory.files) if notes.path else None
+    file = path_in_subject(notes.path, subject.inventory.files) if notes.path else None
     if notes.status is None:
         why = f"it ends with {item.ended}" if item.ended else raised(item.failure or ())
         told = f"{compiler} could not have anything assembled for {device}: {why}."
@@ -45,7 +45,7 @@ def _finding(
         file=file,
         device=device,
         target=_target(notes.target),
-        remedy=_remedy(case, notes, device),
+        remedy=_remedy(subject, notes, device),
     )
 
 
@@ -55,14 +55,14 @@ def _last_words(notes: AssemblyNotes) -> str:
     return brief((fatal or lines or [f"exit status {notes.status} and no cubin"])[0])
 
 
-def _remedy(case: Case, notes: AssemblyNotes, device: ComputeCapability) -> str:
+def _remedy(subject: SubjectView, notes: AssemblyNotes, device: ComputeCapability) -> str:
     if not notes.path:
         return "Mend what the message names: nothing that Triton compiles can run."
     rows = table("jit")["triton"]["assemblers"]
     name = notes.path.rpartition("/")[2]
     variable = next((row["variable"] for row in rows if row["file"] == name), rows[-1]["variable"])
     target = _target(notes.target)
-    able = [one.path for one in case.evidence.companions.assemblers if target in one.targets]
+    able = [one.path for one in subject.reading.companions.assemblers if target in one.targets]
     if able:
         return f"Set {variable}=/{able[0]}, which knows {notes.target}."
     return f"Set {variable} to the ptxas of a CUDA release that knows {notes.target or device}."

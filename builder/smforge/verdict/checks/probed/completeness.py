@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from smforge.findings import Finding, Level
 from smforge.inventory.jit_tools.records import Source
 from smforge.inventory.probing.records import (
     AnyDocument,
@@ -15,11 +16,10 @@ from smforge.inventory.probing.records import (
     Models,
     Probed,
 )
-from smforge.verdict.case import Case
 from smforge.verdict.checks.probed.wording import brief, counted, is_late, listed, raised
 from smforge.verdict.data import table
-from smforge.verdict.records import Finding, Level
 from smforge.verdict.rules import PROBE_FAILED, PROBED
+from smforge.verdict.subject_view import SubjectView
 
 _PYTHON_REMEDY = "Name the Python that the image's programs run with: --probe-python PYTHON."
 _LIBRARY = re.compile(r"\.so(\.\d+)*\Z")
@@ -27,7 +27,7 @@ _INSTALLED = re.compile(r"(^|/)(site|dist)-packages/")
 _DEVICES_MATTER = ("ptxas", "flashinfer")
 
 
-def check_completeness(case: Case, probed: Probed) -> Iterator[Finding]:
+def check_completeness(subject: SubjectView, probed: Probed) -> Iterator[Finding]:
     """What each probe examined, and what none of them did."""
     if probed.trouble is not None:
         yield PROBE_FAILED.finding(f"{brief(probed.trouble)}.", remedy=_PYTHON_REMEDY)
@@ -36,11 +36,11 @@ def check_completeness(case: Case, probed: Probed) -> Iterator[Finding]:
         if document is None:
             yield PROBE_FAILED.finding(f"The probe {name} wrote nothing.")
         else:
-            yield from _gaps(case, name, document)
+            yield from _gaps(subject, name, document)
     if probed.models is not None:
         yield from _summary("models", probed.models, _about_models(probed.models))
     if probed.extensions is not None:
-        yield from _unloaded(case, probed.extensions)
+        yield from _unloaded(subject, probed.extensions)
         yield from _summary("extensions", probed.extensions, _about_extensions(probed.extensions))
     if probed.ptxas is not None:
         yield from _summary("ptxas", probed.ptxas, _about_assembly(probed.ptxas))
@@ -48,16 +48,16 @@ def check_completeness(case: Case, probed: Probed) -> Iterator[Finding]:
         yield from _summary("flashinfer", probed.flashinfer, _about_kernels(probed.flashinfer))
 
 
-def check_asked(case: Case) -> Iterator[Finding]:
+def check_asked(subject: SubjectView) -> Iterator[Finding]:
     """What was run of a subject for which there is neither a container nor a Python."""
-    subject = case.inventory.subject
-    assemblers = case.evidence.companions.assemblers
+    name = subject.inventory.subject.name
+    assemblers = subject.reading.companions.assemblers
     asked = sum(one.source is Source.ASKED for one in assemblers)
     if assemblers:
         told = f"Only {asked} of {counted(len(assemblers), 'assembler', 'assemblers')}"
-        told += f" in {subject.name} {'was' if asked == 1 else 'were'} run."
+        told += f" in {name} {'was' if asked == 1 else 'were'} run."
     else:
-        told = f"Nothing of {subject.name} was run: it has no assembler."
+        told = f"Nothing of {name} was run: it has no assembler."
     yield PROBE_FAILED.finding(
         f"{told} Its Python packages run only in an image of the engine, or with a Python that "
         "uses them.",
@@ -66,7 +66,7 @@ def check_asked(case: Case) -> Iterator[Finding]:
     )
 
 
-def _gaps(case: Case, name: str, document: AnyDocument) -> Iterator[Finding]:
+def _gaps(subject: SubjectView, name: str, document: AnyDocument) -> Iterator[Finding]:
     if document.failure is not None:
         yield PROBE_FAILED.finding(
             f"The probe {name} could not begin: {raised(document.failure)}.",
@@ -82,9 +82,9 @@ def _gaps(case: Case, name: str, document: AnyDocument) -> Iterator[Finding]:
             f"The probe {name} did not examine {listed(dict.fromkeys(unexamined))}: it ran out of "
             "time, or did not come to them."
         )
-    yield from _unseen(case, name, document)
+    yield from _unseen(subject, name, document)
     asked = set(document.devices)
-    unasked = [str(one) for one in case.terms.requirements.devices if str(one) not in asked]
+    unasked = [str(one) for one in subject.request.requirements.devices if str(one) not in asked]
     if unasked and document.there and name in _DEVICES_MATTER:
         yield PROBE_FAILED.finding(f"The probe {name} was not asked about {listed(unasked)}.")
 
@@ -96,13 +96,13 @@ def _late(document: AnyDocument) -> Iterator[str]:
             yield item
 
 
-def _unseen(case: Case, name: str, document: AnyDocument) -> Iterator[Finding]:
+def _unseen(subject: SubjectView, name: str, document: AnyDocument) -> Iterator[Finding]:
     """What lies in the subject and was not visible to the Python that ran the probe."""
     package = table("probes")["packages"].get(name)
     if package is None or document.there is not False:
         return
-    paths = [file.path for file in case.inventory.files]
-    paths += [one.path for one in case.evidence.companions.assemblers]
+    paths = [file.path for file in subject.inventory.files]
+    paths += [one.path for one in subject.reading.companions.assemblers]
     path = next((path for path in paths if re.search(package["files"], path)), None)
     if path is not None:
         yield PROBE_FAILED.finding(
@@ -112,13 +112,13 @@ def _unseen(case: Case, name: str, document: AnyDocument) -> Iterator[Finding]:
         )
 
 
-def _unloaded(case: Case, document: Extensions) -> Iterator[Finding]:
+def _unloaded(subject: SubjectView, document: Extensions) -> Iterator[Finding]:
     """Libraries with GPU code among installed packages that the probe did not come across."""
     linked = re.compile(table("probes")["linked"])
     examined = {item.item for item in document.items} | set(document.not_examined)
     unseen = [
         file.path
-        for file in case.inventory.files
+        for file in subject.inventory.files
         if any(map(linked.match, file.needed))
         and _LIBRARY.search(file.path)
         and _INSTALLED.search(file.path)

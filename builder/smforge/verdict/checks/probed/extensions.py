@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from fnmatch import translate
 from functools import cache
 
+from smforge.findings import Finding, Level
 from smforge.inventory.probing.records import ExtensionNotes, Extensions, Item
-from smforge.verdict.case import Case
 from smforge.verdict.checks.probed.wording import brief, counted, is_late, listed, path_in_subject
 from smforge.verdict.data import table
 from smforge.verdict.names import demangle
-from smforge.verdict.records import Finding, Level
 from smforge.verdict.rules import EXTENSION_NEEDS_DRIVER, EXTENSION_NOT_LOADABLE, EXTENSION_UNUSED
+from smforge.verdict.subject_view import SubjectView
 
 _DRIVER = "driver"
 _SYSTEM = "version"
@@ -26,7 +26,7 @@ _REMEDIES = {
 }
 
 
-def check_extensions(case: Case, document: Extensions) -> Iterator[Finding]:
+def check_extensions(subject: SubjectView, document: Extensions) -> Iterator[Finding]:
     """Libraries that cannot be loaded, and those that could not be examined to the end."""
     if document.settings.torch is not None and document.packages.get("torch"):
         yield EXTENSION_NOT_LOADABLE.finding(
@@ -39,7 +39,7 @@ def check_extensions(case: Case, document: Extensions) -> Iterator[Finding]:
     set_aside: dict[str, list[str]] = {}
     chosen = set()
     for item in document.items:
-        path = path_in_subject(item.item, case.inventory.files)
+        path = path_in_subject(item.item, subject.inventory.files)
         kind = _kind(item)
         if is_late(item.ended):
             continue

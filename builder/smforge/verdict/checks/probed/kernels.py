@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smforge.arch.target import ComputeCapability
+from smforge.findings import Finding, Level
 from smforge.inventory.probing.records import Item, KernelNotes, Kernels
-from smforge.verdict.case import Case
 from smforge.verdict.checks.probed.wording import brief, counted, is_late, listed, raised
-from smforge.verdict.records import Finding, Level
 from smforge.verdict.rules import KERNELS_NOT_FOUND
+from smforge.verdict.subject_view import SubjectView
 
 
-def check_kernels(case: Case, document: Kernels) -> Iterator[Finding]:
+def check_kernels(subject: SubjectView, document: Kernels) -> Iterator[Finding]:
     """Required devices that FlashInfer cannot serve without compiling or downloading."""
-    for device in case.terms.requirements.devices:
+    for device in subject.request.requirements.devices:
         for item in document.items:
             if item.item == str(device) and not is_late(item.ended):
                 yield from _judge(item, device)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cache
 
+from smforge.findings import Finding, Level
 from smforge.inventory.probing.records import Frame, How, Item, ModelNotes, Models, Raised
 from smforge.verdict.checks.probed.wording import brief, counted, is_late, listed, raised
 from smforge.verdict.data import table
-from smforge.verdict.records import Finding, Level
 from smforge.verdict.rules import (
     CUDA_AT_IMPORT,
     MODEL_NEEDS_EXTENSION,

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from smforge.arch.target import ComputeCapability, Suffix, Target
-from smforge.policy.exemptions import Exemption
+from smforge.policy.excuses import Excuse
+from smforge.verdict.excused import excuses
+from smforge.verdict.names import demangle
 from smforge.verdict.reach import Reach
 
 KERNEL = "_ZN6marlin6MarlinILi3EEEvPi"
@@ -34,8 +36,8 @@ PATH = "vllm/_C.abi3.so"
     ],
 )
 def test_patterns(fields: dict[str, Any], covers: bool) -> None:
-    exemption = Exemption("made for the test", "test", **fields)
-    assert exemption.covers(KERNEL, PATH) is covers
+    excuse = Excuse("made for the test", "test", **fields)
+    assert excuse.covers(KERNEL, PATH, demangle) is covers
 
 
 @pytest.mark.parametrize(
@@ -47,18 +49,18 @@ def test_patterns(fields: dict[str, Any], covers: bool) -> None:
     ],
 )
 def test_a_file_is_meant_wherever_it_is_installed(path: str) -> None:
-    exemption = Exemption("r", "p", file="vllm/_C*.so")
-    assert exemption.covers(KERNEL, path)
-    assert not exemption.covers(KERNEL, path.replace("vllm/_C", "notvllm/_C"))
-    assert not exemption.covers(KERNEL, path + ".bak")
+    excuse = Excuse("r", "p", file="vllm/_C*.so")
+    assert excuse.covers(KERNEL, path, demangle)
+    assert not excuse.covers(KERNEL, path.replace("vllm/_C", "notvllm/_C"), demangle)
+    assert not excuse.covers(KERNEL, path + ".bak", demangle)
 
 
 def test_days_and_devices() -> None:
     thor, spark = ComputeCapability(11, 0), ComputeCapability(12, 1)
-    exemption = Exemption("r", "p", kernel="*", devices=(thor,), expires=date(2027, 1, 31))
-    assert exemption.holds(thor, date(2027, 1, 31))
-    assert not exemption.holds(thor, date(2027, 2, 1))
-    assert not exemption.holds(spark, date(2027, 1, 1))
+    excuse = Excuse("r", "p", kernel="*", devices=(thor,), expires=date(2027, 1, 31))
+    assert excuse.holds(thor, date(2027, 1, 31))
+    assert not excuse.holds(thor, date(2027, 2, 1))
+    assert not excuse.holds(spark, date(2027, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -74,12 +76,12 @@ def test_days_and_devices() -> None:
 def test_code_embedded_for_more_is_not_meant(
     targets: tuple[str, ...], embedded: tuple[str, ...], fits: bool
 ) -> None:
-    exemption = Exemption("r", "p", kernel="*", targets=tuple(Target.parse(t) for t in targets))
-    assert exemption.fits(frozenset(Target.parse(t) for t in embedded)) is fits
+    excuse = Excuse("r", "p", kernel="*", targets=tuple(Target.parse(t) for t in targets))
+    assert excuse.fits(frozenset(Target.parse(t) for t in embedded)) is fits
 
 
 @pytest.mark.parametrize(
-    ("states", "how", "excuses"),
+    ("states", "how", "is_excused"),
     [
         (("missing", "ptx"), Reach.MISSING, True),
         (("missing", "ptx"), Reach.PTX, True),
@@ -94,13 +96,13 @@ def test_code_embedded_for_more_is_not_meant(
         (("missing", "ptx"), Reach.FOREIGN, False),
     ],
 )
-def test_what_it_excuses_of_a_kernel(states: tuple[str, ...], how: Reach, excuses: bool) -> None:
-    assert Exemption("r", "p", kernel="*", states=states).excuses(how) is excuses
+def test_what_it_excuses_of_a_kernel(states: tuple[str, ...], how: Reach, is_excused: bool) -> None:
+    assert excuses(Excuse("r", "p", kernel="*", states=states), how) is is_excused
 
 
 def test_an_unknown_suffix_is_no_plain_target() -> None:
     plain = Target(ComputeCapability(10, 0))
     unknown = Target(ComputeCapability(10, 0), Suffix.UNKNOWN)
-    exemption = Exemption("r", "p", kernel="*", targets=(unknown,))
-    assert exemption.fits(frozenset({unknown}))
-    assert not exemption.fits(frozenset({plain}))
+    excuse = Excuse("r", "p", kernel="*", targets=(unknown,))
+    assert excuse.fits(frozenset({unknown}))
+    assert not excuse.fits(frozenset({plain}))

@@ -1,0 +1,40 @@
+"""What is known of a subject before it is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from smforge.inventory.jit_tools.records import Companions
+from smforge.inventory.records import Inventory
+
+if TYPE_CHECKING:
+    from smforge.inventory.cuobjdump.agreement import Comparison
+    from smforge.inventory.probing.records import Probed
+
+
+class Backend(StrEnum):
+    """Who reads the code objects."""
+
+    NATIVE = "native"
+    CUOBJDUMP = "cuobjdump"
+    BOTH = "both"
+    """The native reader, confirmed by cuobjdump object by object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a subject holds, who read it, whether the readers agree, and what running it showed."""
+
+    inventory: Inventory
+    backend: Backend = Backend.NATIVE
+    cuobjdump_version: str | None = None
+    comparison: Comparison | None = None
+    """What two backends agreed on; None where one alone was used."""
+    companions: Companions = field(default_factory=Companions)
+    """What the subject brings for compiling on the device."""
+    families_told: bool = True
+    """Whether the cuobjdump that was used prints the suffix f."""
+    probed: Probed | None = None
+    """What was learned by running the subject; None where nothing of it was run."""
