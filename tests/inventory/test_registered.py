@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.native.reader import read_file
