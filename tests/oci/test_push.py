@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from smforge.errors import ToolError
-from smforge.oci import session
+from smforge.oci import transport
 from smforge.oci.credentials import Credentials
 from smforge.oci.push import PushClient
 from smforge.oci.reference import parse_reference
@@ -126,7 +126,7 @@ def registry() -> Iterator[Scripted]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of no length, where a test counts attempts."""
-    monkeypatch.setattr(session, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "LONGEST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

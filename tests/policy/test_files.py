@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -130,3 +131,9 @@ def test_a_policy_without_requirements_requires_nothing(tmp_path: Path) -> None:
     path = tmp_path / "gate.toml"
     path.write_text("native = true")
     assert not load_policy(path).requirements
+
+
+def test_a_named_pipe_is_no_policy(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "policy.toml")
+    with pytest.raises(ConfigurationError, match="not a regular file"):
+        load_policy(tmp_path / "policy.toml")

@@ -8,11 +8,13 @@ a blob below ``blobs/ALGORITHM/``. Blobs are written whole before anything refer
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from smforge.errors import DamagedInputError, UsageError
+from smforge.files import open_regular, read_small
 from smforge.oci.documents import (
     DOCUMENT_BYTES,
     Descriptor,
@@ -40,13 +42,12 @@ class LayoutFolder:
         """
         path = self.folder / "index.json"
         try:
-            if path.stat().st_size > DOCUMENT_BYTES:
-                raise DamagedInputError(f"{path} is larger than {DOCUMENT_BYTES} bytes.")
-            return parse_document(path.read_bytes(), f"index.json in {self.where}")
+            data = read_small(path, DOCUMENT_BYTES)
         except OSError as error:
             raise UsageError(
                 f"{self.where} is not an OCI layout: {path} cannot be read ({error.strerror})."
             ) from error
+        return parse_document(data, f"index.json in {self.where}")
 
     def roots(self) -> tuple[Descriptor, ...]:
         """What ``index.json`` refers to. Raises as `index` does."""
@@ -60,8 +61,7 @@ class LayoutFolder:
         """A manifest, index or configuration, verified."""
         check_document_size(descriptor, self.where)
         try:
-            with self.path(descriptor.digest).open("rb") as file:
-                data = file.read(descriptor.size + 1)
+            data = read_small(self.path(descriptor.digest), DOCUMENT_BYTES)
         except OSError as error:
             raise self._missing(descriptor.digest, error) from error
         return checked_document(data, descriptor, self.where)
@@ -69,7 +69,7 @@ class LayoutFolder:
     def parts(self, digest: str, start: int = 0) -> Iterator[bytes]:
         """The bytes of a blob from `start` on, unverified."""
         try:
-            with self.path(digest).open("rb") as file:
+            with os.fdopen(open_regular(self.path(digest)), "rb") as file:
                 yield from file_parts(file.fileno(), start)
         except OSError as error:
             raise self._missing(digest, error) from error

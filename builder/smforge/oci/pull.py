@@ -5,18 +5,19 @@ Protocols: OCI distribution-spec 1.1 ("Pull"); RFC 9110 for ranges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
 from smforge.errors import DamagedInputError, ToolError, UsageError
-from smforge.oci import session
-from smforge.oci.credentials import Credentials
 from smforge.oci.documents import DOCUMENT_BYTES, INDEX_TYPES, MANIFEST_TYPES
 from smforge.oci.parts import PART_BYTES
 from smforge.oci.reference import Reference
+from smforge.oci.session import Session
+from smforge.oci.tokens import FindCredentials
+from smforge.oci.transport import bounded
 
 _RESUMES = 8
 """How often a blob may break off and be taken up again."""
@@ -26,18 +27,16 @@ ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
 class PullClient:
     """One repository of a registry, to read from."""
 
-    def __init__(
-        self, reference: Reference, credentials: Callable[[str], Credentials | None]
-    ) -> None:
+    def __init__(self, reference: Reference, credentials: FindCredentials) -> None:
         """`credentials` is asked only when the registry wants some."""
         self._reference = reference
-        self._session = session.Session(reference, credentials)
+        self._session = Session(reference, credentials)
 
     def manifest(self, version: str) -> tuple[bytes, str]:
         """Return a manifest or index by tag or digest, unverified, with its media type."""
         url = f"{self._reference.base}/manifests/{version}"
         with self._get(url, {"Accept": ACCEPT}) as response:
-            data = session.bounded(response, DOCUMENT_BYTES, url)
+            data = bounded(response, DOCUMENT_BYTES, url)
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return data, media_type
 
@@ -47,7 +46,7 @@ class PullClient:
         seen = 0
         for attempt in range(_RESUMES + 1):
             if attempt > 1:
-                session.pause(attempt)
+                self._session.pause(attempt)
             try:
                 for part in self._parts_from(url, seen):
                     seen += len(part)

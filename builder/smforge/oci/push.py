@@ -19,11 +19,12 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from smforge.errors import ToolError
-from smforge.oci import session
-from smforge.oci.credentials import Credentials
 from smforge.oci.documents import DOCUMENT_BYTES
 from smforge.oci.pull import ACCEPT
-from smforge.oci.reference import Reference, is_loopback
+from smforge.oci.reference import Reference, stays_secret
+from smforge.oci.session import Session
+from smforge.oci.tokens import FindCredentials
+from smforge.oci.transport import BUSY, bounded, reason_of
 
 PartsFrom = Callable[[int], Iterator[bytes]]
 """Gives a blob's bytes from an offset on."""
@@ -34,12 +35,10 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 class PushClient:
     """One repository of a registry, to write to."""
 
-    def __init__(
-        self, reference: Reference, credentials: Callable[[str], Credentials | None]
-    ) -> None:
+    def __init__(self, reference: Reference, credentials: FindCredentials) -> None:
         """`credentials` is asked only when the registry wants some."""
         self._reference = reference
-        self._session = session.Session(reference, credentials)
+        self._session = Session(reference, credentials)
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository has the blob already."""
@@ -61,7 +60,7 @@ class PushClient:
         upload = _Upload(digest, size, parts_from)
         for attempt in range(_ATTEMPTS):
             if attempt:
-                session.pause(attempt, upload.retry_after)
+                self._session.pause(attempt, upload.retry_after)
                 # The last request may have been carried out though its answer was lost.
                 if self.has_blob(digest):
                     return
@@ -69,7 +68,7 @@ class PushClient:
                 if self._continue(upload):
                     return
             except HTTPError as error:
-                upload.trouble = session.reason_of(error)
+                upload.trouble = reason_of(error)
         raise ToolError(
             f"{self._reference.host} did not take blob {digest} of {size} bytes in {_ATTEMPTS} "
             f"attempts, the last of which ended with: {upload.trouble}.",
@@ -95,7 +94,7 @@ class PushClient:
                 return None
             if response.status != 200:
                 raise self._refused(response, url)
-            return session.bounded(response, DOCUMENT_BYTES, url)
+            return bounded(response, DOCUMENT_BYTES, url)
 
     def close(self) -> None:
         """Close the connections."""
@@ -138,7 +137,7 @@ class PushClient:
         if answer.status in {404, 416}:
             # The place has expired, or holds something else than was thought.
             upload.place = None
-        elif answer.status not in {401, *session.BUSY}:
+        elif answer.status not in {401, *BUSY}:
             raise self._refused(answer, url)
         upload.trouble = f"HTTP {answer.status}"
         upload.retry_after = answer.headers.get("Retry-After")
@@ -167,13 +166,11 @@ class PushClient:
 
     def _checked(self, place: str | None) -> str:
         """`place`, if what is sent there stays secret on the way."""
-        parts = urlsplit(place or "")
-        here = is_loopback(parts.netloc) and is_loopback(self._reference.api)
-        if parts.scheme != "https" and not (here and parts.scheme == "http"):
+        if place is None or not stays_secret(place, self._reference.api):
             # Its path may hold a signature.
-            there = f"{parts.scheme}://{parts.netloc}"
+            there = "://".join(urlsplit(place or "")[:2])
             raise ToolError(f"{self._reference.host} sends uploads to {there}, not over HTTPS.")
-        return parts.geturl()
+        return place
 
     def _refused(self, response: urllib3.BaseHTTPResponse, url: str) -> ToolError:
         host = self._reference.host

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
+from urllib.parse import urlsplit
 
 from smforge.errors import UsageError
 
@@ -85,6 +86,23 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def stays_secret(url: str, asked: str) -> bool:
+    """Whether what the registry with the host `asked` has sent to `url` cannot be overheard.
+
+    That is so over HTTPS, and between programs of this machine.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    if not host:
+        return False
+    # The host without a name in front of it: http://localhost:1@elsewhere leads elsewhere.
+    here = is_loopback(parts.netloc.rpartition("@")[2]) and is_loopback(asked)
+    return parts.scheme == "https" or (here and parts.scheme == "http")
 
 
 @functools.cache

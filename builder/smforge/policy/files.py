@@ -18,8 +18,10 @@ from typing import Any
 from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import ConfigurationError
+from smforge.files import read_small
 from smforge.policy.excuses import STATES, Excuse
 
+_MOST_BYTES = 16 << 20
 FOLDER = Path(__file__).parent / "data"
 """The policies that come with smforge, one file per project."""
 
@@ -55,7 +57,7 @@ def load_policy(path: Path) -> Policy:
 
     form = "JSON" if path.suffix == ".json" else "TOML"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path, _MOST_BYTES).decode("utf-8")
         content = json.loads(text) if form == "JSON" else tomllib.loads(text)
     except OSError as error:
         raise ConfigurationError(

@@ -12,9 +12,11 @@ from typing import Any
 
 from smforge.arch.target import Target
 from smforge.errors import ArchitectureError, ConfigurationError
+from smforge.files import read_small
 
 SCHEMA_VERSION = 1
 _NOT_IN_SYMBOLS = re.compile(r"[^A-Za-z0-9_]")
+_MOST_BYTES = 256 << 20
 _REMEDY = "Write one with smforge preflight -o json=FILE."
 
 
@@ -104,12 +106,12 @@ def expectations_of(report: Any, name: str) -> tuple[Expectation, ...]:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_small(path, _MOST_BYTES))
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror or error}.", remedy=_REMEDY
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not JSON: {error}.", remedy=_REMEDY) from error
 
 

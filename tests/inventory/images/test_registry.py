@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +22,8 @@ import pytest
 from smforge.errors import DamagedInputError, ToolError, UsageError
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects import oci, registry
-from smforge.oci import session
+from smforge.oci import patience, transport
+from smforge.oci.reference import stays_secret
 
 FilesOf = Callable[[Any], dict[str, bytes]]
 
@@ -213,9 +216,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-@pytest.fixture
-def scripted(layout: Any) -> Iterator[Scripted]:
-    server = Scripted(layout)
+@contextlib.contextmanager
+def running(server: Scripted) -> Iterator[Scripted]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield server
@@ -225,9 +227,23 @@ def scripted(layout: Any) -> Iterator[Scripted]:
 
 
 @pytest.fixture
+def scripted(layout: Any) -> Iterator[Scripted]:
+    with running(Scripted(layout)) as server:
+        yield server
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of no length, where a test counts attempts."""
-    monkeypatch.setattr(session, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "LONGEST_PAUSE_SECONDS", 0.01)
+
+
+def answering(status: int, data: bytes) -> Callable[[Handler], bool]:
+    def answer(handler: Handler) -> bool:
+        handler.answer(status, data)
+        return True
+
+    return answer
 
 
 def busy(status: int, **headers: str) -> Callable[[Handler], bool]:
@@ -328,30 +344,236 @@ def test_a_changed_manifest_is_damage(scripted: Scripted) -> None:
         read(f"{scripted.host}/image@{manifest}")
 
 
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_what_is_asked_for_by_digest_is_verified(
+    algorithm: str, scripted: Scripted, files_of: FilesOf
+) -> None:
+    (described,) = scripted.layout.manifests
+    manifest = scripted.layout.blobs[described["digest"]]
+    right = f"{algorithm}:{hashlib.new(algorithm, manifest).hexdigest()}"
+    wrong = f"{algorithm}:{hashlib.new(algorithm).hexdigest()}"
+    scripted.layout.blobs |= {right: manifest, wrong: manifest}
+    image = read(f"{scripted.host}/image@{right}")
+    assert files_of(image)["a"] == CONTENT
+    assert image.subject.digest == described["digest"]
+    with pytest.raises(DamagedInputError, match=f"does not have the digest {wrong}"):
+        read(f"{scripted.host}/image@{wrong}")
+
+
 def test_a_redirect_to_another_host_gets_no_token(
-    scripted: Scripted, layout: Any, files_of: FilesOf
+    scripted: Scripted, beside: Callable[[], Scripted], files_of: FilesOf
 ) -> None:
     scripted.token = "canary"
-    scripted.issue = lambda handler: handler.answer(200, b'{"token": "canary"}') is None  # type: ignore[func-returns-value]
-    other = Scripted(layout)
-    thread = threading.Thread(target=other.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
+    scripted.issue = answering(200, b'{"token": "canary"}')
+    other = beside()
 
     def redirect(handler: Handler) -> bool:
-        if "/blobs/" not in handler.path:
-            return False
-        handler.answer(307, b"", {"Location": f"http://{other.host}{handler.path}"})
-        return True
+        return redirecting(f"http://{other.host}{handler.path}")(handler)
 
     scripted.faults = [redirect] * 3
-    try:
-        assert files_of(read(f"{scripted.host}/image:1"))["a"] == CONTENT
-    finally:
-        other.shutdown()
-        other.server_close()
-        thread.join()
+    assert files_of(read(f"{scripted.host}/image:1"))["a"] == CONTENT
     assert len(other.seen) == 3
     assert not any("canary" in str(headers) for _, _, headers in other.seen)
+
+
+@pytest.fixture
+def beside(layout: Any) -> Iterator[Callable[[], Scripted]]:
+    """Starts further registries, on ports of their own."""
+    with contextlib.ExitStack() as stack:
+
+        def start() -> Scripted:
+            return stack.enter_context(running(Scripted(layout)))
+
+        yield start
+
+
+def redirecting(place: str, only: str = "/blobs/", status: int = 307) -> Callable[[Handler], bool]:
+    def fault(handler: Handler) -> bool:
+        if only not in handler.path:
+            return False
+        handler.answer(status, b"", {"Location": place or handler.path})
+        return True
+
+    return fault
+
+
+def challenging(realm: str, kind: str = "Bearer") -> Callable[[Handler], bool]:
+    def fault(handler: Handler) -> bool:
+        challenge = f'{kind} realm="{realm}",service="there"'
+        handler.answer(401, b"{}", {"WWW-Authenticate": challenge})
+        return True
+
+    return fault
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "Basic"])
+def test_a_host_that_a_blob_is_redirected_to_cannot_ask_for_the_login(
+    kind: str,
+    scripted: Scripted,
+    beside: Callable[[], Scripted],
+    files_of: FilesOf,
+    docker_configuration: Path,
+) -> None:
+    elsewhere, thief = beside(), beside()
+    thief.issue = answering(200, b'{"token": "x"}')
+    entry = {"auth": base64.b64encode(b"user:secret").decode()}
+    write_configuration(docker_configuration, {"auths": {scripted.host: entry}})
+    scripted.faults = [redirecting(f"http://{elsewhere.host}/v2/image/blobs/x")]
+    elsewhere.faults = [challenging(f"http://{thief.host}/token", kind)] * 2
+    with pytest.raises(ToolError, match=r"refuses to show .*401"):
+        files_of(read(f"{scripted.host}/image:1"))
+    assert thief.seen == []
+    assert not any("Authorization" in headers for _, _, headers in elsewhere.seen)
+
+
+@pytest.mark.parametrize(
+    "realm",
+    [
+        "http://192.0.2.1/token",
+        "http://localhost:1@192.0.2.1/token",
+        "ftp://127.0.0.1/token",
+        "//127.0.0.1/token",
+        "http://[",
+    ],
+)
+def test_a_login_is_sent_over_https_alone(
+    realm: str, scripted: Scripted, docker_configuration: Path
+) -> None:
+    entry = {"auth": base64.b64encode(b"user:secret").decode()}
+    write_configuration(docker_configuration, {"auths": {scripted.host: entry}})
+    scripted.faults = [challenging(realm)]
+    with pytest.raises(ToolError, match="which is not HTTPS"):
+        read(f"{scripted.host}/image:1")
+
+
+def test_a_realm_of_plain_http_here_is_refused_to_a_registry_elsewhere() -> None:
+    assert stays_secret("https://auth.example/token", "registry.example")
+    assert stays_secret("http://127.0.0.1:5000/token", "localhost:5001")
+    assert stays_secret("http://[::1]:5000/token", "[::1]:5000")
+    assert not stays_secret("http://127.0.0.1:5000/token", "registry.example")
+    assert not stays_secret("http://auth.example/token", "127.0.0.1:5000")
+
+
+@pytest.mark.parametrize("login", ["password", "identity"])
+def test_a_token_server_cannot_send_the_login_on(
+    login: str,
+    scripted: Scripted,
+    beside: Callable[[], Scripted],
+    docker_configuration: Path,
+) -> None:
+    thief = beside()
+    scripted.token = "x"
+    scripted.issue = redirecting(f"http://{thief.host}/token", "/token")
+    auth = {"auth": base64.b64encode(b"user:secret").decode()}
+    entry = auth if login == "password" else {"identitytoken": "identity"}
+    write_configuration(docker_configuration, {"auths": {scripted.host: entry}})
+    with pytest.raises(ToolError, match=r"no access.*307"):
+        read(f"{scripted.host}/image:1")
+    assert thief.seen == []
+
+
+@pytest.mark.parametrize("place", ["http://192.0.2.1/x", "file:///etc/passwd", "http://[/"])
+def test_a_redirect_to_plain_http_elsewhere_is_refused(
+    place: str, scripted: Scripted, files_of: FilesOf
+) -> None:
+    scripted.faults = [redirecting(place)]
+    with pytest.raises(ToolError, match=r"redirects to .*, which is not HTTPS"):
+        files_of(read(f"{scripted.host}/image:1"))
+
+
+def test_redirects_in_circles_are_given_up(scripted: Scripted, files_of: FilesOf) -> None:
+    scripted.faults = [redirecting("")] * 20
+    with pytest.raises(ToolError, match="redirects more than 5 times"):
+        files_of(read(f"{scripted.host}/image:1"))
+
+
+def dripping(handler: Handler, start: bytes) -> bool:
+    """Send a byte now and then, for ever."""
+    handler.close_connection = True
+    with contextlib.suppress(OSError):
+        handler.wfile.write(start)
+        while True:
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.01)
+    return True
+
+
+HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: x/y\r\nContent-Length: 9000000\r\n\r\n"
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", HEADERS])
+@pytest.mark.parametrize("where", ["/manifests/", "/blobs/", "/token"])
+def test_a_registry_that_drips_is_given_up(  # noqa: PLR0917 - fixtures
+    start: bytes,
+    where: str,
+    scripted: Scripted,
+    files_of: FilesOf,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.3)
+    scripted.faults = [lambda handler: where in handler.path and dripping(handler, start)] * 50
+    if where == "/token":
+        scripted.token = "x"
+        scripted.issue = lambda handler: dripping(handler, start)
+    with pytest.raises(ToolError, match=f"{scripted.host} makes no progress"):
+        files_of(read(f"{scripted.host}/image:1"))
+
+
+def test_a_registry_that_stays_silent_is_given_up(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.3)
+
+    def silent(_: Handler) -> bool:
+        time.sleep(2)
+        return True
+
+    scripted.faults = [silent] * 9
+    with pytest.raises(ToolError, match="makes no progress"):
+        read(f"{scripted.host}/image:1")
+
+
+def test_patience_comes_back_with_bytes_and_answers() -> None:
+    waiting = patience.Patience("here", 10)
+    for _ in range(100):
+        waiting.spend(9, 9 * patience.LEAST_BYTES_PER_SECOND)
+        waiting.spend(4)
+        waiting.answered()
+    assert waiting.left == 10
+    waiting.allow(600)
+    waiting.spend(500)
+    assert waiting.left == 100
+    with pytest.raises(ToolError, match="no progress"):
+        waiting.spend(100)
+
+
+@pytest.mark.parametrize("status", [401, 307, 503])
+def test_what_nobody_wants_is_not_read_to_its_end(
+    status: int, scripted: Scripted, files_of: FilesOf, impatient: None
+) -> None:
+    sent = []
+
+    def endless(handler: Handler) -> bool:
+        extra = {
+            401: f'WWW-Authenticate: Bearer realm="http://{scripted.host}/token"',
+            307: f"Location: http://{scripted.host}{handler.path}",
+            503: "Retry-After: 0",
+        }
+        handler.close_connection = True
+        with contextlib.suppress(OSError):
+            handler.wfile.write(f"HTTP/1.1 {status} X\r\n{extra[status]}\r\n\r\n".encode())
+            while True:
+                handler.wfile.write(bytes(1 << 16))
+                sent.append(1 << 16)
+        return True
+
+    scripted.issue = answering(200, b'{"token": "t"}')
+    scripted.faults = [endless]
+    assert files_of(read(f"{scripted.host}/image:1"))["a"] == CONTENT
+    # What the sockets hold, not what the server would like to send.
+    assert sum(sent) < 64 << 20
 
 
 @pytest.mark.parametrize("login", [None, "password", "identity"])
@@ -384,7 +606,7 @@ def test_tokens_are_fetched_as_the_challenge_says(
 @pytest.mark.parametrize("answer", [(403, b"{}"), (200, b"[]"), (200, b'{"token": "a\\nb"}')])
 def test_a_useless_token_answer_is_told(answer: tuple[int, bytes], scripted: Scripted) -> None:
     scripted.token = "x"
-    scripted.issue = lambda handler: handler.answer(*answer) is None  # type: ignore[func-returns-value]
+    scripted.issue = answering(*answer)
     with pytest.raises(ToolError, match=rf"{scripted.host} g(ave|ives) no"):
         read(f"{scripted.host}/image:1")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +139,109 @@ def test_one_of_several_platforms_has_to_be_chosen(
         chosen = oci_subject(folder, ReadOptions(platform=platform))
         assert files_of(chosen) == {"arm64": b"x"}
         assert chosen.subject.platform == "linux/arm64"
+
+
+def test_the_configuration_has_to_agree_with_the_platform_asked_for(
+    writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    layout.add([writing.layer(("file", "a", b"x"))], architecture="amd64")
+    layout.manifests[0]["platform"] = {"os": "linux", "architecture": "arm64"}
+    folder = str(layout.write_folder(tmp_path))
+    with pytest.raises(DamagedInputError, match=r"for linux/arm64, .* says linux/amd64"):
+        oci_subject(folder, ReadOptions(platform="linux/arm64"))
+    assert files_of(oci_subject(folder)) == {"a": b"x"}
+    assert oci_subject(folder).subject.platform == "linux/amd64"
+
+
+@pytest.mark.parametrize(
+    ("listed", "configured"),
+    [
+        ({"architecture": "arm", "variant": "v7"}, {"architecture": "arm"}),
+        ({"architecture": "arm64", "variant": "v8"}, {"architecture": "arm64"}),
+        ({"architecture": "arm64"}, {"architecture": ""}),
+    ],
+)
+def test_a_configuration_may_say_less_than_the_index(
+    listed: dict[str, str], configured: dict[str, str], writing: Any, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    layout.add([writing.layer(("file", "a", b"x"))], architecture=configured["architecture"])
+    layout.manifests[0]["platform"] = {"os": "linux", **listed}
+    if not configured["architecture"]:
+        old = layout.manifests.pop()
+        manifest = json.loads(layout.blobs[old["digest"]])
+        configuration = json.loads(layout.blobs[manifest["config"]["digest"]])
+        del configuration["os"], configuration["architecture"]
+        kind = manifest["config"]["mediaType"]
+        manifest["config"] = writing.descriptor(json.dumps(configuration).encode(), kind)
+        layout.put(json.dumps(configuration).encode())
+        layout.put(json.dumps(manifest).encode())
+        data = json.dumps(manifest).encode()
+        layout.manifests.append({**old, "digest": writing.digest(data), "size": len(data)})
+    folder = str(layout.write_folder(tmp_path))
+    platform = "/".join(["linux", *listed.values()])
+    assert list(oci_subject(folder, ReadOptions(platform=platform)).members())
+
+
+@pytest.mark.parametrize("packing", ["plain", "gzip"])
+def test_the_two_lists_of_an_archive_have_to_name_the_same_images(
+    packing: str, writing: Any, files_of: FilesOf, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    for name in ("first", "second"):
+        layout.add([writing.layer(("file", name, b"x"))], name=f"docker.io/library/{name}:1")
+    configurations = [
+        json.loads(layout.blobs[item["digest"]])["config"]["digest"] for item in layout.manifests
+    ]
+
+    def saved(*images: tuple[int, str]) -> str:
+        listed = [
+            {
+                "Config": f"blobs/{configurations[number].replace(':', '/')}",
+                "RepoTags": [tag] if tag else None,
+                "Layers": [],
+            }
+            for number, tag in images
+        ]
+        files = {**layout.files(), "manifest.json": json.dumps(listed).encode()}
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.tar"
+        items = [("file", place, data) for place, data in files.items()]
+        path.write_bytes(writing.pack(packing, writing.layer(*items)))
+        return f"{path}:first:1"
+
+    for images in ([(0, "first:1"), (1, "second:1")], [(0, "first:1")], [(1, "")], [(0, "new:1")]):
+        assert files_of(archive_subject(saved(*images))) == {"first": b"x"}
+    with pytest.raises(DamagedInputError, match=r"contradicts itself: manifest\.json names"):
+        files_of(archive_subject(saved((1, "first:1"))))
+    configurations[1] = writing.digest(b"another")
+    with pytest.raises(DamagedInputError, match=r"contradicts itself: manifest\.json names"):
+        files_of(archive_subject(saved((0, "first:1"), (1, "second:1"))))
+
+
+def test_named_pipes_and_devices_are_no_images(layout: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(UsageError, match="not a regular file"):
+            archive_subject(str(place))
+        folder = tmp_path / f"of-{place.name}"
+        folder.mkdir()
+        (folder / "index.json").symlink_to(place)
+        with pytest.raises(UsageError, match="not a regular file"):
+            oci_subject(str(folder))
+    whole = layout.write_folder(tmp_path / "whole")
+    blob = whole / "blobs" / layout.manifests[0]["digest"].replace(":", "/")
+    blob.unlink()
+    blob.symlink_to("/dev/zero")
+    with pytest.raises(DamagedInputError):
+        oci_subject(str(whole))
+
+
+def test_a_document_beyond_any_size_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "index.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(UsageError, match="longer than"):
+        oci_subject(str(tmp_path))
 
 
 def test_one_of_several_names_has_to_be_chosen(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from smforge.errors import DamagedInputError, UsageError
 from smforge.inventory.images.configuration import (
+    UNKNOWN_PLATFORM,
     Configured,
     normalised_platform,
     parse_configuration,
@@ -16,6 +18,7 @@ from smforge.oci.documents import (
     INDEX_TYPES,
     MANIFEST_TYPES,
     Descriptor,
+    digest_of,
     parse_index,
     parse_manifest,
 )
@@ -52,7 +55,7 @@ class Image:
     """One image for one platform, before any layer is read."""
 
     digest: str
-    """Of the manifest; of the configuration where the image is stored without a manifest."""
+    """SHA-256 of the manifest; of the configuration where the image has no manifest."""
     configured: Configured
     layers: tuple[Layer, ...]
     """Lowest first."""
@@ -92,7 +95,10 @@ def choose_image(
     # A store often holds the whole index of an image and the content for one platform.
     here = [item for item in chosen if documents.has(item.descriptor.digest)]
     if len(here) == 1:
-        return _image(documents, here[0])
+        image = _image(documents, here[0])
+        if wanted is not None:
+            _check_platform(image, wanted, documents.where)
+        return image
     if here:
         raise UsageError(
             f"{documents.where} holds several images: {_listed(here)}.",
@@ -125,6 +131,11 @@ def familiar_name(name: str) -> str:
     return name
 
 
+def images_of(documents: Documents, root: Descriptor) -> Iterator[Descriptor]:
+    """Yield the manifests of the images that `root` leads to, whether they are there or not."""
+    return _leaves(documents, root, _MAX_NESTING, set())
+
+
 def _leaves(
     documents: Documents, root: Descriptor, nesting: int, seen: set[str]
 ) -> Iterator[Descriptor]:
@@ -154,11 +165,25 @@ def _fits(documents: Documents, item: _Candidate, wanted: str | None) -> bool:
     return platform == wanted
 
 
+def _check_platform(image: Image, wanted: str, where: str) -> None:
+    """Refuse an image whose own configuration contradicts the index that lists it for `wanted`.
+
+    The index alone would let the libraries of another CPU pass for those of `wanted`.
+    """
+    found = image.configured.platform
+    # Variants are left out by some builders, and an empty configuration contradicts nothing.
+    if found == UNKNOWN_PLATFORM or all(map(operator.eq, found.split("/"), wanted.split("/"))):
+        return
+    raise DamagedInputError(
+        f"{where} lists the image {image.digest} for {wanted}, and its configuration says {found}.",
+        remedy="Build the image again; audit it without --platform to read it as it is.",
+    )
+
+
 def _image(documents: Documents, item: _Candidate) -> Image:
-    digest = item.descriptor.digest
-    where = f"{digest} in {documents.where}"
-    document = parse_document(documents.document(item.descriptor), where)
-    manifest = parse_manifest(document, where)
+    where = f"{item.descriptor.digest} in {documents.where}"
+    data = documents.document(item.descriptor)
+    manifest = parse_manifest(parse_document(data, where), where)
     configuration = manifest.configuration
     where = f"The configuration {configuration.digest} in {documents.where}"
     configured = parse_configuration(
@@ -169,7 +194,7 @@ def _image(documents: Documents, item: _Candidate) -> Image:
             f"{where} is for {len(configured.diff_ids)} layers, but {len(manifest.layers)} follow."
         )
     layers = tuple(Layer(layer.digest, layer.size) for layer in manifest.layers)
-    return Image(digest, configured, layers, item.names)
+    return Image(digest_of(data), configured, layers, item.names)
 
 
 def _listed(items: list[_Candidate]) -> str:

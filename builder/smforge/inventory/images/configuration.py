@@ -15,6 +15,8 @@ from smforge.inventory.records import ImageConfiguration
 from smforge.oci.documents import check_digest
 from smforge.oci.fields import list_of, mapping_of, platform_of, text_of, texts_of
 
+UNKNOWN_PLATFORM = "unknown/unknown"
+"""Of an image whose configuration names no platform."""
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?")
 
 
@@ -45,7 +47,7 @@ def parse_configuration(document: Mapping[str, Any], digest: str, where: str) ->
             working_directory=text_of(inner.get("WorkingDir"), where) or "/",
             user=text_of(inner.get("User"), where),
         ),
-        platform=platform_of(document, where) or "unknown/unknown",
+        platform=platform_of(document, where) or UNKNOWN_PLATFORM,
         diff_ids=diff_ids,
     )
 

@@ -12,25 +12,24 @@ from __future__ import annotations
 import hashlib
 import itertools
 import posixpath
-import re
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeGuard
 
 from smforge.errors import DamagedInputError, LimitExceededError, UsageError
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.part_reader import ByteReader
 from smforge.inventory.formats.tar import Entry, EntryType, entries
+from smforge.inventory.images import saved_list
 from smforge.inventory.images.changes import clean
 from smforge.inventory.images.choice import Image, Layer, choose_image, familiar_name
 from smforge.inventory.images.configuration import normalised_platform, parse_configuration
 from smforge.inventory.images.image import LayerStream
+from smforge.inventory.images.saved_list import BLOB, SavedImage
 from smforge.inventory.images.store import layout_roots
 from smforge.inventory.images.streams import inflated
 from smforge.oci.documents import DOCUMENT_BYTES, Descriptor, checked_document, digest_of
 from smforge.oci.fields import parse_document
 from smforge.oci.parts import verified
 
-_BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64,128})")
 _ALL_DOCUMENTS_BYTES = 64 << 20
 _MAX_MEMBERS = 100_000
 """Members of the outer archive; an image has a few per layer."""
@@ -96,7 +95,7 @@ class StreamedSource:
     def _blob(self, name: str, entry: Entry) -> Iterator[LayerStream]:
         head = self._reader.take(min(entry.size, 512))
         content = itertools.chain([head], self._reader.exactly(entry.size - len(head)))
-        blob = _BLOB.fullmatch(name)
+        blob = BLOB.fullmatch(name)
         if blob:
             self._blobs.add(f"{blob[1]}:{blob[2]}")
         if _looks_like_json(head) and entry.size <= DOCUMENT_BYTES:
@@ -123,28 +122,22 @@ class StreamedSource:
 
     def _described(self) -> Image:
         index = self._documents.get("index.json")
+        listed = self._documents.get(saved_list.NAME)
         if index is not None:
-            return choose_image(
-                self,
-                layout_roots(index, self.where),
-                reference=self._reference,
-                platform=self._platform,
-            )
-        if "manifest.json" in self._documents:
-            return self._described_by_paths()
+            roots = layout_roots(index, self.where)
+            if listed is not None:
+                saved_list.check_saved_list(self, roots, listed, self.where)
+            return choose_image(self, roots, reference=self._reference, platform=self._platform)
+        if listed is not None:
+            return self._described_by_paths(listed)
         raise DamagedInputError(
             f"{self.where} has neither index.json nor manifest.json: it is no saved image, "
             "or it was cut off."
         )
 
-    def _described_by_paths(self) -> Image:
-        place = f"manifest.json in {self.where}"
-        # Wrapped, because the reader of documents takes objects only.
-        listed = parse_document(b'{"images":' + self._documents["manifest.json"] + b"}", place)
-        items = listed["images"]
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise DamagedInputError(f"{place} is not a list of images.")
-        images = {image.digest: image for image in (self._by_paths(item, place) for item in items)}
+    def _described_by_paths(self, listed: bytes) -> Image:
+        saved = saved_list.parse_saved_list(listed, self.where)
+        images = {image.digest: image for image in map(self._by_paths, saved)}
         wanted = normalised_platform(self._platform) if self._platform else None
         chosen = [
             image
@@ -162,21 +155,20 @@ class StreamedSource:
             )
         raise UsageError(f"{self.where} does not hold the image asked for, but {shown or 'none'}.")
 
-    def _by_paths(self, item: dict[str, Any], place: str) -> Image:
-        path, layers, tags = item.get("Config"), item.get("Layers"), item.get("RepoTags") or []
-        if not (isinstance(path, str) and _are_texts(layers) and _are_texts(tags)):
-            raise DamagedInputError(f"{place} does not name a configuration and layers.")
+    def _by_paths(self, saved: SavedImage) -> Image:
+        path = saved.configuration
         data = self._documents.get(self._stored(path))
         if data is None:
             raise DamagedInputError(f"{self.where} lacks the configuration {path}.")
         digest = digest_of(data)
         configured = parse_configuration(parse_document(data, path), digest, path)
-        if len(configured.diff_ids) != len(layers):
+        if len(configured.diff_ids) != len(saved.layers):
             raise DamagedInputError(
-                f"{path} is for {len(configured.diff_ids)} layers, but {place} has {len(layers)}."
+                f"{path} in {self.where} is for {len(configured.diff_ids)} layers, "
+                f"but {len(saved.layers)} are listed."
             )
-        stored = tuple(Layer(self._stored(layer)) for layer in layers)
-        return Image(digest, configured, stored, tuple(tags))
+        stored = tuple(Layer(self._stored(layer)) for layer in saved.layers)
+        return Image(digest, configured, stored, saved.tags)
 
     def _stored(self, path: str) -> str:
         """Return the path under which the archive has the content of `path`."""
@@ -185,7 +177,7 @@ class StreamedSource:
             if path not in self._links:
                 break
             path = self._links[path]
-        blob = _BLOB.fullmatch(path)
+        blob = BLOB.fullmatch(path)
         return f"{blob[1]}:{blob[2]}" if blob and path not in self._documents else path
 
     def _check_diff_ids(self, image: Image) -> None:
@@ -208,7 +200,3 @@ def _looks_like_json(head: bytes) -> bool:
 def _is_called(image: Image, reference: str) -> bool:
     names = {familiar_name(name) for name in image.names}
     return familiar_name(reference) in names or reference == image.digest
-
-
-def _are_texts(value: object) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from smforge.errors import DamagedInputError, LimitExceededError, UsageError
+from smforge.files import open_regular
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.part_reader import FileReader
 from smforge.inventory.formats.tar import EntryType, entries
+from smforge.inventory.images import saved_list
 from smforge.inventory.images.changes import clean
 from smforge.inventory.images.choice import Layer
 from smforge.inventory.images.image import ImageSource, ImageSubject
@@ -53,10 +55,11 @@ class ArchiveStore:
         return "index.json" in self._members
 
     def roots(self) -> tuple[Descriptor, ...]:
-        place = self._members["index.json"]
-        if place.size > DOCUMENT_BYTES:
-            raise DamagedInputError(f"index.json in {self.where} exceeds {DOCUMENT_BYTES} bytes.")
-        return layout_roots(b"".join(self._parts(place)), self.where)
+        roots = layout_roots(self._small("index.json"), self.where)
+        if saved_list.NAME in self._members:
+            listed = self._small(saved_list.NAME)
+            saved_list.check_saved_list(self, roots, listed, self.where)
+        return roots
 
     def has(self, digest: str) -> bool:
         return _path(digest) in self._members
@@ -76,6 +79,12 @@ class ArchiveStore:
 
     def close(self) -> None:
         os.close(self._fd)
+
+    def _small(self, name: str) -> bytes:
+        place = self._members[name]
+        if place.size > DOCUMENT_BYTES:
+            raise DamagedInputError(f"{name} in {self.where} exceeds {DOCUMENT_BYTES} bytes.")
+        return b"".join(self._parts(place))
 
     def _place(self, digest: str) -> _Range:
         place = self._members.get(_path(digest))
@@ -116,7 +125,7 @@ def open_subject(argument: str, options: ReadOptions) -> ImageSubject:
     """
     path, reference = split_reference(argument)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_regular(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}).") from error
     try:

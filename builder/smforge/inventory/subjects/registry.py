@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smforge.errors import DamagedInputError
 from smforge.inventory.images.choice import Layer
 from smforge.inventory.images.image import ImageSubject
 from smforge.inventory.images.store import StoredSource
@@ -18,6 +17,7 @@ from smforge.oci.documents import (
     checked_document,
     digest_of,
 )
+from smforge.oci.parts import verified
 from smforge.oci.pull import PullClient
 from smforge.oci.reference import Reference, parse_reference
 
@@ -34,11 +34,11 @@ class RegistryStore:
     def roots(self) -> tuple[Descriptor, ...]:
         version = self._reference.version
         data, media_type = self._client.manifest(version)
+        if ":" in version:
+            # A digest: a tag holds no colon.
+            where = f"The manifest {version} of {self.where}"
+            data = b"".join(verified([data], version, None, where))
         digest = digest_of(data)
-        if version.startswith("sha256:") and digest != version:
-            raise DamagedInputError(
-                f"{self.where} sent a manifest with the digest {digest} for {version}."
-            )
         self._root = (digest, data)
         annotations = {"io.containerd.image.name": self._reference.written}
         return (Descriptor(digest, len(data), media_type, annotations=annotations),)

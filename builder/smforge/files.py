@@ -1,0 +1,36 @@
+"""Opening files that somebody else chose: regular files only, and no more than a limit of them.
+
+Opening a named pipe waits for a writer that may never come, and a device may never end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def open_regular(path: str | Path) -> int:
+    """Open a regular file for reading and return its descriptor, which the caller closes.
+
+    Raises `OSError` as the file system does, and for what is no regular file.
+    """
+    # Without waiting: a pipe opens at once, and is closed again.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def read_small(path: str | Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes.
+
+    Raises `OSError` as `open_regular` does, and for a longer file.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it is longer than {limit} bytes", str(path))
+    return data

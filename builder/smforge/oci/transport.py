@@ -1,0 +1,203 @@
+"""Sends HTTP requests to registries, and sends them again where that may help.
+
+urllib3 does the HTTP: it has no dependencies, drops nothing that was sent and trusts the system's
+certificates (SSL_CERT_FILE points it at others). Redirects and repetitions are done here, because
+the login must not follow a redirect, and what is left of an answer must not be read without limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urljoin, urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from smforge import __version__
+from smforge.errors import DamagedInputError, ToolError
+from smforge.oci.patience import Patience, use
+from smforge.oci.reference import is_loopback, stays_secret
+
+BUSY = (408, 429, 500, 502, 503, 504)
+"""Answers after which the same request may succeed."""
+LONGEST_PAUSE_SECONDS = 20
+_ATTEMPTS = 7
+_REDIRECTS = 5
+_TIMEOUT = urllib3.Timeout(connect=10, read=60)
+_UPLOAD_SECONDS = 600
+"""A registry answers when it has hashed, and often copied, gigabytes."""
+_REST_BYTES = 64 << 10
+"""How much of an unwanted answer is read to keep the connection."""
+
+Headers = Mapping[str, str]
+
+
+class Transport:
+    """The connections of one session."""
+
+    def __init__(self, host: str) -> None:
+        """`host` is named where it makes no progress."""
+        self.patience = Patience(host)
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
+
+    def follow(
+        self, method: str, url: str, headers_for: Callable[[str], Headers], body: bytes = b""
+    ) -> tuple[urllib3.BaseHTTPResponse, str]:
+        """Return the answer to a request that may be sent again, and the URL that gave it.
+
+        `headers_for` gives the headers for the URL and for each URL that it is redirected to.
+        Raises `ToolError` where nothing answers, and for a redirect to plain HTTP elsewhere.
+        """
+        for _ in range(_REDIRECTS + 1):
+            response = self.send(method, url, headers_for(url), body)
+            place = response.get_redirect_location()
+            if not place:
+                return response, url
+            discard(response)
+            url = _redirected(url, place)
+            if response.status == 303:
+                method, body = "GET", b""
+        raise ToolError(f"{urlsplit(url).netloc} redirects more than {_REDIRECTS} times.")
+
+    def send(
+        self, method: str, url: str, headers: Headers, body: bytes = b""
+    ) -> urllib3.BaseHTTPResponse:
+        """Return the answer to a request that may be sent again, a redirect included.
+
+        Raises `ToolError` where nothing answers.
+        """
+        asked: str | None = None
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self.pause(attempt, asked)
+            last = attempt == _ATTEMPTS - 1
+            try:
+                response = self._sent(method, url, headers, body or None, _TIMEOUT)
+            except (HTTPError, UnicodeError, ValueError) as error:
+                asked = None
+                if last or not _may_pass(error):
+                    raise ToolError(
+                        f"{urlsplit(url).netloc} cannot be reached: {reason_of(error)}.",
+                        remedy="Check the name, the network and the proxy settings.",
+                    ) from error
+                continue
+            if last or response.status not in BUSY:
+                self.patience.answered()
+                return response
+            asked = response.headers.get("Retry-After")
+            discard(response)
+        raise AssertionError("the last attempt returns or raises")
+
+    def send_parts(
+        self, method: str, url: str, headers: Headers, parts: Iterator[bytes]
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a body that can be read only once, so without repeating or following anything.
+
+        Raises urllib3's `HTTPError` where the connection breaks off.
+        """
+        self.patience.allow(_UPLOAD_SECONDS)
+        timeout = urllib3.Timeout(connect=10, read=_UPLOAD_SECONDS)
+        response = self._sent(method, url, headers, parts, timeout, whole=True)
+        self.patience.answered()
+        return response
+
+    def pause(self, attempt: int, asked: str | None = None) -> None:
+        """Wait before the `attempt`-th repetition, or for the seconds that Retry-After asked for.
+
+        Raises `ToolError` when no patience is left.
+        """
+        self.patience.pause(pause_seconds(attempt, asked))
+
+    def close(self) -> None:
+        """Close the connections."""
+        for manager in self._pools.values():
+            # Clearing alone leaves that to the garbage collector, which waits for old tracebacks.
+            for key in manager.pools.keys():  # noqa: SIM118 - it has no other iterator
+                if (pool := manager.pools.get(key)) is not None:
+                    pool.close()
+            manager.clear()
+
+    def _sent(  # noqa: PLR0913 - a request
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: bytes | Iterator[bytes] | None,
+        timeout: urllib3.Timeout,
+        *,
+        whole: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        return self._pool(url).request(
+            method,
+            url,
+            headers={"User-Agent": f"smforge/{__version__}", **headers},
+            body=body,
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=whole,
+        )
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        parts = urlsplit(url)
+        proxy = urllib.request.getproxies().get(parts.scheme)
+        if is_loopback(parts.netloc) or urllib.request.proxy_bypass(parts.netloc):
+            proxy = None
+        if proxy not in self._pools:
+            manager = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+            self._pools[proxy] = use(self.patience, manager)
+        return self._pools[proxy]
+
+
+def _redirected(url: str, place: str) -> str:
+    """Return where a redirect leads; raise `ToolError` where it leaves HTTPS."""
+    asked = urlsplit(url).netloc
+    try:
+        target = urljoin(url, place)
+    except ValueError:
+        target = ""
+    if not stays_secret(target, asked):
+        # Its path may hold a signature.
+        there = "://".join(urlsplit(target)[:2]) if target else "no URL"
+        raise ToolError(f"{asked} redirects to {there}, which is not HTTPS.")
+    return target
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a failure may be over at the next attempt; a URL that cannot be one stays so."""
+    return not isinstance(error, ValueError)
+
+
+def pause_seconds(attempt: int, asked: str | None = None) -> float:
+    """How long to wait before the `attempt`-th repetition, or as long as Retry-After asked for."""
+    if asked is not None and asked.isdecimal():
+        return float(min(int(asked[:9]), 3 * LONGEST_PAUSE_SECONDS))
+    return float(min(0.25 * 2**attempt, LONGEST_PAUSE_SECONDS))
+
+
+def bounded(response: urllib3.BaseHTTPResponse, limit: int, what: str) -> bytes:
+    """Read a short answer. Raises `DamagedInputError` for one of more than `limit` bytes."""
+    try:
+        data = response.read(limit + 1)
+    except HTTPError as error:
+        raise ToolError(f"{what} broke off: {reason_of(error)}.", remedy="Try again.") from error
+    if len(data) > limit:
+        raise DamagedInputError(f"{what} is longer than {limit} bytes.")
+    return data
+
+
+def discard(response: urllib3.BaseHTTPResponse) -> None:
+    """Give the connection of an unwanted answer back, or close it where much is left to read."""
+    with contextlib.suppress(HTTPError):
+        response.read(_REST_BYTES, decode_content=False)
+    response.close()
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the innermost cause; urllib3 wraps it in the URL, which may carry a signature."""
+    inner = getattr(error, "reason", None) or error.args[-1:]
+    if isinstance(inner, tuple) and inner:
+        inner = inner[0]
+    return reason_of(inner) if isinstance(inner, BaseException) else str(error).rpartition(": ")[2]
