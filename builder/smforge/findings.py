@@ -57,6 +57,7 @@ class Finding:
     file: str | None = None
     """The library, relative to the subject."""
     device: ComputeCapability | None = None
+    """The device it is about, or the first of `devices`."""
     target: Target | None = None
     remedy: str | None = None
     families: tuple[Family, ...] = ()
@@ -67,6 +68,8 @@ class Finding:
     """The source files it is about, where a preflight found it."""
     excused: str | None = None
     """The reason why it does not count, where a policy excuses it."""
+    devices: tuple[ComputeCapability, ...] = ()
+    """All devices it is about, where one cause holds for several."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ def test_a_list_that_loses_nothing_passes(smforge: Smforge, small_tree: Path) ->
                    "csrc/fp4.cu", "-o", "json")  # fmt: skip
     report = json.loads(done.stdout)
     assert (done.returncode, report["verdict"]) == (0, "pass")
-    assert "allowed on the command line" in {one["allowed"] for one in report["findings"]}
+    reason = "allowed on the command line, without a written reason"
+    assert reason in {one["allowed"] for one in report["findings"]}
 
 
 def test_every_form_of_the_report(smforge: Smforge, small_tree: Path, tmp_path: Path) -> None:
@@ -99,6 +100,11 @@ def test_a_named_baseline_takes_the_place_of_the_siblings(
         (("--source", "TREE", "--cuda", "13.0"), "--source needs --cuda and --archs"),
         (("--source", "TREE", "--cuda", "1.0", "--archs", "12.0"), "CUDA 1.0 is not"),
         (("--source", "TREE", "--cuda", "13.0", "--archs", "Hopper"), "as numbers"),
+        (("--source", "TREE", "--cuda", "13.0", "--archs", "12.0", "--require", ","),
+         "names no device and no target"),
+        (("--source", "TREE", "--cuda", "13.0", "--archs", "12.0", "--require", "12.0g"),
+         "neither a device nor a target"),
+        (("demo", "--require", "12.0"), "--require is for --source"),
         (("--source", "TREE", "--cuda", "13.0", "--archs", "12.0", "--external", "x"),
          "not NAME=DIR"),
         (("--source", "TREE", "--cuda", "13.0", "--archs", "12.0", "--external", "x=nowhere"),
@@ -120,6 +126,23 @@ def test_what_cannot_be_asked_is_one_sentence(
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_what_is_required_decides_and_not_what_is_asked_for(
+    smforge: Smforge, small_tree: Path
+) -> None:
+    asked = ("--source", small_tree, "--cuda", "13.0", "--archs", "9.0a 12.1a",
+             "--allow", "*/mla.cu", "-o", "json")  # fmt: skip
+    assert smforge(*asked).returncode == 1
+    done = smforge(*asked, "--require", "9.0 sm_90a")
+    assert done.returncode == 0
+    assert {one["level"] for one in json.loads(done.stdout)["findings"]} == {"warning", "note"}
+    done = smforge(*asked, "--require", "9.0,10.3")
+    dropped = [one for one in json.loads(done.stdout)["findings"] if one["level"] == "error"]
+    assert [(one["rule"], one["device"]) for one in dropped] == [("arch-dropped", "10.3")]
+    done = smforge(*asked, "--require", "9.0", "--require", "compute_90")
+    missing = [one for one in json.loads(done.stdout)["findings"] if one["level"] == "error"]
+    assert [one["rule"] for one in missing] == ["target-missing"]
 
 
 def test_sarif_stands_at_the_line_that_chose(smforge: Smforge, small_tree: Path) -> None:

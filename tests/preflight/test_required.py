@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 from smforge.arch.requirement import parse_requirements
-from smforge.arch.target import ComputeCapability, Target
-from smforge.findings import Finding, Level, Outcome
-from smforge.preflight.compare.required import required_instead, weighed, with_devices_instead
+from smforge.arch.target import Target
+from smforge.findings import Outcome
+from smforge.preflight.compare.required import (
+    required_devices,
+    required_instead,
+    with_devices_instead,
+)
 from smforge.preflight.records import Collapse, Configuration, Preflight, SourceIdentity
-
-LOST = Finding("source-lost", Level.ERROR, "Lost.", device=ComputeCapability(12, 1))
-NARROWED = Finding("family-narrowed", Level.WARNING, "Narrow.", device=ComputeCapability(12, 1))
-ALLOWED = Finding("family-narrowed", Level.NOTE, "Narrow.", device=ComputeCapability(12, 1))
-REFUSED = Finding("build-refused", Level.ERROR, "Refused.")
-
-
-def _levels(finding: Finding, required: str, requested: str) -> list[Level]:
-    devices = [ComputeCapability.parse(one) for one in required.split()]
-    targets = [Target.parse(one) for one in requested.split()]
-    return [one.level for one in weighed([finding], devices, targets)]
-
-
-def test_what_only_other_devices_lose_is_a_warning() -> None:
-    assert _levels(LOST, "12.1", "12.1a") == [Level.ERROR]
-    assert _levels(LOST, "12.0", "12.1a") == [Level.WARNING]
-    assert _levels(REFUSED, "12.0", "12.1a") == [Level.ERROR]
-
-
-def test_what_a_family_does_not_give_a_required_device_is_an_error() -> None:
-    assert _levels(NARROWED, "12.0 12.1", "12.0f") == [Level.ERROR]
-    assert _levels(NARROWED, "12.0", "12.0f") == [Level.WARNING]
-    # The list asks for the device itself, so that its own losses say it.
-    assert _levels(NARROWED, "12.0 12.1", "12.0f 12.1a") == [Level.WARNING]
-    assert _levels(ALLOWED, "12.0 12.1", "12.0f") == [Level.NOTE]
 
 
 def _preflight(requested: str, collapsed: str = "") -> Preflight:
@@ -74,3 +53,17 @@ def test_a_target_stays_required_where_a_component_was_not_examined() -> None:
     unexamined = (Target.parse("12.1a"),)
     assert required_instead(requirements, [collapsing.requested, unexamined], [collapsing]) == {}
     assert required_instead(requirements, [unexamined], []) == {}
+
+
+def test_required_ptx_never_gives_way_to_machine_code() -> None:
+    """Nothing is compiled as 12.0, whose device 12.0f serves; the audit still looks for the PTX."""
+    preflight = _preflight("12.0", collapsed="12.0")
+    requirements = parse_requirements(["compute_120"])
+    assert required_instead(requirements, [preflight.requested], [preflight]) == {}
+
+
+def test_the_devices_of_required_machine_code_must_lose_nothing_either() -> None:
+    found = required_devices(parse_requirements(["9.0 12.1a compute_100"]))
+    assert found is not None
+    assert [str(one) for one in found] == ["9.0", "12.1"]
+    assert required_devices(None) is None

@@ -38,7 +38,15 @@ _ABOUT_ONE = frozenset({"junit", "sarif", "html"})
     "baselines",
     metavar="LIST",
     multiple=True,
-    help="A list to compare with, in place of the siblings of the requested targets; repeatable.",
+    help="A list to compare with, in place of those that smforge chooses; repeatable.",
+)
+@click.option(
+    "--require",
+    "required",
+    metavar="WORDS",
+    multiple=True,
+    help="Of --source: what must come out, as in audit --require; what only other devices lose is "
+    "then a warning. Repeatable.  [default: every device of the list]",
 )
 @click.option(
     "--external",
@@ -68,6 +76,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     cuda: str | None,
     archs: str | None,
     baselines: tuple[str, ...],
+    required: tuple[str, ...],
     externals: tuple[str, ...],
     allowed: tuple[str, ...],
     policies: tuple[Path, ...],
@@ -92,7 +101,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             "Name either a variant of versions.json or sources.",
             remedy="smforge preflight VARIANT, or smforge preflight --source DIR_OR_SDIST.",
         )
-    flags = Flags(baselines, externals, allowed, policies)
+    flags = Flags(baselines, externals, allowed, policies, required)
     with ended_tidily(), temporary_or_default(temporary=no_cache) as cache:
         if variant is not None:
             choice = Choice(variant, platform, component, config or ctx.obj["config"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.errors import UsageError
 from smforge.policy.excuses import Excuse, allowed_on_command_line
 from smforge.policy.files import load_policy
@@ -27,6 +28,20 @@ class Flags:
     externals: tuple[str, ...]
     allowed: tuple[str, ...]
     policies: tuple[Path, ...] = ()
+    required: tuple[str, ...] = ()
+
+    @property
+    def requirements(self) -> Requirements | None:
+        """What must come out; None where nothing was said."""
+        if not self.required:
+            return None
+        found = parse_requirements(self.required)
+        if not found:
+            raise UsageError(
+                f"--require {' '.join(self.required)!r} names no device and no target.",
+                remedy="Write a device as 12.1, a target as 12.0f, sm_120 or compute_90.",
+            )
+        return found
 
     @property
     def checkouts(self) -> dict[str, Path]:
@@ -67,6 +82,7 @@ def of_sources(
         externals=flags.checkouts,
         environment=os.environ,
         excuses=flags.excuses,
+        required=flags.requirements,
     )
     return (preflight(question, cache),)
 
@@ -84,6 +100,11 @@ def of_variant(
     from smforge.plan.resolve import resolve  # noqa: PLC0415
     from smforge.preflight.cell import Circumstances, preflight_cell  # noqa: PLC0415
 
+    if flags.required:
+        raise UsageError(
+            "--require is for --source; a variant says itself what it requires.",
+            remedy=f"Change require of {choice.variant} in versions.json.",
+        )
     matrix = load(choice.config)
     cell = _cell(resolve(matrix, (choice.variant,)).cells, choice)
     circumstances = Circumstances(

@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smforge.arch.platforms import PROCESSORS
-from smforge.arch.requirement import RequiredTarget, Requirements
+from smforge.arch.requirement import Form, RequiredTarget, Requirements
 from smforge.arch.target import ComputeCapability
 from smforge.findings import Outcome
 from smforge.plan.records import Cell, Dropped, PlannedComponent
 from smforge.policy.excuses import Excuse
 from smforge.preflight.builds import Build
 from smforge.preflight.cache import Cache
-from smforge.preflight.compare.required import required_instead, with_devices_instead
+from smforge.preflight.compare.required import (
+    missing_targets,
+    required_instead,
+    target_missing,
+    with_devices_instead,
+)
 from smforge.preflight.records import Collapse, Preflight
-from smforge.preflight.run import Question, preflight
+from smforge.preflight.run import Question, preflight, with_findings
 from smforge.preflight.selection import Selection, flashinfer_selection, named_extensions
 from smforge.preflight.sources.fetch import fetch_sdist
 from smforge.preflight.sources.tree import Project, distribution
@@ -76,7 +81,7 @@ class Circumstances:
     checkouts: Mapping[str, Path] = field(default_factory=dict)
     """Trees that are built in place of a component's release, by the component's name."""
     baselines: tuple[str, ...] = ()
-    """Lists to compare with in place of the siblings."""
+    """Lists to compare with in place of those of compare/baselines.py."""
     externals: Mapping[str, Path] = field(default_factory=dict)
     """Checkouts of external projects, by name."""
     excuses: tuple[Excuse, ...] = ()
@@ -113,9 +118,55 @@ def preflight_cell(
     Raises `ToolError` when the sources cannot be fetched or configured, `DamagedInputError` when
     they are not what the matrix pins.
     """
-    return CellPreflight(
+    found = CellPreflight(
         cell, tuple(_preflight_component(cell, one, circumstances) for one in components)
     )
+    return replace(found, components=tuple(_with_missing_targets(found)))
+
+
+def _with_missing_targets(found: CellPreflight) -> Iterator[ComponentPreflight]:
+    """The components, each with the required targets that it asks for and nobody compiles.
+
+    A target may come out of any component; one that could not be examined may hold it.
+    """
+    configurations = [one.result.configuration for one in found.components]
+    refused = any(one.refusal is not None for one in configurations)
+    missing = () if refused else missing_targets(found.requirements, configurations)
+    examined = {one.component.name for one in found.components}
+    lacked = [
+        one
+        for one in missing
+        if all(each.name in examined for each in found.cell.components if _asks(each, one))
+    ]
+    for component in found.components:
+        configuration = component.result.configuration
+        findings = [
+            target_missing(one, configuration) for one in lacked if _asks(component.component, one)
+        ]
+        yield replace(component, result=with_findings(component.result, findings))
+
+
+def _asks(component: PlannedComponent, required: RequiredTarget) -> bool:
+    """Whether a component's list asks for a target in the form that is required."""
+    held = {
+        Form.CUBIN: component.targets,
+        Form.PTX: component.ptx,
+        Form.ANY: (*component.targets, *component.ptx),
+    }
+    return required.target in held[required.form]
+
+
+def _required(requirements: Requirements, component: PlannedComponent) -> Requirements:
+    """The devices that a component must lose nothing for.
+
+    Which targets come out is a question to all components together.
+    """
+    of_targets = (
+        one.target.capability
+        for one in requirements.targets
+        if one.form is not Form.PTX and _asks(component, one)
+    )
+    return Requirements(tuple(dict.fromkeys((*requirements.devices, *of_targets))))
 
 
 def _preflight_component(
@@ -133,7 +184,7 @@ def _preflight_component(
         excuses=circumstances.excuses,
         builds=_builds(component, project),
         selection=_selection(component, circumstances.root),
-        required=cell.requirements.devices,
+        required=_required(cell.requirements, component),
         processor=PROCESSORS[cell.platform],
     )
     return ComponentPreflight(component, preflight(question, circumstances.cache))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from smforge.arch.target import ComputeCapability, Target
 from smforge.findings import Finding, Level, Location, Outcome, Tally
@@ -140,3 +140,7 @@ class Preflight:
     collapsed: tuple[Collapse, ...] = ()
     builds: tuple[BuildUnits, ...] = ()
     """What each build compiles, where they are told apart."""
+    required: frozenset[ComputeCapability] = frozenset()
+    """The devices of `devices` that must lose nothing."""
+    compared_with: Mapping[ComputeCapability, tuple[str, ...]] = field(default_factory=dict)
+    """The lists that each device was compared with."""

@@ -17,11 +17,17 @@ RULES: tuple[Rule, ...] = (
         Level.ERROR,
         "A selection names what these sources do not compile.",
     ),
-    Rule("arch-dropped", Level.ERROR, "No source is compiled for a requested target's device."),
+    Rule("arch-dropped", Level.ERROR, "No source is compiled for a device."),
+    Rule(
+        "target-missing",
+        Level.ERROR,
+        "No source is compiled as a target that is required by name.",
+    ),
+    Rule("ptx-dropped", Level.ERROR, "The list asks for PTX that no source gets."),
     Rule(
         "source-lost",
         Level.ERROR,
-        "Sources that a sibling gets are not compiled for a requested target.",
+        "Sources that a device could get are not compiled for it.",
     ),
     Rule("source-ptx-only", Level.ERROR, "Sources reach a requested device as PTX only."),
     Rule(
@@ -48,11 +54,6 @@ RULES: tuple[Rule, ...] = (
         "arch-collapsed",
         Level.NOTE,
         "Nothing is compiled as the requested target; others serve its device.",
-    ),
-    Rule(
-        "source-foreign",
-        Level.NOTE,
-        "Sources are made for other devices; the sibling does not get them either.",
     ),
     Rule("baseline-refused", Level.NOTE, "A list could not be compared with."),
     Rule("not-examined", Level.NOTE, "An external project was not there to look at."),

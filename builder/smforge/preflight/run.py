@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from smforge.arch.grammar.torch_list import TorchEntry
-from smforge.arch.target import ComputeCapability
+from smforge.arch.requirement import Requirements
+from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.arch.toolkits import Toolkit, toolkit
-from smforge.errors import UsageError
+from smforge.errors import ArchitectureError, UsageError
 from smforge.findings import Finding, Level, Outcome
 from smforge.policy.excuses import Excuse
 from smforge.policy.files import shipped_for_sources
 from smforge.preflight import flashinfer
 from smforge.preflight.builds import Build, merged, units_by_build
 from smforge.preflight.cache import Cache
+from smforge.preflight.compare import single_list
 from smforge.preflight.compare.baselines import (
     Baseline,
-    default_baselines,
-    member_baselines,
-    named_baseline,
+    Spell,
+    baselines_of,
+    family_members,
+    named_baselines,
 )
-from smforge.preflight.compare.losses import Comparison, by_weight, compare
-from smforge.preflight.compare.required import weighed
-from smforge.preflight.compare.single_list import collapses
+from smforge.preflight.compare.judge import Case, by_weight, judge
+from smforge.preflight.compare.losses import Comparison, subjects_of
+from smforge.preflight.compare.required import required_devices
+from smforge.preflight.compare.trials import Archs
 from smforge.preflight.compare.upstream_lists import disagreements, read_lists
 from smforge.preflight.configure import configure, source_root
 from smforge.preflight.probe import torch_flags
@@ -35,7 +38,7 @@ from smforge.preflight.request import Request
 from smforge.preflight.selection import Selection
 from smforge.preflight.sources.tree import Project, Source, open_source
 
-Reader = Callable[[str], tuple[TorchEntry, ...]]
+Reader = Callable[[str], Archs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Question:
     archs: str
     """The value of TORCH_CUDA_ARCH_LIST or FLASHINFER_CUDA_ARCH_LIST."""
     baselines: tuple[str, ...] = ()
-    """Lists to compare with; siblings of the requested targets where none is named."""
+    """Lists to compare with in place of compare/baselines.py's."""
     externals: Mapping[str, Path] = field(default_factory=dict)
     """Checkouts of external projects, by name."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -59,8 +62,9 @@ class Question:
     """The builds that the list is divided into; one of the whole list where none is named."""
     selection: Selection | None = None
     """Which extensions or modules are built; None for all."""
-    required: tuple[ComputeCapability, ...] | None = None
-    """The devices that must lose nothing; None for those of the list."""
+    required: Requirements | None = None
+    """The devices that must lose nothing, and the targets that must come out: the audit's words.
+    None for what the list asks for."""
     processor: str = platform.machine()
     """The CPU that is built for: ``x86_64``, ``aarch64``."""
 
@@ -75,79 +79,171 @@ def preflight(question: Question, cache: Cache) -> Preflight:
     source = open_source(question.source)
     read = _reader(source, question.cuda, cache)
     archs = read(question.archs)
-    parts = tuple(_parts(question, source.project, release, read))
-    answers = _configure(question, source, parts, cache)
-    ours = [answers[part.archs] for part in parts]
-    findings = list(chain.from_iterable(map(_unmatched(question), ours)))
-    if question.selection is not None:
-        answers = {key: question.selection.narrowed(one) for key, one in answers.items()}
-        ours = [answers[part.archs] for part in parts]
-    configuration = merged(ours)
+    runs = _Runs(question, source, cache)
+    parts = [read(one.archs) for one in question.builds] or [archs]
     requested = tuple(dict.fromkeys(entry.target for entry in archs))
-    comparisons = [
-        Comparison(answers[baseline.archs], baseline.stands_for)
-        for part in parts
-        for baseline in part.baselines
-    ]
-    excuses = (*question.excuses, *shipped_for_sources(source.project))
-    compared, devices = compare(configuration, requested, comparisons, release, excuses)
+    baselines = _baselines(question, source.project, requested, release, read)
+    members = _members(question, source.project, requested, release)
+    runs.configure([*parts, *_lists(baselines), *(one.archs for one in members)])
+    ours = [runs.selected(part) for part in parts]
+    case = Case(
+        configuration=merged(ours),
+        archs=archs,
+        comparisons={device: runs.compared(several) for device, several in baselines.items()},
+        toolkit=release,
+        members=runs.compared(members),
+        required=question.required,
+        excuses=(*question.excuses, *shipped_for_sources(source.project)),
+    )
+    judgement = judge(case, runs.tried)
     upstream = read_lists(source_root(source, cache), question.cuda)
-    findings += [*compared, *disagreements(upstream)]
-    if question.required is not None:
-        findings = list(weighed(findings, question.required, requested))
-    failed = any(one.level is Level.ERROR for one in findings)
+    findings = by_weight(
+        (
+            *chain.from_iterable(map(_unmatched(question), map(runs.whole, parts))),
+            *judgement.findings,
+            *disagreements(upstream),
+        )
+    )
     return Preflight(
         source=source.identity,
-        configuration=configuration,
+        configuration=case.configuration,
         builds=units_by_build(question.builds, ours),
         requested=requested,
-        collapsed=tuple(collapses(configuration, requested)),
-        baselines=tuple(
-            {one.configuration.archs: one.configuration for one in comparisons}.values()
-        ),
-        devices=devices,
+        collapsed=tuple(single_list.collapses(case.configuration, requested)),
+        baselines=tuple(runs.selected(one) for one in dict.fromkeys(_lists(baselines))),
+        devices={one.subject.device: one.tally for one in judgement.devices},
         upstream_lists=upstream,
-        findings=by_weight(findings),
-        outcome=Outcome.FAIL if failed else Outcome.PASS,
+        findings=findings,
+        outcome=_outcome(findings),
+        required=frozenset(one.subject.device for one in judgement.devices if one.subject.required),
+        compared_with={one.subject.device: one.lists for one in judgement.devices},
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One build's list, and what it is compared with."""
-
-    archs: tuple[TorchEntry, ...]
-    baselines: tuple[Baseline, ...]
+def with_findings(result: Preflight, added: Sequence[Finding]) -> Preflight:
+    """A result with more findings, and the outcome that they give."""
+    findings = by_weight((*result.findings, *added))
+    return replace(result, findings=findings, outcome=_outcome(findings))
 
 
-def _parts(question: Question, project: Project, release: Toolkit, read: Reader) -> Iterator[_Part]:
-    for text in [one.archs for one in question.builds] or [question.archs]:
-        archs = read(text)
-        named = tuple(named_baseline(archs, read(one)) for one in question.baselines)
-        yield _Part(archs, named or _SIBLINGS[project](archs, release))
+def _outcome(findings: Iterable[Finding]) -> Outcome:
+    failed = any(one.level is Level.ERROR for one in findings)
+    return Outcome.FAIL if failed else Outcome.PASS
 
 
-def _configure(
-    question: Question, source: Source, parts: tuple[_Part, ...], cache: Cache
-) -> dict[tuple[TorchEntry, ...], Configuration]:
-    """What each list makes of the sources; a list that occurs twice is configured once."""
-    lists = dict.fromkeys(
-        archs for part in parts for archs in (part.archs, *(one.archs for one in part.baselines))
-    )
-    externals = {name.lower(): _checkout(name, path) for name, path in question.externals.items()}
-    requests = [
-        Request(source, question.cuda, archs, externals, question.environment, question.processor)
-        for archs in lists
-    ]
-    return dict(zip(lists, configure(requests, cache), strict=True))
+class _Runs:
+    """What the sources make of lists; each list is configured once."""
+
+    def __init__(self, question: Question, source: Source, cache: Cache) -> None:
+        self._question = question
+        self._source = source
+        self._cache = cache
+        self._externals = {
+            name.lower(): _checkout(name, path) for name, path in question.externals.items()
+        }
+        self._found: dict[Archs, Configuration] = {}
+
+    def configure(self, lists: Iterable[Archs]) -> None:
+        """Configure the lists that were not configured yet, two at a time."""
+        question = self._question
+        new = [archs for archs in dict.fromkeys(lists) if archs not in self._found]
+        requests = [
+            Request(
+                self._source,
+                question.cuda,
+                archs,
+                self._externals,
+                question.environment,
+                question.processor,
+            )
+            for archs in new
+        ]
+        self._found |= zip(new, configure(requests, self._cache), strict=True)
+
+    def whole(self, archs: Archs) -> Configuration:
+        """All that the sources make of a list that was configured."""
+        return self._found[archs]
+
+    def selected(self, archs: Archs) -> Configuration:
+        """What the selection leaves of it."""
+        selection = self._question.selection
+        found = self._found[archs]
+        return found if selection is None else selection.narrowed(found)
+
+    def tried(self, lists: Iterable[Archs]) -> dict[Archs, Configuration]:
+        """What whole lists make, each divided into builds as the question's list is."""
+        wanted = tuple(dict.fromkeys(lists))
+        apart = self._source.project is Project.FLASHINFER and bool(self._question.builds)
+        parts = {archs: [(one,) for one in archs] if apart else [archs] for archs in wanted}
+        self.configure(chain.from_iterable(parts.values()))
+        return {archs: merged([self.selected(one) for one in parts[archs]]) for archs in wanted}
+
+    def compared(self, baselines: Iterable[Baseline]) -> tuple[Comparison, ...]:
+        """What the baselines make."""
+        return tuple(Comparison(one, self.selected(one.archs)) for one in baselines)
+
+
+def _baselines(
+    question: Question,
+    project: Project,
+    requested: Iterable[Target],
+    release: Toolkit,
+    read: Reader,
+) -> dict[ComputeCapability, tuple[Baseline, ...]]:
+    """What each device is compared with."""
+    subjects = subjects_of(requested, required_devices(question.required))
+    if question.baselines:
+        named = [read(one) for one in question.baselines]
+        return {one.device: named_baselines(one.device, named) for one in subjects}
+    spell = _flashinfers(read, release) if project is Project.FLASHINFER else _torchs(release)
+    return {one.device: baselines_of(one.device, one.asked, release, spell) for one in subjects}
+
+
+def _torchs(release: Toolkit) -> Spell:
+    """What people write for a device in TORCH_CUDA_ARCH_LIST."""
+
+    def spell(device: ComputeCapability) -> tuple[Target, ...]:
+        both = (Target(device), Target(device, Suffix.ARCH_SPECIFIC))
+        return tuple(one for one in both if release.knows(one))
+
+    return spell
+
+
+def _flashinfers(read: Reader, release: Toolkit) -> Spell:
+    """What FlashInfer makes of a device, where it does not refuse it.
+
+    Some releases read 12.1 as 12.0f; 12.1a has modules of its own all the same.
+    """
+
+    def spell(device: ComputeCapability) -> tuple[Target, ...]:
+        own = Target(device, Suffix.ARCH_SPECIFIC)
+        try:
+            found = tuple(one.target for one in read(str(device)))
+        except ArchitectureError:
+            found = ()
+        if release.knows(own) and all(one.capability != device for one in found):
+            return (*found, own)
+        return found
+
+    return spell
+
+
+def _members(
+    question: Question, project: Project, requested: Iterable[Target], release: Toolkit
+) -> tuple[Baseline, ...]:
+    """The families that FlashInfer makes modules for each member of; vLLM does not."""
+    if project is not Project.FLASHINFER or question.baselines:
+        return ()
+    return tuple(chain.from_iterable(family_members(one, release) for one in requested))
+
+
+def _lists(baselines: Mapping[ComputeCapability, Sequence[Baseline]]) -> tuple[Archs, ...]:
+    return tuple(one.archs for one in chain.from_iterable(baselines.values()))
 
 
 def _unmatched(question: Question) -> Callable[[Configuration], Iterable[Finding]]:
     selection = question.selection
     return selection.unmatched if selection is not None else lambda _configuration: ()
-
-
-_SIBLINGS = {Project.VLLM: default_baselines, Project.FLASHINFER: member_baselines}
 
 
 def _reader(source: Source, cuda: str, cache: Cache) -> Reader:

@@ -1,46 +1,60 @@
-"""What findings weigh when certain devices are required. Pure.
-
-By itself a preflight takes every device of the list for wanted. A build knows better: its variant
-says which devices it must run on, and its list may hold more than that, or serve a required device
-through its family only.
-"""
+"""The targets that are required by name: which come out, and what to require instead. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable
 
-from smforge.arch.requirement import RequiredTarget, Requirements
+from smforge.arch.requirement import Form, RequiredTarget, Requirements
 from smforge.arch.target import ComputeCapability, Target
 from smforge.findings import Finding, Level
-from smforge.preflight.records import Preflight
+from smforge.preflight.compare.wording import joined
+from smforge.preflight.records import Configuration, Preflight
 
 
-def weighed(
-    findings: Iterable[Finding],
-    required: Collection[ComputeCapability],
-    requested: Sequence[Target],
-) -> Iterator[Finding]:
-    """Findings as they weigh for the required devices.
+def required_devices(required: Requirements | None) -> tuple[ComputeCapability, ...] | None:
+    """The devices that must lose nothing: those required, and those of required machine code."""
+    if required is None:
+        return None
+    of_targets = (one.target.capability for one in required.targets if one.form is not Form.PTX)
+    return tuple(dict.fromkeys((*required.devices, *of_targets)))
 
-    What only other devices lose is a warning. What a family's code does not give a required device
-    is an error, where the list does not ask for that device itself.
+
+def missing_targets(
+    requirements: Requirements, compiled: Iterable[Configuration]
+) -> tuple[RequiredTarget, ...]:
+    """The required targets that no source is compiled as, in the form that is required.
+
+    The audit's rule: a target must be embedded exactly as named (verdict/checks/targets.py).
     """
-    named = {target.capability for target in requested}
-    for finding in findings:
-        device = finding.device
-        if finding.level is Level.ERROR and device is not None and device not in required:
-            message = f"{finding.message} {device} is not required."
-            yield replace(finding, level=Level.WARNING, message=message)
-        elif (
-            finding.rule == "family-narrowed"
-            and finding.level is Level.WARNING
-            and device in required
-            and device not in named
-        ):
-            yield replace(finding, level=Level.ERROR)
-        else:
-            yield finding
+    units = [unit for one in compiled for unit in one.units]
+    held = {
+        Form.CUBIN: {target for unit in units for target in unit.targets},
+        Form.PTX: {target for unit in units for target in unit.ptx},
+    }
+    held[Form.ANY] = held[Form.CUBIN] | held[Form.PTX]
+    return tuple(one for one in requirements.targets if one.target not in held[one.form])
+
+
+def target_missing(required: RequiredTarget, configuration: Configuration) -> Finding:
+    """A required target that the audit would miss in the result."""
+    target = required.target
+    near = sorted(
+        {
+            f"{one.compute}" if required.form is Form.PTX else f"{one.sm}"
+            for unit in configuration.units
+            for one in (unit.ptx if required.form is Form.PTX else unit.targets)
+            if required.form is Form.PTX or one.capability.major == target.capability.major
+        }
+    )
+    there = f"; there is {joined(near)}" if near else ""
+    return Finding(
+        rule="target-missing",
+        level=Level.ERROR,
+        message=f"{required} is required, and no source is compiled as that{there}.",
+        remedy=f"Require the device {target.capability}, or a target that comes out.",
+        device=target.capability,
+        target=target,
+    )
 
 
 def required_instead(
@@ -56,6 +70,8 @@ def required_instead(
     preflights = list(examined)
     found = {}
     for required in requirements.targets:
+        if required.form is Form.PTX:
+            continue  # Machine code in its place is not what was asked for.
         target = required.target
         of_target = [one for one in preflights if target in one.requested]
         lost = [any(c.target == target for c in one.collapsed) for one in of_target]

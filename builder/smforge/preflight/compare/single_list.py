@@ -1,41 +1,62 @@
-"""What a configuration says by itself, before it is compared. Pure."""
+"""What a configuration says without a comparison. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from smforge.arch.coverage import cubin_runs_on
-from smforge.arch.target import Target
+from smforge.arch.grammar.torch_list import TorchEntry
+from smforge.arch.target import ComputeCapability, Target
 from smforge.arch.toolkits import Toolkit, explain_unknown
-from smforge.findings import Finding, Level, Tally
-from smforge.preflight.compare.wording import are_or_is, count, count_of, listed
+from smforge.findings import Finding, Level
+from smforge.preflight.compare.losses import Comparison, DeviceLosses
+from smforge.preflight.compare.wording import are_or_is, count, count_of, joined, listed
 from smforge.preflight.records import Collapse, Configuration
 
 
-def spelled(configuration: Configuration, target: Target) -> Iterator[Finding]:
-    """Whether a requested target survives the build description, and as what."""
-    device = target.capability
-    natives = _natives(configuration, target)
-    if not natives:
-        yield Finding(
-            rule="arch-dropped",
-            level=Level.ERROR,
-            message=f"No source is compiled for {target}: no machine code for {device} comes out.",
-            remedy="See the skips for where the build description drops it.",
-            device=device,
-            target=target,
+def collapsed(configuration: Configuration, requested: Iterable[Target]) -> Iterator[Finding]:
+    """The requested targets that come out as others, as findings."""
+    for one in collapses(configuration, requested):
+        natives = _natives(configuration, one.target)
+        spelled = ", ".join(
+            f"{target} in {count_of(natives[target])}" for target in one.compiled_as
         )
-    elif target not in natives:
-        spelled = ", ".join(f"{one} in {count_of(n)}" for one, n in natives.most_common())
         yield Finding(
             rule="arch-collapsed",
             level=Level.NOTE,
-            message=f"Nothing is compiled as {target}: its device is served by {spelled}.",
-            remedy=f"Do not require the target {target} of the result; require the device.",
-            device=device,
-            target=target,
+            message=f"Nothing is compiled as {one.target}: its device is served by {spelled}.",
+            remedy=f"Do not require the target {one.target} of the result; require the device.",
+            device=one.target.capability,
+            target=one.target,
         )
+
+
+def ptx_dropped(
+    configuration: Configuration, requested: Iterable[TorchEntry], level: Level
+) -> Iterator[Finding]:
+    """The PTX that the list asks for and no source gets."""
+    compiled = {target for unit in configuration.units for target in unit.ptx}
+    for entry in dict.fromkeys(requested):
+        if entry.ptx and entry.target not in compiled:
+            yield Finding(
+                rule="ptx-dropped",
+                level=level,
+                message=(
+                    f"The list asks for {entry}, and no source is compiled to PTX for "
+                    f"{entry.target}{_instead(compiled)}."
+                ),
+                remedy=f"Ask for {entry.target} without its PTX, and do not require "
+                f"{entry.target.compute} of the result.",
+                device=entry.target.capability,
+                target=entry.target,
+            )
+
+
+def _instead(compiled: Iterable[Target]) -> str:
+    found = sorted(compiled)
+    return f"; there is PTX for {joined(found)}" if found else "; there is no PTX at all"
 
 
 def collapses(configuration: Configuration, requested: Iterable[Target]) -> Iterator[Collapse]:
@@ -56,21 +77,6 @@ def _natives(configuration: Configuration, target: Target) -> Counter[Target]:
     )
 
 
-def foreign(target: Target, tally: Tally) -> Iterator[Finding]:
-    """Sources that are made for other devices."""
-    if tally.foreign:
-        yield Finding(
-            rule="source-foreign",
-            level=Level.NOTE,
-            message=(
-                f"{count_of(tally.foreign)} have no code for {target.capability}, "
-                "nor does its sibling get them: they are made for other devices."
-            ),
-            device=target.capability,
-            target=target,
-        )
-
-
 def unknown_to_toolkit(
     configuration: Configuration, requested: Iterable[Target], toolkit: Toolkit
 ) -> Iterator[Finding]:
@@ -79,12 +85,7 @@ def unknown_to_toolkit(
         if not toolkit.knows(target):
             reason, remedy = explain_unknown(toolkit, target)
             yield Finding(
-                rule="toolkit-lacks-target",
-                level=Level.ERROR,
-                message=reason,
-                remedy=remedy,
-                device=target.capability,
-                target=target,
+                "toolkit-lacks-target", Level.ERROR, reason, remedy, target.capability, target
             )
     compiled: dict[Target, list[str]] = defaultdict(list)
     for unit in configuration.units:
@@ -118,39 +119,57 @@ def refused(configuration: Configuration) -> Finding:
     )
 
 
-def without_comparison(baselines: Sequence[Configuration]) -> Iterator[Finding]:
-    """Lists that could not be compared with."""
-    for one in baselines:
-        if one.refusal is not None:
-            yield Finding(
-                rule="baseline-refused",
-                level=Level.NOTE,
-                message=f"The list {one.archs!r} cannot be compared with: {one.refusal.message}",
-            )
-    if baselines and all(one.refusal is not None for one in baselines):
+def without_comparison(
+    lost: Iterable[DeviceLosses], comparisons: Mapping[ComputeCapability, Sequence[Comparison]]
+) -> Iterator[Finding]:
+    """Lists that could not be compared with, and the devices that are left without any."""
+    refused: dict[str, dict[str, None]] = defaultdict(dict)
+    for one in chain.from_iterable(comparisons.values()):
+        if (refusal := one.configuration.refusal) is not None:
+            refused[refusal.message][one.configuration.archs] = None
+    for message, lists in refused.items():
+        yield Finding(
+            rule="baseline-refused",
+            level=Level.NOTE,
+            message=f"Nothing can be compared with {joined(map(repr, lists))}: {message}",
+        )
+    without = [
+        one.subject.name
+        for one in lost
+        if comparisons.get(one.subject.device) and not one.compared_with
+    ]
+    if without:
         yield Finding(
             rule="not-compared",
             level=Level.WARNING,
-            message="No baseline could be configured, so what the list loses is not known.",
+            message=(
+                "No baseline could be configured, so what the list loses is not known for "
+                f"{joined(without)}."
+            ),
             remedy="Name a list that these sources accept: --baseline.",
         )
 
 
 def not_examined(configuration: Configuration) -> Iterator[Finding]:
     """External projects that were not there."""
-    for external in configuration.not_examined:
-        named = (
-            f"; {count_of(external.named_sources)} that the tree itself names are among the units"
-            if external.named_sources
-            else ""
-        )
-        yield Finding(
-            rule="not-examined",
-            level=Level.NOTE,
-            message=f"{external.name} was not there to look at{named}.",
-            remedy=f"Give a checkout: --external {external.name}=DIR.",
-            location=external.location,
-        )
+    externals = configuration.not_examined
+    if not externals:
+        return
+    named = [
+        f"{count_of(one.named_sources)} of {one.name}" for one in externals if one.named_sources
+    ]
+    among = f" Of their sources {joined(named)} are among the units." if named else ""
+    verb = "was" if len(externals) == 1 else "were"
+    yield Finding(
+        rule="not-examined",
+        level=Level.NOTE,
+        message=(
+            f"{joined(one.name for one in externals)} {verb} not there to look at, so what only "
+            f"their own CMake names is not known.{among}"
+        ),
+        remedy=f"Give a checkout: --external {externals[0].name}=DIR.",
+        location=externals[0].location,
+    )
 
 
 def by_default(configuration: Configuration) -> Iterator[Finding]:

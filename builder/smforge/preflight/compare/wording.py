@@ -28,3 +28,9 @@ def listed(sources: Iterable[str]) -> str:
     shown = ", ".join(names[:_NAMES_SHOWN])
     rest = len(names) - _NAMES_SHOWN
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def joined(things: Iterable[object]) -> str:
+    """``12.0``, ``10.0 and 12.0``, ``8.0, 10.0 and 12.0``."""
+    *most, last = map(str, things)
+    return f"{', '.join(most)} and {last}" if most else last

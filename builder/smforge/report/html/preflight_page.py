@@ -137,7 +137,8 @@ def _lost(findings: Iterable[Finding]) -> dict[ComputeCapability, frozenset[str]
     lost: dict[ComputeCapability, frozenset[str]] = {}
     for one in findings:
         if one.rule == _LOST and one.device is not None and one.excused is None:
-            lost[one.device] = lost.get(one.device, frozenset()) | set(one.sources)
+            for device in one.devices or (one.device,):
+                lost[device] = lost.get(device, frozenset()) | set(one.sources)
     return lost
 
 
