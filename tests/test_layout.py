@@ -46,16 +46,7 @@ MAY_IMPORT = {
 }  # fmt: skip
 SHOWS_PREFLIGHT = "preflight_"
 """What the report's modules that render a preflight are called; they alone import that stage."""
-EVERYWHERE = {
-    "docker",
-    "errors",
-    "files",
-    "findings",
-    "sigterm",
-    "terminal",
-    "writing",
-    "__version__",
-}
+EVERYWHERE = {"errors", "files", "findings", "sigterm", "terminal", "writing", "__version__"}
 
 
 def stage_of(module: Path) -> str | None:

@@ -8,17 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.inventory.byte_budget import Room
+from smforge.inventory.byte_budget import ByteBudget
 
 
 @given(st.lists(st.integers(0, 15), max_size=40))
 def test_the_bound_holds_and_everybody_gets_a_turn(sizes):
-    room, lock = Room(10), threading.Lock()
+    room, lock = ByteBudget(10), threading.Lock()
     held: list[int] = []
     most: list[tuple[int, int]] = []
 
     def work(size: int) -> None:
-        with room.room_for(size):
+        with room.hold(size):
             with lock:
                 held.append(size)
                 most.append((sum(held), len([one for one in held if one])))
@@ -33,12 +33,12 @@ def test_the_bound_holds_and_everybody_gets_a_turn(sizes):
 
 
 def test_an_error_gives_the_room_back():
-    room = Room(10)
+    room = ByteBudget(10)
     for _ in range(3):
         try:
-            with room.room_for(10):
+            with room.hold(10):
                 raise ValueError
         except ValueError:
             continue
-    with room.room_for(10):
+    with room.hold(10):
         pass

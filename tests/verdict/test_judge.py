@@ -13,7 +13,7 @@ from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.findings import Level, Outcome
 from smforge.inventory.cuobjdump.agreement import Comparison, Difference
-from smforge.inventory.jit_tools.records import HostFiles
+from smforge.inventory.jit_tools.records import Companions
 from smforge.inventory.records import Damage, FileInventory, Inventory, Kind, Origin, SubjectKind
 from smforge.policy.excuses import Excuse
 from smforge.verdict.judge import judge
@@ -487,6 +487,32 @@ class TestDoubt:
         assert verdict.outcome is Outcome.PASS
         assert rules(verdict, Level.WARNING) == ["unjudged-code"]
 
+    def test_one_region_of_a_file_that_nothing_can_be_said_of(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        file = make_file("a.so", (("sm_120", ("k",)),), (("sm_120", None),))
+        good, other = file.regions
+        ir = other.objects[0]._replace(kind=Kind.LTO_IR)
+        both = file._replace(regions=(good, other._replace(objects=(ir,))))
+        verdict = judge(Reading(make_inventory(both)), terms("12.0"))
+        (finding,) = verdict.findings
+        assert (finding.rule, finding.level) == ("unjudged-code", Level.WARNING)
+        assert "1 fatbin beside others, at byte 64" in finding.message
+        assert "lto-ir" in finding.message
+
+    @pytest.mark.parametrize("required", ["12.0", "8.0"])
+    def test_a_header_that_its_payload_contradicts(
+        self, make_file: MakeFile, make_inventory: MakeInventory, required: str
+    ) -> None:
+        """On neither device is it a pass: what the driver chooses is not what runs there."""
+        file = make_file("a.so", (("sm_80", ("k",)),))
+        (region,) = file.regions
+        code = region.objects[0]._replace(contradicted="sm_120")
+        changed = file._replace(regions=(region._replace(objects=(code,)),))
+        verdict = judge(Reading(make_inventory(changed)), terms(required))
+        assert "header-payload-mismatch" in rules(verdict, Level.ERROR)
+        assert verdict.outcome is Outcome.FAIL
+
 
 def test_without_names_regions_are_judged(
     make_file: MakeFile, make_inventory: MakeInventory
@@ -521,7 +547,7 @@ class TestCudaMajors:
 
     def test_a_library_that_is_not_there_cannot_be_loaded(self, mixed: Inventory) -> None:
         brought = ("lib/libcudart.so.13", "lib/libcudart.so.11.0.221", "lib/libcublasLt.so.12")
-        verdict = judge(Reading(mixed, host_files=HostFiles(libraries=brought)), terms())
+        verdict = judge(Reading(mixed, companions=Companions(libraries=brought)), terms())
         levels = {one.file: one.level for one in verdict.findings if one.file}
         assert levels == {"c.so": Level.ERROR, "d.so": Level.WARNING}
         assert verdict.outcome is Outcome.FAIL

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Room:
-    """A number of bytes that threads share. Whoever needs more than all of it goes alone."""
+class ByteBudget:
+    """A number of bytes that threads share.
+
+    A thread that needs more than all of them waits until no other holds any.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -16,7 +19,7 @@ class Room:
         self._changed = threading.Condition()
 
     @contextmanager
-    def room_for(self, size: int) -> Iterator[None]:
+    def hold(self, size: int) -> Iterator[None]:
         """Wait until `size` bytes are free, and hold them."""
         with self._changed:
             self._changed.wait_for(lambda: not self._used or self._used + size <= self._size)

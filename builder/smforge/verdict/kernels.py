@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 from smforge.arch.target import Suffix, Target
 from smforge.inventory.linked import counted_regions
-from smforge.inventory.records import CodeObject, FileInventory, Kind, Region
+from smforge.inventory.records import RUNNABLE, CodeObject, FileInventory, Kind, Region
 
 MACHINE_CODE = frozenset({Kind.CUBIN, Kind.OLD_CUBIN})
-RUNNABLE = MACHINE_CODE | {Kind.PTX}
-"""What the driver loads by itself. LTO-IR and the like need another linker or compiler first."""
 
 
 @dataclass(frozen=True, slots=True)

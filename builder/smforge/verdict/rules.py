@@ -85,11 +85,6 @@ JIT_ASSEMBLER_TOO_OLD = Rule(
     Level.ERROR,
     "The assembler that a JIT compiler uses on a required device does not know its target.",
 )
-JIT_ASSEMBLER_REFUSED = Rule(
-    "jit-assembler-refused",
-    Level.ERROR,
-    "A JIT compiler cannot use the assembler's CUDA release on a required device.",
-)
 JIT_ASSEMBLER_UNREAD = Rule(
     "jit-assembler-unread",
     Level.ERROR,
@@ -182,6 +177,11 @@ DAMAGED_CODE_OBJECT = Rule(
     "A part of the subject is damaged or was not read, so what it holds is not known.",
     undetermined=True,
 )
+HEADER_PAYLOAD_MISMATCH = Rule(
+    "header-payload-mismatch",
+    Level.ERROR,
+    "The header of a fatbin entry names another target or PTX version than its payload has.",
+)
 BACKEND_DISAGREEMENT = Rule(
     "backend-disagreement",
     Level.ERROR,
@@ -237,7 +237,6 @@ RULES: tuple[Rule, ...] = (
     DRIVER_UNCHECKED,
     SUFFIX_UNKNOWN,
     JIT_ASSEMBLER_TOO_OLD,
-    JIT_ASSEMBLER_REFUSED,
     JIT_ASSEMBLER_UNREAD,
     JIT_ASSEMBLER,
     JIT_COMPILER,
@@ -257,6 +256,7 @@ RULES: tuple[Rule, ...] = (
     PROBE_FAILED,
     PROBED,
     DAMAGED_CODE_OBJECT,
+    HEADER_PAYLOAD_MISMATCH,
     BACKEND_DISAGREEMENT,
     CUOBJDUMP_FAILED,
     REGIONS_UNKNOWN,

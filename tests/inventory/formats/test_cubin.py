@@ -11,8 +11,7 @@ from smforge.inventory.formats.blob import BytesBlob
 from smforge.inventory.formats.cubin import CubinReader
 from smforge.inventory.formats.cubin_ends import NotKeptError, PartialBlob
 from smforge.inventory.formats.cubin_prefix import Leading, leading_kernels, may_lead, names_end
-from smforge.inventory.native.details import read_whole_cubin
-from smforge.inventory.native.source_names import source_of
+from smforge.inventory.formats.source_names import source_of
 
 TARGETS = ["sm_75", "sm_90a", "sm_100f", "sm_121a"]
 MANY = "\n".join(
@@ -31,7 +30,7 @@ def leading(data: bytes) -> tuple[str, ...] | Leading | None:
 def test_the_first_part_gives_the_names_that_the_whole_gives(samples, target):
     data = samples.cubin(target).read_bytes()
 
-    assert leading(data) == read_whole_cubin(BytesBlob(data)).kernels == samples.NAMES
+    assert leading(data) == CubinReader(BytesBlob(data)).contents().kernels == samples.NAMES
 
 
 @pytest.mark.toolchain
@@ -39,8 +38,8 @@ def test_the_first_part_ends_where_the_names_do(samples):
     data = samples.compile("many.cubin", "-cubin", "-arch=sm_120", source=MANY).read_bytes()
     end = names_end(data, 0)
 
-    assert leading_kernels(data[: end + 40], end) == read_whole_cubin(BytesBlob(data)).kernels
-    assert len(read_whole_cubin(BytesBlob(data)).kernels or ()) == 300
+    assert leading_kernels(data[: end + 40], end) == CubinReader(BytesBlob(data)).contents().kernels
+    assert len(CubinReader(BytesBlob(data)).contents().kernels or ()) == 300
     # Found in pieces as well as at once, and never in a part that ends before.
     assert names_end(data[: end + 40], end - 1) == end
     assert all(names_end(data[:cut], 0) == -1 for cut in range(0, end, 997))
@@ -53,7 +52,7 @@ def test_code_that_is_no_kernel_is_told_by_the_symbols(samples, target):
     source += 'extern "C" __global__ void k(int *x) { *x = f(*x); }'
     flags = ("-cubin", "-rdc=true", f"-arch={target}")
     data = samples.compile("f.cubin", *flags, source=source).read_bytes()
-    names = read_whole_cubin(BytesBlob(data)).kernels
+    names = CubinReader(BytesBlob(data)).contents().kernels
     end = names_end(data, 0)
 
     assert names is not None

@@ -199,7 +199,9 @@ def test_a_payload_beyond_the_limit_is_refused_before_it_is_unpacked(compression
 
     for unpack in (open_payload, lambda *args: list(stream_payload(*args))):
         with pytest.raises(LimitExceededError):
-            unpack(BytesBlob(data), found, Limits(payload_bytes=1 << 15))
+            unpack(
+                BytesBlob(data), found, Limits(payload_bytes=1 << 15, whole_payload_bytes=1 << 15)
+            )
 
 
 @given(st.binary(max_size=200), st.integers(0, 400))
@@ -212,6 +214,8 @@ def test_no_bytes_make_the_container_readers_raise_anything_else(noise, position
     for span in raw_spans(blob, Trouble("x", Limits())):
         try:
             for entry in read_entries(blob, span.offset, span.end):
-                open_payload(blob, entry, Limits(payload_bytes=1 << 20))
+                open_payload(
+                    blob, entry, Limits(payload_bytes=1 << 20, whole_payload_bytes=1 << 20)
+                )
         except DamagedInputError:
             continue

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.errors import DamagedInputError
+from smforge.errors import DamagedInputError, LimitExceededError
 from smforge.inventory.formats import ptx
 
 HEADER = b"\n\n\n.version 9.0\n.target sm_90a\n.address_size 64\n\n"
@@ -42,6 +44,10 @@ def compiled_texts(draw):
     return text.encode(), tuple(sorted(kernels))
 
 
+MOST = 100
+"""Kernels that these texts stay below."""
+
+
 def cut(text: bytes, sizes: list[int]) -> list[bytes]:
     pieces = []
     for size in sizes:
@@ -55,8 +61,8 @@ def test_both_ways_find_every_kernel_however_the_text_is_cut(sample, sizes):
     text, kernels = sample
 
     assert ptx.generated_by_compiler(text)
-    assert ptx.generated_entry_names(cut(text, sizes)) == kernels
-    assert ptx.entry_names(cut(text, sizes)) == kernels
+    assert ptx.generated_entry_names(cut(text, sizes), MOST) == kernels
+    assert ptx.entry_names(cut(text, sizes), MOST) == kernels
 
 
 @pytest.mark.parametrize(
@@ -67,13 +73,18 @@ def test_both_ways_find_every_kernel_however_the_text_is_cut(sample, sizes):
         (b"// .entry commented(\n.entry real() { ret; }\n", ("real",)),
         (b"/* .entry block(\n.entry inside( */ .entry real() {ret;}", ("real",)),
         (b".entry one() {ret;} .entry two() {ret;}", ("one", "two")),
+        (
+            b".entry a() {} /* .entry b() {} */ .entry c() {} // .entry d()\n.entry e() {}",
+            ("a", "c", "e"),
+        ),
+        (b".entry a() {}\n/* never closed\n.entry b() {}", ("a",)),
         (b"", ()),
     ],
 )
 def test_texts_written_by_hand(text, kernels):
     for size in range(1, 20):
         pieces = [text[i : i + size] for i in range(0, len(text), size)]
-        assert ptx.entry_names(pieces) == kernels
+        assert ptx.entry_names(pieces, MOST) == kernels
 
 
 @pytest.mark.parametrize(
@@ -99,3 +110,28 @@ def test_a_header_behind_comments():
 def test_no_header(text):
     with pytest.raises(DamagedInputError):
         ptx.parse_header(text)
+
+
+@pytest.mark.parametrize("read", [ptx.entry_names, ptx.generated_entry_names])
+def test_too_many_kernels_are_refused(read):
+    text = b"".join(b".entry k%d(\n" % number for number in range(20))
+    assert len(read([text], 20)) == 20
+    with pytest.raises(LimitExceededError, match="more than 19 kernels"):
+        read([text], 19)
+
+
+@pytest.mark.parametrize("filler", [b"(", b".entry ", b"/", b"/*", b"a", b"//("])
+def test_a_line_that_does_not_end_is_not_read_by_the_square_of_its_length(filler, monkeypatch):
+    """Each of these took hours, or all memory."""
+    monkeypatch.setattr(ptx, "_MOST_TEXT", 4 << 20)
+    pieces = [filler * ((256 << 10) // len(filler))] * 20
+    with pytest.raises(LimitExceededError, match="belong together"):
+        ptx.entry_names(pieces, MOST)
+    with suppress(LimitExceededError):
+        assert ptx.generated_entry_names(pieces, MOST) == ()
+
+
+def test_a_line_in_many_pieces_keeps_its_comment():
+    pieces = [b"// a(b)", b"c() .entry k", b"(\n.entry ", b"real(\n"]
+    assert ptx.generated_entry_names(pieces, MOST) == ("real",)
+    assert ptx.entry_names([*pieces, b";\n"], MOST) == ("real",)

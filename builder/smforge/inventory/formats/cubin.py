@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats.blob import Blob
+from smforge.inventory.formats.contents import Contents
 from smforge.inventory.formats.elf import (
     MACHINE_CUDA,
     MAX_SECTIONS,
@@ -20,7 +21,7 @@ from smforge.inventory.formats.elf import (
     read_header,
     read_table,
 )
-from smforge.inventory.native.source_names import source_of
+from smforge.inventory.formats.source_names import source_of
 
 _ABI_7: Final = 0x33
 _ABI_8: Final = 0x41
@@ -32,6 +33,7 @@ _COMPAT_ARCH_SPECIFIC = 9
 _COMPAT_SIZED = 4
 _MAX_NOTES = 1 << 20
 
+_MOST_MAJOR = 100
 _FIRST_FAMILY = ComputeCapability(10, 0)
 """Family-specific targets begin with compute capability 10.0 (PTX ISA 11.1.2)."""
 _FIRST_ARCH_SPECIFIC = ComputeCapability(9, 0)
@@ -40,13 +42,43 @@ _RELEASE = re.compile(rb"Cuda compilation tools, release (\d+\.\d+)")
 _OPTION = re.compile(rb"(?:-arch|--gpu-name)[= ]+sm_(\d+)([af]?)(?![\w])")
 
 
-class Contents(NamedTuple):
-    """What the sections of a cubin say."""
+def target_of(header: Header) -> Target:
+    """Read the target from the ELF header alone.
 
-    kernels: tuple[str, ...]
-    """Sorted, each once."""
-    source: str | None
-    toolkit: str | None
+    Its suffix is `Suffix.UNKNOWN` where sections must tell it. Raises `DamagedInputError` where
+    this is no cubin, or one of an unknown ABI.
+    """
+    if header.machine != MACHINE_CUDA:
+        raise DamagedInputError(f"An ELF file for machine {header.machine} is no cubin.")
+    if header.os_abi == _ABI_7:
+        specific = bool(header.flags & 0x800)
+        suffix = Suffix.ARCH_SPECIFIC if specific else Suffix.PLAIN
+        return Target(_capability(header.flags & 0xFF), suffix)
+    if header.os_abi != _ABI_8:
+        raise DamagedInputError(f"A cubin of ELF OS/ABI {header.os_abi:#x} is not known.")
+    capability = _capability(header.flags >> 8 & 0xFFFF)
+    if capability < _FIRST_ARCH_SPECIFIC:
+        return Target(capability, Suffix.PLAIN)
+    return Target(capability, Suffix.ARCH_SPECIFIC if header.flags & 0x8 else Suffix.UNKNOWN)
+
+
+def _capability(number: int) -> ComputeCapability:
+    capability = ComputeCapability.from_number(number)
+    if not 1 <= capability.major < _MOST_MAJOR:
+        raise DamagedInputError(f"A cubin for the architecture {number} is not plausible.")
+    return capability
+
+
+def with_noted_suffix(target: Target, notes: bytes) -> Target:
+    """Fill in an unknown suffix where a producer's note says for which target it was called."""
+    if target.suffix is not Suffix.UNKNOWN:
+        return target
+    options = {
+        match[2].decode()
+        for match in _OPTION.finditer(notes)
+        if int(match[1]) == target.capability.number
+    }
+    return Target(target.capability, Suffix(options.pop())) if len(options) == 1 else target
 
 
 class CubinReader:
@@ -56,8 +88,7 @@ class CubinReader:
         """Raises `DamagedInputError` where `blob` is no cubin with a whole section table."""
         self._blob = blob
         self.header = header or read_header(blob)
-        if self.header.machine != MACHINE_CUDA:
-            raise DamagedInputError(f"An ELF file for machine {self.header.machine} is no cubin.")
+        target_of(self.header)
         self._rows = self._read_rows()
         self._parts: dict[int, bytes] = {}
 
@@ -74,8 +105,9 @@ class CubinReader:
         return list(row.iter_unpack(self._blob.read_at(offset, count * row.size)))
 
     def contents(self) -> Contents:
-        """Read the kernel names, the source file and the producer."""
-        return Contents(*self._symbols(), self.toolkit())
+        """Read the target, the kernel names, the source file and the producer."""
+        kernels, source = self._symbols()
+        return Contents(self.target(), None, kernels, source, self.toolkit())
 
     def toolkit(self) -> str | None:
         """Read the release of CUDA that made it; None where it does not say."""
@@ -83,30 +115,16 @@ class CubinReader:
 
     def target(self) -> Target:
         """Read the target, with `Suffix.UNKNOWN` where nothing in the cubin tells it."""
-        header = self.header
-        if header.os_abi == _ABI_7:
-            capability = ComputeCapability.from_number(header.flags & 0xFF)
-            specific = bool(header.flags & 0x800)
-            return Target(capability, Suffix.ARCH_SPECIFIC if specific else Suffix.PLAIN)
-        if header.os_abi != _ABI_8:
-            raise DamagedInputError(f"A cubin of ELF OS/ABI {header.os_abi:#x} is not known.")
-        capability = ComputeCapability.from_number(header.flags >> 8 & 0xFFFF)
-        return Target(capability, self._suffix(capability))
-
-    def _suffix(self, capability: ComputeCapability) -> Suffix:
-        if capability < _FIRST_ARCH_SPECIFIC:
-            return Suffix.PLAIN
+        target = target_of(self.header)
+        if target.suffix is not Suffix.UNKNOWN:
+            return target
         compat = _compat(self._section(_SHT_COMPAT))
-        if self.header.flags & 0x8 or compat.get(_COMPAT_ARCH_SPECIFIC) == 1:
-            return Suffix.ARCH_SPECIFIC
-        options = {
-            match[2].decode()
-            for match in _OPTION.finditer(self._section(_SHT_NOTE))
-            if int(match[1]) == capability.number
-        }
-        if len(options) == 1:
-            return Suffix(options.pop())
-        return Suffix.UNKNOWN if capability >= _FIRST_FAMILY else Suffix.PLAIN
+        if compat.get(_COMPAT_ARCH_SPECIFIC) == 1:
+            return Target(target.capability, Suffix.ARCH_SPECIFIC)
+        target = with_noted_suffix(target, self._section(_SHT_NOTE))
+        if target.suffix is Suffix.UNKNOWN and target.capability < _FIRST_FAMILY:
+            return Target(target.capability, Suffix.PLAIN)
+        return target
 
     def _section(self, kind: int) -> bytes:
         """Return the sections of a type, one after the other."""

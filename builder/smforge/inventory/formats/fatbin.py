@@ -48,6 +48,10 @@ _SUFFIXES: Final = {
 _SUFFIX_MASK = 0x100000 | 0x200000
 
 
+TEXTS: Final = (Kind.PTX, Kind.RELOCATABLE_PTX)
+"""The kinds whose code is text; the version of such an entry is that of the language."""
+
+
 class Entry(NamedTuple):
     """One entry of a region: what its header says, and where its payload lies."""
 

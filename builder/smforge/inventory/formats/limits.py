@@ -1,6 +1,7 @@
 """How much a subject may ask for before it is refused."""
 
 # Not postponed: NamedTuple compiles every annotation that is, and that shows at the start.
+from collections.abc import Collection
 from typing import NamedTuple
 
 from smforge.errors import LimitExceededError
@@ -25,13 +26,24 @@ class Limits(NamedTuple):
     nesting: int = 2
     """Archives within archives: a static archive in a wheel in a folder is two."""
     payload_bytes: int = 1 * _GIB
-    """Decompressed size of one code object."""
+    """Decompressed size of one code object that can be read in parts."""
+    whole_payload_bytes: int = 256 * _MIB
+    """Decompressed size of one code object that can only be read whole, such as an LZ4 block. Only
+    one of more than 48 MiB is held at a time."""
     objects: int = 4_000_000
     """Code objects in one file."""
+    kernels: int = 250_000
+    """Different kernel names in one file. The largest library known has 60,000."""
+    name_bytes: int = 256 * _MIB
+    """Bytes of all different kernel names of one file."""
+    listed: int = 2_000_000
+    """Kernel names of one file, those of each code object counted. The most known is 170,000."""
+    subject_listed: int = 3_000_000
+    """Kernel names of all files of one subject, those of each code object counted."""
     damages: int = 100
     """Damaged places recorded for one file before the rest of it is given up."""
     seconds: float = 600.0
-    """Time for one file."""
+    """Time for reading one file."""
 
     def check_members(self, count: int, where: str) -> None:
         """Raise `LimitExceededError` when `where` has more members than allowed."""
@@ -50,6 +62,27 @@ class Limits(NamedTuple):
         """Raise `LimitExceededError` when one file has more code objects than allowed."""
         if count > self.objects:
             raise _exceeded(f"The file has more than {self.objects} code objects", "objects")
+
+    def check_kernels(self, names: Collection[str], listed: int) -> None:
+        """Raise `LimitExceededError` when one file has more kernels, or longer names, than allowed.
+
+        `names` are the different ones, and `listed` counts those of each code object.
+        """
+        if len(names) > self.kernels:
+            raise _exceeded(f"The file has more than {self.kernels} kernels", "kernels")
+        if listed > self.listed:
+            raise _exceeded(f"The file lists more than {self.listed} kernel names", "listed")
+        if sum(map(len, names)) > self.name_bytes:
+            raise _exceeded(
+                f"The names of its kernels take more than {self.name_bytes} bytes", "name_bytes"
+            )
+
+    def check_subject_listed(self, count: int) -> None:
+        """Raise `LimitExceededError` when the files of a subject list too many kernels."""
+        if count > self.subject_listed:
+            raise _exceeded(
+                f"The subject lists more than {self.subject_listed} kernel names", "subject_listed"
+            )
 
     def check_expansion(self, packed: int, unpacked: int, where: str) -> None:
         """Raise `LimitExceededError` when `where` unpacks to implausibly many bytes."""

@@ -19,16 +19,22 @@ from smforge.inventory.records import Compression
 _STEP: Final = 256 << 10
 """Bytes per piece of a payload that is read to its end: what stays in a CPU's cache."""
 _READ = 32 << 10
+_LZ4_LONG = 15
+_LZ4_START = 4096
+"""Stored bytes that are looked at for the first unpacked ones."""
 
 _IsalError = cast("type[Exception]", igzip_lib.IsalError)
 _local = threading.local()
 
 
 def open_payload(blob: Blob, entry: Entry, limits: Limits) -> Blob:
-    """Return the whole payload, decompressed. Raises `DamagedInputError` where it cannot be."""
+    """Return the whole payload, decompressed. Raises `DamagedInputError` where it cannot be.
+
+    What is decompressed is held in memory: see `Limits.whole_payload_bytes`.
+    """
     if entry.compression is Compression.NONE:
         return SliceBlob(blob, entry.offset, entry.stored)
-    _check_size(entry, limits)
+    _check_size(entry, limits.whole_payload_bytes)
     stored = blob.read_at(entry.offset, entry.stored)
     try:
         data = _DECODERS[entry.compression](stored, entry.size)
@@ -49,7 +55,7 @@ def stream_payload(blob: Blob, entry: Entry, limits: Limits, step: int = _STEP) 
         whole = open_payload(blob, entry, limits)
         yield from chunks(whole, 0, whole.size, step)
         return
-    _check_size(entry, limits)
+    _check_size(entry, limits.payload_bytes)
     read = opener(_Stored(blob, entry))
     produced = 0
     while produced < entry.size:
@@ -61,6 +67,53 @@ def stream_payload(blob: Blob, entry: Entry, limits: Limits, step: int = _STEP) 
             raise _damaged(entry, f"it unpacks to {produced} bytes, not {entry.size}")
         produced += len(data)
         yield data
+
+
+def payload_head(blob: Blob, entry: Entry, length: int, limits: Limits) -> bytes:
+    """Return the first bytes of a payload, `length` at most, without unpacking more than needed."""
+    if entry.compression is Compression.NONE:
+        return blob.read_at(entry.offset, min(length, entry.stored))
+    if entry.compression is Compression.LZ4:
+        return _lz4_head(blob, entry, length, limits)
+    return next(stream_payload(blob, entry, limits, length), b"")
+
+
+def _lz4_head(blob: Blob, entry: Entry, length: int, limits: Limits) -> bytes:
+    """Unpack the first sequences of an LZ4 block (lz4_Block_format.md of the LZ4 project)."""
+    stored = blob.read_at(entry.offset, min(entry.stored, _LZ4_START))
+    found = bytearray()
+    at = 0
+    try:
+        while len(found) < length:
+            token = stored[at]
+            literals, at = _lz4_length(stored, at + 1, token >> 4)
+            found += stored[at : at + literals]
+            at += literals
+            if at == entry.stored or len(found) >= length:
+                break
+            distance = stored[at] | stored[at + 1] << 8
+            match, at = _lz4_length(stored, at + 2, token & 15)
+            if not 0 < distance <= len(found):
+                raise _damaged(entry, "it refers to bytes before its start")
+            match = min(match + 4, length)
+            repeated = found[-distance:]
+            found += (repeated * (match // len(repeated) + 1))[:match]
+    except IndexError:
+        # The sequences that begin with it are longer than what was read.
+        whole = open_payload(blob, entry, limits)
+        return whole.read_at(0, min(length, whole.size))
+    return bytes(found[:length])
+
+
+def _lz4_length(stored: bytes, at: int, count: int) -> tuple[int, int]:
+    """Return a length that may go on in further bytes, and where reading continues."""
+    if count == _LZ4_LONG:
+        more = 255
+        while more == 255:
+            more = stored[at]
+            at += 1
+            count += more
+    return count, at
 
 
 class _Stored:
@@ -131,12 +184,10 @@ _DECODERS: Final = {
 _STREAMS: Final = {Compression.ZSTD: _open_zstd, Compression.ZLIB: _open_zlib}
 
 
-def _check_size(entry: Entry, limits: Limits) -> None:
+def _check_size(entry: Entry, most: int) -> None:
     size = max(entry.size, entry.stored)
-    if size > limits.payload_bytes:
-        raise LimitExceededError(
-            f"A code object takes {size} bytes to unpack, more than {limits.payload_bytes}."
-        )
+    if size > most:
+        raise LimitExceededError(f"A code object takes {size} bytes to unpack, more than {most}.")
 
 
 def _damaged(entry: Entry, reason: str) -> DamagedInputError:

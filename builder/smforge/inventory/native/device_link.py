@@ -12,7 +12,7 @@ from typing import Final
 
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
-from smforge.inventory.native.source_names import file_after
+from smforge.inventory.formats.source_names import file_after
 
 _REGISTERED_BY: Final = "__cudaRegisterLinkedBinary_"
 _MARK = re.compile(rb"LinkedBinary_[0-9a-f]{8}_\d{1,4}_")

@@ -6,6 +6,7 @@ from smforge.inventory.formats import ptx
 from smforge.inventory.formats.blob import Blob, chunks
 from smforge.inventory.formats.cubin import CubinReader
 from smforge.inventory.formats.elf import Header
+from smforge.inventory.formats.limits import Limits
 from smforge.inventory.records import CodeObject, Kind
 
 _PTX_HEAD = 64 << 10
@@ -25,10 +26,10 @@ def read_raw_cubin(blob: Blob, header: Header, *, names: bool) -> tuple[CodeObje
     return found, contents.source if contents else None
 
 
-def read_raw_ptx(blob: Blob, *, names: bool) -> CodeObject:
+def read_raw_ptx(blob: Blob, limits: Limits, *, names: bool) -> CodeObject:
     """Describe a file that is PTX text."""
     header = ptx.parse_header(blob.read_at(0, min(_PTX_HEAD, blob.size)))
-    kernels = ptx.entry_names(chunks(blob, 0, blob.size)) if names else None
+    kernels = ptx.entry_names(chunks(blob, 0, blob.size), limits.kernels) if names else None
     return CodeObject(
         kind=Kind.PTX,
         target=header.target,

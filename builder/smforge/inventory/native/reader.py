@@ -141,7 +141,7 @@ class _FileReader:
         elif self._blob.size:
             from smforge.inventory.native.raw import read_raw_ptx  # noqa: PLC0415 - not for libraries
 
-            found = read_raw_ptx(self._blob, names=self._options.names)
+            found = read_raw_ptx(self._blob, self._options.limits, names=self._options.names)
             self._regions.append(Region(Origin.RAW, "", 0, (found,)))
 
     def _read_member(self, member: ar.ArchiveMember) -> None:

@@ -1,23 +1,27 @@
-"""Reads regions: the entries of each, and what their payloads tell."""
+"""Reads regions: the entries of each, what their payloads tell, and whether both agree."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from smforge.arch.target import Suffix, Target
 from smforge.errors import DamagedInputError, LimitExceededError
 from smforge.inventory.formats.blob import Blob
-from smforge.inventory.formats.fatbin import Entry, read_entries
-from smforge.inventory.native.code import NO_DETAILS, Details, describe
+from smforge.inventory.formats.contents import NOT_READ, Contents
+from smforge.inventory.formats.fatbin import TEXTS, Entry, read_entries
 from smforge.inventory.native.damage_log import Trouble
 from smforge.inventory.native.region_finder import Span
 from smforge.inventory.options import ReadOptions
-from smforge.inventory.records import Kind, Origin, Region
+from smforge.inventory.records import CodeObject, Kind, Origin, Region
 
 _SHARE = 1 << 20
 """Stored bytes per task, so that small objects do not cost a task each."""
 _MOST_WORKERS = 2
+_CHECKED_AFTER = 50_000
+"""Kernel names after which their number is compared with the limits."""
 
 
 class RegionReader:
@@ -27,12 +31,15 @@ class RegionReader:
         self._options = options
         self._trouble = trouble
         self._objects = 0
+        self._names: set[str] = set()
+        self._listed = 0
+        self._checked = 0
 
     def read(self, blob: Blob, spans: Iterable[Span], member: str, base: int) -> list[Region]:
         """Read the regions at `spans` of `blob`, which begins at byte `base` of the file."""
         drafts = [(span, self._entries(blob, span, base)) for span in spans]
-        details = self._details(blob, drafts, base) if self._options.names else {}
-        return [_region(span, entries, details, member, base) for span, entries in drafts]
+        contents = self._contents(blob, drafts, base)
+        return [_region(span, entries, contents, member, base) for span, entries in drafts]
 
     def _entries(self, blob: Blob, span: Span, base: int) -> list[Entry]:
         entries: list[Entry] = []
@@ -51,9 +58,9 @@ class RegionReader:
         self._options.limits.check_objects(self._objects)
         return entries
 
-    def _details(
+    def _contents(
         self, blob: Blob, drafts: list[tuple[Span, list[Entry]]], base: int
-    ) -> dict[int, Details]:
+    ) -> dict[int, Contents]:
         """Read the payloads of all code that is loaded, by offset; damage is recorded.
 
         Relocatable code is only the device linker's input where linked code stands beside it.
@@ -65,15 +72,28 @@ class RegionReader:
             if not (linked and span.origin is Origin.RELOCATABLE)
             for entry in entries
         ]
-        details: dict[int, Details] = {}
+        contents: dict[int, Contents] = {}
         for entry, outcome in zip(wanted, self._outcomes(blob, wanted), strict=True):
-            if isinstance(outcome, Details):
-                details[entry.offset] = outcome
+            if isinstance(outcome, Contents):
+                contents[entry.offset] = outcome
+                self._count(outcome)
             else:
                 self._trouble.record(outcome, base + entry.offset)
-        return details
+        self._options.limits.check_kernels(self._names, self._listed)
+        return contents
 
-    def _outcomes(self, blob: Blob, entries: list[Entry]) -> Iterator[Details | DamagedInputError]:
+    def _count(self, contents: Contents) -> None:
+        if contents.kernels:
+            self._names.update(contents.kernels)
+            self._listed += len(contents.kernels)
+            if self._listed > self._checked:
+                self._checked = self._listed + _CHECKED_AFTER
+                self._options.limits.check_kernels(self._names, self._listed)
+
+    def _outcomes(self, blob: Blob, entries: list[Entry]) -> Iterator[Contents | DamagedInputError]:
+        if not self._options.names:
+            yield from self._read_share(blob, entries)
+            return
         shares = list(_shares(entries))
         workers = min(self._options.workers or usable_cpus(), len(shares))
         if workers <= 1:
@@ -82,18 +102,26 @@ class RegionReader:
             return
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow to load
 
-        with ThreadPoolExecutor(workers, thread_name_prefix="smforge-read") as pool:
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="smforge-read")
+        try:
             for results in pool.map(partial(self._read_share, blob), shares):
                 yield from results
+        finally:
+            # Where a limit ended the reading, what has not begun is not read.
+            pool.shutdown(cancel_futures=True)
 
-    def _read_share(self, blob: Blob, entries: list[Entry]) -> list[Details | DamagedInputError]:
-        from smforge.inventory.native.details import read_details  # noqa: PLC0415 - slow to load
+    def _read_share(self, blob: Blob, entries: list[Entry]) -> list[Contents | DamagedInputError]:
+        from smforge.inventory.native.payload_contents import (  # noqa: PLC0415 - slow to load
+            read_contents,
+            read_head,
+        )
 
         self._trouble.check_time()
-        outcomes: list[Details | DamagedInputError] = []
+        read = read_contents if self._options.names else read_head
+        outcomes: list[Contents | DamagedInputError] = []
         for entry in entries:
             try:
-                outcomes.append(read_details(blob, entry, self._options.limits))
+                outcomes.append(read(blob, entry, self._options.limits))
             except DamagedInputError as error:
                 outcomes.append(error)
         return outcomes
@@ -108,18 +136,52 @@ def usable_cpus() -> int:
 
 
 def _region(
-    span: Span, entries: list[Entry], details: dict[int, Details], member: str, base: int
+    span: Span, entries: list[Entry], contents: dict[int, Contents], member: str, base: int
 ) -> Region:
-    found = [details.get(entry.offset, NO_DETAILS) for entry in entries]
+    found = [contents.get(entry.offset, NOT_READ) for entry in entries]
     sources = {item.source for item in found if item.source is not None}
     return Region(
         origin=span.origin,
         section=span.section,
         offset=base + span.offset,
-        objects=tuple(map(describe, entries, found)),
+        objects=tuple(map(_describe, entries, found)),
         source=sources.pop() if len(sources) == 1 else None,
         member=member,
     )
+
+
+def _describe(entry: Entry, contents: Contents) -> CodeObject:
+    """Put together what an entry's header and its payload say; the payload decides."""
+    target, isa = entry.target, entry.version if entry.kind in TEXTS else None
+    said = []
+    if contents.target is not None and _contradict(target, contents.target):
+        said.append(target.compute if isa else target.sm)
+        target = contents.target
+    if isa and contents.isa and isa != contents.isa:
+        said.append("PTX {}.{}".format(*isa))
+        isa = contents.isa
+    return CodeObject(
+        kind=entry.kind,
+        target=target,
+        stored_bytes=entry.stored,
+        ptx_isa="{}.{}".format(*isa) if isa else None,
+        toolkit=contents.toolkit,
+        compression=entry.compression,
+        kernels=_shared(contents.kernels),
+        contradicted=", ".join(said) or None,
+    )
+
+
+def _contradict(header: Target, payload: Target) -> bool:
+    """Tell whether they cannot both be true; not every payload tells its suffix."""
+    if header.capability != payload.capability:
+        return True
+    return payload.suffix not in (Suffix.UNKNOWN, header.suffix)
+
+
+def _shared(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Keep one string per name: a kernel has the same name in the code for every target."""
+    return None if names is None else tuple(map(sys.intern, names))
 
 
 def _shares(entries: list[Entry]) -> Iterator[list[Entry]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from queue import SimpleQueue
     from threading import Thread
 
-    from smforge.inventory.byte_budget import Room
+    from smforge.inventory.byte_budget import ByteBudget
 
 ReadFile = Callable[[str, Blob, ReadOptions], FileInventory | None]
 """Reads one file: the native reader's `read_file`, or one that asks cuobjdump."""
@@ -83,20 +83,20 @@ class OverlappingReader:
         return iter(self._outcomes)
 
     @cached_property
-    def _memory(self) -> Room:
+    def _memory(self) -> ByteBudget:
         return _room(_IN_MEMORY)
 
     @cached_property
-    def _disk(self) -> Room:
+    def _disk(self) -> ByteBudget:
         return _room(_ON_DISK)
 
-    def _hand_over(self, room: Room) -> None:
+    def _hand_over(self, room: ByteBudget) -> None:
         if not self._batch:
             return
         if self._worker is None:
             self._worker = _Worker(self._finish)
         with ExitStack() as place:
-            place.enter_context(room.room_for(self._batch_bytes))
+            place.enter_context(room.hold(self._batch_bytes))
             batch, self._batch, self._batch_bytes = self._batch, [], 0
             self._worker.give(batch, place.pop_all())
 
@@ -124,10 +124,10 @@ class OverlappingReader:
             self._worker.stop()
 
 
-def _room(size: int) -> Room:
-    from smforge.inventory.byte_budget import Room  # noqa: PLC0415 - for what waits for a thread
+def _room(size: int) -> ByteBudget:
+    from smforge.inventory.byte_budget import ByteBudget  # noqa: PLC0415 - for what waits for a thread
 
-    return Room(size)
+    return ByteBudget(size)
 
 
 def _is_cheap(task: _Task) -> bool:

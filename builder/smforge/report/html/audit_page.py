@@ -12,7 +12,7 @@ from smforge.arch.target import ComputeCapability
 from smforge.findings import Family, Finding, Level, Outcome
 from smforge.findings import Tally as VerdictTally
 from smforge.inventory.linked import counted_regions
-from smforge.inventory.records import CodeObject, Kind
+from smforge.inventory.records import RUNNABLE, CodeObject, Kind
 from smforge.report.html.matrix import (
     Cell,
     Column,
@@ -31,7 +31,7 @@ from smforge.report.html.matrix import (
 )
 from smforge.report.html.row_groups import Shelf, fold_families, shelves
 from smforge.report.wording import headline, plural, size
-from smforge.verdict.kernels import MACHINE_CODE, RUNNABLE, Embedded
+from smforge.verdict.kernels import MACHINE_CODE, Embedded
 from smforge.verdict.names import families
 from smforge.verdict.reach import CANNOT_RUN, Reach
 from smforge.verdict.reading import Backend

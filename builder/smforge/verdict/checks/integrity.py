@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from smforge.findings import Finding, Level
-from smforge.inventory.records import Origin
+from smforge.inventory.linked import counted_regions
+from smforge.inventory.records import RUNNABLE, CodeObject, Origin
 from smforge.verdict.reading import Backend
 from smforge.verdict.rules import (
     BACKEND_DISAGREEMENT,
     CUOBJDUMP_FAILED,
     DAMAGED_CODE_OBJECT,
     FAMILIES_UNTOLD,
+    HEADER_PAYLOAD_MISMATCH,
     REGIONS_UNKNOWN,
     UNJUDGED_CODE,
     UNSEEN_CODE,
@@ -32,6 +35,32 @@ def check_damage(subject: SubjectView) -> Iterator[Finding]:
             file=damage.path,
             remedy="Fetch or build it again, or make it readable: what it holds is not known.",
         )
+
+
+def check_headers(subject: SubjectView) -> Iterator[Finding]:
+    """Entries whose header and payload cannot both be true; the payload was judged."""
+    for view in subject.files:
+        found = Counter(
+            (code.contradicted, _described(code))
+            for region in view.file.regions
+            for code in region.objects
+            if code.contradicted is not None
+        )
+        for (said, real), count in found.items():
+            objects = "1 code object is" if count == 1 else f"{count} code objects are"
+            yield HEADER_PAYLOAD_MISMATCH.finding(
+                f"{view.file.path}: {objects} {real}, but the fatbin's header says {said}.",
+                file=view.file.path,
+                remedy="Build it again: the driver chooses code by the header, and the payload was "
+                "judged here.",
+            )
+
+
+def _described(code: CodeObject) -> str:
+    """The target and version that the payload itself states: ``compute_90 in PTX 9.0``."""
+    if code.ptx_isa is None:
+        return code.target.sm
+    return f"{code.target.compute} in PTX {code.ptx_isa}"
 
 
 def check_backends(subject: SubjectView) -> Iterator[Finding]:
@@ -83,15 +112,28 @@ def check_unseen(subject: SubjectView) -> Iterator[Finding]:
 
 
 def check_unjudged(subject: SubjectView) -> Iterator[Finding]:
-    """Files whose GPU code has no kernel to judge."""
+    """Files and regions whose GPU code has no kernel to judge."""
     judged = any(view.groups for view in subject.files)
     level = Level.WARNING if judged or not subject.request.requirements else Level.ERROR
     for view in subject.files:
-        if view.groups or view.file.damage:
+        if view.file.damage:
             continue
-        kinds = sorted({code.kind for region in view.file.regions for code in region.objects})
+        regions = counted_regions(view.file) if view.groups else view.file.regions
+        unjudged = [
+            region
+            for region in regions
+            if not view.groups or not any(code.kind in RUNNABLE for code in region.objects)
+        ]
+        if not unjudged:
+            continue
+        kinds = ", ".join(sorted({code.kind for region in unjudged for code in region.objects}))
+        where = f"{view.file.path}: "
+        if view.groups:
+            one = len(unjudged) == 1
+            where += f"{len(unjudged)} fatbin{'' if one else 's'} beside others, "
+            where += f"{'' if one else 'the first '}at byte {unjudged[0].offset}: "
         yield UNJUDGED_CODE.finding(
-            f"{view.file.path}: GPU code without a kernel to judge ({', '.join(kinds)}).",
+            f"{where}GPU code without a kernel to judge ({kinds}).",
             level=level,
             file=view.file.path,
             remedy="Audit what it is linked into.",
