@@ -129,6 +129,8 @@ class Tally:
     """Made for other devices by design, or served by another package there."""
     missing: int = 0
     """Nothing that is there runs on the device."""
+    unreachable: int = 0
+    """It would be missing, and no host code can launch it on any device."""
     missing_excused: int = 0
     """How many of the missing ones a policy excuses. They are counted in `missing` too."""
     ptx_excused: int = 0
@@ -137,7 +139,7 @@ class Tally:
     @property
     def total(self) -> int:
         """All items: their number is the same on each device."""
-        return self.native + self.ptx + self.foreign + self.missing
+        return self.native + self.ptx + self.foreign + self.missing + self.unreachable
 
     @property
     def excused(self) -> int:
@@ -155,6 +157,7 @@ class Tally:
             self.ptx + other.ptx,
             self.foreign + other.foreign,
             self.missing + other.missing,
+            self.unreachable + other.unreachable,
             self.missing_excused + other.missing_excused,
             self.ptx_excused + other.ptx_excused,
         )

@@ -97,6 +97,12 @@ SCHEMAS = {
                 ),
             }
         ),
+        "picking": record(
+            {
+                "about": TEXT,
+                "rows": rows(record({"rule": TEXT, "documented": {"type": "boolean"}, **SOURCED})),
+            }
+        ),
     },
     "toolkits": {
         "toolkits": rows(

@@ -94,6 +94,12 @@ def library(
     return FileInventory(path, 5_000_000, None, (region,), **others)
 
 
+def units(path: str, *regions: tuple[CodeObject, ...]) -> FileInventory:
+    """A library of several translation units, each with its own code objects."""
+    of_each = (Region(Origin.FATBIN, ".nv_fatbin", 0, one, source="kernels.cu") for one in regions)
+    return FileInventory(path, 5_000_000, None, tuple(of_each))
+
+
 def lto(path: str) -> FileInventory:
     """A file whose GPU code another linker has to finish first."""
     unlinked = CodeObject(Kind.LTO_IR, Target.parse("sm_90"), 500)
@@ -169,12 +175,12 @@ def excused() -> Verdict:
     gone = tuple(f"gone_{n}" for n in range(3))
     ampere = tuple(f"_Z6ampereILi{n}EEvv" for n in range(1113))
     return audited(
-        library("mixed.so", code("sm_120", "a"), code("compute_80", *old), code("sm_80", *gone)),
+        units("mixed.so", (code("sm_120", "a"), code("sm_80", *gone)), (code("compute_80", *old),)),
         library("missing.so", code("sm_120", "a"), code("sm_80", *ampere)),
         library("none.so", code("sm_80", *ampere[:5])),
         library("from_ptx.so", code("compute_80", *old)),
         library("half.so", code("sm_80", ampere[0], "lost")),
-        library("some_ptx.so", code("sm_120", "a"), code("compute_80", *old, "late")),
+        units("some_ptx.so", (code("sm_120", "a"),), (code("compute_80", *old, "late"),)),
         require="12.1",
         excuses=[
             Excuse("made for Ampere alone", "gate.toml", kernel="_Z6ampere*"),
@@ -189,7 +195,11 @@ def unasked() -> Verdict:
         *(library(f"lib/{at:02}.so", code("sm_80", "a"), code("sm_120f", "a")) for at in range(42)),
         library("lib/ptx.so", code("compute_80", "a")),
         library("lib/part.so", code("sm_90", "a"), code("sm_80", "b")),
-        library("lib/mixed.so", code("sm_90", "a"), code("compute_90", *"abcd")),
+        units(
+            "lib/mixed.so",
+            (code("sm_90", "a"), code("compute_90", "a")),
+            (code("compute_90", *"bcd"),),
+        ),
         library("lib/hopper.so", code("sm_90a", "a")),
         lto("lib/lto.a"),
     )
@@ -233,7 +243,7 @@ def too_new() -> Verdict:
     return audited(
         library("new.so", code("compute_90", "a", "b", isa="9.0")),
         library("unsure.so", code("compute_90", "a", isa="8.6")),
-        library("good.so", code("sm_120", "a"), code("compute_90", "b", isa="8.0")),
+        units("good.so", (code("sm_120", "a"),), (code("compute_90", "b", isa="8.0"),)),
         require="12.1",
         driver="570.195.03",
         native_only=True,
@@ -378,7 +388,7 @@ def shrinking(*, listed: bool = True) -> diff_model.Diff:
     names = tuple(f"_ZN2ns5k{n:04}ILi1EEEvv" for n in range(14))
     old = audited(
         *(library(f"l{n:02}.so", code("sm_90", "shared", f"own_{n}")) for n in range(14)),
-        library("big.so", code("sm_90", *names), code("compute_80", "late")),
+        units("big.so", (code("sm_90", *names),), (code("compute_80", "late"),)),
         library("gone.so", code("sm_120", "left")),
         name="old.whl",
     )

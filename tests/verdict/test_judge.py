@@ -148,7 +148,7 @@ def test_libraries_without_a_required_target_are_named(
 
 
 def test_a_driver_too_old_for_the_ptx(make_file: MakeFile, make_inventory: MakeInventory) -> None:
-    inventory = make_inventory(make_file("a.so", (("compute_90", ("k",)), ("sm_120", ("j",)))))
+    inventory = make_inventory(make_file("a.so", (("compute_90", ("k",)),), (("sm_120", ("j",)),)))
     verdict = judge(Reading(inventory), terms("12.0", driver=DriverVersion.parse("570.195.03")))
     (finding,) = [one for one in verdict.findings if one.rule == "ptx-newer-than-driver"]
     assert finding.file == "a.so"

@@ -112,16 +112,25 @@ def one_by_one(file: FileInventory, device: ComputeCapability) -> Counter[str]:
     counted = Counter[str]()
     for region in file.regions:
         for name in {name for code in region.objects for name in code.kernels or ()}:
-            holding = [code for code in region.objects if name in (code.kernels or ())]
-            if any(c.kind is Kind.CUBIN and cubin_runs_on(c.target, device) for c in holding):
-                counted["native"] += 1
-            elif any(c.kind is Kind.PTX and ptx_assembles_for(c.target, device) for c in holding):
-                counted["ptx"] += 1
-            elif all(code.target.suffix is not Suffix.PLAIN for code in holding):
-                counted["foreign"] += 1
-            else:
-                counted["missing"] += 1
+            counted[of_one(region, name, device)] += 1
     return counted
+
+
+def of_one(region: Region, name: str, device: ComputeCapability) -> str:
+    cubins = [c for c in region.objects if c.kind is Kind.CUBIN and cubin_runs_on(c.target, device)]
+    own = [code for code in cubins if code.target.capability == device]
+    ptx = [c for c in region.objects if c.kind is Kind.PTX and ptx_assembles_for(c.target, device)]
+    choices = own or cubins or ptx
+    holding = [code for code in choices if name in (code.kernels or ())]
+    if holding:
+        if len(holding) < len(choices):
+            return "pick-unclear"
+        return "native" if cubins else "ptx"
+    if any(name in (code.kernels or ()) for code in (*cubins, *ptx)):
+        return "not-picked"
+    embedded = [code for code in region.objects if name in (code.kernels or ())]
+    specialised = all(code.target.suffix is not Suffix.PLAIN for code in embedded)
+    return "foreign" if specialised else "missing"
 
 
 @given(codes=regions, device=st.sampled_from(current_devices()))
@@ -135,11 +144,12 @@ def test_groups_give_what_single_kernels_give(
 
 
 @given(codes=regions)
-def test_adding_code_for_a_device_never_takes_anything_away(
+def test_adding_code_with_every_kernel_never_takes_anything_away(
     make_file: MakeFile, codes: list[tuple[tuple[str, tuple[str, ...]], ...]]
 ) -> None:
+    """Code that lacks some of them can take those away: the driver may pick it."""
     before = make_file("a.so", *codes)
-    richer = make_file("a.so", *[(*region, ("sm_121a", ("a", "b"))) for region in codes])
+    richer = make_file("a.so", *[(*region, ("sm_121a", tuple("abcd"))) for region in codes])
     device = ComputeCapability.parse("12.1")
 
     def runs(file: FileInventory) -> int:
@@ -150,3 +160,59 @@ def test_adding_code_for_a_device_never_takes_anything_away(
         )
 
     assert runs(richer) >= runs(before)
+
+
+@pytest.mark.parametrize(
+    ("codes", "device", "state"),
+    [
+        # The object of the device's own capability goes before others, and before PTX.
+        ({"sm_120": "k", "sm_121": ""}, "12.1", "not-picked"),
+        ({"compute_90": "k", "sm_121": ""}, "12.1", "not-picked"),
+        ({"compute_90": "k", "sm_120": ""}, "12.1", "not-picked"),
+        ({"sm_120": "k", "sm_121": ""}, "12.0", "native"),
+        ({"sm_120": "", "sm_121": "k"}, "12.1", "native"),
+        ({"sm_120": "", "compute_120": "k"}, "12.1", "not-picked"),
+        # No order is documented among these.
+        ({"sm_90": "k", "sm_90a": ""}, "9.0", "pick-unclear"),
+        ({"sm_90": "", "sm_90a": "k"}, "9.0", "pick-unclear"),
+        ({"sm_80": "", "sm_86": "k"}, "8.9", "pick-unclear"),
+        ({"sm_80": "k", "sm_86": ""}, "8.9", "pick-unclear"),
+        ({"compute_80": "k", "compute_90": ""}, "12.1", "pick-unclear"),
+        ({"compute_80": "k", "compute_90": ""}, "8.0", "ptx"),
+        # What cannot run there anyway is what it was.
+        ({"sm_80": "k", "sm_121": ""}, "12.1", "missing"),
+        ({"sm_90a": "k", "sm_121": ""}, "12.1", "foreign"),
+        ({"compute_90a": "k", "compute_80": ""}, "12.1", "foreign"),
+        ({"sm_80": "k", "sm_90a": ""}, "8.0", "native"),
+    ],
+)
+def test_the_driver_picks_one_object_of_a_region(
+    make_file: MakeFile, codes: dict[str, str], device: str, state: str
+) -> None:
+    file = make_file("a.so", tuple((code, tuple(names)) for code, names in codes.items()))
+    assert states(file, device) == {state: 1}
+
+
+def test_of_code_that_is_data_the_program_picks(make_file: MakeFile) -> None:
+    codes = (("sm_120", ("k",)), ("sm_121", ()))
+    assert states(make_file("a.so", codes, origin=Origin.DATA), "12.1") == {"native": 1}
+    assert states(make_file("a.fatbin", codes, origin=Origin.RAW), "12.1") == {"not-picked": 1}
+
+
+@pytest.mark.parametrize(
+    ("codes", "device", "state"),
+    [
+        ({"sm_75": "k", "sm_120": ""}, "12.0", "unreachable"),
+        ({"sm_120": "k", "sm_121": ""}, "12.1", "unreachable"),
+        ({"sm_75": "k", "sm_120": ""}, "7.5", "native"),
+        ({"sm_90a": "k", "sm_120": ""}, "12.0", "foreign"),
+        ({"sm_90": "k", "sm_90a": ""}, "9.0", "pick-unclear"),
+    ],
+)
+def test_what_no_host_code_registers_is_unreachable_where_it_would_be_missing(
+    make_file: MakeFile, codes: dict[str, str], device: str, state: str
+) -> None:
+    file = make_file("a.so", tuple((code, tuple(names)) for code, names in codes.items()))
+    (region,) = file.regions
+    file = file._replace(regions=(region._replace(unregistered=frozenset({"k"})),))
+    assert states(file, device) == {state: 1}

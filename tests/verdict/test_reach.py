@@ -58,3 +58,22 @@ def test_ptx_beside_it_settles_the_matter() -> None:
     target = Target(ComputeCapability.parse("10.0"), Suffix.UNKNOWN)
     embedded = Embedded(frozenset({target}), ptx("8.0").ptx)
     assert reach(embedded, DEVICE, None) is Reach.PTX
+
+
+@pytest.mark.parametrize(
+    ("held", "beside", "device", "expected"),
+    [
+        ("10.0", "10.0?", "10.0", Reach.PICK_UNCLEAR),
+        ("10.0?", "10.3", "10.3", Reach.UNCLEAR),
+        ("12.0", "10.0?", "12.0", Reach.NATIVE),
+    ],
+)
+def test_a_suffix_that_is_not_known_beside_other_code(
+    held: str, beside: str, device: str, expected: Reach
+) -> None:
+    def of(text: str) -> frozenset[Target]:
+        suffix = Suffix.UNKNOWN if text.endswith("?") else Suffix.PLAIN
+        return frozenset({Target(ComputeCapability.parse(text.rstrip("?")), suffix)})
+
+    embedded = Embedded(of(held), frozenset(), of(beside))
+    assert reach(embedded, ComputeCapability.parse(device), None) is expected

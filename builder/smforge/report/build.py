@@ -125,12 +125,17 @@ def _kernels(file: FileView) -> tuple[model.Kernel, ...]:
     for group in file.groups:
         targets = tuple(str(target) for target in sorted(group.embedded.cubins))
         ptx = tuple(str(target) for target in sorted({one.target for one in group.embedded.ptx}))
+        lacking = tuple(str(target) for target in sorted(group.embedded.lacking_cubins))
+        lacking_ptx = tuple(str(target) for target in sorted(group.embedded.lacking_ptx))
         listed += [
             model.Kernel(
                 name=name,
                 demangled=demangle(name),
                 targets=targets,
                 ptx=ptx,
+                lacking=lacking,
+                lacking_ptx=lacking_ptx,
+                unregistered=group.embedded.unregistered,
                 exempt=name in excused,
             )
             for name in group.names
@@ -151,6 +156,7 @@ def _counts(tally: Tally, *, named: bool) -> dict[str, Any]:
         "ptx": tally.ptx,
         "foreign": tally.foreign,
         "missing": tally.missing,
+        "unreachable": tally.unreachable,
         "exempt": tally.excused,
     }
 

@@ -77,7 +77,7 @@ class Objects(Published):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally(Published):
-    """Kernels by state on one device. kernels = native + ptx + foreign + missing."""
+    """Kernels by state on one device. kernels is the sum of the five states."""
 
     kernels: Annotated[
         Count | None,
@@ -90,6 +90,9 @@ class Tally(Published):
         Says("Only a or f code for other devices, or code that another package replaces there."),
     ]
     missing: Annotated[Count, Says("Ordinary code, and nothing here can run.")]
+    unreachable: Annotated[
+        Count, Says("It would be missing, and no host code can launch it: a compiler pass left it.")
+    ] = 0
     exempt: Annotated[Count, Says("Of ptx and missing, excused by a policy.")] = 0
 
 
@@ -108,6 +111,16 @@ class Kernel(Published):
     demangled: str
     targets: Annotated[tuple[TargetText, ...], Says("Machine code.")]
     ptx: tuple[TargetText, ...] = field(default=(), metadata=LEFT_OUT)
+    lacking: Annotated[
+        tuple[TargetText, ...],
+        Says("Machine code of the same region that lacks it: the driver may pick that."),
+    ] = field(default=(), metadata=LEFT_OUT)
+    lacking_ptx: Annotated[
+        tuple[TargetText, ...], Says("PTX of the same region that lacks it.")
+    ] = field(default=(), metadata=LEFT_OUT)
+    unregistered: Annotated[bool, Says("No host code can launch it on any device.")] = field(
+        default=False, metadata=LEFT_OUT
+    )
     exempt: Annotated[bool, Says("Excused by a policy on some device.")] = field(
         default=False, metadata=LEFT_OUT
     )

@@ -179,7 +179,7 @@ def mark(tally: model.Tally) -> Mark:
     if tally.exempt and not runs:
         return Mark.EXEMPT
     if not runs:
-        return Mark.FOREIGN if tally.foreign else Mark.EMPTY
+        return Mark.FOREIGN if tally.foreign or tally.unreachable else Mark.EMPTY
     return Mark.PTX if tally.ptx else Mark.NATIVE
 
 
@@ -193,6 +193,7 @@ def words(tally: model.Tally) -> str:
             (tally.ptx, "PTX" if tally.missing else f"PTX{excused}"),
             (tally.native, "native"),
             (tally.foreign, "for others"),
+            (tally.unreachable, "unreachable"),
         )
         if number
     ]
@@ -317,6 +318,7 @@ def _sum(tallies: Iterable[model.Tally]) -> model.Tally:
         ptx=sum(one.ptx for one in several),
         foreign=sum(one.foreign for one in several),
         missing=sum(one.missing for one in several),
+        unreachable=sum(one.unreachable for one in several),
         exempt=sum(one.exempt for one in several),
     )
 

@@ -1,18 +1,20 @@
 """Kernels by what they are embedded as.
 
 A kernel is an entry name within one region of one file: the runtime looks it up in the module
-that its translation unit registered, so a namesake in another region does not help it. Thousands
-of kernels share a handful of target sets; judging works on those sets, never on single kernels.
+that its translation unit registered, so a kernel of the same name in another region does not help
+it. Of a region the driver picks one code object for a device, so it matters as well which objects
+of the region lack the kernel. Thousands of kernels share a handful of target sets; judging works
+on those sets, never on single kernels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from smforge.arch.target import Suffix, Target
 from smforge.inventory.linked import counted_regions
-from smforge.inventory.records import RUNNABLE, CodeObject, FileInventory, Kind, Region
+from smforge.inventory.records import RUNNABLE, CodeObject, FileInventory, Kind, Origin, Region
 
 MACHINE_CODE = frozenset({Kind.CUBIN, Kind.OLD_CUBIN})
 
@@ -27,10 +29,16 @@ class Ptx:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """All the code that one kernel is embedded as."""
+    """All the code that one kernel is embedded as, and the code beside it that lacks it."""
 
     cubins: frozenset[Target]
     ptx: frozenset[Ptx]
+    lacking_cubins: frozenset[Target] = frozenset()
+    """Machine code of the same region without this kernel: the driver may pick it."""
+    lacking_ptx: frozenset[Target] = frozenset()
+    """PTX of the same region without this kernel."""
+    unregistered: bool = False
+    """Whether no host code can launch it (`smforge.inventory.records.Region.unregistered`)."""
 
     @property
     def targets(self) -> frozenset[Target]:
@@ -93,15 +101,27 @@ def _region_groups(region: Region) -> Iterator[tuple[Embedded, list[str]]]:
         bit = 1 << position
         for name in code.kernels or ():
             holders[name] = holders.get(name, 0) | bit
-    by_holders: dict[int, list[str]] = {}
+    groups: dict[tuple[int, bool], list[str]] = {}
     for name, bits in holders.items():
-        by_holders.setdefault(bits, []).append(name)
-    for bits, names in by_holders.items():
-        yield _embedded([code for i, code in enumerate(objects) if bits >> i & 1]), names
+        groups.setdefault((bits, name in region.unregistered), []).append(name)
+    for (bits, unregistered), names in groups.items():
+        held = [code for i, code in enumerate(objects) if bits >> i & 1]
+        lacking = [code for i, code in enumerate(objects) if not bits >> i & 1]
+        yield _embedded(held, lacking if _one_is_picked(region) else (), unregistered), names
 
 
-def _embedded(objects: list[CodeObject]) -> Embedded:
+def _one_is_picked(region: Region) -> bool:
+    """Whether the driver picks one object of the region. Of separate data the program picks one."""
+    return region.origin is not Origin.DATA
+
+
+def _embedded(
+    objects: Sequence[CodeObject], lacking: Sequence[CodeObject] = (), unregistered: bool = False
+) -> Embedded:
     return Embedded(
         cubins=frozenset(code.target for code in objects if code.kind in MACHINE_CODE),
         ptx=frozenset(Ptx(code.target, code.ptx_isa) for code in objects if code.kind is Kind.PTX),
+        lacking_cubins=frozenset(code.target for code in lacking if code.kind in MACHINE_CODE),
+        lacking_ptx=frozenset(code.target for code in lacking if code.kind is Kind.PTX),
+        unregistered=unregistered,
     )

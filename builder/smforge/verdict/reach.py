@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 
-from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
+from smforge.arch.coverage import cubin_runs_on, cubins_in_question, ptx_assembles_for
 from smforge.arch.drivers import DriverVersion, driver_assembles
-from smforge.arch.target import ComputeCapability, Suffix
+from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import UsageError
 from smforge.verdict.kernels import Embedded, Ptx
 
@@ -30,15 +31,24 @@ class Reach(StrEnum):
     """Its library is one of several for one architecture each, and another serves the device."""
     MISSING = "missing"
     """It exists as ordinary code, and nothing embedded can run here."""
+    NOT_PICKED = "not-picked"
+    """Code of it would run, but the driver picks other code of the region, which lacks it."""
+    UNREACHABLE = "unreachable"
+    """It would be missing, and no host code can launch it: a compiler pass left it there."""
     UNCLEAR = "unclear"
     """It depends on the suffix of a cubin that does not record it."""
+    PICK_UNCLEAR = "pick-unclear"
+    """It depends on which of several code objects the driver picks, which nobody documents."""
 
 
 RUNS = frozenset({Reach.NATIVE, Reach.PTX, Reach.PTX_UNSURE})
-CANNOT_RUN = (Reach.MISSING, Reach.PTX_TOO_NEW, Reach.UNCLEAR)
-"""Foreign code, and code whose place another library takes, cannot run but is not meant to."""
+LACKING = (Reach.MISSING, Reach.NOT_PICKED)
+"""It certainly cannot run, whatever the driver is."""
+CANNOT_RUN = (*LACKING, Reach.PTX_TOO_NEW, Reach.UNCLEAR, Reach.PICK_UNCLEAR)
+"""Foreign code, code whose place another library takes, and code that nothing launches cannot run
+either, but is not meant to."""
 EXCUSABLE: Mapping[str, frozenset[Reach]] = {
-    "missing": frozenset({Reach.MISSING, Reach.UNCLEAR}),
+    "missing": frozenset({*LACKING, Reach.UNCLEAR, Reach.PICK_UNCLEAR}),
     "ptx": frozenset({Reach.PTX, Reach.PTX_UNSURE, Reach.PTX_TOO_NEW}),
 }
 """What an exception can excuse, by the word that policies have for it."""
@@ -50,27 +60,49 @@ def reach(embedded: Embedded, device: ComputeCapability, driver: DriverVersion |
 
     Without a driver, one that reads every PTX ISA version is assumed.
     """
-    if any(cubin_runs_on(target, device) for target in embedded.cubins):
-        return Reach.NATIVE
-    unknown = [t for t in embedded.cubins if t.suffix is Suffix.UNKNOWN]
-    if unknown:
-        readings = {reach(_read_as(embedded, s), device, driver) for s in _SUFFIXES}
+    how = _reach(embedded, device, driver)
+    return Reach.UNREACHABLE if embedded.unregistered and how in LACKING else how
+
+
+def _reach(embedded: Embedded, device: ComputeCapability, driver: DriverVersion | None) -> Reach:
+    every = embedded.cubins | embedded.lacking_cubins
+    if any(target.suffix is Suffix.UNKNOWN for target in every):
+        readings = {_reach(_read_as(embedded, s), device, driver) for s in _SUFFIXES}
         return readings.pop() if len(readings) == 1 else Reach.UNCLEAR
     usable = [ptx for ptx in embedded.ptx if ptx_assembles_for(ptx.target, device)]
+    picked = cubins_in_question(every, device)
+    if picked and (usable or any(cubin_runs_on(one, device) for one in embedded.cubins)):
+        return _picked_reach(embedded, picked)
     if usable:
-        return _ptx_reach(usable, driver)
+        also = any(ptx_assembles_for(target, device) for target in embedded.lacking_ptx)
+        return Reach.PICK_UNCLEAR if also else _ptx_reach(usable, driver)
     return Reach.FOREIGN if embedded.specialised else Reach.MISSING
+
+
+def _picked_reach(embedded: Embedded, picked: frozenset[Target]) -> Reach:
+    """How a kernel that some code could run is reached, where the driver picks one of `picked`."""
+    if not picked & embedded.lacking_cubins:
+        return Reach.NATIVE
+    return Reach.PICK_UNCLEAR if picked & embedded.cubins else Reach.NOT_PICKED
 
 
 _SUFFIXES = (Suffix.PLAIN, Suffix.ARCH_SPECIFIC, Suffix.FAMILY_SPECIFIC)
 
 
 def _read_as(embedded: Embedded, suffix: Suffix) -> Embedded:
-    cubins = frozenset(
-        target._replace(suffix=suffix) if target.suffix is Suffix.UNKNOWN else target
-        for target in embedded.cubins
+    """The same code, where cubins that do not record their suffix have this one."""
+
+    def read(targets: frozenset[Target]) -> frozenset[Target]:
+        return frozenset(
+            target._replace(suffix=suffix) if target.suffix is Suffix.UNKNOWN else target
+            for target in targets
+        )
+
+    return replace(
+        embedded,
+        cubins=read(embedded.cubins),
+        lacking_cubins=read(embedded.lacking_cubins),
     )
-    return Embedded(cubins, embedded.ptx)
 
 
 def _ptx_reach(usable: list[Ptx], driver: DriverVersion | None) -> Reach:

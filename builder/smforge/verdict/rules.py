@@ -74,6 +74,12 @@ DRIVER_UNCHECKED = Rule(
     "A driver was given, and it is not known which CUDA release the machine code comes from.",
     undetermined=True,
 )
+PICK_UNKNOWN = Rule(
+    "pick-unknown",
+    Level.ERROR,
+    "Whether kernels run on a required device depends on which of several code objects is picked.",
+    undetermined=True,
+)
 SUFFIX_UNKNOWN = Rule(
     "suffix-unknown",
     Level.ERROR,
@@ -235,6 +241,7 @@ RULES: tuple[Rule, ...] = (
     PTX_DRIVER_UNKNOWN,
     DRIVER_TOO_OLD,
     DRIVER_UNCHECKED,
+    PICK_UNKNOWN,
     SUFFIX_UNKNOWN,
     JIT_ASSEMBLER_TOO_OLD,
     JIT_ASSEMBLER_UNREAD,

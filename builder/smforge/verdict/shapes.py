@@ -69,4 +69,5 @@ def _tally(shape: Shape, reaches: tuple[Reach, ...]) -> Tally:
         ptx=counts[Reach.PTX] + counts[Reach.PTX_UNSURE],
         foreign=counts[Reach.FOREIGN] + counts[Reach.ELSEWHERE],
         missing=sum(counts[one] for one in CANNOT_RUN),
+        unreachable=counts[Reach.UNREACHABLE],
     )

@@ -54,6 +54,32 @@ def test_a_second_build_of_the_same_sources_lost_nothing(
 
 
 @pytest.mark.toolchain
+def test_a_new_object_that_lacks_a_kernel_takes_it_away(
+    compile_with: Compile, smforge: Smforge, tmp_path: Path
+) -> None:
+    """On 12.1 the driver picks sm_121 of the new build, where `guarded` is left out."""
+    source = """
+    __global__ void both(int *p) { p[0] = 1; }
+    #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ != 1210
+    __global__ void guarded(int *p) { p[0] = 2; }
+    void launch(int *p) { both<<<1, 1>>>(p); guarded<<<1, 1>>>(p); }
+    #endif
+    """
+    shared = ("-shared", "-Xcompiler", "-fPIC")
+    code_120 = ("-gencode", "arch=compute_120,code=sm_120")
+    code_121 = ("-gencode", "arch=compute_121,code=sm_121")
+    old = compile_with(source, "k.so", *shared, *code_120)
+    new = compile_with(source, "k.so", *shared, *code_121, *code_120)
+    code, out, _ = smforge("diff", old, new, "--require", "12.1")
+    assert code == 1
+    assert "12.1 loses 1 kernel." in out
+    saved = tmp_path / "new.json"
+    smforge("audit", "-q", new, "--kernels", "-o", f"json={saved}")
+    assert smforge("diff", old, saved, "--require", "12.1")[0] == 1
+    assert smforge("diff", old, new, "--require", "12.0")[0] == 0
+
+
+@pytest.mark.toolchain
 def test_a_kernel_that_is_gone(fat_binary: Compile, smforge: Smforge) -> None:
     old, new = fat_binary("sm_80"), fat_binary("sm_80", without="plain")
     code, out, _ = smforge("diff", old, new)

@@ -27,7 +27,8 @@ def states(page: Page) -> dict[str, dict[str, State]]:
     ("objects", "state"),
     [
         ([("sm_90", "a", "b")], State.NATIVE),
-        ([("sm_90", "a"), ("compute_80", "a", "b")], State.PTX),
+        ([("sm_80", "a", "b"), ("compute_80", "a", "b")], State.PTX),
+        ([("sm_90", "a"), ("compute_80", "a", "b")], State.PARTIAL),
         ([("sm_90", "a"), ("sm_80", "b")], State.PARTIAL),
         ([("sm_80", "a", "b")], State.NONE),
         ([("sm_100a", "a", "b")], State.FOREIGN),

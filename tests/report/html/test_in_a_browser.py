@@ -28,13 +28,14 @@ HOSTILE = (
 @pytest.fixture
 def html(make: Any) -> str:
     """Two libraries: one with a kernel that 12.1 lacks, one for Hopper alone."""
+    code = make.library(
+        "pkg/_C.abi3.so",
+        make.code("sm_120", "_ZN6marlin6MarlinILi1EEEvv", "norm"),
+        make.code("sm_80", "_ZN6marlin6MarlinILi2EEEvv", "norm"),
+    )
+    ptx = make.library("", make.code("compute_80", "from_ptx"))
     return make.html(
-        make.library(
-            "pkg/_C.abi3.so",
-            make.code("sm_120", "_ZN6marlin6MarlinILi1EEEvv", "norm"),
-            make.code("sm_80", "_ZN6marlin6MarlinILi2EEEvv", "norm"),
-            make.code("compute_80", "from_ptx"),
-        ),
+        code._replace(regions=(*code.regions, *ptx.regions)),
         make.library("pkg/flash/_fa3.so", make.code("sm_90a", "flash_fwd")),
         require="12.1 9.0",
     )

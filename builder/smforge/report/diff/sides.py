@@ -136,7 +136,7 @@ def _library(file: model.File, unit: str) -> Library:
 
 
 def _total(tally: model.Tally) -> int:
-    return tally.native + tally.ptx + tally.foreign + tally.missing
+    return tally.native + tally.ptx + tally.foreign + tally.missing + tally.unreachable
 
 
 def _code(one: model.Objects) -> str:
@@ -146,14 +146,23 @@ def _code(one: model.Objects) -> str:
 
 def _kernels(file: model.File) -> dict[str, Counter[Embedded]]:
     # Thousands of kernels share a handful of target sets.
-    known: dict[tuple[tuple[str, ...], tuple[str, ...]], Embedded] = {}
+    known: dict[tuple[object, ...], Embedded] = {}
     found: dict[str, Counter[Embedded]] = {}
     for kernel in file.kernels:
-        targets = kernel.targets, kernel.ptx
+        targets = (
+            kernel.targets,
+            kernel.ptx,
+            kernel.lacking,
+            kernel.lacking_ptx,
+            kernel.unregistered,
+        )
         if targets not in known:
             known[targets] = Embedded(
                 frozenset(target_of(one) for one in kernel.targets),
                 frozenset(Ptx(target_of(one), None) for one in kernel.ptx),
+                frozenset(target_of(one) for one in kernel.lacking),
+                frozenset(target_of(one) for one in kernel.lacking_ptx),
+                kernel.unregistered,
             )
         found.setdefault(kernel.name, Counter())[known[targets]] += 1
     return found

@@ -63,7 +63,7 @@ def tally_of(embedded: Iterable[Counter[Embedded]], device: ComputeCapability) -
             total += number
             native += number if how is Reach.NATIVE else 0
             ptx += number if how is Reach.PTX else 0
-            unclear += number if how is Reach.UNCLEAR else 0
+            unclear += number if how in (Reach.UNCLEAR, Reach.PICK_UNCLEAR) else 0
     return Tally(native, ptx, total, unclear)
 
 
@@ -71,7 +71,7 @@ def reported(tally: model.Tally | None) -> Tally:
     """The tally of a saved report."""
     if tally is None:
         return Tally()
-    total = tally.native + tally.ptx + tally.foreign + tally.missing
+    total = tally.native + tally.ptx + tally.foreign + tally.missing + tally.unreachable
     return Tally(tally.native, tally.ptx, total)
 
 

@@ -61,13 +61,16 @@ _STATES = (
 )
 _REACHES = (
     Meaning(Reach.MISSING, "cannot run", "Ordinary code, and nothing embedded runs here."),
+    Meaning(Reach.NOT_PICKED, "cannot run", "The driver picks code beside it, which lacks it."),
     Meaning(Reach.PTX_TOO_NEW, "cannot run", "There is PTX, but the driver is too old for it."),
     Meaning(Reach.UNCLEAR, "not known", "A cubin does not say whether it is plain, a or f code."),
+    Meaning(Reach.PICK_UNCLEAR, "not known", "Nobody documents which of several codes is picked."),
     Meaning(Reach.PTX_UNSURE, "PTX, not certain", "Nobody knows whether the driver reads it."),
     Meaning(Reach.PTX, "PTX only", "The driver assembles it at the first load."),
     Meaning(Reach.NATIVE, "native", "Machine code for this device is embedded."),
     Meaning(Reach.FOREIGN, "for other devices", "Only a or f code, made for other devices."),
     Meaning(Reach.ELSEWHERE, "for other devices", "Another package is loaded on this one."),
+    Meaning(Reach.UNREACHABLE, "unreachable", "No host code can launch it on any device."),
 )
 _OUTCOMES = (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.NOTHING, Outcome.PASS)
 _LEVELS = tuple(level.value for level in Level)

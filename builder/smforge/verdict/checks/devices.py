@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smforge.arch.coverage import ptx_assembles_for
+from smforge.arch.coverage import cubins_in_question, ptx_assembles_for
 from smforge.arch.drivers import DriverVersion, lowest_driver_for
 from smforge.arch.target import ComputeCapability
 from smforge.errors import UsageError
@@ -18,6 +18,7 @@ from smforge.verdict.rules import (
     DEVICE_PTX_ONLY,
     DEVICE_SIBLING,
     KERNELS_MISSING,
+    PICK_UNKNOWN,
     PTX_DRIVER_UNKNOWN,
     PTX_NEWER_THAN_DRIVER,
     SUFFIX_UNKNOWN,
@@ -32,7 +33,7 @@ def check_subject(subject: SubjectView) -> Iterator[Finding]:
         views = [view.devices[device] for view in subject.files]
         if any(view.tally.runs for view in views) or not any(view.tally.total for view in views):
             continue
-        if any(view.names(Reach.UNCLEAR) for view in views):
+        if any(view.names(Reach.UNCLEAR, Reach.PICK_UNCLEAR) for view in views):
             continue
         held = any(view.names(Reach.PTX_TOO_NEW) for view in views)
         yield DEVICE_MISSING.finding(
@@ -52,6 +53,7 @@ def check_files(subject: SubjectView) -> Iterator[Finding]:
             yield from _missing(subject, file, view)
             yield from _from_ptx(subject, file, view)
             yield from _unclear(subject, file, view)
+            yield from _pick_unclear(subject, file, view)
             if view.tally.foreign and view.tally.foreign == view.tally.total and file.loose:
                 loose += 1
             if not file.loose:
@@ -64,19 +66,39 @@ def check_files(subject: SubjectView) -> Iterator[Finding]:
 
 
 def _missing(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
-    names = view.names(Reach.MISSING)
-    if not names:
-        return
     rule = KERNELS_MISSING if view.tally.runs else DEVICE_MISSING
-    share = f"{len(names)} of {view.tally.total} {subject.unit}"
-    yield rule.finding(
-        f"{file.file.path}: {share} cannot run on {view.device}{_for_families(subject, names)}; "
-        f"it embeds {file.embedded}.",
-        file=file.file.path,
-        device=view.device,
-        remedy=_rebuild(view.device),
-        families=_families(subject, names),
-    )
+    if names := view.names(Reach.MISSING):
+        yield rule.finding(
+            f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} cannot run on "
+            f"{view.device}{_for_families(subject, names)}; it embeds {file.embedded}.",
+            file=file.file.path,
+            device=view.device,
+            remedy=_rebuild(view.device),
+            families=_families(subject, names),
+        )
+    if names := view.names(Reach.NOT_PICKED):
+        picked = _picked(view)
+        yield rule.finding(
+            f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} cannot run on "
+            f"{view.device}{_for_families(subject, names)}: the driver picks one code object of a "
+            f"region, here {picked}, and it lacks them.",
+            file=file.file.path,
+            device=view.device,
+            remedy=f"Compile them for {picked} too, or leave {picked} out: other code beside it "
+            "has them, but the driver does not pick that.",
+            families=_families(subject, names),
+        )
+
+
+def _picked(view: DeviceView) -> str:
+    """The code that the driver picks in place of code that has the kernels."""
+    picked = {
+        target
+        for group, how in zip(view.groups, view.reaches, strict=True)
+        if how is Reach.NOT_PICKED
+        for target in cubins_in_question(group.embedded.lacking_cubins, view.device)
+    }
+    return " or ".join(target.sm for target in sorted(picked))
 
 
 def _from_ptx(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
@@ -131,6 +153,20 @@ def _unclear(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator
             file=file.file.path,
             device=view.device,
             remedy="Name the file in a policy with the reason it is safe, or ask who built it.",
+            families=_families(subject, names),
+        )
+
+
+def _pick_unclear(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
+    if names := view.names(Reach.PICK_UNCLEAR):
+        yield PICK_UNKNOWN.finding(
+            f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} stand in some of "
+            f"the code objects that {view.device} can run and not in all of them"
+            f"{_for_families(subject, names)}; which one the driver picks is not documented.",
+            file=file.file.path,
+            device=view.device,
+            remedy=f"Compile them for every target that runs on {view.device}, or build one target "
+            "for it alone.",
             families=_families(subject, names),
         )
 
