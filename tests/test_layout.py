@@ -44,8 +44,8 @@ MAY_IMPORT = {
         "oci", "policy", "publish", "workflow",
     },
 }  # fmt: skip
-SHOWS_PREFLIGHT = "preflight_"
-"""What the report's modules that render a preflight are called; they alone import that stage."""
+SHOWS_PREFLIGHT = PACKAGE / "report" / "preflight"
+"""The folder of the report's modules that render a preflight; they alone import that stage."""
 EVERYWHERE = {"errors", "files", "findings", "sigterm", "terminal", "writing", "__version__"}
 
 
@@ -91,7 +91,7 @@ def wrong_imports(module: Path, source: str) -> list[str]:
     if stage is None:
         return []
     allowed = MAY_IMPORT[stage] | EVERYWHERE | {stage}
-    if stage == "report" and module.name.startswith(SHOWS_PREFLIGHT):
+    if module.is_relative_to(SHOWS_PREFLIGHT):
         allowed |= {"preflight"}
     return [
         f"{module.relative_to(PACKAGE)}:{line} imports smforge.{name}"

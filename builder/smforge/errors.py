@@ -96,6 +96,12 @@ class LimitExceededError(DamagedInputError):
     """A subject asks for more memory, time or members than the configured limits allow."""
 
 
+class OutputError(SmforgeError):
+    """A result could not be written, so nobody has it."""
+
+    exit_code = EXIT_UNDETERMINED
+
+
 class IncomparableError(SmforgeError):
     """Two reports do not hold what a comparison of them needs."""
 

@@ -135,6 +135,9 @@ class Tally:
     """How many of the missing ones a policy excuses. They are counted in `missing` too."""
     ptx_excused: int = 0
     """How many of those that are PTX only a policy excuses. They are counted in `ptx` too."""
+    unclear: int = 0
+    """How many of the missing ones, those that are excused aside, run or not depending on a suffix
+    that their file does not record. They are counted in `missing` too."""
 
     @property
     def total(self) -> int:
@@ -160,4 +163,5 @@ class Tally:
             self.unreachable + other.unreachable,
             self.missing_excused + other.missing_excused,
             self.ptx_excused + other.ptx_excused,
+            self.unclear + other.unclear,
         )

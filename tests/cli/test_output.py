@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from smforge.cli.output import OutputSpec, OutputType, emit, require_distinct, write_report
+from smforge.cli.output import OutputSpec, OutputType, checked_outputs, emit, write_report
+from smforge.cli.plain_text import encodable
 from smforge.errors import UsageError
 
+MATRIX = Path(__file__).parents[2] / "versions.json"
 FORMS = OutputType(("table", "json"))
 
 
@@ -38,11 +46,11 @@ def test_refuses_anything_else(text: str) -> None:
 
 def test_two_outputs_to_one_place_are_refused(tmp_path: Path) -> None:
     one = OutputSpec("json", tmp_path / "x")
-    assert require_distinct([one, OutputSpec("table")]) == (one, OutputSpec("table"))
+    assert checked_outputs([one, OutputSpec("table")]) == (one, OutputSpec("table"))
     with pytest.raises(UsageError, match="standard output"):
-        require_distinct([OutputSpec("json"), OutputSpec("table")])
+        checked_outputs([OutputSpec("json"), OutputSpec("table")])
     with pytest.raises(UsageError, match="Two outputs go to"):
-        require_distinct([one, OutputSpec("table", tmp_path / "x")])
+        checked_outputs([one, OutputSpec("table", tmp_path / "x")])
 
 
 def test_emits_to_standard_output_and_to_files(
@@ -71,3 +79,76 @@ def test_what_cannot_be_written_is_a_sentence_and_leaves_nothing(tmp_path: Path)
     with pytest.raises(UsageError, match="Cannot write"):
         write_report(tmp_path / "folder", "x")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("name", ["absent/r.json", "folder", "file/r.json"])
+def test_an_output_that_cannot_be_written_is_refused_beforehand(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="Cannot write"):
+        checked_outputs([OutputSpec("json", tmp_path / name)])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_is_not_ours_is_refused_beforehand(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UsageError, match="may not write"):
+        checked_outputs([OutputSpec("json", tmp_path / "r.json")])
+
+
+@pytest.mark.parametrize("name", ["r.json", "/dev/null", "/dev/stdout"])
+def test_what_can_be_written_is_accepted(tmp_path: Path, name: str) -> None:
+    assert checked_outputs([OutputSpec("json", tmp_path / name)])
+
+
+@pytest.mark.parametrize(("text", "plain"), [("● ◐ ✗ …", "* o x ~"), ("中 é", "\\u4e2d \\xe9")])
+def test_a_table_for_a_terminal_without_utf_8_is_ascii(text: str, plain: str) -> None:
+    assert encodable(text, "table", "ascii") == plain
+    assert encodable(text, "table", "utf-8") == text
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_json_says_every_character_in_ascii(text: str) -> None:
+    document = json.dumps({"name": text}, ensure_ascii=False)
+    written = encodable(document, "json", "ascii")
+    assert written.isascii()
+    assert json.loads(written) == {"name": text}
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff")))
+def test_xml_says_every_character_in_ascii(text: str) -> None:
+    element = ET.Element("a")
+    element.text = text
+    written = encodable(ET.tostring(element, encoding="unicode"), "junit", "ascii")
+    assert written.isascii()
+    assert (ET.fromstring(written).text or "") == text
+
+
+def plan(output: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``smforge plan`` of this checkout's matrix, with its standard output in a file."""
+    with output.open("w") as stream:
+        return subprocess.run(
+            [sys.executable, "-m", "smforge", "--config", MATRIX, "plan"],
+            stdout=stream,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
+            text=True,
+            check=False,
+        )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_standard_output_names_the_cause() -> None:
+    ran = plan(Path("/dev/full"))
+    assert ran.returncode == 4
+    assert ran.stderr == (
+        "smforge: Cannot write to standard output: No space left on device. Make room, or write to "
+        "a file elsewhere: -o json=FILE.\n"
+    )
+
+
+def test_a_terminal_without_utf_8_gets_ascii(tmp_path: Path) -> None:
+    written = tmp_path / "out"
+    ran = plan(written, PYTHONIOENCODING="ascii")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert written.read_bytes().isascii()

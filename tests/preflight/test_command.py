@@ -64,7 +64,7 @@ def test_every_form_of_the_report(smforge: Smforge, small_tree: Path, tmp_path: 
     assert "source-lost: 1 source that 12.0f gets is not compiled for 12.1a" in done.stdout
     assert f"CMakeLists.txt:{_line(small_tree)}" in done.stdout
     markdown = (tmp_path / "r.md").read_text()
-    assert "| _C | 12.1a | - | 1 |" in markdown
+    assert "| \\_C | 12.1a | - | 1 |" in markdown
     assert "**error** `source-lost`" in markdown
     report = json.loads((tmp_path / "r.json").read_text())
     jsonschema.validate(report, json.loads(SCHEMA.read_text()))

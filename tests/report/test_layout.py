@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.report.layout import Column, cells, cut, grid, paragraph, rendered
+from smforge.report.layout import Column, cells, cut, grid, paragraph, rendered, shortened
 
 WORDS = st.text(st.sampled_from("abcdefgh ●中"), max_size=60)
 STYLED = st.lists(st.tuples(WORDS, st.sampled_from(["", "bold", "dim", "bold red"])), max_size=4)
@@ -80,3 +80,34 @@ def test_colours_change_nothing_but_colours(text: list[tuple[str, str]], width: 
 @pytest.mark.parametrize(("text", "width"), [("abc", 3), ("中文", 4), ("e\u0301", 1), ("●◐✗", 3)])
 def test_cells(text: str, width: int) -> None:
     assert cells(text) == width
+
+
+@pytest.mark.parametrize(
+    ("paths", "most", "shown"),
+    [
+        (["a/b.so"], 20, ["a/b.so"]),
+        (["package/folder/library_of_kernels.so"], 20, ["packag…of_kernels.so"]),
+        (
+            [f"cache/of/kernels/{one}/a/gemm_of_words_sm90.so" for one in ("first", "second")],
+            30,
+            ["cache/o…first…of_words_sm90.so", "cache/o…second…f_words_sm90.so"],
+        ),
+        (
+            [f"gemm_of_many_{one}_words_and_more_sm90.so" for one in "abc"],
+            20,
+            ["gemm_…a…more_sm90.so", "gemm_…b…more_sm90.so", "gemm_…c…more_sm90.so"],
+        ),
+    ],
+)
+def test_paths_that_would_look_alike_show_what_differs(
+    paths: list[str], most: int, shown: list[str]
+) -> None:
+    assert shortened(paths, most) == shown
+
+
+@given(st.lists(st.text(st.sampled_from("ab/"), max_size=40), max_size=6), st.integers(16, 40))
+def test_shortened_paths_fit(paths: list[str], most: int) -> None:
+    found = shortened(paths, most)
+    assert len(found) == len(paths)
+    assert all(len(one) <= most for one in found)
+    assert all(one == path for one, path in zip(found, paths, strict=True) if len(path) <= most)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smforge.cli.flags import matrix_option, output_option, policy_option
-from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.cli.output import OutputSpec, checked_outputs, emit
 from smforge.errors import (
     EXIT_FINDINGS,
     EXIT_NOTHING,
@@ -126,7 +126,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     Exit codes: 0 pass, 1 findings, 2 usage, 3 no GPU code, 4 undetermined. With several subjects
     a certain failure of one decides.
     """
-    specs = require_distinct(outputs)
+    specs = checked_outputs(outputs)
     if kernels and no_kernels:
         raise UsageError(
             "--kernels and --no-kernels contradict each other.", remedy="Leave one of them out."

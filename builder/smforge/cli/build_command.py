@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smforge.cli.flags import matrix_option, output_option, policy_option
-from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.cli.output import OutputSpec, checked_outputs, emit
 
 if TYPE_CHECKING:
     from smforge.errors import SmforgeError
@@ -111,7 +111,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     from smforge.workflow.publishing import Publication, require_publishable  # noqa: PLC0415
     from smforge.workflow.stages import cells_of, workshop  # noqa: PLC0415  # pydantic is slow
 
-    specs = require_distinct(outputs)
+    specs = checked_outputs(outputs)
     # Asked before the workshop leads docker to an engine of smforge's own, with its own settings.
     logins = configuration_folder()
     matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smforge.cli.flags import output_option
-from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.cli.output import OutputSpec, checked_outputs, emit
 from smforge.errors import EXIT_FINDINGS, EXIT_NOTHING, EXIT_PASS, EXIT_UNDETERMINED
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     from smforge.report.diff.compare import compare  # noqa: PLC0415
     from smforge.report.diff.terms import DiffTerms  # noqa: PLC0415
 
-    specs = require_distinct(outputs)
+    specs = checked_outputs(outputs)
     terms = DiffTerms(parse_requirements(words), native, strict, allowed, allow_removed)
     before, after = (_read(one, terms, quiet=ctx.obj["quiet"]) for one in (old, new))
     diff = compare(before, after, terms)

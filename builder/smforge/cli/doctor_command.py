@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smforge.cli.flags import output_option
-from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.cli.output import OutputSpec, checked_outputs, emit
 
 if TYPE_CHECKING:
     from smforge.bake.doctor import Finding
@@ -38,7 +38,7 @@ def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
     from smforge.bake.doctor import Host, can_build, examine  # noqa: PLC0415
     from smforge.inventory.cuobjdump.locate import locate  # noqa: PLC0415
 
-    specs = require_distinct(outputs)
+    specs = checked_outputs(outputs)
     os.environ.update(own_engine.settings(os.environ))
     findings = examine(Host(out, cuobjdump=lambda: locate().version))
     emit({spec: _render(findings, spec) for spec in specs})

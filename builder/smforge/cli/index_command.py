@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from smforge.cli.flags import output_option
-from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.cli.output import OutputSpec, checked_outputs, emit
 
 if TYPE_CHECKING:
     from smforge.publish.index import Index
@@ -71,7 +71,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     from smforge.publish.limits import Limits  # noqa: PLC0415
     from smforge.publish.outputs import find_outputs  # noqa: PLC0415
 
-    specs = require_distinct(outputs)
+    specs = checked_outputs(outputs)
     groups = _grouped(find_outputs(outputs_of or (Path("out"),)), per)
     limits = Limits(max_wheel_mb, max_index_mb)
     # All are checked before the first is written.

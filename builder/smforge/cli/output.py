@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from smforge.errors import UsageError
+from smforge.cli.plain_text import encodable
+from smforge.errors import OutputError, UsageError
 from smforge.writing import write_whole
 
 TABLE = "table"
@@ -48,8 +50,12 @@ class OutputType(click.ParamType[OutputSpec]):
         return self.name
 
 
-def require_distinct(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
-    """Return the outputs, refusing two that go to one place (they would mix or overwrite)."""
+def checked_outputs(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
+    """Return the outputs, before anything is read or built for them.
+
+    Raises `UsageError` for two that go to one place (they would mix or overwrite), and for a file
+    that cannot be written.
+    """
     specs = tuple(outputs)
     seen: set[Path | None] = set()
     for spec in specs:
@@ -60,24 +66,72 @@ def require_distinct(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
                 f"Two outputs go to {where}.", remedy="Give each its own file: -o json=report.json."
             )
         seen.add(place)
+        if spec.file is not None and (reason := _why_not_writable(spec.file)):
+            raise _unwritable(spec.file, reason)
     return specs
 
 
+def _why_not_writable(path: Path) -> str | None:
+    """Why a report cannot be written there, as far as that shows beforehand."""
+    try:
+        path = path.resolve()
+        if path.is_dir():
+            return "it is a folder"
+        if not path.parent.is_dir():
+            return f"there is no folder {path.parent}"
+        # A report replaces a regular file, and is written into a device or a pipe.
+        place = path if path.exists() and not path.is_file() else path.parent
+        return None if os.access(place, os.W_OK) else f"you may not write to {place}"
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+def _unwritable(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"Cannot write {path}: {reason}.",
+        remedy="Name a file in an existing directory that you may write to.",
+    )
+
+
 def emit(texts: Mapping[OutputSpec, str]) -> None:
-    """Write each text to where its output says; raises `UsageError` when a file cannot be."""
+    """Write each text to where its output says.
+
+    Raises `UsageError` when a file cannot be written, and `OutputError` when standard output takes
+    no more.
+    """
     for spec, text in texts.items():
         if spec.file is None:
-            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+            print_result(text, spec.format)
         else:
-            write_report(spec.file, text)
+            # A lone surrogate, which stands for a byte that is no text, cannot be encoded.
+            write_report(spec.file, encodable(text, spec.format, "utf-8"))
+
+
+def print_result(text: str, form: str = TABLE) -> None:
+    """Write to standard output, in characters that it can hold, all of it or an error."""
+    whole = encodable(_ended(text), form, sys.stdout.encoding)
+    try:
+        sys.stdout.write(whole)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has what it wanted.
+        raise
+    except OSError as error:
+        # What is still in the buffer would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(
+            f"Cannot write to standard output: {error.strerror or error}.",
+            remedy="Make room, or write to a file elsewhere: -o json=FILE.",
+        ) from error
 
 
 def write_report(path: Path, text: str) -> None:
     """Write a report, ending in a newline. Raises `UsageError` where that cannot be done."""
     try:
-        write_whole(path, text if text.endswith("\n") else text + "\n")
+        write_whole(path, _ended(text))
     except OSError as error:
-        raise UsageError(
-            f"Cannot write {path}: {error.strerror or error}.",
-            remedy="Name a file in an existing directory that you may write to.",
-        ) from error
+        raise _unwritable(path, error.strerror or str(error)) from error
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"

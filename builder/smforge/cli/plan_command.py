@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smforge.cli.flags import matrix_option, output_option
-from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.cli.output import OutputSpec, checked_outputs, emit
 
 if TYPE_CHECKING:
     from smforge.plan.records import Plan
@@ -43,7 +43,7 @@ def command(
     from smforge.matrix.load import load  # noqa: PLC0415
     from smforge.plan.resolve import resolve  # noqa: PLC0415
 
-    specs = require_distinct(outputs)
+    specs = checked_outputs(outputs)
     matrix = load(config or ctx.obj["config"])
     plan = resolve(matrix, variants)
     if ask_sources:

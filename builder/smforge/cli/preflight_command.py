@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smforge.cli.flags import matrix_option, output_option, policy_option
-from smforge.cli.output import OutputSpec, emit, require_distinct
+from smforge.cli.output import OutputSpec, checked_outputs, emit
 from smforge.errors import EXIT_FINDINGS, EXIT_PASS, UsageError
 
 if TYPE_CHECKING:
@@ -56,11 +56,6 @@ _ABOUT_ONE = frozenset({"junit", "sarif", "html"})
     help="A checkout of a project that the build would fetch: cutlass=DIR; repeatable.",
 )
 @click.option(
-    "--fetch",
-    is_flag=True,
-    help="Of a variant: fetch the projects that its build needs, and examine them too.",
-)
-@click.option(
     "--allow",
     "allowed",
     metavar="GLOB",
@@ -83,7 +78,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     baselines: tuple[str, ...],
     required: tuple[str, ...],
     externals: tuple[str, ...],
-    fetch: bool,
     allowed: tuple[str, ...],
     policies: tuple[Path, ...],
     no_cache: bool,
@@ -101,13 +95,13 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     from smforge.preflight.cache import temporary_or_default  # noqa: PLC0415
     from smforge.sigterm import ended_tidily  # noqa: PLC0415
 
-    specs = require_distinct(outputs)
+    specs = checked_outputs(outputs)
     if (variant is None) == (source is None):
         raise UsageError(
             "Name either a variant of versions.json or sources.",
             remedy="smforge preflight VARIANT, or smforge preflight --source DIR_OR_SDIST.",
         )
-    flags = Flags(baselines, externals, allowed, policies, required, fetch)
+    flags = Flags(baselines, externals, allowed, policies, required)
     with ended_tidily(), temporary_or_default(temporary=no_cache) as cache:
         if variant is not None:
             choice = Choice(variant, platform, component, config or ctx.obj["config"])
@@ -131,27 +125,27 @@ def _render(results: Sequence[Preflight], spec: OutputSpec) -> str:
 def _render_one(result: Preflight, spec: OutputSpec) -> str:
     # Imported one by one: rich takes longer to load than a cached preflight to answer.
     if spec.format == "json":
-        from smforge.report.preflight_document import render_json  # noqa: PLC0415
+        from smforge.report.preflight.document import render_json  # noqa: PLC0415
 
         return render_json(result)
     if spec.format == "junit":
-        from smforge.report.preflight_junit import render_junit  # noqa: PLC0415
+        from smforge.report.preflight.junit import render_junit  # noqa: PLC0415
 
         return render_junit(result)
     if spec.format == "sarif":
-        from smforge.report.preflight_sarif import render_sarif  # noqa: PLC0415
+        from smforge.report.preflight.sarif import render_sarif  # noqa: PLC0415
 
         return render_sarif(result)
     if spec.format == "markdown":
-        from smforge.report.preflight_markdown import render_markdown  # noqa: PLC0415
+        from smforge.report.preflight.markdown import render_markdown  # noqa: PLC0415
 
         return render_markdown(result)
     if spec.format == "html":
         from smforge.report.html.page import render_page  # noqa: PLC0415
-        from smforge.report.html.preflight_page import preflight_page  # noqa: PLC0415
+        from smforge.report.preflight.page import preflight_page  # noqa: PLC0415
 
         return render_page(preflight_page(result))
-    from smforge.report.preflight_table import render_table  # noqa: PLC0415
+    from smforge.report.preflight.table import render_table  # noqa: PLC0415
 
     return render_table(result, color=spec.file is None and _color_wanted())
 

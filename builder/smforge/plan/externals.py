@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from smforge.matrix.models import AnyExternal, GitExternal, Vllm, VllmSource, WheelExternal
 from smforge.plan.records import PlannedExternal
@@ -15,10 +14,9 @@ def externals_for(source: VllmSource, component: Vllm) -> Iterator[PlannedExtern
         if not _needed(external, component):
             continue
         if name in component.stand_ins:
-            stand_in = _planned(name, source.stand_ins[name], instead_of=_release(external))
-            yield replace(stand_in, extensions=external.extensions or ())
+            yield _planned(name, source.stand_ins[name], instead_of=_release(external))
         else:
-            yield replace(_planned(name, external), extensions=external.extensions or ())
+            yield _planned(name, external)
 
 
 def _needed(external: AnyExternal, component: Vllm) -> bool:

@@ -52,6 +52,7 @@ def report_of(verdict: Verdict, *, kernels: bool = False) -> model.Report:
         findings=tuple(_finding(finding) for finding in verdict.findings),
         exempted=tuple(_exempted(use) for use in verdict.excuses),
         verdict=_word(verdict.outcome),
+        nothing_required=not (request.requirements or request.expectations),
     )
 
 
@@ -158,6 +159,8 @@ def _counts(tally: Tally, *, named: bool) -> dict[str, Any]:
         "missing": tally.missing,
         "unreachable": tally.unreachable,
         "exempt": tally.excused,
+        "exempt_ptx": tally.ptx_excused,
+        "unclear": tally.unclear,
     }
 
 

@@ -1,4 +1,4 @@
-"""The table of libraries by device: how each of them gets along on each."""
+"""The table of libraries by device: how each of them runs on each."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ from collections.abc import Iterator
 from typing import Literal
 
 from smforge.report import model, outline
-from smforge.report.layout import Column, Styled, cells, grid, paragraph
+from smforge.report.layout import Column, Styled, cells, grid, paragraph, shortened
 from smforge.report.printable import printable
+from smforge.report.state import SHOWN, Counts, State, brief, state_of
 
 _MOST_LINES = 40
 """Libraries shown, the worst first; `-o json` has all."""
 _MOST_BRIEF = 3
-"""Devices up to which a library's state is told in words; beyond, marks alone fit."""
+"""Devices up to which words say a library's state; for more, there is room for marks alone."""
 _SHORTEST_NAME = 20
 
 _COLOURS = {
-    outline.Mark.NATIVE: "green",
-    outline.Mark.PTX: "yellow",
-    outline.Mark.PARTIAL: "red",
-    outline.Mark.NONE: "bold red",
-    outline.Mark.EXEMPT: "cyan",
-    outline.Mark.FOREIGN: "dim",
-    outline.Mark.EMPTY: "",
+    State.NATIVE: "green",
+    State.PTX: "yellow",
+    State.PARTIAL: "red",
+    State.NONE: "bold red",
+    State.EXCUSED: "cyan",
+    State.FOREIGN: "dim",
+    State.UNREACHABLE: "dim",
+    State.UNCLEAR: "magenta",
+    State.EMPTY: "",
 }
+_NOTHING_REQUIRED = {State.NATIVE: "green", State.PTX: "yellow"}
+"""Where nothing was required, what does not run is nothing bad."""
 
 
 def coverage(report: model.Report, width: int) -> Iterator[Styled]:
@@ -32,9 +37,10 @@ def coverage(report: model.Report, width: int) -> Iterator[Styled]:
     shown = lines[:_MOST_LINES]
     devices = list(report.devices)
     marked = len(devices) > _MOST_BRIEF
+    colours = _NOTHING_REQUIRED if report.nothing_required else _COLOURS
     # Many devices leave no room for what `-o json` has too.
     headings = [*(() if marked else ("size", "CUDA")), report.counted, *devices]
-    states = [_cells(line, devices, marked=marked) for line in shown]
+    states = [_cells(line, devices, colours, marked=marked) for line in shown]
     columns = [
         Column(
             _side(report, heading, marked=marked),
@@ -44,15 +50,19 @@ def coverage(report: model.Report, width: int) -> Iterator[Styled]:
     ]
     room = max(width - sum(column.least + 1 for column in columns), _SHORTEST_NAME)
     rows: list[list[Styled]] = [[[(heading, "bold")] for heading in ("library", *headings)]]
-    for line, row in zip(shown, states, strict=True):
-        name = shortened(printable(line.name), room)
+    names = shortened([printable(line.name) for line in shown], room)
+    for name, row in zip(names, states, strict=True):
         rows.append([[(name, "")], *([cell] for cell in row)])
     yield from grid([Column(most=room, cut=True), *columns], rows, width, gap=1)
     if len(lines) > len(shown):
         yield [(f"and {len(lines) - len(shown):,} more", "dim")]
     if marked:
-        legend = "   ".join(f"{mark} {meaning}" for mark, meaning in outline.MARKS.items())
-        yield from paragraph([(legend, "dim")], width)
+        yield from paragraph([(_legend(), "dim")], width)
+
+
+def _legend() -> str:
+    meant = (one for state, one in SHOWN.items() if state is not State.EMPTY)
+    return "   ".join(f"{one.mark} {one.meaning}" for one in meant)
 
 
 def _side(
@@ -63,22 +73,18 @@ def _side(
     return "center" if marked else "left"
 
 
-def _cells(line: outline.Line, devices: list[str], *, marked: bool) -> list[tuple[str, str]]:
+def _cells(
+    line: outline.Line, devices: list[str], colours: dict[State, str], *, marked: bool
+) -> list[tuple[str, str]]:
     found = ["" if line.kernels is None else f"{line.kernels:,}"]
     if not marked:
         found = [f"{line.size / 1e6:,.1f} MB", line.toolkit or "?", *found]
-    states = [(outline.mark(line.devices[device]), line.devices[device]) for device in devices]
     return [
         *((text, "") for text in found),
-        *(
-            (str(state) if marked else outline.brief(tally), _COLOURS[state])
-            for state, tally in states
-        ),
+        *(_cell(line.devices[device], colours, marked=marked) for device in devices),
     ]
 
 
-def shortened(path: str, most: int) -> str:
-    """Cut a path in the middle: its end names the library, its start the package."""
-    if len(path) <= most:
-        return path
-    return f"{path[: most // 3]}…{path[-(most - most // 3 - 1) :]}"
+def _cell(counts: Counts, colours: dict[State, str], *, marked: bool) -> tuple[str, str]:
+    state = state_of(counts)
+    return SHOWN[state].mark if marked else brief(counts), colours.get(state, "")

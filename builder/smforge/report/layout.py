@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+WIDTH = 100
+"""Columns of a text that goes to a file or a pipe."""
 Styled = Sequence[tuple[str, str]]
 """Text in parts, each with its style: words such as ``bold red``; empty for none."""
 
@@ -89,6 +91,61 @@ def cells(text: str) -> int:
     return sum(
         0 if combining(one) else 2 if east_asian_width(one) in {"W", "F"} else 1 for one in text
     )
+
+
+def shortened(names: Sequence[str], most: int) -> list[str]:
+    """Cut paths in the middle to at most `most` characters.
+
+    The end of a path names the library, its start the package. Paths that would look the same
+    keep the folders in which they differ.
+    """
+    cut_names = [_middle(name, most) for name in names]
+    alike: dict[str, list[int]] = {}
+    for position, text in enumerate(cut_names):
+        alike.setdefault(text, []).append(position)
+    for positions in alike.values():
+        if len({names[position] for position in positions}) > 1:
+            for position, text in _apart([names[one] for one in positions], positions, most):
+                cut_names[position] = text
+    return cut_names
+
+
+def _apart(names: Sequence[str], positions: Sequence[int], most: int) -> Iterator[tuple[int, str]]:
+    """Shorten names by what they share: the folders in which they differ stay."""
+    start, end = _common(names, "/")
+    if max(len(name) for name in names) - start - end > most - 4:
+        start, end = _common(names, "")
+    for name, position in zip(names, positions, strict=True):
+        kept = _middle(name[start : len(name) - end], most - 4)
+        room = most - len(kept) - 2
+        head = min(start, max(room // 3, room - end))
+        tail = min(end, room - head)
+        yield (
+            position,
+            f"{name[:head]}{'…' if head < start else ''}{kept}"
+            f"{'…' if tail < end else ''}{name[len(name) - tail :] if tail else ''}",
+        )
+
+
+def _common(names: Sequence[str], border: str) -> tuple[int, int]:
+    """How many characters all names share at their start and at their end, up to a border."""
+    start = _shared(names, border)
+    return start, _shared([name[start:][::-1] for name in names], border)
+
+
+def _shared(names: Sequence[str], border: str) -> int:
+    length = 0
+    for column in zip(*names, strict=False):
+        if len(set(column)) > 1:
+            break
+        length += 1
+    return names[0].rfind(border, 0, length) + 1 if border else length
+
+
+def _middle(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 3]}…{text[-(most - most // 3 - 1) :]}"
 
 
 def _line(line: Styled, *, color: bool) -> str:

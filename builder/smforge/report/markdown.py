@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from smforge.report import model, outline
-from smforge.report.printable import printable
+from smforge.report.markdown_text import cell_code, code, html, link, plain
+from smforge.report.state import brief, counts_of
 from smforge.report.wording import plural
 
 MOST_BYTES = 1_000_000
 """GitHub refuses step summaries over 1 MiB; what does not fit is cut at a line, and said."""
 _MOST_ROWS = 50
 _MOST_LINES = 200
-_ICONS = {"pass": "✅", "fail": "❌", "nothing": "❌", "undetermined": "❔"}
+_ICONS = {
+    "pass": "✅",
+    "fail": "❌",
+    "nothing": "❌",
+    "undetermined": "❔",
+    outline.NOTHING_REQUIRED: "⚪",
+}
 _CUT = "\n\n*The rest does not fit into a step summary; the JSON report has all of it.*\n"
 
 
@@ -27,63 +34,69 @@ def render_markdown(reports: Sequence[model.Report], most_bytes: int = MOST_BYTE
 
 
 def _lines(report: model.Report) -> Iterator[str]:
-    yield f"## {_ICONS[report.verdict]} {_text(report.subject.name)}: {report.verdict}"
+    verdict = outline.verdict_word(report)
+    yield f"## {_ICONS[verdict]} {plain(report.subject.name)}: {verdict}"
     yield ""
-    yield _text(outline.headline(report))
+    yield plain(outline.headline(report))
     yield ""
-    yield f"{_text(outline.subject_line(report))}; {_text(outline.backend_line(report))}."
+    yield f"{plain(outline.subject_line(report))}; {plain(outline.backend_line(report))}."
     yield ""
     yield from _devices(report)
     for group in outline.groups(report):
         yield from _group(group)
     if report.exempted:
-        yield from _exempted(report)
+        yield from _excused(report)
     yield from _coverage(report)
     yield from _kernels(report)
 
 
 def _devices(report: model.Report) -> Iterator[str]:
-    yield "| device | verdict | native | PTX | for others | missing | exempt |"
-    yield "|---|---|--:|--:|--:|--:|--:|"
-    for device, tally in report.devices.items():
-        yield (
-            f"| {device} | {tally.verdict} | {tally.native:,} | {tally.ptx:,} | "
-            f"{tally.foreign:,} | {tally.missing:,} | {tally.exempt:,} |"
-        )
+    """Every kernel is counted once; what hardly any report has gets a column where it is there."""
+    counted = {device: counts_of(tally) for device, tally in report.devices.items()}
+    columns = [
+        (word, [number(one) for one in counted.values()])
+        for word, number in outline.COLUMNS.items()
+    ]
+    shown = [(word, found) for word, found in columns if any(found) or word in outline.ALWAYS]
+    yield "| device | verdict | " + " | ".join(word for word, _ in shown) + " |"
+    yield "|---|---|" + "--:|" * len(shown)
+    for position, (device, tally) in enumerate(report.devices.items()):
+        numbers = " | ".join(f"{found[position]:,}" for _, found in shown)
+        yield f"| {device} | {tally.verdict} | {numbers} |"
     yield ""
 
 
 def _group(group: outline.Group) -> Iterator[str]:
     about = f" {group.about}" if group.about else ""
-    yield f"### {group.level} `{group.rule}`{about}: {_text(group.told)}"
+    yield f"### {group.level} `{group.rule}`{about}: {plain(group.told)}"
     yield ""
     for row in group.rows[:_MOST_ROWS]:
         yield "- " + " ".join(
             part
-            for part in (_code(row.file) if row.file else "", row.share, _text(row.detail))
+            for part in (code(row.file) if row.file else "", row.share, plain(row.detail))
             if part
         )
         for family in row.families:
-            yield f"  - {family.count:,} {_code(family.name)}"
+            yield f"  - {family.count:,} {code(family.name)}"
         if row.more:
             yield f"  - {row.more}"
     if len(group.rows) > _MOST_ROWS:
         yield f"- and {len(group.rows) - _MOST_ROWS:,} more"
     if group.remedy:
         yield ""
-        yield f"*{_text(group.remedy)}*"
+        yield f"*{plain(group.remedy)}*"
     yield ""
 
 
-def _exempted(report: model.Report) -> Iterator[str]:
-    yield "### exempted by policy"
+def _excused(report: model.Report) -> Iterator[str]:
+    yield "### excused by policy"
     yield ""
     for one in report.exempted:
         expires = f", until {one.expires}" if one.expires else ""
         yield (
-            f"- {plural(one.kernels, 'kernel')} on {' '.join(one.devices)}: {_code(one.pattern)} "
-            f"({_text(one.policy)}{expires}): {_text(one.reason)} {_text(one.reference or '')}"
-        )
+            f"- {plural(one.kernels, 'kernel')} on {' '.join(one.devices)}: {code(one.pattern)} "
+            f"({plain(one.policy)}{expires}): {plain(one.reason)} {link(one.reference or '')}"
+        ).rstrip()
     yield ""
 
 
@@ -95,8 +108,9 @@ def _coverage(report: model.Report) -> Iterator[str]:
     yield "|---|--:|---|" + "---|" * len(devices)
     lines = outline.lines(report)
     for line in lines[:_MOST_LINES]:
-        cells = " | ".join(outline.brief(line.devices[device]) for device in devices)
-        yield f"| {_code(line.name)} | {line.size / 1e6:,.1f} | {line.toolkit or '?'} | {cells} |"
+        cells = " | ".join(brief(line.devices[device]) for device in devices)
+        size = f"{line.size / 1e6:,.1f}"
+        yield f"| {cell_code(line.name)} | {size} | {line.toolkit or '?'} | {cells} |"
     yield ""
     if len(lines) > _MOST_LINES:
         yield f"and {len(lines) - _MOST_LINES:,} more"
@@ -107,27 +121,10 @@ def _kernels(report: model.Report) -> Iterator[str]:
     for file in report.files:
         if not file.kernels:
             continue
-        yield f"<details><summary>{len(file.kernels):,} kernels of {_text(file.path)}</summary>"
+        yield f"<details><summary>{len(file.kernels):,} kernels of {html(file.path)}</summary>"
         yield ""
         for kernel in file.kernels:
-            forms = [f"sm_{target.replace('.', '')}" for target in kernel.targets]
-            forms += [f"compute_{target.replace('.', '')}" for target in kernel.ptx]
-            yield f"- {_code(kernel.demangled)} {' '.join(forms)}"
+            yield f"- {code(kernel.demangled)} {' '.join(outline.forms(kernel))}"
         yield ""
         yield "</details>"
         yield ""
-
-
-def _text(text: str) -> str:
-    """Write foreign text so that nothing of it is taken for markup."""
-    escaped = printable(" ".join(text.split())).replace("\\", "\\\\")
-    for character in "`*_[]|#":
-        escaped = escaped.replace(character, f"\\{character}")
-    return escaped.replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _code(text: str) -> str:
-    """Write foreign text as code, also within a table."""
-    flat = printable(" ".join(text.split())).replace("|", "\\|")
-    fence = "``" if "`" in flat else "`"
-    return f"{fence} {flat} {fence}" if fence == "``" else f"`{flat}`"

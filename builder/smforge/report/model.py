@@ -94,6 +94,13 @@ class Tally(Published):
         Count, Says("It would be missing, and no host code can launch it: a compiler pass left it.")
     ] = 0
     exempt: Annotated[Count, Says("Of ptx and missing, excused by a policy.")] = 0
+    exempt_ptx: Annotated[Count, Says("Of ptx, excused by a policy; counted in exempt too.")] = (
+        field(default=0, metadata=LEFT_OUT)
+    )
+    unclear: Annotated[
+        Count,
+        Says("Of missing, not excused: it depends on a suffix that the file does not record."),
+    ] = field(default=0, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,3 +224,6 @@ class Report(Published):
     findings: tuple[Finding, ...]
     exempted: tuple[Exempted, ...] = ()
     verdict: Literal["pass", "fail", "nothing", "undetermined"]
+    nothing_required: Annotated[
+        bool, Says("Whether nothing was required: then `pass` means that nothing could fail.")
+    ] = False

@@ -6,16 +6,21 @@ by family. Nothing is judged here.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from smforge.report import model
+from smforge.report.state import Counts, counts_of, together
+from smforge.report.wording import answer, plural
 from smforge.verdict.rules import RULE_BY_ID, UNSEEN_CODE
 
+NOTHING_REQUIRED = "nothing required"
 LEVELS = ("error", "warning", "note")
 _SHOWN_FAMILIES = 3
+ANY_DEVICE = "\0"
+"""Stands for any device while sentences are compared."""
 
 _TOLD_TOGETHER = {
     "device-missing": "{kernels} in {libraries} cannot run, and nothing there can",
@@ -34,26 +39,18 @@ _TOLD_TOGETHER = {
 """How several findings of one rule, or one that stands in a list, are told in one line."""
 
 
-class Mark(StrEnum):
-    """The state of a library on a device, in one character."""
-
-    NATIVE = "●"
-    PTX = "P"
-    PARTIAL = "◐"
-    NONE = "✗"
-    EXEMPT = "e"
-    FOREIGN = "-"
-    EMPTY = " "
-
-
-MARKS = {
-    Mark.NATIVE: "native",
-    Mark.PTX: "part from PTX",
-    Mark.PARTIAL: "kernels missing",
-    Mark.NONE: "nothing runs",
-    Mark.EXEMPT: "excused",
-    Mark.FOREIGN: "made for other devices",
+COLUMNS: Mapping[str, Callable[[Counts], int]] = {
+    "native": lambda one: one.native,
+    "PTX": lambda one: one.ptx,
+    "for others": lambda one: one.foreign,
+    "missing": lambda one: one.missing,
+    "unreachable": lambda one: one.unreachable,
+    "not known": lambda one: one.unclear,
+    "excused": lambda one: one.all_excused,
 }
+"""The columns of a table of devices."""
+ALWAYS = frozenset({"native", "PTX", "for others", "missing", "excused"})
+"""Columns that stand there although all their numbers are 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,34 +90,55 @@ class Line:
     size: int
     toolkit: str
     kernels: int | None
-    devices: dict[str, model.Tally]
+    devices: dict[str, Counts]
+
+
+def verdict_word(report: model.Report) -> str:
+    """The verdict for people: a pass of nothing required is none."""
+    if report.verdict == "pass" and report.nothing_required:
+        return NOTHING_REQUIRED
+    return report.verdict
 
 
 def headline(report: model.Report) -> str:
     """Answer the question in one line."""
-    errors = [finding for finding in report.findings if finding.level == "error"]
     asked = " ".join(report.question.requirements)
-    match report.verdict:
-        case "pass":
-            return f"Covers {asked}." if asked else "Holds GPU code; nothing was required of it."
-        case "nothing":
-            return "No GPU code found: there is nothing to pass or to fail."
-        case "undetermined":
-            count = _count(len(errors), "thing", "things")
-            return f"No verdict: {count} could not be established, and no data is never a pass."
-        case _:
-            rules = Counter(finding.rule for finding in errors)
-            named = ", ".join(f"{rule} ({number})" for rule, number in rules.most_common())
-            return f"Does not cover {asked}: {named}." if asked else f"Fails: {named}."
+    if verdict_word(report) == NOTHING_REQUIRED:
+        return _nothing_required(report)
+    return answer(
+        report.verdict,
+        [finding.rule for finding in report.findings if finding.level == "error"],
+        passes=f"Covers {asked}." if asked else "Holds all that was expected.",
+        fails=f"Does not cover {asked}" if asked else "Fails",
+    )
+
+
+def headline_of_all(reports: Sequence[model.Report]) -> str:
+    """Answer for one subject or several in one line."""
+    if len(reports) == 1:
+        return headline(reports[0])
+    verdicts = Counter(verdict_word(report) for report in reports)
+    return f"{len(reports)} subjects: {', '.join(f'{n} {word}' for word, n in verdicts.items())}."
+
+
+def _nothing_required(report: model.Report) -> str:
+    """Say that it is no pass, and what runs where."""
+    where = {
+        "runs on": [d for d, one in report.devices.items() if one.verdict in {"native", "ptx"}],
+        "runs in part on": [d for d, one in report.devices.items() if one.verdict == "partial"],
+        "does not run on": [d for d, one in report.devices.items() if one.verdict == "none"],
+    }
+    parts = [f"{how} {' '.join(devices)}" for how, devices in where.items() if devices]
+    return f"Nothing was required, so this is no pass. It {', '.join(parts)}."
 
 
 def subject_line(report: model.Report) -> str:
     """Say what was audited and by what."""
     subject = report.subject
     parts = [subject.kind + (f" for {subject.platform}" if subject.platform else "")]
-    parts.append(_count(len(report.files), "file", "files") + " with GPU code")
+    parts.append(plural(len(report.files), "file") + " with GPU code")
     if report.counted == "kernels":
-        parts.append(_count(kernel_count(report), "kernel", "kernels"))
+        parts.append(plural(kernel_count(report), "kernel"))
     return ", ".join(parts)
 
 
@@ -145,7 +163,10 @@ def kernel_count(report: model.Report) -> int:
 
 
 def groups(report: model.Report) -> tuple[Group, ...]:
-    """Gather the findings by rule and device, the heaviest first."""
+    """Gather the findings by rule and device, the heaviest first.
+
+    What several devices have in common stands in one group.
+    """
     gathered: dict[tuple[str, str, str], list[model.Finding]] = {}
     for finding in report.findings:
         about = finding.device or finding.target or ""
@@ -153,7 +174,36 @@ def groups(report: model.Report) -> tuple[Group, ...]:
     files = {file.path: file for file in report.files}
     found = [_group(report, key, findings, files) for key, findings in gathered.items()]
     order = list(RULE_BY_ID)
-    return tuple(sorted(found, key=lambda g: (LEVELS.index(g.level), order.index(g.rule))))
+    return tuple(sorted(_joined(found), key=lambda g: (LEVELS.index(g.level), order.index(g.rule))))
+
+
+def _joined(found: list[Group]) -> Iterator[Group]:
+    """Join the groups that differ in their device alone."""
+    alike: dict[Group, list[str]] = {}
+    for group in found:
+        alike.setdefault(_renamed(group, group.about, ANY_DEVICE), []).append(group.about)
+    for group, about in alike.items():
+        yield replace(_renamed(group, ANY_DEVICE, listed(about)), about=" ".join(about))
+
+
+def _renamed(group: Group, old: str, new: str) -> Group:
+    """A group with one device in place of another, wherever its sentences name it."""
+    rows = tuple(replace(row, detail=renamed(row.detail, old, new)) for row in group.rows)
+    remedy = None if group.remedy is None else renamed(group.remedy, old, new)
+    return replace(group, about=new, told=renamed(group.told, old, new), rows=rows, remedy=remedy)
+
+
+def renamed(text: str, old: str, new: str) -> str:
+    """A sentence with one device in place of another."""
+    if not old:
+        return text
+    return re.sub(rf"(?<![\w.]){re.escape(old)}(?![\w]|\.\w)", new, text)
+
+
+def listed(names: list[str]) -> str:
+    """``9.0``, ``9.0 and 12.1``, ``8.0, 9.0 and 12.1``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def lines(report: model.Report) -> tuple[Line, ...]:
@@ -171,55 +221,6 @@ def lines(report: model.Report) -> tuple[Line, ...]:
     return tuple(sorted(single, key=_badness))
 
 
-def mark(tally: model.Tally) -> Mark:
-    """The state of a library on a device in one character."""
-    runs = tally.native + tally.ptx
-    if tally.missing > tally.exempt:
-        return Mark.PARTIAL if runs else Mark.NONE
-    if tally.exempt and not runs:
-        return Mark.EXEMPT
-    if not runs:
-        return Mark.FOREIGN if tally.foreign or tally.unreachable else Mark.EMPTY
-    return Mark.PTX if tally.ptx else Mark.NATIVE
-
-
-def words(tally: model.Tally) -> str:
-    """The state of a library on a device in words: ``12 missing, 3 PTX, 80 native``."""
-    excused = f" ({tally.exempt:,} excused)" if tally.exempt else ""
-    parts = [
-        f"{number:,} {word}"
-        for number, word in (
-            (tally.missing, f"missing{excused}"),
-            (tally.ptx, "PTX" if tally.missing else f"PTX{excused}"),
-            (tally.native, "native"),
-            (tally.foreign, "for others"),
-            (tally.unreachable, "unreachable"),
-        )
-        if number
-    ]
-    if len(parts) == 1:
-        return "all " + parts[0].partition(" ")[2]
-    return ", ".join(parts)
-
-
-def brief(tally: model.Tally) -> str:
-    """The state of a library on a device in a mark and two words: ``◐ 12 missing``."""
-    state = mark(tally)
-    match state:
-        case Mark.NATIVE:
-            return f"{state} native"
-        case Mark.PTX:
-            return f"{state} {tally.ptx:,} PTX"
-        case Mark.FOREIGN:
-            return f"{state} for others"
-        case Mark.EXEMPT:
-            return f"{state} {tally.exempt:,} excused"
-        case Mark.EMPTY:
-            return ""
-        case _:
-            return f"{state} {tally.missing - tally.exempt:,} missing"
-
-
 def embedded(file: model.File) -> str:
     """What a file holds in target names: ``sm_80 sm_90a compute_80``."""
     forms = {"cubin": "sm_", "old-cubin": "sm_", "ptx": "compute_"}
@@ -229,6 +230,14 @@ def embedded(file: model.File) -> str:
         if item.kind in forms
     )
     return " ".join(found)
+
+
+def forms(kernel: model.Kernel) -> list[str]:
+    """What a kernel is embedded as: ``sm_80``, ``compute_90``."""
+    return [
+        *(f"sm_{target.replace('.', '')}" for target in kernel.targets),
+        *(f"compute_{target.replace('.', '')}" for target in kernel.ptx),
+    ]
 
 
 def _group(
@@ -247,8 +256,8 @@ def _group(
     else:
         number = sum(family.count for finding in listed for family in finding.families)
         told = template.format(
-            kernels=_count(number, "kernel", "kernels") if number else "code",
-            libraries=_count(len(listed), "library", "libraries"),
+            kernels=plural(number, "kernel") if number else "code",
+            libraries=plural(len(listed), "library", "libraries"),
             driver=report.question.driver,
         )
         # What is said of the subject as a whole goes before what is said of its libraries.
@@ -268,7 +277,7 @@ def _rows(findings: list[model.Finding], files: dict[str, model.File]) -> Iterat
         file = files[same[0].file or ""]
         name = file.path
         if len(same) > 1:
-            name += f" and {_count(len(same) - 1, 'copy', 'copies')}"
+            name += f" and {plural(len(same) - 1, 'copy', 'copies')}"
         yield replace(_row(same[0], file), file=name)
 
 
@@ -280,7 +289,7 @@ def _row(finding: model.Finding, file: model.File) -> Row:
         total = file.devices[finding.device].kernels or number
         share = f"{number:,} of {total:,} kernels"
     elif finding.rule == UNSEEN_CODE.id:
-        detail = _count(sum(item.count for item in file.unseen), "code object", "code objects")
+        detail = plural(sum(item.count for item in file.unseen), "code object")
     else:
         detail = embedded(file)
     shown = finding.families[:_SHOWN_FAMILIES]
@@ -288,7 +297,7 @@ def _row(finding: model.Finding, file: model.File) -> Row:
     more = ""
     if rest:
         left = sum(family.count for family in rest)
-        more = f"{left:,} in {_count(len(rest), 'more family', 'more families')}"
+        more = f"{left:,} in {plural(len(rest), 'more family', 'more families')}"
     return Row(file.path, share, detail, shown, more)
 
 
@@ -297,37 +306,26 @@ def _plain_row(finding: model.Finding) -> Row:
 
 
 def _line(name: str, files: list[model.File]) -> Line:
-    devices = {device: _sum(file.devices[device] for file in files) for device in files[0].devices}
-    kernels = max((tally.kernels or 0 for tally in devices.values()), default=0)
+    tallies = [tally for file in files for tally in file.devices.values()]
+    devices = {
+        device: together(counts_of(file.devices[device]) for file in files)
+        for device in files[0].devices
+    }
+    total = max((counts.total for counts in devices.values()), default=0)
     toolkits = sorted({file.toolkit for file in files if file.toolkit})
     return Line(
         name,
         sum(file.size for file in files),
         " ".join(toolkits) if len(toolkits) < 3 else f"{toolkits[0]} to {toolkits[-1]}",
-        kernels if all(tally.kernels is not None for tally in devices.values()) else None,
+        total if all(tally.kernels is not None for tally in tallies) else None,
         devices,
     )
 
 
-def _sum(tallies: Iterable[model.Tally]) -> model.Tally:
-    several = tuple(tallies)
-    kernels = [one.kernels for one in several if one.kernels is not None]
-    return model.Tally(
-        kernels=sum(kernels) if len(kernels) == len(several) else None,
-        native=sum(one.native for one in several),
-        ptx=sum(one.ptx for one in several),
-        foreign=sum(one.foreign for one in several),
-        missing=sum(one.missing for one in several),
-        unreachable=sum(one.unreachable for one in several),
-        exempt=sum(one.exempt for one in several),
-    )
-
-
 def _badness(line: Line) -> tuple[float, float, str]:
-    tallies = line.devices.values()
-    missing = sum(tally.missing - tally.exempt for tally in tallies)
-    return (-missing, -sum(tally.ptx for tally in tallies), line.name)
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
+    cells = line.devices.values()
+    return (
+        -sum(one.missing + one.unclear for one in cells),
+        -sum(one.ptx for one in cells),
+        line.name,
+    )

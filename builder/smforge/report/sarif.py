@@ -1,14 +1,18 @@
-"""The report as SARIF 2.1.0, for code-scanning views."""
+"""SARIF 2.1.0, for code-scanning views: what every log is made of, and the audit's.
+
+A preflight's log is in `smforge.report.preflight.sarif`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from smforge.report import model
+from smforge.report import model, outline
 from smforge.verdict.rules import RULES
 
 _SCHEMA = (
@@ -18,75 +22,135 @@ _MOST_RESULTS = 25_000
 """What code-scanning services take in one run; errors come first, and a cut is said."""
 
 
-def render_sarif(reports: Sequence[model.Report]) -> str:
-    """Return one log with a run per subject."""
-    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(report) for report in reports]}
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One finding."""
+
+    rule: str
+    level: str
+    text: str
+    file: str
+    """Code-scanning services want a file for every result."""
+    about: Sequence[str]
+    """What makes it the same alert in the next release, whatever its counts and lines are."""
+    line: int | None = None
+    excused: str | None = None
+    """Why it does not count, where somebody has written a reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one command found in one subject."""
+
+    tool: str
+    version: str
+    rules: Sequence[Mapping[str, Any]]
+    """``reportingDescriptor`` objects; results refer to them by position."""
+    results: Sequence[Result]
+    properties: Mapping[str, Any]
+    successful: bool = True
+    notes: Sequence[str] = ()
+    """What there is to say of the run as a whole."""
+    artifacts: Sequence[Mapping[str, Any]] = field(default=())
+
+
+def write_sarif(runs: Iterable[Run]) -> str:
+    """Return one log."""
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(run) for run in runs]}
     return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
 
 
-def _run(report: model.Report) -> dict[str, Any]:
-    kept = report.findings[:_MOST_RESULTS]
-    invocation: dict[str, Any] = {
-        "executionSuccessful": report.verdict not in {"undetermined", "nothing"}
-    }
-    if len(kept) < len(report.findings):
-        left = len(report.findings) - len(kept)
-        invocation["toolExecutionNotifications"] = [
-            {"level": "warning", "message": {"text": f"{left} further findings are left out."}}
-        ]
+def rule_object(rule: str, summary: str, level: str) -> Mapping[str, Any]:
+    """The ``reportingDescriptor`` of a rule."""
     return {
-        "tool": {
-            "driver": {
-                "name": report.tool.name,
-                "version": report.tool.version,
-                "rules": [_rule(position) for position in range(len(RULES))],
+        "id": rule,
+        "shortDescription": {"text": summary},
+        "defaultConfiguration": {"level": level},
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    kept = run.results[:_MOST_RESULTS]
+    notes = [{"level": "note", "message": {"text": text}} for text in run.notes]
+    if left := len(run.results) - len(kept):
+        notes.append(
+            {"level": "warning", "message": {"text": f"{left} further findings are left out."}}
+        )
+    positions = {rule["id"]: position for position, rule in enumerate(run.rules)}
+    return {
+        "tool": {"driver": {"name": run.tool, "version": run.version, "rules": list(run.rules)}},
+        "invocations": [
+            {
+                "executionSuccessful": run.successful,
+                **({"toolExecutionNotifications": notes} if notes else {}),
             }
+        ],
+        **({"artifacts": list(run.artifacts)} if run.artifacts else {}),
+        "results": [_result(result, positions) for result in kept],
+        "properties": dict(run.properties),
+    }
+
+
+def _result(result: Result, positions: Mapping[str, int]) -> dict[str, Any]:
+    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(result.file)}}
+    if result.line is not None:
+        place["region"] = {"startLine": result.line}
+    about = "|".join(result.about).encode("utf-8", "backslashreplace")
+    excused = {"suppressions": [{"kind": "external", "justification": result.excused}]}
+    return {
+        "ruleId": result.rule,
+        "ruleIndex": positions[result.rule],
+        "level": result.level,
+        "message": {"text": result.text},
+        "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"smforge/v1": hashlib.sha256(about).hexdigest()},
+        **({} if result.excused is None else excused),
+    }
+
+
+def _uri(path: str) -> str:
+    # A lone surrogate stands for a byte that is no text.
+    return quote(path, errors="backslashreplace")
+
+
+# ---- the audit ------------------------------------------------------------------------------
+
+
+def render_sarif(reports: Sequence[model.Report]) -> str:
+    """Return the log of an audit, with a run per subject."""
+    return write_sarif(_audited(report) for report in reports)
+
+
+def _audited(report: model.Report) -> Run:
+    unasked = outline.verdict_word(report) == outline.NOTHING_REQUIRED
+    return Run(
+        tool=report.tool.name,
+        version=report.tool.version,
+        rules=[rule_object(rule.id, rule.summary, rule.level.value) for rule in RULES],
+        results=[_finding(finding, report) for finding in report.findings],
+        properties={
+            "subject": report.subject.name,
+            "verdict": report.verdict,
+            "nothingRequired": report.nothing_required,
         },
-        "invocations": [invocation],
-        "artifacts": [
+        successful=report.verdict not in {"undetermined", "nothing"},
+        notes=[outline.headline(report)] if unasked else [],
+        artifacts=[
             {"location": {"uri": _uri(file.path)}, "length": file.size, **_hashes(file)}
             for file in report.files
         ],
-        "results": [_result(finding, report) for finding in kept],
-        "properties": {"subject": report.subject.name, "verdict": report.verdict},
-    }
-
-
-def _rule(position: int) -> dict[str, Any]:
-    rule = RULES[position]
-    return {
-        "id": rule.id,
-        "shortDescription": {"text": rule.summary},
-        "defaultConfiguration": {"level": rule.level.value},
-    }
-
-
-def _result(finding: model.Finding, report: model.Report) -> dict[str, Any]:
-    positions = {rule.id: position for position, rule in enumerate(RULES)}
-    about = "|".join(
-        part or "" for part in (finding.rule, finding.file, finding.device, finding.target)
     )
-    remedy = f" {finding.remedy}" if finding.remedy else ""
-    return {
-        "ruleId": finding.rule,
-        "ruleIndex": positions[finding.rule],
-        "level": finding.level,
-        "message": {"text": finding.message + remedy},
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(finding.file or report.subject.name)}
-                }
-            }
-        ],
-        # The same finding of the next release is the same alert, whatever its counts are.
-        "partialFingerprints": {"smforge/v1": hashlib.sha256(about.encode()).hexdigest()},
-    }
+
+
+def _finding(finding: model.Finding, report: model.Report) -> Result:
+    return Result(
+        rule=finding.rule,
+        level=finding.level,
+        text=" ".join(filter(None, (finding.message, finding.remedy))),
+        file=finding.file or report.subject.name,
+        about=[part or "" for part in (finding.rule, finding.file, finding.device, finding.target)],
+    )
 
 
 def _hashes(file: model.File) -> dict[str, Any]:
     return {} if file.sha256 is None else {"hashes": {"sha-256": file.sha256}}
-
-
-def _uri(path: str) -> str:
-    return quote(path)

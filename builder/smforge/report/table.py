@@ -7,25 +7,21 @@ from collections.abc import Iterator
 from smforge.arch.devices import find_device
 from smforge.arch.target import ComputeCapability
 from smforge.report import model, outline
-from smforge.report.coverage_table import coverage, shortened
-from smforge.report.layout import Column, Styled, cut, grid, paragraph, rendered
+from smforge.report.coverage_table import coverage
+from smforge.report.layout import WIDTH, Column, Styled, cut, grid, paragraph, rendered, shortened
 from smforge.report.printable import printable
-from smforge.report.wording import plural
+from smforge.report.state import counts_of, words
+from smforge.report.wording import VERDICT_COLOURS, plural
 
-WIDTH = 100
 _MOST_ROWS = 12
 """Libraries listed below one finding; `-o json` has all."""
 _WIDE = 56
 """Characters of a path beside its finding."""
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
-_VERDICTS = {
-    "pass": ("PASS", "bold green"),
-    "fail": ("FAIL", "bold red"),
-    "nothing": ("NOTHING", "bold red"),
-    "undetermined": ("UNDETERMINED", "bold magenta"),
-}
 _DEVICE_VERDICTS = {"native": "green", "ptx": "yellow", "partial": "red", "none": "bold red"}
+_NOT_REQUIRED = {"native": "green", "ptx": "yellow"}
+"""Where nothing was required, what does not run is nothing bad."""
 
 
 def render_table(report: model.Report, *, width: int = WIDTH, color: bool = False) -> str:
@@ -43,7 +39,7 @@ def _parts(report: model.Report, width: int) -> Iterator[Styled]:
     yield from paragraph(_text(outline.subject_line(report), "dim"), width)
     yield from paragraph(_text(outline.backend_line(report), "dim"), width)
     yield []
-    answer = [_VERDICTS[report.verdict], ("  ", ""), (printable(outline.headline(report)), "")]
+    answer = [_verdict(report), ("  ", ""), (printable(outline.headline(report)), "")]
     yield from paragraph(answer, width)
     if report.files:
         yield []
@@ -56,15 +52,22 @@ def _parts(report: model.Report, width: int) -> Iterator[Styled]:
         yield from coverage(report, width)
     if report.exempted:
         yield []
-        yield from _exempted(report, width)
+        yield from _excused(report, width)
+
+
+def _verdict(report: model.Report) -> tuple[str, str]:
+    word = outline.verdict_word(report)
+    return word.upper(), VERDICT_COLOURS[word]
 
 
 def _finding_group(group: outline.Group, width: int) -> Iterator[Styled]:
     about = f" {group.about}" if group.about else ""
     head = (f"{group.level} {group.rule}{about}:", f"bold {_COLOURS[group.level]}")
     yield from paragraph([head, (printable(f" {group.told}"), "")], width)
-    for row in group.rows[:_MOST_ROWS]:
-        yield from _finding_row(row, width)
+    rows = group.rows[:_MOST_ROWS]
+    names = shortened([printable(row.file) for row in rows], _WIDE)
+    for row, name in zip(rows, names, strict=True):
+        yield from _finding_row(row, name, width)
     rest = len(group.rows) - _MOST_ROWS
     if rest > 0:
         yield from paragraph(_text(f"    and {rest:,} more", "dim"), width)
@@ -72,12 +75,11 @@ def _finding_group(group: outline.Group, width: int) -> Iterator[Styled]:
         yield from paragraph(_text(f"Remedy: {group.remedy}", "italic"), width, indent=2)
 
 
-def _finding_row(row: outline.Row, width: int) -> Iterator[Styled]:
+def _finding_row(row: outline.Row, name: str, width: int) -> Iterator[Styled]:
     if not row.file:
         yield from paragraph(_text(row.detail), width, indent=4)
         return
     columns = [Column(cut=True, stretch=True), Column("right", most=WIDTH // 2)]
-    name = shortened(printable(row.file), _WIDE)
     yield from grid(columns, [[_text(name), _text(row.share or row.detail)]], width, indent=4)
     if row.families:
         families = [(f"{family.count:,}", family.name) for family in row.families]
@@ -88,7 +90,7 @@ def _finding_row(row: outline.Row, width: int) -> Iterator[Styled]:
         yield from grid([Column("right", least=7), Column(cut=True)], rows, width, indent=4)
 
 
-def _exempted(report: model.Report, width: int) -> Iterator[Styled]:
+def _excused(report: model.Report, width: int) -> Iterator[Styled]:
     """A line for each exception and one for its reason; Markdown and JSON have all of both."""
     yield _text("excused by policy", "bold")
     for one in report.exempted:
@@ -100,12 +102,13 @@ def _exempted(report: model.Report, width: int) -> Iterator[Styled]:
 
 
 def _devices(report: model.Report, width: int) -> Iterator[Styled]:
+    colours = _NOT_REQUIRED if report.nothing_required else _DEVICE_VERDICTS
     rows = [
         [
             _text(device, "bold"),
             _text(_products(device), "dim"),
-            _text(tally.verdict, _DEVICE_VERDICTS[tally.verdict]),
-            _text(outline.words(tally)),
+            _text(tally.verdict, colours.get(tally.verdict, "")),
+            _text(words(counts_of(tally))),
         ]
         for device, tally in report.devices.items()
     ]
@@ -127,7 +130,5 @@ def _kernels(report: model.Report) -> Iterator[Styled]:
             yield []
             yield _text(file.path, "bold")
         for kernel in file.kernels:
-            targets = [f"sm_{target.replace('.', '')}" for target in kernel.targets]
-            targets += [f"compute_{target.replace('.', '')}" for target in kernel.ptx]
-            excused = " (exempt)" if kernel.exempt else ""
-            yield _text(f"  {kernel.demangled}  [{' '.join(targets)}]{excused}")
+            excused = " (excused)" if kernel.exempt else ""
+            yield _text(f"  {kernel.demangled}  [{' '.join(outline.forms(kernel))}]{excused}")

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-_OUTCOMES = {
-    "pass": "Passes",
-    "fail": "Fails",
-    "nothing": "No GPU code was found, so nothing was audited",
-    "undetermined": "Undetermined: the answer is not known",
+from collections import Counter
+from collections.abc import Iterable
+
+VERDICT_COLOURS = {
+    "pass": "bold green",
+    "fail": "bold red",
+    "nothing": "bold red",
+    "undetermined": "bold magenta",
+    "nothing required": "bold",
 }
+"""What is neither good nor bad has no colour."""
 
 
-def headline(outcome: str, *, errors: int, warnings: int, asked: bool) -> str:
-    """The verdict in one line: ``Fails: 2 errors, 1 warning.``; `asked` is whether it can fail."""
-    if outcome == "pass" and not asked:
-        return "Nothing was required, so nothing could fail."
-    counts = [plural(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n]
-    told = _OUTCOMES[outcome]
-    return f"{told}{'; ' if ':' in told else ': '}{', '.join(counts)}." if counts else f"{told}."
+def answer(verdict: str, errors: Iterable[str], *, passes: str, fails: str) -> str:
+    """The verdict in one line: ``Does not cover 12.1: kernels-missing (3).``
+
+    `errors` are the rules of the errors, `passes` is the sentence for a pass, and `fails` what
+    stands before the rules of a failure.
+    """
+    rules = Counter(errors)
+    match verdict:
+        case "pass":
+            return passes
+        case "nothing":
+            return "No GPU code found: there is nothing to pass or to fail."
+        case "undetermined":
+            return (
+                f"No verdict: {plural(rules.total(), 'thing')} could not be established, "
+                "and no data is never a pass."
+            )
+        case _:
+            return f"{fails}: {', '.join(f'{rule} ({n})' for rule, n in rules.most_common())}."
 
 
 def plural(number: int, one: str, many: str | None = None) -> str:

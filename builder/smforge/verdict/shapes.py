@@ -70,4 +70,5 @@ def _tally(shape: Shape, reaches: tuple[Reach, ...]) -> Tally:
         foreign=counts[Reach.FOREIGN] + counts[Reach.ELSEWHERE],
         missing=sum(counts[one] for one in CANNOT_RUN),
         unreachable=counts[Reach.UNREACHABLE],
+        unclear=counts[Reach.UNCLEAR],
     )

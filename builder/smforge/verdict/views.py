@@ -142,7 +142,12 @@ def _view(
 def _with_excused(
     device: ComputeCapability, seen: ShapeView, excused: tuple[Excused, ...]
 ) -> Tally:
-    missing = sum(seen.reaches[device][one.group] in CANNOT_RUN for one in excused)
+    reaches = [seen.reaches[device][one.group] for one in excused]
+    missing = sum(how in CANNOT_RUN for how in reaches)
+    tally = seen.tallies[device]
     return replace(
-        seen.tallies[device], missing_excused=missing, ptx_excused=len(excused) - missing
+        tally,
+        missing_excused=missing,
+        ptx_excused=len(excused) - missing,
+        unclear=tally.unclear - reaches.count(Reach.UNCLEAR),
     )

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.report.diff.markdown import render_markdown
-from smforge.report.diff.table import WIDTH, render_table
+from smforge.report.diff.table import render_table
+from smforge.report.layout import WIDTH
 
 LONG = "_ZN" + "".join(f"20a{i:019}" for i in range(12)) + "EvPi"
 

@@ -58,9 +58,9 @@ class Maker:
         terms = AuditRequest(parse_requirements([require]), excuses=tuple(excuses))
         return judge(Reading(Inventory(subject, files, len(files))), terms)
 
-    def html(self, *files: FileInventory, require: str = "") -> str:
+    def html(self, *files: FileInventory, require: str = "", excuses: Sequence[Excuse] = ()) -> str:
         """The page of one audit."""
-        return render_page(audit_page([self.audit(*files, require=require)]))
+        return render_page(audit_page([self.audit(*files, require=require, excuses=excuses)]))
 
 
 @pytest.fixture(scope="session")

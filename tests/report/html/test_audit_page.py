@@ -9,8 +9,9 @@ import pytest
 from smforge.inventory.records import Origin
 from smforge.policy.excuses import Excuse
 from smforge.report.html.audit_page import audit_page
-from smforge.report.html.matrix import Page, State, Tally
+from smforge.report.html.matrix import Page
 from smforge.report.html.page import render_page
+from smforge.report.state import Counts, State
 
 EXCUSE = Excuse("Hopper's alone", "the test", kernel="hopper*")
 
@@ -49,7 +50,7 @@ def test_what_a_policy_excuses_counts_as_such_and_is_listed(make: Any) -> None:
     page = audit_page([make.audit(lib, require="12.0", excuses=[EXCUSE])])
     (cell,) = page.rows[0].cells
     assert cell.state is State.NATIVE
-    assert cell.tally == Tally(native=1, exempt=1)
+    assert cell.tally == Counts(native=1, excused=1)
     assert [page.names[one.name] for one in cell.excused] == ["hopper_only"]
     assert [one.reason for one in page.excuses] == ["Hopper's alone"]
     strict = audit_page([make.audit(lib, require="12.0")])
@@ -65,9 +66,12 @@ def test_the_worst_library_comes_first_where_devices_are_required(make: Any) -> 
 
 def test_without_requirements_the_headline_does_not_claim_a_pass(make: Any) -> None:
     lib = make.library("a.so", make.code("sm_90", "k"))
-    assert audit_page([make.audit(lib)]).headline == "Nothing was required, so nothing could fail."
-    assert audit_page([make.audit(lib, require="9.0")]).headline == "Passes."
-    assert audit_page([make.audit(lib, require="12.0")]).headline.startswith("Fails: ")
+    unasked = audit_page([make.audit(lib)])
+    assert unasked.headline.startswith("Nothing was required, so this is no pass. It runs on 9.0, ")
+    assert unasked.outcome == "nothing required"
+    assert audit_page([make.audit(lib, require="9.0")]).headline == "Covers 9.0."
+    failed = audit_page([make.audit(lib, require="12.0")])
+    assert failed.headline == "Does not cover 12.0: device-missing (2)."
 
 
 def test_thousands_of_loose_cubins_become_one_row_per_folder(make: Any) -> None:
@@ -95,7 +99,7 @@ def test_several_subjects_share_a_page(make: Any) -> None:
     assert [row.section for row in page.rows] == ["a", "b"]
     assert page.outcome == "fail"
     assert page.columns[0].state is State.PARTIAL
-    assert page.columns[0].tally == Tally(native=1, missing=1)
+    assert page.columns[0].tally == Counts(native=1, missing=1)
     assert [note.row for note in page.notes if note.rule == "device-missing"] == [None, "b/x.so"]
 
 

@@ -10,9 +10,10 @@ from playwright.sync_api import expect
 from smforge.arch.target import ComputeCapability, Target
 from smforge.findings import Finding, Level, Location, Outcome, Tally
 from smforge.preflight.records import Configuration, Preflight, Skip, SourceIdentity, Unit
-from smforge.report.html.matrix import Page, State
+from smforge.report.html.matrix import Page
 from smforge.report.html.page import render_page
-from smforge.report.html.preflight_page import preflight_page
+from smforge.report.preflight.page import preflight_page
+from smforge.report.state import State
 
 SPARK = ComputeCapability(12, 1)
 LOST = Finding(
@@ -96,7 +97,8 @@ def test_it_opens_in_the_same_page(open_report: Any) -> None:
     opened = open_report(render_page(preflight_page(preflight(*UNITS))))
     page = opened.page
     assert page.title() == "vllm 0.33.0 - smforge preflight"
-    assert page.locator("#outcome").inner_text() == "Fails: 1 error."
+    outcome = page.locator("#outcome").inner_text()
+    assert outcome == "Does not compile everything for 12.1a: source-lost (1)."
     assert page.locator("tr.section").all_inner_texts() == ["Not compiled", "_C"]
     page.locator("#notes .note").first.get_by_role("button").click()
     assert page.locator("#panel h3").inner_text() == "csrc/lost.cu on 12.1"

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
 from smforge.report.diff import model, outline
+from smforge.report.layout import WIDTH, Column, Styled, cut, grid, paragraph, rendered
 from smforge.report.printable import printable
-from smforge.report.wording import plural
-from smforge.terminal import text_of
-
-WIDTH = 100
-_COLOURS = {
-    "pass": "bold green",
-    "fail": "bold red",
-    "nothing": "bold red",
-    "undetermined": "bold magenta",
-}
+from smforge.report.wording import VERDICT_COLOURS, plural
 
 
 def render_table(diff: model.Diff, *, width: int = WIDTH, color: bool = False) -> str:
@@ -28,45 +15,45 @@ def render_table(diff: model.Diff, *, width: int = WIDTH, color: bool = False) -
 
     Escape codes are in it only with `color`.
     """
-    return text_of(Group(*_parts(diff, width)), width=width, color=color) + "\n"
+    return rendered(list(_parts(diff, width)), color=color) + "\n"
 
 
-def _parts(diff: model.Diff, width: int) -> Iterator[RenderableType]:
-    yield Text(printable(outline.title(diff)), style="bold", overflow="fold")
-    first, *rest = (*map(printable, outline.sentences(diff)), "")
-    yield Text.assemble((diff.verdict.upper(), _COLOURS[diff.verdict]), f"  {first}".rstrip())
+def _parts(diff: model.Diff, width: int) -> Iterator[Styled]:
+    yield from paragraph(_text(outline.title(diff), "bold"), width)
+    first, *rest = (*outline.sentences(diff), "")
+    verdict = (diff.verdict.upper(), VERDICT_COLOURS[diff.verdict])
+    yield from paragraph([verdict, (f"  {printable(first)}", "")], width)
     for sentence in filter(None, rest):
-        yield Text(sentence)
+        yield from paragraph(_text(sentence), width)
     for section in outline.families(diff):
         yield from _families(section, width)
     for rows in outline.tables(diff):
-        yield from _table(rows)
+        yield from _table(rows, width)
 
 
-def _table(rows: outline.Rows) -> Iterator[RenderableType]:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for column in rows.columns:
-        if column.number:
-            table.add_column(column.title, justify="right", no_wrap=True)
-        else:
-            table.add_column(column.title, overflow="fold")
-    for row in rows.rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    yield Text(f"\n{rows.title}", style="bold")
-    yield table
+def _table(rows: outline.Rows, width: int) -> Iterator[Styled]:
+    yield []
+    yield _text(rows.title, "bold")
+    columns = [Column("right" if column.number else "left") for column in rows.columns]
+    head = [_text(column.title, "dim") for column in rows.columns]
+    body = [[_text(cell) for cell in row] for row in rows.rows]
+    yield from grid(columns, [head, *body], width)
 
 
-def _families(section: outline.Groups, width: int) -> Iterator[RenderableType]:
-    yield Text(f"\n{section.title}", style="bold")
+def _families(section: outline.Groups, width: int) -> Iterator[Styled]:
+    yield []
+    yield _text(section.title, "bold")
     for group in section.groups:
-        yield Padding(Text(printable(group.heading), overflow="fold"), (0, 0, 0, 2))
+        yield from paragraph(_text(group.heading), width, indent=2)
         for count, name in group.families:
-            yield Text(_shortened(f"{count:>9,}  {printable(name)}", width))
+            yield cut(_text(f"{count:>9,}  {name}"), width)
         if group.left_off:
-            yield Text(f"{'':9}  and {plural(group.left_off, 'more family', 'more families')}")
+            more = plural(group.left_off, "more family", "more families")
+            yield from paragraph(_text(f"and {more}"), width, indent=11)
     if section.left_off:
-        yield Text(f"  and {section.left_off:,} more headings: -o json has all of them")
+        more = f"and {section.left_off:,} more headings: -o json has all of them"
+        yield from paragraph(_text(more), width, indent=2)
 
 
-def _shortened(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+def _text(text: str, style: str = "") -> Styled:
+    return [(printable(text), style)]

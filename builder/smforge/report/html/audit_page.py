@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smforge import __version__
 from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
 from smforge.arch.devices import find_device
 from smforge.arch.target import ComputeCapability
-from smforge.findings import Family, Finding, Level, Outcome
-from smforge.findings import Tally as VerdictTally
+from smforge.findings import Family, Finding, Level
 from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import RUNNABLE, CodeObject, Kind
+from smforge.report import outline
+from smforge.report.build import report_of
 from smforge.report.html.matrix import (
     Cell,
     Column,
@@ -24,16 +25,15 @@ from smforge.report.html.matrix import (
     Note,
     Page,
     Row,
-    State,
     Stored,
-    Tally,
     Words,
 )
 from smforge.report.html.row_groups import Shelf, fold_families, shelves
-from smforge.report.wording import headline, plural, size
+from smforge.report.state import Counts, State, counted, state_of, together
+from smforge.report.wording import plural, size
 from smforge.verdict.kernels import MACHINE_CODE, Embedded
 from smforge.verdict.names import families
-from smforge.verdict.reach import CANNOT_RUN, Reach
+from smforge.verdict.reach import Reach
 from smforge.verdict.reading import Backend
 from smforge.verdict.records import ExcuseUse, Verdict
 from smforge.verdict.views import DeviceView
@@ -56,7 +56,9 @@ _STATES = (
     Meaning(State.PTX, "PTX", "All of it runs, some only after the driver has assembled PTX."),
     Meaning(State.PARTIAL, "partial", "Some of it cannot run."),
     Meaning(State.NONE, "none", "Nothing of it can run."),
-    Meaning(State.FOREIGN, "foreign", "Specialised for other devices, by design."),
+    Meaning(State.EXCUSED, "excused", "Nothing of it can run, and a policy excuses all of it."),
+    Meaning(State.FOREIGN, "for others", "Made for other devices, by design."),
+    Meaning(State.UNREACHABLE, "unreachable", "No host code can launch it on any device."),
     Meaning(State.UNCLEAR, "not known", "It depends on a suffix that the cubin does not record."),
 )
 _REACHES = (
@@ -72,7 +74,7 @@ _REACHES = (
     Meaning(Reach.ELSEWHERE, "for other devices", "Another package is loaded on this one."),
     Meaning(Reach.UNREACHABLE, "unreachable", "No host code can launch it on any device."),
 )
-_OUTCOMES = (Outcome.FAIL, Outcome.UNDETERMINED, Outcome.NOTHING, Outcome.PASS)
+_OUTCOMES = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")
 _LEVELS = tuple(level.value for level in Level)
 _BADNESS = (
     State.NONE,
@@ -80,7 +82,9 @@ _BADNESS = (
     State.UNCLEAR,
     State.PTX,
     State.NATIVE,
+    State.EXCUSED,
     State.FOREIGN,
+    State.UNREACHABLE,
     State.EMPTY,
 )
 _BACKENDS = {
@@ -92,25 +96,20 @@ _BACKENDS = {
 
 def audit_page(audits: Sequence[Verdict]) -> Page:
     """Say what the page of one or several audits of the same request shows."""
-    request = audits[0].view.request
     devices = tuple(one.device for one in audits[0].devices)
     words = _KERNELS if all(one.view.names_read for one in audits) else _REGIONS
     names = Names()
     parts = [_part(audit, names, alone=len(audits) == 1) for audit in audits]
     shelved = [shelf for part in parts for shelf in part.shelved]
     notes = [note for part in parts for note in part.notes]
-    outcome = min((one.outcome for one in audits), key=_OUTCOMES.index)
     subjects = [one.view.inventory.subject.name for one in audits]
+    reports = [report_of(one) for one in audits]
+    verdicts = [outline.verdict_word(report) for report in reports]
     return Page(
         words=words,
         title=subjects[0] if len(subjects) == 1 else f"{len(subjects)} subjects",
-        outcome=outcome.value,
-        headline=headline(
-            outcome.value,
-            errors=sum(note.level == Level.ERROR for note in notes),
-            warnings=sum(note.level == Level.WARNING for note in notes),
-            asked=bool(request.requirements),
-        ),
+        outcome=min(verdicts, key=_OUTCOMES.index),
+        headline=outline.headline_of_all(reports),
         facts=_facts(audits, words),
         states=_STATES,
         reaches=_REACHES,
@@ -144,7 +143,7 @@ def _part(verdict: Verdict, names: Names, *, alone: bool) -> _Part:
     return _Part(
         shelved,
         tuple(rows),
-        tuple(_note(one, place, names) for one in verdict.findings),
+        tuple(_notes(verdict.findings, place, names)),
         tuple(_excuse(one, names) for one in verdict.excuses),
     )
 
@@ -189,7 +188,7 @@ def _columns(audits: Sequence[Verdict], shelved: Sequence[Shelf]) -> Iterator[Co
             products=known.products if known else (),
             required=device in request.requirements.devices,
             state=_together([State(one.outcome.value) for one in judged]),
-            tally=_tally(view for shelf in shelved for view in shelf.views[device]),
+            tally=_counts(view for shelf in shelved for view in shelf.views[device]),
         )
 
 
@@ -237,33 +236,12 @@ def _row_facts(shelf: Shelf) -> tuple[tuple[str, str], ...]:
 
 def _cell(views: Sequence[DeviceView], names: Names) -> Cell:
     excused = families(one.kernel for view in views for one in view.excused)
-    return Cell(_state(views), _tally(views), _counted(fold_families(excused), names))
+    counts = _counts(views)
+    return Cell(state_of(counts), counts, _counted(fold_families(excused), names))
 
 
-def _state(views: Sequence[DeviceView]) -> State:
-    tally = _tally(views)
-    if any(view.names(Reach.UNCLEAR) for view in views) and not any(
-        view.names(Reach.MISSING, Reach.PTX_TOO_NEW) for view in views
-    ):
-        return State.UNCLEAR
-    if not tally.native + tally.ptx:
-        if tally.missing + tally.exempt:
-            return State.NONE
-        return State.FOREIGN if tally.foreign else State.EMPTY
-    if tally.missing:
-        return State.PARTIAL
-    if not tally.native or any(view.names(Reach.PTX, Reach.PTX_UNSURE) for view in views):
-        return State.PTX
-    return State.NATIVE
-
-
-def _tally(views: Iterable[DeviceView]) -> Tally:
-    whole = VerdictTally()
-    held = 0
-    for view in views:
-        whole += view.tally
-        held += len(view.names(*CANNOT_RUN))
-    return Tally(whole.native, whole.ptx, whole.foreign, held, whole.missing - held)
+def _counts(views: Iterable[DeviceView]) -> Counts:
+    return together(counted(view.tally) for view in views)
 
 
 def _merged(
@@ -311,16 +289,30 @@ def _runs(
     return found
 
 
-def _note(finding: Finding, place: dict[str, str], names: Names) -> Note:
-    return Note(
-        rule=finding.rule,
-        level=finding.level.value,
-        message=finding.message,
-        remedy=finding.remedy,
-        row=place.get(finding.file) if finding.file else None,
-        column=None if finding.device is None else str(finding.device),
-        families=_counted(fold_families(finding.families), names),
-    )
+def _notes(findings: Iterable[Finding], place: Mapping[str, str], names: Names) -> Iterator[Note]:
+    """A note for each finding; those that differ in their device alone share one."""
+    alike: dict[Finding, list[str]] = {}
+    for one in findings:
+        device = "" if one.device is None else str(one.device)
+        alike.setdefault(_on(one, device, outline.ANY_DEVICE), []).append(device)
+    for finding, devices in alike.items():
+        one = _on(finding, outline.ANY_DEVICE, outline.listed(devices))
+        yield Note(
+            rule=one.rule,
+            level=one.level.value,
+            message=one.message,
+            remedy=one.remedy,
+            row=place.get(one.file) if one.file else None,
+            columns=tuple(filter(None, devices)),
+            families=_counted(fold_families(one.families), names),
+        )
+
+
+def _on(finding: Finding, old: str, new: str) -> Finding:
+    """A finding about any device, or about several."""
+    remedy = None if finding.remedy is None else outline.renamed(finding.remedy, old, new)
+    message = outline.renamed(finding.message, old, new)
+    return replace(finding, device=None, message=message, remedy=remedy)
 
 
 def _counted(found: Iterable[Family], names: Names) -> tuple[Counted, ...]:

@@ -8,21 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-
-class State(StrEnum):
-    """The colour, the shape and the word of a cell."""
-
-    NATIVE = "native"
-    PTX = "ptx"
-    PARTIAL = "partial"
-    NONE = "none"
-    FOREIGN = "foreign"
-    UNCLEAR = "unclear"
-    """It depends on what a file does not record."""
-    EMPTY = "empty"
-    """Nothing in this row could be judged."""
+from smforge.report.state import Counts, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +39,6 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """Things in a cell, by how they reach its device; each is counted once."""
-
-    native: int = 0
-    ptx: int = 0
-    foreign: int = 0
-    missing: int = 0
-    exempt: int = 0
-    """Would be missing, but a policy excuses them."""
-
-
-@dataclass(frozen=True, slots=True)
 class Column:
     """A device."""
 
@@ -73,7 +48,7 @@ class Column:
     required: bool
     state: State
     """Over all rows."""
-    tally: Tally
+    tally: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +75,7 @@ class Cell:
     """A row on a device."""
 
     state: State
-    tally: Tally
+    tally: Counts
     excused: tuple[Counted, ...] = ()
 
 
@@ -140,7 +115,7 @@ class Note:
     message: str
     remedy: str | None
     row: str | None
-    column: str | None
+    columns: tuple[str, ...] = ()
     families: tuple[Counted, ...] = ()
     allowed: str | None = None
 

@@ -11,7 +11,7 @@
   const meaning = new Map((page.states || []).map((one) => [one.id, one]));
   const STATES_OF_REACH = {
     native: "native", ptx: "ptx", "ptx-unsure": "ptx", foreign: "foreign",
-    missing: "none", "ptx-too-new": "none", unclear: "unclear",
+    missing: "none", "ptx-too-new": "none", unclear: "unclear", unreachable: "unreachable",
   };
   const ROWS_AT_ONCE = 60;
   const FAMILIES_AT_ONCE = 60;
@@ -77,8 +77,10 @@
     document.title = `${page.title} - smforge ${words.report}`;
     at("report").textContent = words.report;
     at("title").textContent = page.title;
-    const mark = { pass: "native", fail: "none" }[page.outcome] || "partial";
-    at("outcome").classList.add(page.outcome);
+    const mark = { pass: "native", fail: "none", "nothing required": "foreign" }[page.outcome] || "partial";
+    const outcome = page.outcome.replaceAll(" ", "-");
+    at("outcome").classList.add(outcome);
+    document.body.classList.add(outcome);
     at("outcome").append(shape(mark), text(page.headline));
     at("facts").append(...facts(page.facts));
   }
@@ -105,7 +107,7 @@
   function drawNote(note) {
     const kind = note.level === "note" ? "note-level" : note.level;
     const where = note.row ? make("button", { class: "link", type: "button",
-      onclick: () => show({ lib: note.row, device: note.column || "", q: "" }, true) },
+      onclick: () => show({ lib: note.row, device: (note.columns || [])[0] || "", q: "" }, true) },
     text("Show in the matrix")) : null;
     return make("article", { class: `note ${kind}` },
       make("div", {},
@@ -114,7 +116,7 @@
         where),
       make("p", {}, text(note.message),
         note.remedy ? make("span", { class: "remedy" }, text(` ${note.remedy}`)) : null),
-      note.allowed ? make("p", { class: "remedy" }, text(`Allowed: ${note.allowed}`)) : null,
+      note.allowed ? make("p", { class: "remedy" }, text(`Excused: ${note.allowed}`)) : null,
       familyFold(note.families));
   }
 
@@ -265,30 +267,32 @@
     const label = make("span", { class: "word" }, shape(cell.state), text(word(cell.state)));
     const alone = words.report !== "audit" && total(tally) === 1;
     const short = alone ? null : make("span", { class: "count" }, text(summary(cell.state, tally)));
-    const excused = tally.exempt ? make("span", { class: "count" }, text(`+${number(tally.exempt)} excused`)) : null;
+    const excused = allExcused(tally) && cell.state !== "excused" ? make("span", { class: "count" }, text(`+${number(allExcused(tally))} excused`)) : null;
     const on = make("span", { class: "on" }, text(column.id));
     if (!row) return make("div", { class: `cell ${cell.state}` }, on, label, short, excused);
     const open = view.lib === row.id && view.device === column.id;
     return make("button", { class: `cell ${cell.state}`, type: "button", tabindex: "-1", "aria-expanded": String(open),
-      "aria-label": `${row.id} on ${column.id}: ${word(cell.state)}, ${sentence(cell.state, tally)}`,
+      "aria-label": `${row.id} on ${column.id}: ${word(cell.state)}, ${sentence(tally)}`,
       onclick: () => toggle(row.id, column.id) }, on, label, short, excused);
   }
 
-  const total = (tally) => (tally.native || 0) + (tally.ptx || 0) + (tally.foreign || 0) + (tally.missing || 0) + (tally.exempt || 0);
+  // Each item is counted once: the numbers of a cell add up to all of them.
+  const allExcused = (tally) => (tally.excused || 0) + (tally.excused_ptx || 0);
+  const total = (tally) => Object.values(tally).reduce((sum, value) => sum + value, 0);
 
   function summary(state, tally) {
     if (state === "partial") return `${number(tally.missing)} ${words.report === "audit" ? "missing" : "lost"}`;
-    if (state === "unclear") return `${number(tally.missing)} of ${number(total(tally))}`;
+    if (state === "unclear") return `${number(tally.unclear)} of ${number(total(tally))}`;
     if (state === "ptx" && tally.native) return `${number(tally.ptx)} of ${number(tally.native + tally.ptx)}`;
-    if (state === "none") return number(tally.missing || tally.exempt || tally.foreign);
-    return { native: number(tally.native), ptx: number(tally.ptx), foreign: number(tally.foreign) }[state] || "";
+    const shown = { native: tally.native, ptx: tally.ptx, none: tally.missing, foreign: tally.foreign, unreachable: tally.unreachable, excused: allExcused(tally) };
+    return shown[state] ? number(shown[state]) : "";
   }
 
   const wayWord = (id) => (page.reaches || []).find((way) => way.id === id).word;
 
-  function sentence(state, tally) {
-    const parts = ["missing", "ptx", "native", "foreign"].map((id) => [tally[id], wayWord(id === "missing" && state === "unclear" ? state : id)]);
-    const told = [...parts, [tally.exempt, "excused by policy"]].filter(([value]) => value);
+  function sentence(tally) {
+    const parts = ["missing", "unclear", "ptx", "native", "foreign", "unreachable"].filter((id) => tally[id]).map((id) => [tally[id], wayWord(id)]);
+    const told = [...parts, [allExcused(tally), "excused by policy"]].filter(([value]) => value);
     return `${items(total(tally))}: ${told.map(([value, what]) => `${number(value)} ${what}`).join(", ") || "none"}`;
   }
 
@@ -322,7 +326,7 @@
       make("button", { class: "link close", type: "button", onclick: () => toggle(view.lib, view.device) }, text("Close"))));
     if (column) {
       const cell = row.cells[index];
-      panel.append(make("p", {}, text(`${sentence(cell.state, cell.tally || {})}.`)));
+      panel.append(make("p", {}, text(`${sentence(cell.tally || {})}.`)));
       const excused = familyFold(cell.excused);
       if (excused) panel.append(make("h4", {}, text("Excused by policy, among those below")), excused);
       for (const way of page.reaches || []) {

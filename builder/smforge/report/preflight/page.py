@@ -21,11 +21,11 @@ from smforge.report.html.matrix import (
     Note,
     Page,
     Row,
-    State,
-    Tally,
     Words,
 )
-from smforge.report.wording import headline, plural
+from smforge.report.preflight.outline import headline
+from smforge.report.state import Counts, State, state_of, together
+from smforge.report.wording import plural
 
 _SOURCES = Words(
     report="preflight",
@@ -97,12 +97,7 @@ def preflight_page(preflight: Preflight) -> Page:
         words=_MODULES if any(entry.module for entry in entries) else _SOURCES,
         title=" ".join(filter(None, (source.name, source.version))),
         outcome=preflight.outcome.value,
-        headline=headline(
-            preflight.outcome.value,
-            errors=sum(one.level is Level.ERROR for one in found),
-            warnings=sum(one.level is Level.WARNING for one in found),
-            asked=True,
-        ),
+        headline=headline(preflight),
         facts=_facts(preflight),
         states=_STATES,
         reaches=_REACHES,
@@ -172,19 +167,13 @@ def _column(
     at: int, device: ComputeCapability, preflight: Preflight, rows: Sequence[Row]
 ) -> Column:
     known = find_device(device)
-    tallies = [row.cells[at].tally for row in rows]
-    whole = Tally(
-        native=sum(one.native for one in tallies),
-        ptx=sum(one.ptx for one in tallies),
-        foreign=sum(one.foreign for one in tallies),
-        missing=sum(one.missing for one in tallies),
-    )
+    whole = together(row.cells[at].tally for row in rows)
     return Column(
         id=str(device),
         architecture=known.architecture if known else "",
         products=known.products if known else (),
         required=device in {target.capability for target in preflight.requested},
-        state=_state(whole),
+        state=state_of(whole),
         tally=whole,
     )
 
@@ -201,8 +190,8 @@ def _row(
         alike.setdefault(codes, []).append(unit)
     cells = []
     for device in devices:
-        tally = _tally(entry, device, is_lost=entry.label in lost.get(device, ()))
-        cells.append(Cell(_state(tally), tally))
+        counts = _counts(entry, device, is_lost=entry.label in lost.get(device, ()))
+        cells.append(Cell(state_of(counts), counts))
     places = {str(unit.location) for unit in entry.units if unit.location is not None}
     flags = {" ".join(unit.gencode) for unit in entry.units if unit.gencode}
     found = [("Chosen at", "; ".join(sorted(places))), ("-gencode", "; ".join(sorted(flags)))]
@@ -230,25 +219,16 @@ def _reach_id(unit: Unit, device: ComputeCapability, *, is_lost: bool) -> str:
     return _REACH_IDS.get(reach(unit, device), "missing" if is_lost else "foreign")
 
 
-def _tally(entry: _Entry, device: ComputeCapability, *, is_lost: bool) -> Tally:
+def _counts(entry: _Entry, device: ComputeCapability, *, is_lost: bool) -> Counts:
     ids = [_reach_id(unit, device, is_lost=is_lost) for unit in entry.units]
     missing = ids.count("missing")
-    return Tally(
+    return Counts(
         native=ids.count("native"),
         ptx=ids.count("ptx"),
         foreign=ids.count("foreign") + (not ids and not is_lost),
         # What is lost need not be among what is compiled at all.
         missing=missing or int(is_lost),
     )
-
-
-def _state(tally: Tally) -> State:
-    runs = tally.native + tally.ptx
-    if tally.missing:
-        return State.PARTIAL if runs else State.NONE
-    if not runs:
-        return State.FOREIGN if tally.foreign else State.EMPTY
-    return State.PTX if tally.ptx else State.NATIVE
 
 
 def _runs(
@@ -272,14 +252,14 @@ def _note(finding: Finding, entries: Iterable[_Entry], names: Names) -> Note:
         message=finding.message,
         remedy=finding.remedy,
         row=place,
-        column=None if finding.device is None else str(finding.device),
+        columns=() if finding.device is None else (str(finding.device),),
         families=tuple(names.counted(source, 1) for source in finding.sources),
         allowed=finding.excused,
     )
 
 
 def _skip(skip: Skip) -> Note:
-    return Note("skipped", Level.NOTE.value, skip.message, f"At {skip.location}.", None, None)
+    return Note("skipped", Level.NOTE.value, skip.message, f"At {skip.location}.", None)
 
 
 def _weight(finding: Finding) -> int:

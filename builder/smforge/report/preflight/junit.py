@@ -1,0 +1,37 @@
+"""The preflight report as JUnit XML: a test case per requested device, and one per other error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from smforge.findings import Finding, Level
+from smforge.preflight.records import Preflight
+from smforge.report.junit import Case, Problem, Suite, write_junit
+from smforge.report.preflight.outline import heading, headline, told
+
+_PLACE = "preflight"
+
+
+def render_junit(preflight: Preflight) -> str:
+    """One ``testsuites`` document with one suite."""
+    suite = Suite(heading(preflight), tuple(_cases(preflight)), headline(preflight))
+    return write_junit("smforge preflight", [suite])
+
+
+def _cases(preflight: Preflight) -> Iterator[Case]:
+    errors = [one for one in preflight.findings if one.level is Level.ERROR]
+    for target in preflight.requested:
+        about = [one for one in errors if one.target == target]
+        yield Case(_PLACE, f"compiles for {target}", failure=_failure(about))
+    for one in errors:
+        if one.target not in preflight.requested:
+            yield Case(_PLACE, one.rule, failure=_failure([one]))
+    if preflight.outcome.value not in {"pass", "fail"}:
+        problem = Problem(preflight.outcome.value, headline(preflight))
+        yield Case(_PLACE, "verdict", error=problem)
+
+
+def _failure(errors: Sequence[Finding]) -> Problem | None:
+    if not errors:
+        return None
+    return Problem(errors[0].rule, errors[0].message, "\n".join(told(one) for one in errors))

@@ -1,0 +1,33 @@
+"""The preflight report as Markdown, for pull requests and job summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smforge.preflight.records import Preflight
+from smforge.report.markdown_text import plain
+from smforge.report.preflight.outline import Rows, heading, headline, tables, told
+
+
+def render_markdown(preflight: Preflight) -> str:
+    """The report as text."""
+    return "\n".join(_lines(preflight)) + "\n"
+
+
+def _lines(preflight: Preflight) -> Iterator[str]:
+    yield f"## Preflight: {plain(heading(preflight))}"
+    yield ""
+    yield f"**{preflight.outcome}**: {plain(headline(preflight))}"
+    yield ""
+    for rows in tables(preflight):
+        yield from _table(rows)
+    for finding in preflight.findings:
+        yield f"- **{finding.level}** `{finding.rule}`: {plain(told(finding))}"
+
+
+def _table(rows: Rows) -> Iterator[str]:
+    yield f"| {' | '.join(rows.columns)} |"
+    yield "|" + "".join("--:|" if one in rows.numbers else "---|" for one in rows.columns)
+    for row in rows.rows:
+        yield f"| {' | '.join(plain(cell) for cell in row)} |"
+    yield ""
