@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -14,9 +16,10 @@ import pytest
 from smforge.bake import record as records
 from smforge.bake.cell_paths import REJECTION_NOTE
 from smforge.bake.diagnosis import StepFailedError
+from smforge.bake.externals import kept_sources
 from smforge.bake.record import PreflightRecord
 from smforge.errors import LossForeseenError, SmforgeError, ToolError
-from smforge.plan.records import Cell, PlannedImage
+from smforge.plan.records import Cell, PlannedComponent, PlannedExternal, PlannedImage
 from smforge.preflight.cell import CellPreflight
 from smforge.workflow import summary
 from smforge.workflow.build import Workshop
@@ -270,6 +273,36 @@ def test_sources_that_cannot_be_examined_stop_the_build(workshop: Workshop, cell
     built = shop.build(cell("made"))
     assert (built.exit_code, str(built.error)) == (4, "The package index does not answer.")
     assert not built.places.staging.exists()
+
+
+def test_the_sources_of_other_projects_are_fetched_before_looking_ahead(
+    workshop: Workshop, cell: MakeCell, tmp_path: Path
+) -> None:
+    (tmp_path / "mirror").mkdir()
+    archive = tmp_path / "mirror" / "mla.zip"
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr("mla/csrc/mla.cu", "")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    url = "https://example.invalid/mla.zip"
+    mla = PlannedExternal("mla", "archive", url, digest, None, None, None, None)
+    one = dataclasses.replace(
+        cell("made", TEXT=str(uuid4())),
+        components=(PlannedComponent("vllm", "1", (), (), (), {}, (mla,)),),
+    )
+    store = tmp_path / "store"
+
+    def foresee(_cell: Cell) -> Foreseen:
+        assert list(kept_sources((mla,), store)) == ["mla"]
+        raise ToolError("Far enough.")
+
+    shop = dataclasses.replace(
+        workshop,
+        foresee=foresee,
+        lookahead=Lookahead.STOP,
+        sources_store=store,
+        host=dataclasses.replace(workshop.host, sources_mirror=archive.parent),
+    )
+    assert str(shop.build(one).error) == "Far enough."
 
 
 def test_an_image_on_a_base_from_a_registry_is_refused_before_the_build(

@@ -18,11 +18,13 @@ from pathlib import Path
 import pytest
 
 from smforge.bake.externals import directory_of, ensure_externals
-from smforge.bake.fetching import Origin, fetch
+from smforge.bake.fetching import fetch
+from smforge.bake.origin import Origin
 from smforge.errors import BuildFailedError, ConfigurationError
 from smforge.plan.records import PlannedExternal
 
 CUTLASS = "https://example.invalid/nvidia/cutlass.git"
+PATH = "third-party/cutlass"
 DEEPGEMM = "https://example.invalid/vllm-project/DeepGEMM"
 
 
@@ -149,11 +151,42 @@ def test_only_the_submodules_that_are_named(
 def test_a_commit_that_the_repository_does_not_have(
     deepgemm: str, mirror: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(BuildFailedError, match=r"project .* cannot be fetched") as caught:
+    lacks = rf"mirror lacks the object {'0' * 40} of {DEEPGEMM}, which the sources of project"
+    with pytest.raises(BuildFailedError, match=lacks) as caught:
         fetch(planned("git", DEEPGEMM, "0" * 40), Origin(mirror), tmp_path / "tree")
-    assert "SMFORGE_SOURCES_MIRROR" in str(caught.value)
+    assert "git fetch" in str(caught.value)
     assert not (tmp_path / "tree").exists()
     assert not list(tmp_path.glob(".fetching-*"))
+
+
+def test_a_repository_that_the_mirror_does_not_have(mirror: Path, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailedError, match=r"no repository example\.invalid/gone") as caught:
+        fetch(planned("git", "https://example.invalid/gone", "0" * 40), Origin(mirror), tmp_path)
+    made = f"git clone --mirror https://example.invalid/gone {mirror}/example.invalid/gone"
+    assert made in str(caught.value)
+
+
+def test_a_submodule_that_the_mirror_does_not_have(
+    deepgemm: str, mirror: Path, tmp_path: Path
+) -> None:
+    cutlass = mirror / "example.invalid" / "nvidia" / "cutlass.git"
+    wanted = git(mirror / "example.invalid/vllm-project/DeepGEMM", "ls-tree", deepgemm, "--", PATH)
+    cutlass.rename(tmp_path / "elsewhere")
+    with pytest.raises(BuildFailedError, match=r"no repository example\.invalid/nvidia/cutlass"):
+        fetch(planned("git", DEEPGEMM, deepgemm), Origin(mirror), tmp_path / "tree")
+    repository(cutlass, other="history")
+    lacks = f"lacks the object {wanted.split()[2]} of its submodule {PATH}"
+    with pytest.raises(BuildFailedError, match=lacks):
+        fetch(planned("git", DEEPGEMM, deepgemm), Origin(mirror), tmp_path / "tree")
+
+
+def test_a_file_that_the_mirror_s_repository_has_lost(mirror: Path, tmp_path: Path) -> None:
+    where = mirror / "example.invalid" / "nvidia" / "cutlass.git"
+    commit = repository(where, gemm="cutlass's")
+    lost = git(where, "rev-parse", f"{commit}:gemm")
+    (where / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    with pytest.raises(BuildFailedError, match=f"lacks the object {lost} of {CUTLASS}"):
+        fetch(planned("git", CUTLASS, commit), Origin(mirror), tmp_path / "tree")
 
 
 def test_with_a_mirror_no_other_place_is_asked(

@@ -16,11 +16,13 @@ import pytest
 
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import Target
+from smforge.bake.externals import ensure_externals
 from smforge.bake.host import HostSettings
+from smforge.bake.origin import Origin
 from smforge.bake.progress import SilentProgress
 from smforge.errors import LossForeseenError
 from smforge.matrix.load import load
-from smforge.plan.records import Cell, PlannedComponent
+from smforge.plan.records import Cell, PlannedComponent, PlannedExternal
 from smforge.plan.resolve import resolve
 from smforge.preflight.records import Unit
 from smforge.verdict.reading import Backend
@@ -127,6 +129,32 @@ def test_the_record_names_the_reports_with_their_digests(shop: Workshop, small: 
     assert component.report_sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert component.source_sha256 == small.variables["VLLM_SHA256"]
     assert {one["build"] for one in json.loads(text)["units"]} == {"vllm"}
+
+
+def test_the_projects_that_were_fetched_are_examined(
+    shop: Workshop, small: Cell, tmp_path: Path
+) -> None:
+    wheel = tmp_path / "mla-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("mla/csrc/mla.cu", "")
+        archive.writestr("mla/python/interface.py", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    mla = PlannedExternal(
+        "mla", "wheel", wheel.name, digest, None, "mla", None, None, extensions=("_mla_C",)
+    )
+    component = dataclasses.replace(
+        _vllm("12.0"), settings={"extensions": "_mla_C"}, externals=(mla,)
+    )
+    cell = dataclasses.replace(
+        small, components=(component,), requirements=parse_requirements(["12.0"])
+    )
+    shop = dataclasses.replace(shop, sources_store=tmp_path / "store")
+    not_there = json.loads(foresee(shop, cell).reports["preflight-vllm.json"])
+    assert [one["name"] for one in not_there["not_examined"]] == ["mla"]
+    ensure_externals((mla,), shop.sources_store, Origin(tmp_path))
+    examined = json.loads(foresee(shop, cell).reports["preflight-vllm.json"])
+    assert examined["not_examined"] == []
+    assert [one["source"] for one in examined["units"]] == [".deps/mla-src/csrc/mla.cu"]
 
 
 # --- Against what nvcc embeds --------------------------------------------------------------------

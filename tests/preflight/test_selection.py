@@ -50,7 +50,7 @@ def test_a_selection_means_what_it_means_in_the_build(of_the_build: ModuleType, 
 
 
 def test_a_pattern_that_matches_nothing_is_an_error() -> None:
-    (finding,) = named_extensions("_moe_C _gone_C").unmatched(_configuration("_moe_C", "_C"))
+    (finding,) = named_extensions("_moe_C _gone_C", {}).unmatched(_configuration("_moe_C", "_C"))
     assert (finding.rule, finding.level) == ("selection-unmatched", Level.ERROR)
     assert "_gone_C" in finding.message
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from smforge.bake.fetching import Origin, fetch
+from smforge.bake.fetching import fetch
+from smforge.bake.origin import Origin
 from smforge.plan.records import Cell, PlannedExternal
 
 _NAME_DIGITS = 12
@@ -65,6 +66,12 @@ def ensure_externals(
         if not directory.is_dir():
             _lay_out(externals, store, directory)
     return directory
+
+
+def kept_sources(externals: Sequence[PlannedExternal], store: Path) -> dict[str, Path]:
+    """The sources of those projects that were fetched before, by the project's name."""
+    found = ((one.name, store / "trees" / _tree_name(one)) for one in externals)
+    return {name: tree for name, tree in found if tree.is_dir()}
 
 
 def _lay_out(externals: Sequence[PlannedExternal], store: Path, directory: Path) -> None:

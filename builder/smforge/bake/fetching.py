@@ -1,8 +1,7 @@
 """Fetches sources of other projects on the host, each held against its pin.
 
 A site without the outer network names a mirror: a directory with the files, by their name or their
-SHA-256, and with bare repositories where their URL says, ``MIRROR/github.com/nvidia/cutlass.git``.
-When there is one, nothing else is asked.
+SHA-256, and with bare repositories (git_sources.py). When there is one, nothing else is asked.
 """
 
 from __future__ import annotations
@@ -17,28 +16,18 @@ import tarfile
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from smforge.bake.git_sources import check_out
+from smforge.bake.origin import Origin, last_line, unreachable
 from smforge.errors import BuildFailedError, ConfigurationError
 from smforge.plan.records import PlannedExternal
 
 _TIMEOUT_SECONDS = 60
 _CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where this site gets sources from."""
-
-    mirror: Path | None = None
-    """A directory that has everything; None for the projects' own places."""
-    ca_bundle: Path | None = None
-    """Certificates to trust; None for those that the host's tools trust anyway."""
 
 
 def fetch(external: PlannedExternal, origin: Origin, into: Path) -> None:
@@ -54,7 +43,7 @@ def fetch(external: PlannedExternal, origin: Origin, into: Path) -> None:
             f"write it to versions.json, sources.vllm.externals.{external.name}.commit.",
         )
     if external.kind == "git":
-        _check_out(external, external.pin, origin, into)
+        check_out(external, external.pin, origin, into)
         return
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=".fetching-") as work:
         archive = Path(work) / PurePosixPath(urlsplit(external.location).path).name
@@ -102,9 +91,9 @@ def _download(external: PlannedExternal, origin: Origin, archive: Path) -> None:
             shutil.copyfileobj(answer, file, _CHUNK)
             missing = answer.length
     except (OSError, HTTPException) as error:
-        raise _unreachable(external, str(error)) from None
+        raise unreachable(external, str(error)) from None
     if missing:
-        raise _unreachable(external, f"the connection ended {missing} bytes early")
+        raise unreachable(external, f"the connection ended {missing} bytes early")
 
 
 def _download_wheel(external: PlannedExternal, origin: Origin, archive: Path) -> None:
@@ -122,66 +111,7 @@ def _download_wheel(external: PlannedExternal, origin: Origin, archive: Path) ->
         environment["PIP_CERT"] = str(origin.ca_bundle)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not archive.is_file():
-        raise _unreachable(external, _last_line(done.stderr) or f"pip brought no {archive.name}")
-
-
-def _check_out(external: PlannedExternal, commit: str, origin: Origin, into: Path) -> None:
-    """Fetch one commit and its submodules, without history, and leave no repository behind."""
-    git = _Git(external, origin)
-    with _made_whole(into) as work:
-        git("init", "--quiet", str(work))
-        git("-C", str(work), "remote", "add", "origin", external.location)
-        git("-C", str(work), "fetch", "--quiet", "--depth=1", "--no-tags", "origin", commit)
-        git("-C", str(work), "checkout", "--quiet", "--detach", commit)
-        paths = external.submodules
-        if paths is None or paths:
-            update = ("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
-            git("-C", str(work), *update, "--", *(paths or ()))
-        for repository in [*work.rglob(".git")]:
-            shutil.rmtree(repository) if repository.is_dir() else repository.unlink()
-
-
-class _Git:
-    """Runs git so that it asks nobody anything and, with a mirror, nothing but the mirror."""
-
-    def __init__(self, external: PlannedExternal, origin: Origin) -> None:
-        self._external = external
-        self._mirror = origin.mirror
-        settings = {"core.hooksPath": os.devnull, "advice.detachedHead": "false"}
-        if origin.mirror is not None:
-            settings[f"url.{origin.mirror.resolve().as_uri()}/.insteadOf"] = "https://"
-            # Submodules may otherwise not come from a local directory.
-            settings["protocol.allow"] = "never"
-            settings["protocol.file.allow"] = "always"
-        if origin.ca_bundle is not None:
-            settings["http.sslCAInfo"] = str(origin.ca_bundle)
-        self._environment = {
-            **os.environ,
-            "GIT_TERMINAL_PROMPT": "0",
-            "LC_ALL": "C",
-            "GIT_CONFIG_COUNT": str(len(settings)),
-        }
-        for number, (key, value) in enumerate(settings.items()):
-            self._environment[f"GIT_CONFIG_KEY_{number}"] = key
-            self._environment[f"GIT_CONFIG_VALUE_{number}"] = value
-
-    def __call__(self, *arguments: str) -> None:
-        try:
-            done = subprocess.run(
-                ("git", *arguments),
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise BuildFailedError(
-                "git, which fetches the sources of other projects, is not installed.",
-                remedy="Install the package git.",
-            ) from None
-        if done.returncode != 0:
-            raise _unreachable(self._external, _last_line(done.stderr))
+        raise unreachable(external, last_line(done.stderr) or f"pip brought no {archive.name}")
 
 
 def _unpack(archive: Path, into: Path, subdirectory: str | None) -> None:
@@ -215,28 +145,6 @@ def _wanted(unpacked: Path, external: PlannedExternal) -> Path:
         return found
     entries = list(unpacked.iterdir()) if unpacked.is_dir() else []
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else unpacked
-
-
-@contextmanager
-def _made_whole(directory: Path) -> Iterator[Path]:
-    """A directory that gets its name only once everything is in it."""
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".fetching-") as work:
-        made = Path(work) / directory.name
-        yield made
-        made.rename(directory)
-
-
-def _unreachable(external: PlannedExternal, why: str) -> BuildFailedError:
-    return BuildFailedError(
-        f"The sources of {external.name} ({external.release or external.location}) cannot be "
-        f"fetched from {external.location}: {why}.",
-        remedy="Check the network, or name a directory that has them with SMFORGE_SOURCES_MIRROR.",
-    )
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1].strip().rstrip(".") if lines else ""
 
 
 def _sha256(file: Path) -> str:

@@ -12,8 +12,8 @@ from smforge.bake.command import BakeCall
 from smforge.bake.compiler_cache import BUCKET_SETTING, bucket_settings
 from smforge.bake.crossing import Crossing
 from smforge.bake.externals import directory_of, externals_of
-from smforge.bake.fetching import Origin
 from smforge.bake.limits import JobLimits
+from smforge.bake.origin import Origin
 from smforge.bake.rootfs import Rootfs
 from smforge.errors import UsageError
 from smforge.plan.records import Cell

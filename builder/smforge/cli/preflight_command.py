@@ -56,6 +56,11 @@ _ABOUT_ONE = frozenset({"junit", "sarif", "html"})
     help="A checkout of a project that the build would fetch: cutlass=DIR; repeatable.",
 )
 @click.option(
+    "--fetch",
+    is_flag=True,
+    help="Of a variant: fetch the projects that its build needs, and examine them too.",
+)
+@click.option(
     "--allow",
     "allowed",
     metavar="GLOB",
@@ -78,6 +83,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     baselines: tuple[str, ...],
     required: tuple[str, ...],
     externals: tuple[str, ...],
+    fetch: bool,
     allowed: tuple[str, ...],
     policies: tuple[Path, ...],
     no_cache: bool,
@@ -101,7 +107,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             "Name either a variant of versions.json or sources.",
             remedy="smforge preflight VARIANT, or smforge preflight --source DIR_OR_SDIST.",
         )
-    flags = Flags(baselines, externals, allowed, policies, required)
+    flags = Flags(baselines, externals, allowed, policies, required, fetch)
     with ended_tidily(), temporary_or_default(temporary=no_cache) as cache:
         if variant is not None:
             choice = Choice(variant, platform, component, config or ctx.obj["config"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from smforge.preflight.records import Preflight
 from smforge.preflight.run import Question, preflight
 
 if TYPE_CHECKING:
+    from smforge.bake.host import HostSettings
     from smforge.plan.records import Cell, PlannedComponent
 
 
@@ -29,6 +31,8 @@ class Flags:
     allowed: tuple[str, ...]
     policies: tuple[Path, ...] = ()
     required: tuple[str, ...] = ()
+    fetch: bool = False
+    """Whether the projects that a variant needs are fetched first."""
 
     @property
     def requirements(self) -> Requirements | None:
@@ -69,6 +73,11 @@ def of_sources(
     flags: Flags, source: Path, cuda: str | None, archs: str | None, cache: Cache
 ) -> tuple[Preflight, ...]:
     """Examine sources that the user names. Raises `UsageError` when something is missing."""
+    if flags.fetch:
+        raise UsageError(
+            "--fetch fetches what a variant of versions.json pins.",
+            remedy="Name a variant in place of --source, or give checkouts with --external.",
+        )
     if cuda is None or archs is None:
         raise UsageError(
             "--source needs --cuda and --archs.",
@@ -107,16 +116,39 @@ def of_variant(
         )
     matrix = load(choice.config)
     cell = _cell(resolve(matrix, (choice.variant,)).cells, choice)
+    host = HostSettings.from_environment(os.environ)
+    components = _components(cell, choice, most)
     circumstances = Circumstances(
         root=matrix.path.resolve().parent,
         cache=cache,
-        checkouts=HostSettings.from_environment(os.environ).checkouts,
+        checkouts=host.checkouts,
         baselines=flags.baselines,
         externals=flags.checkouts,
+        fetched=_fetched(flags, components, host),
         excuses=flags.excuses,
     )
-    found = preflight_cell(cell, _components(cell, choice, most), circumstances)
+    found = preflight_cell(cell, components, circumstances)
     return tuple(one.result for one in found.components)
+
+
+def _fetched(
+    flags: Flags, components: Sequence[PlannedComponent], host: HostSettings
+) -> dict[str, Path]:
+    """The sources of the projects that the components need, as far as they are there."""
+    from smforge.bake.externals import (  # noqa: PLC0415
+        default_store,
+        ensure_externals,
+        kept_sources,
+    )
+
+    externals = [external for one in components for external in one.externals]
+    if flags.fetch and externals:
+        ensure_externals(externals, default_store(), host.origin, announce=_announce)
+    return kept_sources(externals, default_store())
+
+
+def _announce(text: str) -> None:
+    sys.stderr.write(f"smforge: {text}\n")
 
 
 def _cell(cells: Sequence[Cell], choice: Choice) -> Cell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from smforge.matrix.models import AnyExternal, GitExternal, Vllm, VllmSource, WheelExternal
 from smforge.plan.records import PlannedExternal
@@ -14,9 +15,10 @@ def externals_for(source: VllmSource, component: Vllm) -> Iterator[PlannedExtern
         if not _needed(external, component):
             continue
         if name in component.stand_ins:
-            yield _planned(name, source.stand_ins[name], instead_of=_release(external))
+            stand_in = _planned(name, source.stand_ins[name], instead_of=_release(external))
+            yield replace(stand_in, extensions=external.extensions or ())
         else:
-            yield _planned(name, external)
+            yield replace(_planned(name, external), extensions=external.extensions or ())
 
 
 def _needed(external: AnyExternal, component: Vllm) -> bool:

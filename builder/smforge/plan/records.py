@@ -59,6 +59,8 @@ class PlannedExternal:
     """Those that are needed of a repository; None for all."""
     instead_of: str | None
     """Set for a stand-in: the release that the component asks for."""
+    extensions: tuple[str, ...] = ()
+    """The extensions that need it; empty where all do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from smforge.preflight.records import BuildUnits, Configuration, Refusal, Unit
+from smforge.preflight.records import BuildUnits, Configuration, External, Refusal, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,15 @@ def merged(configurations: Sequence[Configuration]) -> Configuration:
         archs=" ".join(dict.fromkeys(one.archs for one in configurations)),
         units=_united(unit for one in configurations for unit in one.units),
         skips=tuple(dict.fromkeys(skip for one in configurations for skip in one.skips)),
-        not_examined=tuple(
-            {external.name: external for one in configurations for external in one.not_examined}
-            .values()
-        ),
+        not_examined=_by_name(one.not_examined for one in configurations),
+        fetched=_by_name(one.fetched for one in configurations),
+        host_only=tuple(sorted({name for one in configurations for name in one.host_only})),
         refusal=next(map(_of_build, (one for one in configurations if one.refusal)), None),
     )  # fmt: skip
+
+
+def _by_name(groups: Iterable[tuple[External, ...]]) -> tuple[External, ...]:
+    return tuple({one.name: one for group in groups for one in group}.values())
 
 
 def _of_build(configuration: Configuration) -> Refusal:

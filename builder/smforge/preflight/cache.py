@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from smforge.preflight.cache_format import configuration_from_json, configuration_to_json
 from smforge.preflight.records import Configuration
+from smforge.preflight.sources.externals import commit_of
 
 if TYPE_CHECKING:
     from smforge.preflight.request import Request
@@ -98,7 +99,8 @@ class Cache:
         parts = [request.source.identity.digest, request.cuda, request.list, request.processor]
         checkouts = {name: Path(path) for name, path in request.variables.items()}
         checkouts |= request.externals
-        parts += [f"{name}={_state(path)}" for name, path in sorted(checkouts.items())]
+        for name, path in sorted(checkouts.items()):
+            parts.append(f"{name}={_state(path)} at {commit_of(path)}")
         digest.update("\0".join(parts).encode())
         return self.directory / _code_digest()[:16] / "results" / f"{digest.hexdigest()}.json"
 

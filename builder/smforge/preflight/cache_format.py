@@ -29,10 +29,9 @@ def configuration_to_json(configuration: Configuration) -> dict[str, Any]:
             for unit in configuration.units
         ],
         "skips": [[one.message, _place(one.location)] for one in configuration.skips],
-        "not_examined": [
-            [one.name, one.repository, one.revision, _place(one.location), one.named_sources]
-            for one in configuration.not_examined
-        ],
+        "not_examined": [_external(one) for one in configuration.not_examined],
+        "fetched": [_external(one) for one in configuration.fetched],
+        "host_only": list(configuration.host_only),
         "refusal": refusal and [refusal.message, _place(refusal.location), refusal.by],
     }
 
@@ -60,12 +59,21 @@ def configuration_from_json(data: dict[str, Any]) -> Configuration:
             for extension, source, gencode, targets, ptx, place, module in data["units"]
         ),
         skips=tuple(Skip(message, Location(*place)) for message, place in data["skips"]),
-        not_examined=tuple(
-            External(name, repository, revision, Location(*place), named)
-            for name, repository, revision, place, named in data["not_examined"]
-        ),
+        not_examined=tuple(_read_external(row) for row in data["not_examined"]),
+        fetched=tuple(_read_external(row) for row in data["fetched"]),
+        host_only=tuple(data["host_only"]),
         refusal=None if refusal is None else Refusal(refusal[0], _read(refusal[1]), refusal[2]),
     )
+
+
+def _external(one: External) -> list[Any]:
+    place = _place(one.location)
+    return [one.name, one.repository, one.revision, place, one.named_sources, one.problem]
+
+
+def _read_external(row: list[Any]) -> External:
+    name, repository, revision, place, named, problem = row
+    return External(name, repository, revision, Location(*place), named, problem)
 
 
 def _place(location: Location | None) -> list[str | int] | None:

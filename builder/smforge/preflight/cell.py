@@ -83,7 +83,9 @@ class Circumstances:
     baselines: tuple[str, ...] = ()
     """Lists to compare with in place of those of compare/baselines.py."""
     externals: Mapping[str, Path] = field(default_factory=dict)
-    """Checkouts of external projects, by name."""
+    """Checkouts of external projects that a user gives, by name."""
+    fetched: Mapping[str, Path] = field(default_factory=dict)
+    """Sources of external projects that were fetched for the build, by name."""
     excuses: tuple[Excuse, ...] = ()
     """Losses that are accepted beside those that smforge ships."""
     announce: Callable[[str], None] = field(default=lambda _text: None)
@@ -180,7 +182,8 @@ def _preflight_component(
         cuda=cell.toolkit.cuda,
         archs=listed,
         baselines=circumstances.baselines,
-        externals=circumstances.externals,
+        externals=circumstances.externals if project is Project.VLLM else {},
+        fetched=circumstances.fetched if project is Project.VLLM else {},
         excuses=circumstances.excuses,
         builds=_builds(component, project),
         selection=_selection(component, circumstances.root),
@@ -221,5 +224,10 @@ def _selection(component: PlannedComponent, root: Path) -> Selection | None:
     if (name := component.settings.get("selection")) is not None:
         return flashinfer_selection(name, root)
     if (names := component.settings.get("extensions")) is not None:
-        return named_extensions(names)
+        made_by = {
+            extension: external.name
+            for external in component.externals
+            for extension in external.extensions
+        }
+        return named_extensions(names, made_by)
     return None

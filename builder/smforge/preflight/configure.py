@@ -74,7 +74,7 @@ def _running(
 ) -> Iterator[tuple[Workspace, subprocess.Popen[bytes] | None]]:
     """A program at work in a directory of its own; neither outlives the context."""
     with tempfile.TemporaryDirectory(prefix="smforge-preflight-") as name:
-        workspace = Workspace(Path(name).resolve())
+        workspace = Workspace(Path(name).resolve(), request.externals)
         _provide_tree(request.source, workspace, cache)
         launch = _WAYS[request.source.project].launch(request, workspace, cache)
         if launch is None:

@@ -45,7 +45,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """A project that the build would fetch and compile, and that was not there to look at."""
+    """A project that the build fetches."""
 
     name: str
     repository: str | None
@@ -54,6 +54,8 @@ class External:
     """Where the build description declares it."""
     named_sources: int = 0
     """How many of its CUDA sources the tree's own CMake names; these are among the units."""
+    problem: str | None = None
+    """Why what was given of it is not what the build fetches; None where nothing was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,12 @@ class Configuration:
     units: tuple[Unit, ...]
     skips: tuple[Skip, ...]
     not_examined: tuple[External, ...]
+    """Projects that the build fetches and that were not there to look at."""
     refusal: Refusal | None = None
+    fetched: tuple[External, ...] = ()
+    """All projects that the build fetches, examined or not."""
+    host_only: tuple[str, ...] = ()
+    """The extensions that have no CUDA source: host code, or Python files that are installed."""
 
 
 @dataclass(frozen=True, slots=True)

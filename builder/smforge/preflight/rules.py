@@ -15,7 +15,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "selection-unmatched",
         Level.ERROR,
-        "A selection names what these sources do not compile.",
+        "A selection names what these sources do not make.",
+    ),
+    Rule(
+        "selection-not-examined",
+        Level.ERROR,
+        "A selection names what an external project makes that was not there to look at.",
     ),
     Rule("arch-dropped", Level.ERROR, "No source is compiled for a device."),
     Rule(
@@ -54,6 +59,11 @@ RULES: tuple[Rule, ...] = (
         "arch-collapsed",
         Level.NOTE,
         "Nothing is compiled as the requested target; others serve its device.",
+    ),
+    Rule(
+        "external-differs",
+        Level.WARNING,
+        "A checkout that was given is not at the commit that the sources ask for.",
     ),
     Rule("baseline-refused", Level.NOTE, "A list could not be compared with."),
     Rule("not-examined", Level.NOTE, "An external project was not there to look at."),

@@ -11,7 +11,7 @@ from pathlib import Path
 from smforge.arch.requirement import Requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.arch.toolkits import Toolkit, toolkit
-from smforge.errors import ArchitectureError, UsageError
+from smforge.errors import ArchitectureError
 from smforge.findings import Finding, Level, Outcome
 from smforge.policy.excuses import Excuse
 from smforge.policy.files import shipped_for_sources
@@ -36,6 +36,7 @@ from smforge.preflight.probe import torch_flags
 from smforge.preflight.records import Configuration, Preflight
 from smforge.preflight.request import Request
 from smforge.preflight.selection import Selection
+from smforge.preflight.sources.externals import open_checkout, require_known
 from smforge.preflight.sources.tree import Project, Source, open_source
 
 Reader = Callable[[str], Archs]
@@ -54,7 +55,9 @@ class Question:
     baselines: tuple[str, ...] = ()
     """Lists to compare with in place of compare/baselines.py's."""
     externals: Mapping[str, Path] = field(default_factory=dict)
-    """Checkouts of external projects, by name."""
+    """Checkouts of external projects that a user gives, by name."""
+    fetched: Mapping[str, Path] = field(default_factory=dict)
+    """Sources of external projects that were fetched for the build, by name."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Where upstream's variables for checkouts are looked up: ``QUTLASS_SRC_DIR``."""
     excuses: tuple[Excuse, ...] = ()
@@ -85,6 +88,7 @@ def preflight(question: Question, cache: Cache) -> Preflight:
     baselines = _baselines(question, source.project, requested, release, read)
     members = _members(question, source.project, requested, release)
     runs.configure([*parts, *_lists(baselines), *(one.archs for one in members)])
+    _require_known_externals(question, map(runs.whole, parts))
     ours = [runs.selected(part) for part in parts]
     case = Case(
         configuration=merged(ours),
@@ -138,8 +142,8 @@ class _Runs:
         self._question = question
         self._source = source
         self._cache = cache
-        self._externals = {
-            name.lower(): _checkout(name, path) for name, path in question.externals.items()
+        self._externals = dict(question.fetched) | {
+            name.lower(): open_checkout(name, path) for name, path in question.externals.items()
         }
         self._found: dict[Archs, Configuration] = {}
 
@@ -241,6 +245,14 @@ def _lists(baselines: Mapping[ComputeCapability, Sequence[Baseline]]) -> tuple[A
     return tuple(one.archs for one in chain.from_iterable(baselines.values()))
 
 
+def _require_known_externals(question: Question, found: Iterable[Configuration]) -> None:
+    """Raise `UsageError` for a checkout of a project that these sources do not fetch."""
+    configurations = tuple(found)
+    if not any(one.refusal for one in configurations):  # what stopped has not named them all
+        fetched = {external.name for one in configurations for external in one.fetched}
+        require_known(map(str.lower, question.externals), fetched)
+
+
 def _unmatched(question: Question) -> Callable[[Configuration], Iterable[Finding]]:
     selection = question.selection
     return selection.unmatched if selection is not None else lambda _configuration: ()
@@ -252,11 +264,3 @@ def _reader(source: Source, cuda: str, cache: Cache) -> Reader:
         tree = source_root(source, cache)
         return lambda archs: flashinfer.read_list(archs, cuda, tree, cache)
     return torch_flags.parse
-
-
-def _checkout(name: str, path: Path) -> Path:
-    if not path.is_dir():
-        raise UsageError(
-            f"{path}, given for {name}, is not a directory.", remedy="Name a checkout of it."
-        )
-    return path.resolve()

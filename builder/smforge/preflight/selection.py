@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -27,25 +27,35 @@ class Selection:
     name: str
     """What messages call it: ``core``."""
     patterns: tuple[str, ...]
+    made_by: Mapping[str, str] = field(default_factory=dict)
+    """From an extension to the external project whose own description makes it."""
 
     def narrowed(self, configuration: Configuration) -> Configuration:
-        """The configuration with only the units that are selected."""
-        units = (unit for unit in configuration.units if self._has(unit.extension))
-        return replace(configuration, units=tuple(units))
+        """The configuration with only what is selected."""
+        return replace(
+            configuration,
+            units=tuple(unit for unit in configuration.units if self._has(unit.extension)),
+            host_only=tuple(name for name in configuration.host_only if self._has(name)),
+        )
 
     def unmatched(self, configuration: Configuration) -> Iterator[Finding]:
         """The patterns that match nothing: the build would stop there, or make less than asked."""
         if configuration.refusal is not None:
             return
-        names = {unit.extension for unit in configuration.units}
+        names = {unit.extension for unit in configuration.units} | set(configuration.host_only)
+        absent = {external.name for external in configuration.not_examined}
         for pattern in self.patterns:
-            if not any(fnmatchcase(name, pattern) for name in names):
+            if any(fnmatchcase(name, pattern) for name in names):
+                continue
+            if (project := self.made_by.get(pattern)) in absent:
+                yield _not_examined(self.name, pattern, str(project))
+            else:
                 yield Finding(
                     rule="selection-unmatched",
                     level=Level.ERROR,
                     message=(
-                        f"{self.name} selects {pattern}, and these sources compile no CUDA source "
-                        f"under that name for {configuration.archs}."
+                        f"{self.name} selects {pattern}, and these sources make nothing under "
+                        f"that name for {configuration.archs}."
                     ),
                     remedy="Leave it out of the selection, or ask for other architectures.",
                 )
@@ -54,9 +64,21 @@ class Selection:
         return any(fnmatchcase(name, pattern) for pattern in self.patterns)
 
 
-def named_extensions(text: str) -> Selection:
-    """The extensions that a variant names, between blanks."""
-    return Selection("versions.json", tuple(text.split()))
+def _not_examined(selection: str, extension: str, project: str) -> Finding:
+    return Finding(
+        rule="selection-not-examined",
+        level=Level.ERROR,
+        message=(
+            f"{selection} selects {extension}, which the sources of {project} make, and these were "
+            "not there to look at: what it holds is not known."
+        ),
+        remedy=f"Fetch them (--fetch), or give a checkout: --external {project}=DIR.",
+    )
+
+
+def named_extensions(text: str, made_by: Mapping[str, str]) -> Selection:
+    """The extensions that a variant names, between blanks, and which project makes each."""
+    return Selection("versions.json", tuple(text.split()), made_by)
 
 
 def flashinfer_selection(name: str, root: Path) -> Selection:

@@ -7,14 +7,14 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from smforge.errors import ArchitectureError, ToolError
 from smforge.preflight.cache import Cache
 from smforge.preflight.probe import torch_flags
-from smforge.preflight.probe.fileapi import read_units
+from smforge.preflight.probe.fileapi import read_targets
 from smforge.preflight.probe.trace import Trace, read_trace
 from smforge.preflight.probe.workspace import (
     DOWNLOADS,
@@ -27,6 +27,7 @@ from smforge.preflight.probe.workspace import (
 )
 from smforge.preflight.records import Configuration, External, Refusal, Unit
 from smforge.preflight.request import Launch, Request
+from smforge.preflight.sources.externals import difference
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<name>[\w.]+)'")
 _CMAKE_ERROR = re.compile(r"^CMake Error.*(?:\n(?:[ \t].*)?)*", re.MULTILINE)
@@ -54,11 +55,15 @@ def result(request: Request, workspace: Workspace, code: int | None) -> Configur
     trace = _trace(workspace)
     if code != 0:
         return replace(empty, skips=trace.skips(), refusal=_refusal(workspace, trace))
-    units = _units(request, workspace)
-    externals = tuple(
-        _count_named(one, units) for one in trace.externals if one.name not in request.externals
+    units, host_only = _targets(request, workspace)
+    return replace(
+        empty,
+        units=units,
+        skips=trace.skips(),
+        not_examined=tuple(_not_examined(trace, request, units)),
+        fetched=trace.externals,
+        host_only=host_only,
     )
-    return replace(empty, units=units, skips=trace.skips(), not_examined=externals)
 
 
 def _torch(workspace: Workspace) -> str:
@@ -190,15 +195,26 @@ def _last_lines(workspace: Workspace) -> str:
     return " ".join(" ".join(lines[-3:]).split()) or "it said nothing."
 
 
-def _units(request: Request, workspace: Workspace) -> tuple[Unit, ...]:
+def _targets(request: Request, workspace: Workspace) -> tuple[tuple[Unit, ...], tuple[str, ...]]:
+    """The CUDA sources of every target, and the names of those that have none."""
     default = nvcc_default(request.cuda)
     try:
+        units, host_only = read_targets(workspace)
         return tuple(
             unit if unit.gencode else replace(unit, targets=(default,), ptx=(default,))
-            for unit in read_units(workspace)
-        )
+            for unit in units
+        ), host_only
     except (FileNotFoundError, ArchitectureError, ValueError, KeyError) as error:
         raise ToolError(f"CMake's account of the build cannot be read: {error}") from error
+
+
+def _not_examined(trace: Trace, request: Request, units: Sequence[Unit]) -> Iterator[External]:
+    """What is fetched and was not there, or was there at another commit than is fetched."""
+    for external in trace.externals:
+        given = request.externals.get(external.name)
+        problem = None if given is None else difference(given, external.revision)
+        if given is None or problem is not None:
+            yield replace(_count_named(external, units), problem=problem)
 
 
 def _count_named(external: External, units: Sequence[Unit]) -> External:

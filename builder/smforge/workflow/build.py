@@ -140,15 +140,16 @@ class Workshop:
             _require_platform(engine, cell, crossing)
             _require_image_root(cell)
             with staging(places):
+                # Before looking ahead, which examines what was fetched.
+                if externals := externals_of(cell):
+                    origin = self.host.origin
+                    ensure_externals(externals, self.sources_store, origin, announce=self.announce)
                 foreseen = self._look_ahead(cell, places)
                 run = _Run(self, cell, places, engine, digest, foreseen)
                 if foreseen is not None and foreseen.error is not None:
                     return run.stopped(foreseen.error)
                 for rootfs in root_file_systems(cell, crossing).values():
                     ensure_rootfs(rootfs, self.rootfs_store, announce=self.announce)
-                if externals := externals_of(cell):
-                    origin = self.host.origin
-                    ensure_externals(externals, self.sources_store, origin, announce=self.announce)
                 return run.carry_out()
         except SmforgeError as error:
             return Built(cell, places, None, error=error)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from smforge.bake.cell_paths import shown
+from smforge.bake.externals import externals_of, kept_sources
 from smforge.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
 from smforge.errors import LossForeseenError
 from smforge.findings import Finding, Level, Outcome
@@ -31,11 +32,15 @@ from smforge.workflow.results import Foreseen, Lookahead
 
 
 def foresee(shop: Workshop, cell: Cell) -> Foreseen:
-    """Examine what a cell compiles. Raises what `preflight_cell` raises."""
+    """Examine what a cell compiles, with the sources of other projects that were fetched.
+
+    Raises what `preflight_cell` raises.
+    """
     circumstances = Circumstances(
         root=shop.root,
         cache=Cache(default_directory()),
         checkouts=shop.host.checkouts,
+        fetched=kept_sources(externals_of(cell), shop.sources_store),
         excuses=tuple(one for path in shop.policies for one in load_policy(path).sources),
         announce=shop.announce,
     )

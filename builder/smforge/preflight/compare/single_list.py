@@ -151,8 +151,20 @@ def without_comparison(
 
 
 def not_examined(configuration: Configuration) -> Iterator[Finding]:
-    """External projects that were not there."""
-    externals = configuration.not_examined
+    """External projects that were not there, and those that are not what the build fetches."""
+    for external in configuration.not_examined:
+        if external.problem is not None:
+            yield Finding(
+                rule="external-differs",
+                level=Level.WARNING,
+                message=(
+                    f"{external.name} is not examined: {external.problem}. What is listed of it "
+                    "is of that checkout."
+                ),
+                remedy=f"Check out {external.revision}, or give a directory without .git.",
+                location=external.location,
+            )
+    externals = [one for one in configuration.not_examined if one.problem is None]
     if not externals:
         return
     named = [

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class Workspace:
     """The places of one configuration, all below one temporary directory."""
 
     root: Path
+    externals: Mapping[str, Path] = field(default_factory=dict)
+    """The checkouts of external projects that are there, by name in lower case."""
 
     @property
     def tree(self) -> Path:
@@ -88,6 +91,10 @@ class Workspace:
         if file.is_relative_to(self.skeletons):
             name, *rest = file.relative_to(self.skeletons).parts
             return Path(DOWNLOADS, f"{name}-src", *rest).as_posix()
+        for name, checkout in self.externals.items():
+            if file.is_relative_to(checkout):
+                below = file.relative_to(checkout)
+                return Path(DOWNLOADS, f"{name}-src", below).as_posix()
         return (file.relative_to(self.tree) if file.is_relative_to(self.tree) else file).as_posix()
 
 
@@ -171,8 +178,11 @@ def _preset_compilers(workspace: Workspace, cmake_version: str, cuda: str, proce
 def lay_out_skeletons(workspace: Workspace) -> None:
     """Create, empty, every file that the build description names below torch and other projects.
 
-    CMake wants a source that it compiles and a file that it reads to exist.
+    CMake wants a source that it compiles and a file that it reads to exist. A project whose own
+    description decides something for the tree has a stand-in for that description
+    (programs/externals).
     """
+    shutil.copytree(PROBE / "externals", workspace.skeletons)
     for description in build_description(workspace.tree):
         text = description.read_text(encoding="utf-8", errors="replace")
         for match in _TORCH_HEADER.finditer(text):

@@ -33,6 +33,7 @@ def preflight_document(preflight: Preflight) -> dict[str, Any]:
         "baselines": [_baseline(one) for one in preflight.baselines],
         "units": _units(preflight),
         "skipped": [_skip(one) for one in configuration.skips],
+        "host_only": list(configuration.host_only),
         "not_examined": [_external(one) for one in configuration.not_examined],
         "devices": {
             str(device): _tally(tally) for device, tally in sorted(preflight.devices.items())
@@ -88,6 +89,7 @@ def _external(external: External) -> dict[str, Any]:
         "revision": external.revision,
         "location": str(external.location),
         "named_sources": external.named_sources,
+        "problem": external.problem,
     }
 
 

@@ -1,0 +1,34 @@
+"""Where a site gets the sources of other projects from, and what is said when it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from smforge.errors import BuildFailedError
+from smforge.plan.records import PlannedExternal
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where this site gets sources from."""
+
+    mirror: Path | None = None
+    """A directory that has everything; None for the projects' own places."""
+    ca_bundle: Path | None = None
+    """Certificates to trust; None for those that the host's tools trust anyway."""
+
+
+def unreachable(external: PlannedExternal, why: str) -> BuildFailedError:
+    """The error where sources cannot be fetched and nothing better is known."""
+    return BuildFailedError(
+        f"The sources of {external.name} ({external.release or external.location}) cannot be "
+        f"fetched from {external.location}: {why}.",
+        remedy="Check the network, or name a directory that has them with SMFORGE_SOURCES_MIRROR.",
+    )
+
+
+def last_line(text: str) -> str:
+    """The last line of a program's output, without its full stop."""
+    lines = text.strip().splitlines()
+    return lines[-1].strip().rstrip(".") if lines else ""
