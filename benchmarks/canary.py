@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from smforge.inventory.formats.compression import inflated, is_compressed
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.images.streams import inflated, is_compressed
 from smforge.oci.parts import PART_BYTES
 
 _NESTING = 4

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from smforge.errors import SmforgeError
-from smforge.inventory.formats.blob import BytesBlob
+from smforge.inventory.formats.archive_form import Form
+from smforge.inventory.formats.blob import HEAD_BYTES, BytesBlob
 from smforge.inventory.formats.cubin_prefix import leading_kernels, may_lead, names_end
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.part_reader import ByteReader
 from smforge.inventory.formats.tar import entries
 from smforge.inventory.native.reader import read_file
 from smforge.inventory.options import ReadOptions
-from smforge.inventory.subjects.wheel import WheelSubject
+from smforge.inventory.subjects.unpacking import UnpackedSubject, archive_form_of
+from smforge.inventory.subjects.wheel import PackedSubject
 from smforge.inventory.survey import survey
 
 _MIB = 1 << 20
@@ -24,10 +27,10 @@ _TAR_MAGIC = slice(257, 262)
 def exercise(data: bytes) -> None:
     """Read `data` to its end. Raises nothing unless a reader has a defect."""
     options = ReadOptions(workers=1, limits=LIMITS)
-    if data[:2] == b"PK":
-        _refusable(_read_wheel, data, options)
-    elif data[_TAR_MAGIC] == b"ustar":
+    if data[_TAR_MAGIC] == b"ustar":
         _refusable(_read_tar, data, options)
+    if form := archive_form_of("x", data[:HEAD_BYTES]):
+        _refusable(partial(_read_archive, form), data, options)
     else:
         if may_lead(data) and (end := names_end(data, 0)) >= 0:
             # As if it had been unpacked: no mutant of packed bytes gets there.
@@ -44,8 +47,9 @@ def _refusable(
         read(data, options)
 
 
-def _read_wheel(data: bytes, options: ReadOptions) -> None:
-    with WheelSubject("x.whl", BytesBlob(data), options.limits, digests=False) as subject:
+def _read_archive(form: Form, data: bytes, options: ReadOptions) -> None:
+    packed = PackedSubject("x.whl", BytesBlob(data), form, options.limits, digests=False)
+    with UnpackedSubject(packed, options.limits) as subject:
         survey(subject, options)
 
 

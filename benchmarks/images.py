@@ -19,10 +19,10 @@ from pathlib import Path
 
 from benchmarks.measure import Result, alternate
 from smforge.inventory.cuobjdump.locate import locate
+from smforge.inventory.formats.compression import inflated
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.images.store import StoredSource
-from smforge.inventory.images.streams import inflated
-from smforge.inventory.subjects.archive import ArchiveStore
+from smforge.inventory.subjects.saved_image import ArchiveStore
 
 _UNIT = "reading and inflating the layers"
 _BY_HAND = """

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import shutil
+import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,7 +61,7 @@ def test_links_within_and_special_files_are_left_out(tree):
     (tree / "link.ptx").symlink_to(tree / "a" / "kernels.ptx")
     (tree / "loop").symlink_to(tree)
     (tree / "circle").symlink_to("circle")
-    (tree / "broken.ptx").symlink_to("nowhere")
+    (tree / "broken").symlink_to("nowhere")
     os.mkfifo(tree / "pipe.ptx")
 
     inventory = take_inventory(str(tree))
@@ -80,6 +83,65 @@ def test_gpu_code_behind_a_link_that_leads_out_is_damage(tree, tmp_path):
     assert sorted(damage.path for damage in inventory.damage) == ["folder", "link.ptx"]
 
 
+@pytest.mark.parametrize("name", ["_C.abi3.so", "libx.so.13", "k.cubin", "k.ptx", "q.whl"])
+@pytest.mark.parametrize("target", ["/nonexistent/_C.abi3.so", "nowhere", "{name}"])
+def test_a_link_with_a_library_s_name_that_leads_nowhere_is_damage(tree, name, target):
+    (tree / name).symlink_to(target.format(name=name))
+
+    (damage,) = take_inventory(str(tree)).damage
+    assert damage.path == name
+    assert "It is a link to" in damage.message
+
+
+def test_a_link_to_an_archive_outside_is_damage(tree, tmp_path):
+    wheel = tmp_path / "q-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("k.ptx", PTX)
+    (tree / "q.whl").symlink_to(wheel)
+    (tree / "data").symlink_to(wheel)
+
+    assert [item.path for item in take_inventory(str(tree)).damage] == ["data", "q.whl"]
+
+
+def test_a_link_into_a_folder_that_may_not_be_entered_is_damage(tree):
+    take_inventory(str(tree))  # Loads what the child below may not be able to read.
+    with tempfile.TemporaryDirectory() as place:
+        root, private = Path(place) / "root", Path(place) / "private"
+        root.mkdir()
+        private.mkdir()
+        (private / "bad.ptx").write_bytes(PTX)
+        (root / "link").symlink_to(private / "bad.ptx")
+        (root / "linked").symlink_to(private)
+        Path(place).chmod(0o755)
+        private.chmod(0)
+        try:
+            assert as_nobody(lambda: damaged_paths(root)) == "link linked"
+        finally:
+            private.chmod(0o755)
+
+
+def damaged_paths(root: Path) -> str:
+    return " ".join(sorted(item.path for item in take_inventory(str(root)).damage))
+
+
+def as_nobody(said: Callable[[], str]) -> str:
+    """What a function says in a process without rights: root, whom tests may run as, has all."""
+    answers, pipe = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            if os.geteuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            os.write(pipe, said().encode())
+        os._exit(0)
+    os.close(pipe)
+    with os.fdopen(answers) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return text
+
+
 def test_a_folder_that_is_reached_by_a_link_is_whole(tree, tmp_path):
     (tree / "link.ptx").symlink_to("a/kernels.ptx")
     (tmp_path / "current").symlink_to(tree)
@@ -87,15 +149,20 @@ def test_a_folder_that_is_reached_by_a_link_is_whole(tree, tmp_path):
     assert take_inventory(str(tmp_path / "current")).damage == ()
 
 
-def test_a_wheel_within_a_folder_is_not_passed_over(tree):
-    for name, member in (("code", "lib/kernels.so"), ("pure", "lib/__init__.py")):
+def test_a_wheel_within_a_folder_is_read(tree):
+    for name, member in (("code", "lib/kernels.ptx"), ("pure", "lib/__init__.py")):
         with zipfile.ZipFile(tree / f"{name}-1.0-py3-none-any.whl", "w") as archive:
-            archive.writestr(member, b"")
+            archive.writestr(member, PTX if name == "code" else b"")
     (tree / "cut-1.0-py3-none-any.whl").write_bytes(b"PK\x03\x04")
 
-    damage = take_inventory(str(tree)).damage
-    assert [item.path[:4] for item in damage] == ["code", "cut-"]
-    assert "a subject of its own" in damage[0].message
+    inventory = take_inventory(str(tree))
+    assert [file.path for file in inventory.files] == [
+        "a/kernels.ptx",
+        "code-1.0-py3-none-any.whl/lib/kernels.ptx",
+    ]
+    (damage,) = inventory.damage
+    assert damage.path == "cut-1.0-py3-none-any.whl"
+    assert "no end record" in damage.message
 
 
 @pytest.mark.parametrize(
@@ -131,11 +198,11 @@ def test_a_name_that_is_no_text_is_still_reported(tree):
 
 
 def test_an_unreadable_file_is_damage(tree, monkeypatch):
-    def refuse(path: str) -> bytes:
+    def refuse(path: str) -> tuple[bytes, int]:
         raise PermissionError(13, "Permission denied", path)
 
     # Root, whom tests may run as, reads everything.
-    monkeypatch.setattr("smforge.inventory.subjects.local._head", refuse)
+    monkeypatch.setattr("smforge.inventory.subjects.folder.head_of", refuse)
 
     damage = take_inventory(str(tree)).damage
     assert "a/kernels.ptx" in [item.path for item in damage]

@@ -125,6 +125,8 @@ class SubjectKind(StrEnum):
     """What was audited."""
 
     WHEEL = "wheel"
+    ARCHIVE = "archive"
+    """Any other archive file: a zip, a tar, a conda or Debian package."""
     TREE = "tree"
     FILE = "file"
     IMAGE = "image"

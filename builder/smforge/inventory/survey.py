@@ -9,7 +9,7 @@ from smforge.inventory.records import Damage, FileInventory, Inventory, Subject,
 from smforge.inventory.subjects.background_reader import OverlappingReader, ReadFile
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.members import Member
-from smforge.inventory.subjects.opening import open_subject
+from smforge.inventory.subjects.opening import open_unpacked
 
 __all__ = ["ReadFile", "ReadOptions", "read_file", "survey", "take_inventory"]
 
@@ -21,7 +21,7 @@ def take_inventory(argument: str, options: ReadOptions | None = None) -> Invento
     be listed. Members that cannot be read become `Damage`, and the others are still read.
     """
     options = options or ReadOptions()
-    with open_subject(argument, options) as subject:
+    with open_unpacked(argument, options) as subject:
         return survey(subject, options)
 
 

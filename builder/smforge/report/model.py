@@ -38,7 +38,7 @@ class Tool(Published):
 class Subject(Published):
     """What was audited."""
 
-    kind: Literal["wheel", "tree", "file", "image"]
+    kind: Literal["wheel", "archive", "tree", "file", "image"]
     name: str
     digest: Digest | None
     platform: Annotated[str | None, Says("linux/amd64, where the subject says so.")]

@@ -13,7 +13,7 @@ from smforge.inventory.jit_tools.records import Companions
 from smforge.inventory.jit_tools.scanner import WatchedSubject
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import Inventory, Subject, SubjectKind
-from smforge.inventory.subjects.opening import open_subject
+from smforge.inventory.subjects.opening import open_unpacked
 from smforge.inventory.survey import survey
 from smforge.verdict.judge import judge
 from smforge.verdict.reading import Backend, Reading
@@ -59,7 +59,8 @@ def audit_together(
 def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
     """Take the inventory of a subject with the backend asked for."""
     if backend is Backend.NATIVE:
-        with WatchedSubject(open_subject(argument, options), ask=options.ask_assemblers) as subject:
+        opened = open_unpacked(argument, options)
+        with WatchedSubject(opened, ask=options.ask_assemblers) as subject:
             inventory = survey(subject, options)
             return Reading(inventory, companions=subject.companions())
     return _read_with_cuobjdump(argument, backend, options)
@@ -75,7 +76,7 @@ def _read_with_cuobjdump(argument: str, backend: Backend, options: ReadOptions) 
     comparison = None
     readers = BothReaders(tool)
     reader = readers if backend is Backend.BOTH else CuobjdumpReader(tool)
-    with WatchedSubject(open_subject(argument, options), ask=options.ask_assemblers) as subject:
+    with WatchedSubject(open_unpacked(argument, options), ask=options.ask_assemblers) as subject:
         inventory = survey(subject, options, reader)
         companions = subject.companions()
     if backend is Backend.BOTH:

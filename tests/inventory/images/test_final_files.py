@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from smforge.errors import DamagedInputError
 from smforge.inventory.jit_tools.scanner import WatchedSubject
 from smforge.inventory.options import ReadOptions
-from smforge.inventory.subjects import archive, engine
+from smforge.inventory.subjects import engine, saved_image
 
 Item = tuple[str, str] | tuple[str, str, bytes] | tuple[str, str, str]
 
@@ -105,7 +105,7 @@ def test_layers_come_out_as_in_the_model(
     layout = writing.layout()
     layout.add([writing.layer(*as_tar_items(items)) for items in layers], packing="plain")
     layout.write_archive(path)
-    assert files_of(archive.open_subject(str(path), ReadOptions())) == files_in(model(layers))
+    assert files_of(saved_image.open_subject(str(path), ReadOptions())) == files_in(model(layers))
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def final(
         layout = writing.layout()
         layout.add([writing.layer(*items) for items in layers])
         path = layout.write_archive(tmp_path / "x.tar")
-        return files_of(archive.open_subject(str(path), ReadOptions()))
+        return files_of(saved_image.open_subject(str(path), ReadOptions()))
 
     return read
 
@@ -210,7 +210,7 @@ def test_links_resolve_in_the_final_image(writing: Any, tmp_path: Path) -> None:
         ("symlink", "loop", "loop"),
     ]
     layout.add([writing.layer(*lower), writing.layer(*upper)])
-    subject = archive.open_subject(str(layout.write_archive(tmp_path / "x.tar")), ReadOptions())
+    subject = saved_image.open_subject(str(layout.write_archive(tmp_path / "x.tar")), ReadOptions())
     with subject:
         list(subject.members())
         assert subject.resolve("/usr/local/cuda/bin/ptxas") == "usr/local/cuda-13.0/bin/ptxas"
@@ -222,7 +222,7 @@ def test_the_paths_a_configuration_names_are_followed(writing: Any, tmp_path: Pa
     links = [("symlink", "usr/local/cuda", "cuda-13.0"), ("symlink", "opt/ptxas", "../x/ptxas")]
     named = ["TRITON_PTXAS_PATH=/opt/ptxas", "HOME=/root", "LANG=C"]
     layout.add([writing.layer(*links)], environment=named)
-    inner = archive.open_subject(str(layout.write_archive(tmp_path / "x.tar")), ReadOptions())
+    inner = saved_image.open_subject(str(layout.write_archive(tmp_path / "x.tar")), ReadOptions())
     with WatchedSubject(inner) as subject:
         list(subject.members())
         assert subject.companions().links == (

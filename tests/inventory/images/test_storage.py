@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from smforge.errors import DamagedInputError, LimitExceededError, SmforgeError, UsageError
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.options import ReadOptions
-from smforge.inventory.subjects import archive, oci
+from smforge.inventory.subjects import oci, saved_image
 
 LOWER = (("file", "lib/a.so", random.Random(1).randbytes(300_000)), ("file", "lib/b.so", b"b"))
 UPPER = (("file", "lib/.wh.b.so"), ("file", "lib/c.so", b"c"))
@@ -32,7 +32,7 @@ def oci_subject(argument: str, options: ReadOptions | None = None) -> Any:
 
 
 def archive_subject(argument: str, options: ReadOptions | None = None) -> Any:
-    return archive.open_subject(argument, options or ReadOptions())
+    return saved_image.open_subject(argument, options or ReadOptions())
 
 
 @pytest.fixture

@@ -13,14 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.errors import DamagedInputError, LimitExceededError
+from smforge.inventory.formats.archive_form import Form
 from smforge.inventory.formats.blob import BytesBlob
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import SubjectKind
 from smforge.inventory.subjects.opening import open_subject
-from smforge.inventory.subjects.wheel import WheelSubject, wheel_platform
+from smforge.inventory.subjects.wheel import PackedSubject, wheel_platform
 from smforge.inventory.survey import take_inventory
 
+ZIP = Form("zip", read=True)
 END = struct.Struct("<4s4H2IH")
 
 
@@ -34,7 +36,7 @@ def archive(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> 
 
 def unpack(data: bytes, limits: Limits | None = None) -> dict[str, bytes]:
     """Everything in an archive, as the subject gives it."""
-    with WheelSubject("x.whl", BytesBlob(data), limits or Limits(), digests=False) as subject:
+    with PackedSubject("x.zip", BytesBlob(data), ZIP, limits or Limits(), digests=False) as subject:
         found = {}
         for member in subject.members():
             with member.open() as blob:
@@ -45,7 +47,7 @@ def unpack(data: bytes, limits: Limits | None = None) -> dict[str, bytes]:
 
 
 def listed(data: bytes) -> list[str]:
-    with WheelSubject("x.whl", BytesBlob(data), Limits(), digests=False) as subject:
+    with PackedSubject("x.zip", BytesBlob(data), ZIP, Limits(), digests=False) as subject:
         return [member.path for member in subject.members()]
 
 
@@ -100,7 +102,7 @@ def test_folders_are_no_members():
 
 def test_a_folder_with_content_is_damage():
     data = archive(("folder/b.so/", b"what pip would leave out"), ("folder/a", b"1"))
-    with WheelSubject("x.whl", BytesBlob(data), Limits(), digests=False) as subject:
+    with PackedSubject("x.zip", BytesBlob(data), ZIP, Limits(), digests=False) as subject:
         assert [member.path for member in subject.members()] == ["folder/a"]
         assert [damage.path for damage in subject.damage] == ["folder/b.so/"]
 
@@ -196,7 +198,7 @@ def test_an_encrypted_member_is_damage_of_the_subject(tmp_path: Path):
 def test_a_member_listed_twice_is_damage():
     with pytest.warns(UserWarning, match="Duplicate"):
         data = archive(("a", b"1"), ("a", b"2"))
-    with WheelSubject("x.whl", BytesBlob(data), Limits(), digests=False) as subject:
+    with PackedSubject("x.zip", BytesBlob(data), ZIP, Limits(), digests=False) as subject:
         assert len(list(subject.members())) == 2
         assert "2 members" in subject.damage[0].message
 
@@ -213,7 +215,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked():
 
 
 def listed_with(data: bytes, limits: Limits) -> list[str]:
-    with WheelSubject("x.whl", BytesBlob(data), limits, digests=False) as subject:
+    with PackedSubject("x.zip", BytesBlob(data), ZIP, limits, digests=False) as subject:
         return [member.path for member in subject.members()]
 
 
@@ -264,7 +266,7 @@ def test_platforms_of_wheels(name, platform):
 
 def test_large_members_go_through_an_unnamed_file(tmp_path: Path, monkeypatch):
     content = b"\x7fELF" + bytes(1000) + zlib.compress(bytes(range(256)) * 999) * 400
-    monkeypatch.setattr("smforge.inventory.subjects.wheel._IN_MEMORY", 1000)
+    monkeypatch.setattr("smforge.inventory.subjects.zip_members._IN_MEMORY", 1000)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     path = tmp_path / "x.whl"
     path.write_bytes(archive(("a.so", content)))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 """Bytes per read where a whole range is streamed."""
+HEAD_BYTES = 512
+"""How much of a file tells its format."""
 
 
 class Blob(Protocol):

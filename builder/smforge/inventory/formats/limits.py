@@ -23,8 +23,8 @@ class Limits(NamedTuple):
     """Uncompressed to compressed bytes of an archive or layer, beyond `ratio_floor`."""
     ratio_floor: int = _GIB
     """Uncompressed bytes that are always allowed, whatever the ratio."""
-    nesting: int = 2
-    """Archives within archives: a static archive in a wheel in a folder is two."""
+    nesting: int = 3
+    """Archives within archives: a jar in a wheel in a zip is three, whatever holds the zip."""
     payload_bytes: int = 1 * _GIB
     """Decompressed size of one code object that can be read in parts."""
     whole_payload_bytes: int = 256 * _MIB

@@ -86,6 +86,22 @@ def entries(reader: ByteReader, where: str) -> Iterator[Entry]:
     reader.drain()
 
 
+def is_header(block: bytes) -> bool:
+    """Tell whether a file that begins with these `BLOCK` bytes is a tar archive."""
+    field = block[148:156].strip(b" \0")
+    if len(block) < BLOCK or not block[0] or not field.isdigit():
+        return False
+    try:
+        return int(field, 8) == _checksum(block)
+    except ValueError:
+        return False
+
+
+def _checksum(block: bytes) -> int:
+    # The sum counts its own field as spaces.
+    return sum(block[:BLOCK]) - sum(block[148:156]) + 256
+
+
 def _next_header(reader: ByteReader, where: str) -> bytes | None:
     if reader.at_end():
         return None
@@ -94,9 +110,7 @@ def _next_header(reader: ByteReader, where: str) -> bytes | None:
         if not reader.at_end() and reader.take(BLOCK) != _ZERO_BLOCK:
             raise _damaged(where, reader.position - BLOCK, "a header follows a single zero block")
         return None
-    # The sum counts its own field as spaces.
-    total = sum(block) - sum(block[148:156]) + 256
-    if _number(block, 148, 156, where) != total:
+    if _number(block, 148, 156, where) != _checksum(block):
         raise _damaged(where, reader.position - BLOCK, "the checksum of a header is wrong")
     return block
 

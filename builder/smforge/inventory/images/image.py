@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from smforge.errors import DamagedInputError
-from smforge.inventory.formats.blob import Blob, BytesBlob
+from smforge.inventory.formats.compression import inflated
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.part_reader import ByteReader
 from smforge.inventory.formats.tar import Entry, EntryType, entries
 from smforge.inventory.images.changes import LayerChanges
 from smforge.inventory.images.choice import Image, familiar_name
 from smforge.inventory.images.filesystem import FinalFiles
-from smforge.inventory.images.streams import inflated, read_ahead
-from smforge.inventory.records import Damage, Subject, SubjectKind
-from smforge.inventory.subjects.members import HEAD_BYTES, Member, spool
-
-_IN_MEMORY_BYTES = 4 << 20
-"""Files up to this size are not worth a temporary file."""
+from smforge.inventory.images.streams import read_ahead
+from smforge.inventory.records import Subject, SubjectKind
+from smforge.inventory.subjects.base import OpenSubject
+from smforge.inventory.subjects.members import Member, StreamedContent, path_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +43,10 @@ class ImageSource(Protocol):
         """Release connections, processes and files."""
 
 
-class ImageSubject:
+class ImageSubject(OpenSubject):
     """Yields the regular files of all layers, then tells which of them the image shows.
+
+    An image with a damaged layer is not readable in part: it has no damage, it raises.
 
     Layers are read once, in the order in which they come. A file that an upper layer hides is
     read in vain, which is rare; in return nothing depends on the order, no file is kept on the
@@ -78,11 +75,6 @@ class ImageSubject:
             configuration=image.configured.configuration,
         )
 
-    @property
-    def damage(self) -> tuple[Damage, ...]:
-        """Always empty: an image with a damaged layer is not readable in part."""
-        return ()
-
     def members(self) -> Iterator[Member]:
         for layer in self._source.layers():
             if layer.key in self._layers:
@@ -105,15 +97,7 @@ class ImageSubject:
         """
         return self._files.resolve(path) if self._files else None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._source.close()
 
     def _members_of(self, layer: LayerStream) -> Iterator[Member]:
@@ -129,8 +113,8 @@ class ImageSubject:
                 self._count(entry, path)
                 serial = None
                 if entry.type is EntryType.FILE:
-                    content = _Content(entry, reader, self._entries)
-                    yield content.member(path)
+                    content = StreamedContent(entry.size, reader, self._entries)
+                    yield content.member(path_text(path))
                     serial = content.serial if content.was_read else None
                 changes.add(entry, path, serial)
         changes.close()
@@ -158,34 +142,3 @@ class ImageSubject:
         self._layers = {}
         self._files = files
         self._paths = files.paths()
-
-
-class _Content:
-    """The content of one file while the stream stands at it."""
-
-    __slots__ = ("_entry", "_head", "_reader", "serial", "was_read")
-
-    def __init__(self, entry: Entry, reader: ByteReader, serial: int) -> None:
-        self._entry = entry
-        self._reader = reader
-        self._head = reader.take(min(entry.size, HEAD_BYTES))
-        self.serial = serial
-        self.was_read = False
-
-    def member(self, path: str) -> Member:
-        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        return Member(shown, self._entry.size, self.open, self._head, self.serial)
-
-    @contextmanager
-    def open(self) -> Iterator[Blob]:
-        """Take the content from the stream, into memory or a temporary file without a name."""
-        if self.was_read:
-            raise ValueError(f"{self._entry.name} is a stream and can be opened once")
-        self.was_read = True
-        left = self._entry.size - len(self._head)
-        if self._entry.size <= _IN_MEMORY_BYTES:
-            yield BytesBlob(self._head + self._reader.take(left))
-            return
-        content = itertools.chain([self._head], self._reader.parts(left))
-        with spool(content, self._entry.size) as blob:
-            yield blob

@@ -15,6 +15,7 @@ import posixpath
 from collections.abc import Iterable, Iterator
 
 from smforge.errors import DamagedInputError, LimitExceededError, UsageError
+from smforge.inventory.formats.compression import inflated
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.part_reader import ByteReader
 from smforge.inventory.formats.tar import Entry, EntryType, entries
@@ -25,7 +26,6 @@ from smforge.inventory.images.configuration import normalised_platform, parse_co
 from smforge.inventory.images.image import LayerStream
 from smforge.inventory.images.saved_list import BLOB, SavedImage
 from smforge.inventory.images.store import layout_roots
-from smforge.inventory.images.streams import inflated
 from smforge.oci.documents import DOCUMENT_BYTES, Descriptor, checked_document, digest_of
 from smforge.oci.fields import parse_document
 from smforge.oci.parts import verified

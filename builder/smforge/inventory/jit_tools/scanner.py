@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.jit_tools.records import Assembler, Companions, Source
-from smforge.inventory.records import Damage, Subject
-from smforge.inventory.subjects.base import OpenSubject
+from smforge.inventory.subjects.base import OpenSubject, WrappedSubject
 from smforge.inventory.subjects.members import Member
 
 _TOOLKIT_ASSEMBLER = "usr/local/cuda/bin/ptxas"
@@ -30,23 +27,15 @@ _LIBRARIES = frozenset(
 )
 
 
-class WatchedSubject:
+class WatchedSubject(WrappedSubject):
     """A subject that also remembers the assemblers and JIT compilers among its members."""
 
     def __init__(self, inner: OpenSubject, *, ask: bool = False) -> None:
         """`ask`: run the assemblers, confined; otherwise only their tables are read."""
-        self._inner = inner
+        super().__init__(inner)
         self._ask = ask
         self._assemblers: list[tuple[Member, Assembler]] = []
         self._libraries: list[Member] = []
-
-    @property
-    def subject(self) -> Subject:
-        return self._inner.subject
-
-    @property
-    def damage(self) -> tuple[Damage, ...]:
-        return self._inner.damage
 
     def members(self) -> Iterator[Member]:
         for member in self._inner.members():
@@ -57,12 +46,6 @@ class WatchedSubject:
                 yield member._replace(open=self._opening(member))
             else:
                 yield member
-
-    def paths_of(self, member: Member) -> tuple[str, ...]:
-        return self._inner.paths_of(member)
-
-    def resolve(self, path: str) -> str | None:
-        return self._inner.resolve(path)
 
     def companions(self) -> Companions:
         """What was found; ask after the last member."""
@@ -89,18 +72,6 @@ class WatchedSubject:
         place = self._inner.resolve(path)
         if place is not None and place != path:
             yield path, place
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, traceback)
 
     def _opening(self, member: Member) -> Callable[[], AbstractContextManager[Blob]]:
         @contextmanager

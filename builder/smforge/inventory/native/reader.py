@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from smforge.errors import DamagedInputError, LimitExceededError
-from smforge.inventory.formats import ar, elf
-from smforge.inventory.formats.blob import Blob, BytesBlob, SliceBlob
+from smforge.inventory.formats import ar, elf, pe
+from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.magic_scan import find_regions
 from smforge.inventory.native.region_finder import (
     Span,
     check_registered,
@@ -21,7 +22,6 @@ from smforge.inventory.native.registrations import registrations
 from smforge.inventory.native.unregistered import mark_unregistered
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory, Origin, Region
-from smforge.inventory.subjects.members import HEAD_BYTES
 
 if TYPE_CHECKING:
     from smforge.inventory.digest import Hashing
@@ -37,7 +37,7 @@ def may_hold_code(path: str, head: bytes) -> bool:
     """Tell from the first bytes (`HEAD_BYTES` of them) whether `read_file` would look further."""
     if head.startswith(elf.MAGIC):
         return elf.is_host_or_cubin(head)
-    if head.startswith((ar.MAGIC, ar.THIN_MAGIC, REGION_MAGIC)):
+    if head.startswith((ar.MAGIC, ar.THIN_MAGIC, REGION_MAGIC, pe.MAGIC)):
         return True
     if path.endswith(".ptx") or is_misnamed(path, head):
         return True
@@ -138,11 +138,25 @@ class _FileReader:
             raise DamagedInputError(message, remedy="Audit the object files, or what they become.")
         elif is_misnamed(self._path, head):
             raise DamagedInputError("Its name promises GPU code, and its content is none.")
+        elif head.startswith(pe.MAGIC):
+            self._refuse_windows_code()
         elif self._blob.size:
             from smforge.inventory.native.raw import read_raw_ptx  # noqa: PLC0415 - not for libraries
 
             found = read_raw_ptx(self._blob, self._options.limits, names=self._options.names)
             self._regions.append(Region(Origin.RAW, "", 0, (found,)))
+
+    def _refuse_windows_code(self) -> None:
+        """Raise `DamagedInputError` where a file for Windows holds GPU code."""
+        if not pe.is_windows_file(self._blob):
+            return
+        regions = find_regions(self._blob, 0, self._blob.size, self._trouble.check_time)
+        count = sum(1 for _ in regions)
+        if count or pe.has_gpu_section(self._blob):
+            raise DamagedInputError(
+                f"It is a program or library for Windows with {count} fatbins, which are not read.",
+                remedy="Audit it with cuobjdump on Windows; Linux loads none of it.",
+            )
 
     def _read_member(self, member: ar.ArchiveMember) -> None:
         blob = SliceBlob(self._blob, member.offset, member.size)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from smforge.inventory.records import Damage, Subject
 from smforge.inventory.subjects.members import Member
 
 
-class OpenSubject(Protocol):
-    """A subject that is being read."""
+class OpenSubject(ABC):
+    """A subject that is being read. What is not overridden suits files and folders."""
 
     @property
+    @abstractmethod
     def subject(self) -> Subject:
         """The identity. Ask after the last member where `Subject.digest` needs all bytes."""
 
     @property
     def damage(self) -> tuple[Damage, ...]:
-        """Damage of the subject itself that leaves other members readable."""
+        """Damage of the subject itself that leaves other members readable. Ask after the last."""
+        return ()
 
+    @abstractmethod
     def members(self) -> Iterator[Member]:
         """Yield every regular file once. Raises `DamagedInputError` where none can be listed."""
 
@@ -31,18 +35,52 @@ class OpenSubject(Protocol):
         lies nowhere, and one with hard links in several places. What was found in a member that
         lies nowhere is dropped; what was found in one with several paths counts for each.
         """
+        return (member.path,)
 
     def resolve(self, path: str) -> str | None:
         """Where `path` leads when the subject's symbolic links are followed; None in circles.
 
         The path itself, except in an image. Ask after the last member.
         """
+        return path
 
-    def __enter__(self) -> Self: ...
+    def close(self) -> None:  # noqa: B027 - most subjects hold nothing
+        """Release files, connections and processes."""
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
+
+
+class WrappedSubject(OpenSubject):
+    """A subject that adds something to another one."""
+
+    def __init__(self, inner: OpenSubject) -> None:
+        self._inner = inner
+
+    @property
+    def subject(self) -> Subject:
+        return self._inner.subject
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        return self._inner.damage
+
+    def members(self) -> Iterator[Member]:
+        return self._inner.members()
+
+    def paths_of(self, member: Member) -> tuple[str, ...]:
+        return self._inner.paths_of(member)
+
+    def resolve(self, path: str) -> str | None:
+        return self._inner.resolve(path)
+
+    def close(self) -> None:
+        self._inner.close()

@@ -5,21 +5,32 @@ from __future__ import annotations
 import importlib
 import os
 import stat
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smforge.errors import UsageError
-from smforge.inventory.formats.blob import FileBlob
+from smforge.files import open_regular
+from smforge.inventory.formats.blob import HEAD_BYTES, FileBlob
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.base import OpenSubject
-from smforge.inventory.subjects.local import FileSubject, TreeSubject, path_text, unreadable
+from smforge.inventory.subjects.file import LIBRARIES, FileSubject, head_of, unreadable
+from smforge.inventory.subjects.folder import FolderSubject, is_layout
+from smforge.inventory.subjects.members import path_text
+from smforge.inventory.subjects.unpacking import UnpackedSubject, archive_form_of
+
+if TYPE_CHECKING:
+    from smforge.inventory.formats.archive_form import Form
 
 _SCHEMES: Final = {
     "image": "smforge.inventory.subjects.engine",
     "oci": "smforge.inventory.subjects.oci",
-    "archive": "smforge.inventory.subjects.archive",
+    "archive": "smforge.inventory.subjects.saved_image",
     "registry": "smforge.inventory.subjects.registry",
 }
-_ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def open_unpacked(argument: str, options: ReadOptions) -> OpenSubject:
+    """Open what `argument` names as `open_subject` does, with what lies in its archives."""
+    return UnpackedSubject(open_subject(argument, options), options.limits)
 
 
 def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
@@ -34,7 +45,12 @@ def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
         opened: OpenSubject = module.open_subject(rest, options)
         return opened
     if os.path.isdir(argument):
-        return TreeSubject(argument, options.limits)
+        if is_layout(argument):
+            raise UsageError(
+                f"{argument} is an image layout, of which only the final files count.",
+                remedy=f"Audit it as oci:{argument}.",
+            )
+        return FolderSubject(argument, options)
     return _open_file(argument, options)
 
 
@@ -49,8 +65,7 @@ def names_one_file(argument: str) -> bool:
     try:
         if names_image(argument) or not os.path.isfile(argument):
             return False
-        with open(argument, "rb") as file:
-            return file.read(4) not in _ZIP_MAGICS
+        return _form_of(argument, head_of(argument)[0]) is None
     except OSError:
         return False
 
@@ -62,17 +77,26 @@ def _open_file(path: str, options: ReadOptions) -> OpenSubject:
                 f"{path} does not exist, or is neither a file nor a folder.",
                 remedy="Name a wheel, folder, library or cubin, or an image as image:NAME:TAG.",
             )
-        blob = FileBlob.from_path(path)
+        blob = FileBlob(open_regular(path))
     except OSError as error:
         raise unreadable(path, error) from error
-    magic = blob.read_at(0, min(4, blob.size))
-    if magic in _ZIP_MAGICS:
-        from smforge.inventory.subjects.wheel import WheelSubject  # noqa: PLC0415 - slow to load
+    form = _form_of(path, blob.read_at(0, min(HEAD_BYTES, blob.size)))
+    if form is None:
+        blob.close()
+        return FileSubject(path)
+    from smforge.inventory.subjects.wheel import PackedSubject  # noqa: PLC0415 - slow to load
 
-        name = path_text(os.path.basename(path))
-        return WheelSubject(name, blob, options.limits, digests=options.digests)
-    blob.close()
-    return FileSubject(path)
+    name = path_text(os.path.basename(path))
+    return PackedSubject(name, blob, form, options.limits, digests=options.digests)
+
+
+def _form_of(path: str, head: bytes) -> Form | None:
+    """The kind of archive that a file is; None for one that is read as it is, or is misnamed."""
+    form = archive_form_of(path, head)
+    suffix = os.path.splitext(path)[1]
+    if form is None or suffix in LIBRARIES or (suffix == ".whl" and form.name != "zip"):
+        return None
+    return form
 
 
 def _is_file(path: str) -> bool:

@@ -30,7 +30,7 @@ class Tool(Published):
 class SideIdentity(Published):
     """One of the two."""
 
-    kind: Literal["wheel", "tree", "file", "image"]
+    kind: Literal["wheel", "archive", "tree", "file", "image"]
     name: str
     digest: Digest | None
     saved: Annotated[bool, Says("Read from a report, not from the subject.")]

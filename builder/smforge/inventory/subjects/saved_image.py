@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from smforge.errors import DamagedInputError, LimitExceededError, UsageError
 from smforge.files import open_regular
+from smforge.inventory.formats.compression import inflated, is_compressed
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.part_reader import FileReader
 from smforge.inventory.formats.tar import EntryType, entries
@@ -17,7 +18,6 @@ from smforge.inventory.images.choice import Layer
 from smforge.inventory.images.image import ImageSource, ImageSubject
 from smforge.inventory.images.store import StoredSource, layout_roots
 from smforge.inventory.images.streamed import StreamedSource
-from smforge.inventory.images.streams import inflated, is_compressed
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.oci import split_reference
 from smforge.oci.documents import DOCUMENT_BYTES, Descriptor, check_document_size, checked_document
@@ -138,7 +138,7 @@ def open_subject(argument: str, options: ReadOptions) -> ImageSubject:
 
 def _source(fd: int, where: str, options: ReadOptions, reference: str | None) -> ImageSource:
     platform = options.platform
-    if not is_compressed(os.pread(fd, 4, 0)):
+    if not is_compressed(os.pread(fd, 6, 0)):
         store = ArchiveStore(fd, where)
         if store.is_layout:
             return StoredSource(store, reference=reference, platform=platform)

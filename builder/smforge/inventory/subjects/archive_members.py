@@ -1,0 +1,120 @@
+"""The members of an archive of any form that is read: zip, tar, Debian packages, compressed files.
+
+A compressed file holds a tar, or else one file. Links and devices of a tar are left out: a link
+leads to a member that is read under its own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+
+from smforge.errors import DamagedInputError
+from smforge.inventory.formats import ar, tar
+from smforge.inventory.formats.archive_form import DEB, TAR, ZIP, Form, form_of
+from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob, chunks
+from smforge.inventory.formats.compression import inflated
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.formats.part_reader import ByteReader
+from smforge.inventory.images.changes import clean
+from smforge.inventory.native.reader import may_hold_code
+from smforge.inventory.records import Damage
+from smforge.inventory.subjects.members import (
+    Member,
+    StreamedContent,
+    path_text,
+    spool,
+    spool_all,
+)
+from smforge.inventory.subjects.zip_members import ZipMembers
+
+_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".tgz")
+_WHERE = "The archive"
+"""What messages call it; whoever reports them names its path."""
+
+
+class ArchiveMembers:
+    """Lists the members of one archive, and what keeps some of them from being read."""
+
+    def __init__(self, blob: Blob, form: Form, path: str, limits: Limits) -> None:
+        """`path` is the archive's own; a compressed file has its name without the suffix."""
+        self._blob = blob
+        self._form = form
+        self._path = path
+        self._limits = limits
+        self._zip = ZipMembers(blob, limits) if form.name == ZIP else None
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What was found so far; the paths are those within the archive."""
+        return self._zip.damage if self._zip else []
+
+    def __iter__(self) -> Iterator[Member]:
+        """Yield every file. Open each before the next is asked for.
+
+        Raises `DamagedInputError` where the archive is not read, or not to its end.
+        """
+        if not self._form.read:
+            raise DamagedInputError(
+                f"It is a file of the form {self._form.name}, which is not read.",
+                remedy="Unpack it and audit what it holds.",
+            )
+        if self._zip is not None:
+            return iter(self._zip)
+        if self._form.name == DEB:
+            return self._of_package()
+        return self._of_stream()
+
+    def _of_package(self) -> Iterator[Member]:
+        for member in ar.members(self._blob):
+            part = SliceBlob(self._blob, member.offset, member.size)
+            head = part.read_at(0, min(HEAD_BYTES, part.size))
+            yield Member(member.name, part.size, _copying(part), head)
+
+    def _of_stream(self) -> Iterator[Member]:
+        parts = chunks(self._blob, 0, self._blob.size)
+        content = inflated(parts, self._limits, _WHERE)
+        if self._form.name == TAR:
+            return self._of_tar(content)
+        head = b""
+        first = []
+        for part in content:
+            first.append(part)
+            head = (head + part)[:HEAD_BYTES]
+            if len(head) == HEAD_BYTES:
+                break
+        whole = _chained(first, content)
+        if tar.is_header(head):
+            return self._of_tar(whole)
+        return self._of_file(head, whole)
+
+    def _of_tar(self, content: Iterator[bytes]) -> Iterator[Member]:
+        reader = ByteReader(content, _WHERE)
+        for count, entry in enumerate(tar.entries(reader, _WHERE), start=1):
+            self._limits.check_members(count, _WHERE)
+            self._limits.check_member(entry.size, entry.name)
+            if entry.type is tar.EntryType.FILE:
+                name = path_text(clean(entry.name))
+                yield StreamedContent(entry.size, reader, 0).member(name)
+
+    def _of_file(self, head: bytes, content: Iterator[bytes]) -> Iterator[Member]:
+        name = self._path.rpartition("/")[2]
+        for suffix in _SUFFIXES:
+            name = name.removesuffix(suffix)
+        if not may_hold_code(name, head) and form_of(head) is None:
+            # Most are texts; how long they are is not worth finding out.
+            yield Member(name, len(head), lambda: nullcontext(BytesBlob(head)), head)
+            return
+        with spool_all(content) as blob:
+            self._limits.check_member(blob.size, _WHERE)
+            yield Member(name, blob.size, _copying(blob), head)
+
+
+def _copying(part: Blob) -> Callable[[], AbstractContextManager[Blob]]:
+    """What opens a part of an archive for longer than the archive is open."""
+    return lambda: spool(chunks(part, 0, part.size), part.size)
+
+
+def _chained(first: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield from first
+    yield from rest

@@ -1,0 +1,163 @@
+"""A folder as a subject."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from functools import partial
+
+from smforge.errors import DamagedInputError, SmforgeError
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.native.reader import may_hold_code
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import Damage, Subject, SubjectKind
+from smforge.inventory.subjects.base import OpenSubject
+from smforge.inventory.subjects.file import head_of, open_member
+from smforge.inventory.subjects.members import Member, path_text
+
+_PROMISED = re.compile(r"\.(so(\.\d+)*|cubin|fatbin|ptx|a|o|whl|dll|pyd)\Z")
+"""Names of files that hold GPU code, or may."""
+_LAYOUT = ("oci-layout", "index.json")
+"""The files that make a folder an image layout."""
+
+
+class FolderSubject(OpenSubject):
+    """A folder. Symbolic links are not followed: no file is read twice, none from outside.
+
+    What the folder needs and does not hold is damage, because nothing is known of it: what a link
+    out of it leads to, where that may be GPU code; a link with the name of a library that leads
+    nowhere; a part of the folder that may not be read. An image layout in it is read as an image.
+    """
+
+    def __init__(self, root: str, options: ReadOptions) -> None:
+        self._root = root
+        self._options = options
+        self._real = os.path.realpath(self._root)
+        self._damage: list[Damage] = []
+        self._images: list[tuple[str, OpenSubject]] = []
+        self._of_images: dict[int, tuple[str, OpenSubject, Member]] = {}
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(SubjectKind.TREE, path_text(os.path.basename(self._real)) or "/", None)
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        return tuple(self._damage)
+
+    def members(self) -> Iterator[Member]:
+        limits: Limits = self._options.limits
+        for count, path in enumerate(self._walk(), start=1):
+            limits.check_members(count, self._root)
+            try:
+                mode = os.lstat(path).st_mode
+                if stat.S_ISLNK(mode):
+                    self._check_link(path)
+                if not stat.S_ISREG(mode):
+                    continue
+                head, size = head_of(path)
+            except OSError as error:
+                self._unreadable(error)
+                continue
+            yield Member(self._relative(path), size, partial(open_member, path), head)
+        for path, image in self._images:
+            yield from self._members_of(path, image)
+
+    def paths_of(self, member: Member) -> tuple[str, ...]:
+        found = self._of_images.get(member.serial)
+        if found is None:
+            return (member.path,)
+        path, image, inner = found
+        return tuple(f"{path}/{place}" for place in image.paths_of(inner))
+
+    def close(self) -> None:
+        for _, image in self._images:
+            image.close()
+
+    def _walk(self) -> Iterator[str]:
+        for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
+            if all(name in files for name in _LAYOUT) and self._opens_image(folder):
+                folders.clear()
+                continue
+            folders.sort()
+            for name in folders:
+                path = os.path.join(folder, name)
+                if os.path.islink(path) and self._leads_out(path):
+                    self._miss(path, "It is a link to a folder outside, which was not read.")
+            for name in sorted(files):
+                yield os.path.join(folder, name)
+
+    def _opens_image(self, folder: str) -> bool:
+        """Open an image layout; where that fails, its blobs are read as files, and it is damage."""
+        from smforge.inventory.subjects import oci  # noqa: PLC0415 - few folders have any
+
+        try:
+            self._images.append((self._relative(folder), oci.open_subject(folder, self._options)))
+        except SmforgeError as error:
+            self._miss(folder, f"It is an image layout that cannot be read: {error}")
+            return False
+        return True
+
+    def _members_of(self, path: str, image: OpenSubject) -> Iterator[Member]:
+        try:
+            for member in image.members():
+                serial = len(self._of_images) + 1
+                self._of_images[serial] = (path, image, member)
+                yield member._replace(path=f"{path}/{member.path}", serial=serial)
+        except DamagedInputError as error:
+            self._damage.append(Damage(path, error.message))
+
+    def _check_link(self, path: str) -> None:
+        """A link inwards leads to what is read anyway, and most outwards to no GPU code."""
+        try:
+            mode = os.stat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            if _PROMISED.search(path):
+                self._miss(path, f"It is a link to {os.readlink(path)}, which is not there.")
+            return
+        except OSError as error:
+            # A circle, or a folder that may not be entered.
+            if self._leads_out(path) or _PROMISED.search(path):
+                where = f"It is a link to {os.readlink(path)}"
+                self._miss(path, f"{where}, which cannot be read: {error.strerror}.")
+            return
+        if self._leads_out(path) and stat.S_ISREG(mode) and self._may_hold_code(path):
+            self._miss(
+                path, "It is a link to a file outside the folder, whose GPU code was not read."
+            )
+
+    def _may_hold_code(self, path: str) -> bool:
+        """Whether the file is an archive, or holds GPU code."""
+        from smforge.inventory.formats.archive_form import form_of  # noqa: PLC0415
+        from smforge.inventory.native.reader import read_file  # noqa: PLC0415
+
+        head, _ = head_of(path)
+        if not may_hold_code(path, head):
+            return form_of(head) is not None
+        try:
+            with open_member(path) as blob:
+                return read_file(path, blob, ReadOptions(names=False, digests=False)) is not None
+        except DamagedInputError:
+            return True
+
+    def _leads_out(self, path: str) -> bool:
+        # Not Path.resolve: that raises where links go in a circle.
+        real = os.path.realpath(path)
+        return os.path.commonpath([self._real, real]) != self._real
+
+    def _relative(self, path: str) -> str:
+        return path_text(os.path.relpath(path, self._root).replace(os.sep, "/"))
+
+    def _miss(self, path: str, message: str) -> None:
+        self._damage.append(Damage(self._relative(path), path_text(message)))
+
+    def _unreadable(self, error: OSError) -> None:
+        path = error.filename or self._root
+        self._damage.append(Damage(self._relative(path), f"It cannot be read: {error.strerror}."))
+
+
+def is_layout(folder: str) -> bool:
+    """Whether a folder is an image layout."""
+    return all(os.path.isfile(os.path.join(folder, name)) for name in _LAYOUT)

@@ -1,0 +1,117 @@
+"""A subject whose archives are read like folders: what lies in them is audited as well.
+
+A wheel in a folder, a jar in a wheel, a tar in a zip: the path of a file within one is the path of
+the archive and its own path, with a slash between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from smforge.errors import DamagedInputError, LimitExceededError
+from smforge.inventory.formats.limits import Limits
+from smforge.inventory.native.reader import may_hold_code
+from smforge.inventory.records import Damage
+from smforge.inventory.subjects.base import OpenSubject, WrappedSubject
+from smforge.inventory.subjects.members import Member
+
+if TYPE_CHECKING:
+    from smforge.inventory.formats.archive_form import Form
+
+_ELF = b"\x7fELF"
+"""Of most files with GPU code; nothing has to be loaded to tell that they are no archives."""
+
+
+class UnpackedSubject(WrappedSubject):
+    """A subject with the members of its archives beside its own."""
+
+    def __init__(self, inner: OpenSubject, limits: Limits) -> None:
+        super().__init__(inner)
+        self._limits = limits
+        self._found: list[tuple[Member, Damage]] = []
+        self._count = 0
+        self._packed = 0
+        self._unpacked = 0
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """Ask after the last member: what no longer shows in an image is left out."""
+        within = (
+            item._replace(path=path)
+            for member, item in self._found
+            for path in self.paths_of(member)
+        )
+        return (*self._inner.damage, *within)
+
+    def members(self) -> Iterator[Member]:
+        """Yield every regular file, and after an archive what lies in it."""
+        for member in self._inner.members():
+            yield from self._with_content(member, 0)
+
+    def paths_of(self, member: Member) -> tuple[str, ...]:
+        outer = member.outer
+        if outer is None:
+            return self._inner.paths_of(member)
+        inside = member.path[len(outer.path) :]
+        return tuple(path + inside for path in self.paths_of(outer))
+
+    def _with_content(self, member: Member, depth: int) -> Iterator[Member]:
+        yield member
+        form = archive_form_of(member.path, member.head)
+        if form is None:
+            return
+        try:
+            if depth == self._limits.nesting:
+                raise LimitExceededError(
+                    f"It lies within {depth} other archives, and deeper ones are not read."
+                )
+            yield from self._content(member, form, depth)
+        except DamagedInputError as error:
+            self._miss(member, error.message)
+
+    def _content(self, archive: Member, form: Form, depth: int) -> Iterator[Member]:
+        # Loaded where there is an archive: few subjects of GPU code have any.
+        from smforge.inventory.subjects.archive_members import ArchiveMembers  # noqa: PLC0415
+
+        self._limits.check_member(archive.size, archive.path)
+        if depth == 0:
+            self._packed += archive.size
+        with archive.open() as blob:
+            members = ArchiveMembers(blob, form, archive.path, self._limits)
+            try:
+                for member in members:
+                    self._check(member, archive)
+                    path = f"{archive.path}/{member.path}"
+                    inner = member._replace(path=path, serial=0, outer=archive)
+                    yield from self._with_content(inner, depth + 1)
+            finally:
+                for item in members.damage:
+                    place = f"{archive.path}/{item.path}"
+                    self._miss(archive._replace(path=place, outer=archive), item.message)
+
+    def _check(self, member: Member, archive: Member) -> None:
+        self._count += 1
+        self._limits.check_members(self._count, "The subject's archives")
+        self._unpacked += member.size
+        self._limits.check_expansion(self._packed, self._unpacked, archive.path)
+
+    def _miss(self, member: Member, message: str) -> None:
+        if len(self._found) < self._limits.damages:
+            self._found.append((member, Damage(member.path, message)))
+
+
+def archive_form_of(path: str, head: bytes | None) -> Form | None:
+    """The kind of archive that a file is, by its first bytes.
+
+    None for what the readers of GPU code take: other files, static archives of object files, and
+    files that are named like GPU code.
+    """
+    if not head or head.startswith(_ELF):
+        return None
+    from smforge.inventory.formats.archive_form import DEB, form_of  # noqa: PLC0415 - as above
+
+    form = form_of(head)
+    if form is not None and form.name != DEB and may_hold_code(path, head):
+        return None
+    return form
