@@ -141,15 +141,45 @@ class TestOutputs:
         assert [one["verdict"] for one in json.loads(ran.out)] == ["fail", "pass"]
         assert ran.code == 1
 
-    def test_one_unreadable_subject_does_not_hide_the_others(
+    def test_a_subject_that_cannot_be_read_is_undetermined_in_every_form(
         self, smforge: Smforge, wheel: Path, tmp_path: Path
     ) -> None:
-        cut = tmp_path / "cut.whl"
+        cut = tmp_path / "cut-1.0-py3-none-linux_x86_64.whl"
         cut.write_bytes(wheel.read_bytes()[:-40])
-        ran = smforge("audit", cut, wheel, "--require", "12.1", "-o", "json")
+        endings = {
+            "json": "json",
+            "markdown": "md",
+            "junit": "xml",
+            "sarif": "sarif",
+            "html": "html",
+        }
+        flags = [f"-o{form}={tmp_path / 'r'}.{ending}" for form, ending in endings.items()]
+        ran = smforge("audit", cut, wheel, "--require", "12.1", *flags, "-o", "table")
         assert ran.code == 4
-        assert json.loads(ran.out)["verdict"] == "pass"
         assert str(cut) in ran.err
+        read = {form: (tmp_path / f"r.{ending}").read_text() for form, ending in endings.items()}
+        for text in (*read.values(), ran.out):
+            assert cut.name in text.replace("\\_", "_")
+        verdicts = {one["subject"]["name"]: one["verdict"] for one in json.loads(read["json"])}
+        assert verdicts == {cut.name: "undetermined", wheel.name: "pass"}
+        suites = {one.get("name"): one for one in ET.fromstring(read["junit"])}
+        assert suites[cut.name].get("errors") == "1"
+        assert suites[wheel.name].get("errors") == suites[wheel.name].get("failures") == "0"
+        runs = {one["properties"]["subject"]: one for one in json.loads(read["sarif"])["runs"]}
+        assert runs[cut.name]["invocations"][0]["executionSuccessful"] is False
+        assert [one["ruleId"] for one in runs[cut.name]["results"]] == ["subject-unread"]
+        assert "undetermined" in read["markdown"].splitlines()[0]
+        assert '"outcome":"undetermined"' in read["html"]
+
+    def test_a_lone_subject_that_cannot_be_read_has_its_reports_too(
+        self, smforge: Smforge, tmp_path: Path
+    ) -> None:
+        torn = tmp_path / "torn.whl"
+        torn.write_bytes(b"PK\x03\x04 and no more")
+        ran = smforge("audit", torn, "-o", f"json={tmp_path / 'r.json'}")
+        report = report_from_json((tmp_path / "r.json").read_text())
+        assert (ran.code, ran.out, report.verdict) == (4, "", "undetermined")
+        assert report.findings[0].remedy == "Download it again."
 
     def test_a_damaged_archive_is_named(self, smforge: Smforge, tmp_path: Path) -> None:
         cut = tmp_path / "cut.whl"

@@ -17,6 +17,7 @@ from smforge.errors import (
     EXIT_OF_VERDICT,
     EXIT_PASS,
     EXIT_UNDETERMINED,
+    EXIT_USAGE,
     SmforgeError,
     UsageError,
 )
@@ -166,13 +167,12 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     )
     audits = _Audits(request, backend, options, probing, listed=kernels, quiet=ctx.obj["quiet"])
     reports = audits.of(subjects)
-    if reports:
-        emit({spec: _render(reports, audits.done, spec) for spec in specs})
+    emit({spec: _render(reports, audits.done, spec) for spec in specs})
     return audits.exit_code
 
 
 class _Audits:
-    """Audits one subject after the other; an error of one does not keep the others from it."""
+    """Audits one subject after the other; one that cannot be read does not stop the others."""
 
     def __init__(  # noqa: PLR0913 - what an audit is made of
         self,
@@ -197,20 +197,8 @@ class _Audits:
         self.done: list[Verdict] = []
 
     def of(self, subjects: Sequence[str]) -> list[Report]:
-        """Return the reports of the subjects that could be read."""
-        if len(subjects) == 1:
-            return [self._one(subjects[0])]
-        reports = []
-        for subject in subjects:
-            try:
-                reports.append(self._one(subject))
-            except UsageError:
-                raise
-            except SmforgeError as error:
-                told = str(error)
-                _complain(told if subject in told else f"{subject}: {told}")
-                self._exits.append(error.exit_code)
-        return reports
+        """Return a report for each subject, also for one that cannot be read."""
+        return [self._one(subject) for subject in subjects]
 
     @property
     def exit_code(self) -> int:
@@ -218,8 +206,30 @@ class _Audits:
         return next((code for code in _WORST_FIRST if code in self._exits), max(self._exits))
 
     def _one(self, subject: str) -> Report:
-        from smforge.inventory.subjects.opening import names_one_file  # noqa: PLC0415
         from smforge.report.build import report_of  # noqa: PLC0415
+
+        try:
+            done = self._audited(subject)
+        except SmforgeError as error:
+            if error.exit_code == EXIT_USAGE:
+                raise
+            from smforge.verdict.unread import unread  # noqa: PLC0415
+
+            told = str(error)
+            _complain(told if subject in told else f"{subject}: {told}")
+            done = unread(subject, error, self._request, self._backend)
+        self.done.append(done)
+        report = report_of(done, kernels=self._listed)
+        self._exits.append(EXIT_OF_VERDICT[report.verdict])
+        if report.verdict == "nothing":
+            _complain(
+                f"{subject} holds no GPU code, so there is nothing to pass or to fail. "
+                "Name the wheel, folder or image that has the CUDA libraries."
+            )
+        return report
+
+    def _audited(self, subject: str) -> Verdict:
+        from smforge.inventory.subjects.opening import names_one_file  # noqa: PLC0415
         from smforge.verdict.audit import audit  # noqa: PLC0415
 
         alone = names_one_file(subject)
@@ -231,18 +241,9 @@ class _Audits:
         options = self._options._replace(digests=self._options.digests or not alone)
         try:
             probed = self._probing.of(subject, self._request)
-            done = audit(subject, self._request, self._backend, options, probed)
+            return audit(subject, self._request, self._backend, options, probed)
         finally:
             self._progress.clear()
-        self.done.append(done)
-        report = report_of(done, kernels=self._listed)
-        self._exits.append(EXIT_OF_VERDICT[report.verdict])
-        if report.verdict == "nothing":
-            _complain(
-                f"{subject} holds no GPU code, so there is nothing to pass or to fail. "
-                "Name the wheel, folder or image that has the CUDA libraries."
-            )
-        return report
 
 
 def _render(reports: Sequence[Report], audits: Sequence[Verdict], spec: OutputSpec) -> str:

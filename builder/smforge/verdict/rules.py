@@ -177,6 +177,12 @@ PROBE_FAILED = Rule(
     undetermined=True,
 )
 PROBED = Rule("probed", Level.NOTE, "What was examined by running it, without a GPU.")
+SUBJECT_UNREAD = Rule(
+    "subject-unread",
+    Level.ERROR,
+    "A subject could not be read, so nothing of what it holds is known.",
+    undetermined=True,
+)
 DAMAGED_CODE_OBJECT = Rule(
     "damaged-code-object",
     Level.ERROR,
@@ -262,6 +268,7 @@ RULES: tuple[Rule, ...] = (
     KERNELS_NOT_FOUND,
     PROBE_FAILED,
     PROBED,
+    SUBJECT_UNREAD,
     DAMAGED_CODE_OBJECT,
     HEADER_PAYLOAD_MISMATCH,
     BACKEND_DISAGREEMENT,

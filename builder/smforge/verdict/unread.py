@@ -1,0 +1,41 @@
+"""The verdict about a subject that could not be read: undetermined, in every form of a report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from smforge.errors import SmforgeError
+from smforge.findings import Outcome
+from smforge.inventory.records import Inventory, Subject, SubjectKind
+from smforge.inventory.subjects.opening import names_image
+from smforge.verdict.judge import judge
+from smforge.verdict.reading import Backend, Reading
+from smforge.verdict.records import Verdict
+from smforge.verdict.request import AuditRequest
+from smforge.verdict.rules import SUBJECT_UNREAD
+
+
+def unread(
+    argument: str, error: SmforgeError, request: AuditRequest, backend: Backend = Backend.NATIVE
+) -> Verdict:
+    """Say that nothing is known of the subject that `argument` names, and why.
+
+    No data is never a pass: without this verdict a report of several subjects would look as if
+    the others were all.
+    """
+    subject = _subject(argument)
+    judged = judge(Reading(Inventory(subject, (), 0), backend), request)
+    finding = SUBJECT_UNREAD.finding(
+        f"{subject.name} could not be read: {error.message}", remedy=error.remedy
+    )
+    findings = (finding, *(one for one in judged.findings if one.file is not None))
+    return replace(judged, findings=findings, outcome=Outcome.UNDETERMINED)
+
+
+def _subject(argument: str) -> Subject:
+    if names_image(argument):
+        return Subject(SubjectKind.IMAGE, argument, None)
+    path = Path(argument)
+    kind = SubjectKind.WHEEL if path.suffix == ".whl" else SubjectKind.FILE
+    return Subject(SubjectKind.TREE if path.is_dir() else kind, path.name or argument, None)
