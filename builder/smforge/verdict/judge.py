@@ -14,6 +14,7 @@ from smforge.arch.target import ComputeCapability
 from smforge.findings import Finding, Level, Outcome, Tally
 from smforge.inventory.records import Inventory
 from smforge.policy.excuses import Excuse
+from smforge.verdict.alternatives import alternatives_among
 from smforge.verdict.arch_packages import parts_of
 from smforge.verdict.checks import CHECKS
 from smforge.verdict.kernels import names_read
@@ -53,7 +54,8 @@ def _view(
     reading: Reading, request: AuditRequest, devices: tuple[ComputeCapability, ...]
 ) -> SubjectView:
     files = reading.inventory.files
-    alone = tuple(view_file(file, devices, request) for file in files)
+    alternatives = alternatives_among(files)
+    alone = tuple(view_file(file, devices, request, alternatives) for file in files)
     parts = parts_of({view.file.path: view.running for view in alone}, devices)
     views = tuple(
         view_beside(view, devices, request, found) if (found := parts.get(view.file.path)) else view

@@ -9,8 +9,8 @@ on those sets, never on single kernels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from smforge.arch.target import Suffix, Target
 from smforge.inventory.linked import counted_regions
@@ -39,6 +39,9 @@ class Embedded:
     """PTX of the same region without this kernel."""
     unregistered: bool = False
     """Whether no host code can launch it (`smforge.inventory.records.Region.unregistered`)."""
+    alternatives: frozenset[Embedded] = frozenset()
+    """What kernels of the same name are embedded as beside it, where the program loads one of them
+    (`smforge.verdict.alternatives`)."""
 
     @property
     def targets(self) -> frozenset[Target]:
@@ -70,12 +73,31 @@ class KernelGroup:
         return len(self.names)
 
 
-def group_kernels(file: FileInventory) -> tuple[KernelGroup, ...]:
+AlternativesOf = Callable[[FileInventory, Region], Mapping[str, frozenset[Embedded]]]
+"""Gives, by kernel name, all that the kernels of that name are embedded as which a program chooses
+among when it loads a region of a file; empty where nothing is to be chosen."""
+
+
+def no_alternatives(_file: FileInventory, _region: Region) -> Mapping[str, frozenset[Embedded]]:
+    """Say that a program has nothing to choose from."""
+    return {}
+
+
+def group_kernels(
+    file: FileInventory, alternatives: AlternativesOf = no_alternatives
+) -> tuple[KernelGroup, ...]:
     """Group the file's kernels by what they are embedded as, in order of the first of each."""
     groups: dict[Embedded, list[str]] = {}
     for region in counted_regions(file):
-        for embedded, names in _region_groups(region):
-            groups.setdefault(embedded, []).extend(names)
+        beside = alternatives(file, region)
+        for embedded, names in region_groups(region):
+            if not beside:
+                groups.setdefault(embedded, []).extend(names)
+                continue
+            for name in names:
+                others = beside.get(name, frozenset()) - {embedded}
+                key = replace(embedded, alternatives=others) if others else embedded
+                groups.setdefault(key, []).append(name)
     return tuple(KernelGroup(embedded, tuple(names)) for embedded, names in groups.items())
 
 
@@ -89,7 +111,11 @@ def names_read(file: FileInventory) -> bool:
     )
 
 
-def _region_groups(region: Region) -> Iterator[tuple[Embedded, list[str]]]:
+def region_groups(region: Region) -> Iterator[tuple[Embedded, list[str]]]:
+    """Group the kernels of one region by what they are embedded as.
+
+    Where names were not read, the region stands under one label, as if it were a kernel.
+    """
     objects = [code for code in region.objects if code.kind in RUNNABLE]
     if not objects:
         return

@@ -29,6 +29,8 @@ class Reach(StrEnum):
     """It exists only as a or f code for other devices: specialised by design."""
     ELSEWHERE = "elsewhere"
     """Its library is one of several for one architecture each, and another serves the device."""
+    ALTERNATIVE = "alternative"
+    """Code beside it, of which the program loads one, has a kernel of this name that runs."""
     MISSING = "missing"
     """It exists as ordinary code, and nothing embedded can run here."""
     NOT_PICKED = "not-picked"
@@ -42,6 +44,8 @@ class Reach(StrEnum):
 
 
 RUNS = frozenset({Reach.NATIVE, Reach.PTX, Reach.PTX_UNSURE})
+SERVED_ELSEWHERE = (Reach.FOREIGN, Reach.ELSEWHERE, Reach.ALTERNATIVE)
+"""It does not run and is not meant to: other code serves the device."""
 LACKING = (Reach.MISSING, Reach.NOT_PICKED)
 """It certainly cannot run, whatever the driver is."""
 CANNOT_RUN = (*LACKING, Reach.PTX_TOO_NEW, Reach.UNCLEAR, Reach.PICK_UNCLEAR)
@@ -61,6 +65,10 @@ def reach(embedded: Embedded, device: ComputeCapability, driver: DriverVersion |
     Without a driver, one that reads every PTX ISA version is assumed.
     """
     how = _reach(embedded, device, driver)
+    if how is not Reach.NATIVE and embedded.alternatives:
+        others = {_reach(one, device, driver) for one in embedded.alternatives}
+        if Reach.NATIVE in others or (how not in RUNS and others & RUNS):
+            return Reach.ALTERNATIVE
     return Reach.UNREACHABLE if embedded.unregistered and how in LACKING else how
 
 

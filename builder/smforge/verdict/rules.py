@@ -28,6 +28,11 @@ DEVICE_FOREIGN = Rule(
     Level.NOTE,
     "A library holds only code specialised for other devices than a required one.",
 )
+ALTERNATIVE_CODE = Rule(
+    "alternative-code",
+    Level.NOTE,
+    "Kernels cannot run where they stand; other code, of which a program loads one, has them.",
+)
 DEVICE_SIBLING = Rule(
     "device-sibling",
     Level.WARNING,
@@ -238,6 +243,7 @@ RULES: tuple[Rule, ...] = (
     KERNELS_MISSING,
     DEVICE_PTX_ONLY,
     DEVICE_FOREIGN,
+    ALTERNATIVE_CODE,
     DEVICE_SIBLING,
     TARGET_MISSING,
     TARGET_ABSENT,

@@ -15,7 +15,7 @@ from smforge.arch.target import ComputeCapability
 from smforge.findings import Tally
 from smforge.verdict.arch_packages import Parts, as_part
 from smforge.verdict.kernels import Embedded
-from smforge.verdict.reach import CANNOT_RUN, EXCUSABLE, Reach, reach
+from smforge.verdict.reach import CANNOT_RUN, EXCUSABLE, SERVED_ELSEWHERE, Reach, reach
 
 Shape = tuple[tuple[Embedded, int], ...]
 """What the groups of a file are embedded as, and how many kernels each has."""
@@ -67,7 +67,7 @@ def _tally(shape: Shape, reaches: tuple[Reach, ...]) -> Tally:
     return Tally(
         native=counts[Reach.NATIVE],
         ptx=counts[Reach.PTX] + counts[Reach.PTX_UNSURE],
-        foreign=counts[Reach.FOREIGN] + counts[Reach.ELSEWHERE],
+        foreign=sum(counts[one] for one in SERVED_ELSEWHERE),
         missing=sum(counts[one] for one in CANNOT_RUN),
         unreachable=counts[Reach.UNREACHABLE],
         unclear=counts[Reach.UNCLEAR],

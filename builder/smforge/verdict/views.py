@@ -10,7 +10,7 @@ from smforge.findings import Tally
 from smforge.inventory.records import FileInventory, Origin
 from smforge.verdict.arch_packages import Parts
 from smforge.verdict.excused import Excused, ExcusedKernels, excused_kernels
-from smforge.verdict.kernels import KernelGroup, group_kernels
+from smforge.verdict.kernels import AlternativesOf, KernelGroup, group_kernels, no_alternatives
 from smforge.verdict.reach import CANNOT_RUN, Reach
 from smforge.verdict.request import AuditRequest
 from smforge.verdict.shapes import ShapeView, view_shape
@@ -112,10 +112,13 @@ class FileView:
 
 
 def view_file(
-    file: FileInventory, devices: tuple[ComputeCapability, ...], request: AuditRequest
+    file: FileInventory,
+    devices: tuple[ComputeCapability, ...],
+    request: AuditRequest,
+    alternatives: AlternativesOf = no_alternatives,
 ) -> FileView:
-    """View a file from each of `devices`, as if nothing stood beside it."""
-    return _view(file, group_kernels(file), devices, request, ())
+    """View a file from each of `devices`, as if no package stood beside its own."""
+    return _view(file, group_kernels(file, alternatives), devices, request, ())
 
 
 def view_beside(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from smforge.errors import DamagedInputError, LimitExceededError
@@ -187,7 +188,7 @@ class _FileReader:
         regions = self._read_spans(blob, spans, member, base)
         if self._options.names and len(registered):
             regions = mark_unregistered(blob, regions, spans, set(registered.values()))
-        self._regions += regions
+        self._regions += _marked_as_loaded(regions, spans, registered, header)
         if self._regions and not member:
             self._needed = elf.read_needed(blob, header)
             if any(region.origin is Origin.RELOCATABLE for region in self._regions):
@@ -207,3 +208,16 @@ class _FileReader:
             from smforge.inventory.digest import Hashing  # noqa: PLC0415 - OpenSSL loads slowly
 
             self._hashing = Hashing(self._blob)
+
+
+def _marked_as_loaded(
+    regions: list[Region], spans: list[Span], registered: Mapping[int, int], header: elf.Header
+) -> list[Region]:
+    """Fill in `Region.loaded_by_program`, where the wrappers of a host file can be followed."""
+    named = set(registered.values())
+    return [
+        region._replace(loaded_by_program=header.wide and span.offset not in named)
+        if region.origin is Origin.EMBEDDED
+        else region
+        for region, span in zip(regions, spans, strict=True)
+    ]

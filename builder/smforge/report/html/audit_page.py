@@ -72,6 +72,7 @@ _REACHES = (
     Meaning(Reach.NATIVE, "native", "Machine code for this device is embedded."),
     Meaning(Reach.FOREIGN, "for other devices", "Only a or f code, made for other devices."),
     Meaning(Reach.ELSEWHERE, "for other devices", "Another package is loaded on this one."),
+    Meaning(Reach.ALTERNATIVE, "for other devices", "The program loads other code beside it."),
     Meaning(Reach.UNREACHABLE, "unreachable", "No host code can launch it on any device."),
 )
 _OUTCOMES = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")

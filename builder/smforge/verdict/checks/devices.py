@@ -13,6 +13,7 @@ from smforge.verdict.kernels import KernelGroup
 from smforge.verdict.names import families
 from smforge.verdict.reach import Reach, reach
 from smforge.verdict.rules import (
+    ALTERNATIVE_CODE,
     DEVICE_FOREIGN,
     DEVICE_MISSING,
     DEVICE_PTX_ONLY,
@@ -47,22 +48,54 @@ def check_subject(subject: SubjectView) -> Iterator[Finding]:
 def check_files(subject: SubjectView) -> Iterator[Finding]:
     """What each library lacks on each required device."""
     for device in subject.request.requirements.devices:
-        loose = 0
+        loose = [file for file in subject.files if file.loose]
         for file in subject.files:
             view = file.devices[device]
             yield from _missing(subject, file, view)
             yield from _from_ptx(subject, file, view)
             yield from _unclear(subject, file, view)
             yield from _pick_unclear(subject, file, view)
-            if view.tally.foreign and view.tally.foreign == view.tally.total and file.loose:
-                loose += 1
             if not file.loose:
                 yield from _foreign(subject, file, view)
-        if loose:
-            yield DEVICE_FOREIGN.finding(
-                f"{loose} cubin files are specialised for other devices than {device}.",
-                device=device,
-            )
+                yield from _alternative(subject, file, view)
+        yield from _loose_foreign(loose, device)
+
+
+def _loose_foreign(files: list[FileView], device: ComputeCapability) -> Iterator[Finding]:
+    """Files that are code themselves and are made for other devices, or have others beside them."""
+    views = [file.devices[device] for file in files]
+    beside = [view for view in views if Reach.ALTERNATIVE in view.reaches]
+    foreign = [
+        view
+        for view in views
+        if view.tally.foreign == view.tally.total > 0 and Reach.ALTERNATIVE not in view.reaches
+    ]
+    if foreign:
+        yield DEVICE_FOREIGN.finding(
+            f"{len(foreign)} cubin files are specialised for other devices than {device}.",
+            device=device,
+        )
+    if beside:
+        number = sum(len(view.names(Reach.ALTERNATIVE)) for view in beside)
+        yield ALTERNATIVE_CODE.finding(
+            f"{number} kernels in {len(beside)} files of GPU code cannot run on {device}, and "
+            "files beside them have kernels of the same names for it: the program is taken to load "
+            "those.",
+            device=device,
+        )
+
+
+def _alternative(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
+    if names := view.names(Reach.ALTERNATIVE):
+        yield ALTERNATIVE_CODE.finding(
+            f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} do not run on "
+            f"{view.device}{_for_families(subject, names)}, and other code of the file that "
+            "nothing registers has kernels of the same names for it: the program is taken to load "
+            "that.",
+            file=file.file.path,
+            device=view.device,
+            families=_families(subject, names),
+        )
 
 
 def _missing(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
