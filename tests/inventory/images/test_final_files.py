@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -138,7 +139,6 @@ def test_an_opaque_folder_keeps_what_its_own_layer_has_in_it(final: Final) -> No
 
 def test_a_whiteout_does_not_hide_its_own_layer(final: Final) -> None:
     lower = [("file", "a", b"1")]
-    assert final(lower, [("file", "a", b"2"), ("file", ".wh.a")]) == {"a": b"2"}
     assert final(lower, [("file", ".wh.a"), ("file", "a", b"2")]) == {"a": b"2"}
 
 
@@ -173,6 +173,86 @@ def test_hard_links_count_where_they_lie(final: Final) -> None:
     assert final(lower) == {"a": b"1", "b": b"1", "c/d": b"1"}
     assert final(lower, [("file", ".wh.a")]) == {"b": b"1", "c/d": b"1"}
     assert final(lower, [("file", "b", b"2")]) == {"a": b"1", "b": b"2", "c/d": b"1"}
+
+
+LOWER: list[Any] = [("file", "d/bad", b"1"), ("symlink", "lib", "d")]
+REFUSED: dict[str, list[list[Any]]] = {
+    "link-to-lower": [LOWER, [("hardlink", "e/bad", "d/bad")]],
+    "link-to-lower-through-link": [LOWER, [("hardlink", "e/bad", "lib/bad")]],
+    "link-to-what-it-removes": [LOWER, [("hardlink", "e/bad", "d/bad"), ("file", ".wh.d")]],
+    "link-after-removal": [LOWER, [("file", ".wh.d"), ("hardlink", "e/bad", "d/bad")]],
+    "link-to-nothing": [[("hardlink", "e/bad", "d/none")]],
+    "link-before-target": [[("hardlink", "e/bad", "d/bad"), ("file", "d/bad", b"1")]],
+    "link-to-itself": [[("file", "bad", b"1"), ("hardlink", "bad", "bad")]],
+    "link-to-folder": [[("dir", "d"), ("hardlink", "e", "d")]],
+    "removed-after": [LOWER, [("file", "d/bad", b"2"), ("file", "d/.wh.bad")]],
+    "removed-with-link": [
+        [("file", "d/bad", b"2"), ("hardlink", "e", "d/bad"), ("file", "d/.wh.bad")]
+    ],
+    "folder-removed-after": [[("file", "d/bad", b"2"), ("file", ".wh.d")]],
+}
+KEPT: dict[str, tuple[list[list[Any]], dict[str, bytes]]] = {
+    "link-to-symlink": (
+        [[("file", "bad", b"1"), ("symlink", "s", "bad"), ("hardlink", "h", "s")]],
+        {"bad": b"1"},
+    ),
+    "link-through-link": (
+        [[("file", "d/bad", b"1"), ("symlink", "l", "d"), ("hardlink", "e", "l/bad")]],
+        {"d/bad": b"1", "e": b"1"},
+    ),
+    "link-written-absolute": (
+        [[("file", "d/bad", b"1"), ("hardlink", "e", "/d/bad"), ("hardlink", "f", "../e")]],
+        {"d/bad": b"1", "e": b"1", "f": b"1"},
+    ),
+    "target-replaced": (
+        [[("file", "d", b"1"), ("hardlink", "e", "d"), ("file", "d", b"2")]],
+        {"d": b"2", "e": b"1"},
+    ),
+    "target-removed-above": (
+        [[("file", "d/a", b"1"), ("hardlink", "e", "d/a")], [("file", "d/.wh.a")]],
+        {"e": b"1"},
+    ),
+    "removed-before": ([LOWER, [("file", "d/.wh.bad"), ("file", "d/bad", b"2")]], {"d/bad": b"2"}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_layers_that_no_engine_unpacks_are_refused(name: str, final: Final) -> None:
+    with pytest.raises(DamagedInputError, match=r"the hard link|and then removes it"):
+        final(*REFUSED[name])
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_layers_that_engines_unpack_are_read(name: str, final: Final) -> None:
+    layers, files = KEPT[name]
+    assert final(*layers) == files
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", [*REFUSED, *KEPT])
+def test_a_real_engine_refuses_the_same_layers_and_keeps_the_same_files(
+    name: str, writing: Any, tmp_path: Path, docker: Callable[..., bytes]
+) -> None:
+    layers, files = KEPT.get(name, (REFUSED.get(name, []), {}))
+    tag = f"smforge-test-links:{name}"
+    layout = writing.layout()
+    first = writing.layer(("file", "first", b"1"))
+    layout.add(
+        [first, *(writing.layer(*items) for items in layers)], name=f"docker.io/library/{tag}"
+    )
+    docker("image", "load", "--input", str(layout.write_archive(tmp_path / "x.tar")))
+    try:
+        if name in REFUSED:
+            with pytest.raises(subprocess.CalledProcessError):
+                docker("container", "create", tag, "none")
+            return
+        container = docker("container", "create", tag, "none").decode().strip()
+        exported = tmp_path / "export.tar"
+        docker("container", "export", "--output", str(exported), container)
+        docker("container", "rm", container)
+    finally:
+        docker("image", "rm", "--force", tag)
+    assert real_files(exported) == {"first": b"1", **files}
 
 
 def test_a_later_entry_of_one_path_wins(final: Final) -> None:
@@ -302,7 +382,8 @@ def real_files(exported: Path) -> dict[str, bytes]:
     with tarfile.open(exported) as container:
         found = {}
         for info in container:
-            content = container.extractfile(info) if info.isreg() else None
-            if content is not None and info.size:
+            file = container.getmember(info.linkname) if info.islnk() else info
+            content = container.extractfile(file) if file.isreg() else None
+            if content is not None and file.size:
                 found[info.name] = content.read()
         return found
