@@ -46,7 +46,16 @@ MAY_IMPORT = {
 }  # fmt: skip
 SHOWS_PREFLIGHT = PACKAGE / "report" / "preflight"
 """The folder of the report's modules that render a preflight; they alone import that stage."""
-EVERYWHERE = {"errors", "files", "findings", "sigterm", "terminal", "writing", "__version__"}
+EVERYWHERE = {
+    "docker",
+    "errors",
+    "files",
+    "findings",
+    "sigterm",
+    "terminal",
+    "writing",
+    "__version__",
+}
 
 
 def stage_of(module: Path) -> str | None:

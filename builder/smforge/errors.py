@@ -8,7 +8,10 @@ defect of smforge.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 EXIT_PASS = 0
 EXIT_FINDINGS = 1
@@ -142,3 +145,13 @@ class InterruptedBuildError(BuildFailedError):
     """A signal stopped the build; nothing half-written is left."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+def first_problem(error: ValidationError) -> tuple[str, str]:
+    """Where and what the first mistake is that pydantic found: ``allow[0].reason``, a sentence.
+
+    The place is empty where the whole document is meant; the sentence has no full stop.
+    """
+    first = error.errors(include_url=False)[0]
+    place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"])
+    return place.removeprefix("."), first["msg"].removeprefix("Value error, ").rstrip(".")

@@ -1,6 +1,7 @@
-"""Opening files that somebody else chose: regular files only, and no more than a limit of them.
+"""Files: opening one that somebody else chose, SHA-256, and the user's cache folder.
 
-Opening a named pipe waits for a writer that may never come, and a device may never end.
+Only regular files are opened, and no more than a limit of them is read: opening a named pipe waits
+for a writer that may never come, and a device may never end.
 """
 
 from __future__ import annotations
@@ -34,3 +35,20 @@ def read_small(path: str | Path, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it is longer than {limit} bytes", str(path))
     return data
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal. Raises `OSError` as the file system does."""
+    import hashlib  # noqa: PLC0415  # defers OpenSSL
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder(name: str) -> Path:
+    """The folder `name` of smforge's cache: below XDG_CACHE_HOME, else below ``~/.cache``.
+
+    Source: XDG Base Directory Specification. The folder need not exist.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "smforge" / name

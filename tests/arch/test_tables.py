@@ -49,6 +49,7 @@ SOURCES = {
     ),
 }
 SUFFIX = {"enum": ["a", "f"]}
+OR_NONE = {"anyOf": [CAPABILITY, {"type": "null"}]}
 
 SCHEMAS = {
     "architectures": {
@@ -130,6 +131,33 @@ SCHEMAS = {
                 {"branch": {"type": "integer"}, **NOTE},
             )
         )
+    },
+    "triton": {
+        "ptx_isa": {
+            "type": "object",
+            "additionalProperties": rows(
+                record({"from": VERSION, "to": VERSION, "ptx_isa": VERSION})
+            ),
+        },
+        "releases": {
+            "type": "object",
+            "additionalProperties": record(
+                {
+                    "ptx_isa": TEXT,
+                    "arch_specific": record({"from": OR_NONE, "to": OR_NONE}),
+                    "assemblers": rows(
+                        record(
+                            {
+                                "file": {"enum": ["ptxas", "ptxas-blackwell"]},
+                                "from": OR_NONE,
+                                "variable": {"type": "string", "pattern": "^TRITON_.*_PATH$"},
+                                "cuda": VERSION,
+                            }
+                        )
+                    ),
+                }
+            ),
+        },
     },
     "torch_names": {"names": {"type": "object", "additionalProperties": TEXT}},
     "flashinfer_suffixes": {

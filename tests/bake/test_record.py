@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from smforge.bake import record as records
 from smforge.bake.inputs import artefacts_in, inputs_digest, intact
-from smforge.bake.record import RunRecord, read_record, schema_text
+from smforge.bake.record import RunRecord, former_record, schema_text
 from smforge.plan.records import Cell
 
 SCHEMA = Path(records.__file__).parent / "data" / "record.schema.json"
@@ -42,15 +46,50 @@ def test_the_published_schema_is_that_of_the_models() -> None:
 def test_a_record_is_read_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_text(a_record().text)
-    assert read_record(path) == a_record()
+    assert former_record(path) == a_record()
 
 
 @pytest.mark.parametrize("content", ["", "{}", "null", '{"schema_version": 2}', "\x00"])
 def test_what_is_no_record_counts_as_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "record.json"
-    assert read_record(path) is None
+    assert former_record(path) is None
     path.write_text(content)
-    assert read_record(path) is None
+    assert former_record(path) is None
+
+
+PASSED = {"verdict": "pass", "exit_code": 0, "findings": 0}
+FAILED = {"verdict": "fail", "exit_code": 1, "findings": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed"),
+    [
+        ({"audit": PASSED}, True),
+        ({"audit": PASSED, "image_audit": PASSED}, True),
+        ({"audit": PASSED, "image_audit": FAILED}, False),
+        ({"audit": FAILED}, False),
+        ({"audit": {**PASSED, "exit_code": 3}}, False),
+        ({}, False),
+        ({"audit": PASSED, "exit_code": 1}, False),
+        ({"audit": PASSED, "result": "rejected"}, False),
+    ],
+)
+def test_only_a_record_whose_parts_agree_has_passed(
+    changes: dict[str, object], passed: bool
+) -> None:
+    assert a_record(**changes).passed is passed
+
+
+@given(st.text(alphabet="./a-\n\\", max_size=12))
+def test_a_recorded_path_stays_below_its_folder(path: str) -> None:
+    artefact = {"path": path, "sha256": "0" * 64, "size": 0}
+    try:
+        record = a_record(artefacts=[artefact])
+    except ValidationError:
+        return
+    inside = f"/folder/{record.artefacts[0].path}"
+    assert os.path.normpath(inside) == inside
+    assert inside.startswith("/folder/")
 
 
 def test_the_inputs_are_the_cell_the_definition_and_the_context(

@@ -7,18 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from smforge.arch.devices import devices
 from smforge.arch.target import ComputeCapability
 from smforge.arch.toolkits import toolkit
+from smforge.arch.triton import triton_release
 from smforge.errors import ConfigurationError, ImpossibleCellError
 from smforge.matrix.load import Matrix
-from smforge.plan import assembler
 from smforge.plan.assembler import BUNDLED, TOOLKIT, assembler_choices
-from smforge.verdict.checks.jit import jit_target
-from smforge.verdict.data import table
 
 ROOT = Path(__file__).parents[2]
-DATA = json.loads((ROOT / "builder/smforge/plan/data/triton.json").read_text())
+DATA = json.loads((ROOT / "builder/smforge/plan/data/torch_triton.json").read_text())
 
 
 def choices(torch: str, cuda: str, *capabilities: str) -> tuple[str, str]:
@@ -63,23 +60,19 @@ def test_every_torch_of_the_matrix_is_known(matrix: Matrix) -> None:
     assert set(matrix.document.torch_builds) <= set(DATA["torch"])
 
 
-def test_every_row_says_which_devices_go_where() -> None:
-    assert set(DATA["torch"].values()) <= set(DATA["triton"])
-    for rows in DATA["triton"].values():
-        assert [row["from"] for row in rows][-1] is None
-        for row in rows:
-            assert toolkit(row["release"])
+def test_a_toolkit_that_this_triton_refuses_is_an_error() -> None:
+    """Triton 3.4.0 knows no CUDA 13; with CUDA 12.9 it can have code for 12.1 assembled."""
+    assert choices("2.8.0", "12.9", "12.1") == (TOOLKIT, BUNDLED)
+    with pytest.raises(ImpossibleCellError, match=r"3\.4\.0 refuses assemblers of CUDA 13\.0"):
+        choices("2.8.0", "13.0", "12.1")
+    assert choices("2.8.0", "13.0", "12.0") == (BUNDLED, BUNDLED)
 
 
-def test_the_plan_and_the_audit_say_the_same() -> None:
-    """The audit of an image asks the real assemblers; what it asks for is stated twice."""
-    for device in devices():
-        assert assembler.jit_target(device.capability) == jit_target(device.capability)
-    audited = {
-        row["file"]: (row["from"], row["variable"]) for row in table("jit")["triton"]["assemblers"]
-    }
-    for rows in DATA["triton"].values():
-        for row in rows:
-            if len(rows) == len(audited):
-                variable = f"TRITON_{row['name'].upper().replace('-', '_')}_PATH"
-                assert audited[row["name"]] == (row["from"], variable)
+def test_every_triton_that_a_torch_requires_is_known_with_its_assemblers() -> None:
+    for release in DATA["torch"].values():
+        rules = triton_release(release)
+        assert rules is not None, release
+        assert rules.bundled is not None
+        for cuda in rules.bundled.values():
+            assert toolkit(cuda)
+            assert rules.refusal(cuda) is None

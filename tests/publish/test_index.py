@@ -8,6 +8,7 @@ import html.parser
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,6 +25,8 @@ from smforge.bake.record import RunRecord
 
 CUDA = "cu130"
 BIN = Path(sys.executable).parent
+REPORT = b'{"schema_version": 1, "verdict": "pass"}'
+"""What an index reads of an audit's report."""
 
 
 def write_wheel(folder: Path, project: str, version: str, tag: str, **more: str) -> Path:
@@ -71,10 +74,16 @@ def write_record(folder: Path, variant: str, result: str = "passed", tag: str = 
             "command": ("docker",),
             "tools": {},
             "artefacts": [one.model_dump() for one in artefacts_in(folder)],
-            "audit": {"verdict": "pass", "exit_code": 0, "findings": 0, "report": "audit.json"},
+            "audit": {
+                "verdict": "pass",
+                "exit_code": 0,
+                "findings": 0,
+                "report": "audit.json",
+                "report_sha256": hashlib.sha256(REPORT).hexdigest(),
+            },
         }
     )
-    (folder / "audit.json").write_text("{}")
+    (folder / "audit.json").write_bytes(REPORT)
     (folder / "record.json").write_text(record.text)
 
 
@@ -273,6 +282,116 @@ def test_a_wheel_that_installers_would_refuse_is_refused(
     code, _, said = index(str(folder))
     assert code == 4
     assert "smforge: " in said
+
+
+# Records that somebody else wrote.
+
+CELL = "linux-amd64"
+
+
+def edited(out: Path, **changes: Any) -> Path:
+    """Change values of a cell's record, by their dotted place; the result is the cell's folder."""
+    folder = out / CUDA / CELL
+    document = json.loads((folder / "record.json").read_text())
+    for place, value in changes.items():
+        *above, last = place.split("__")
+        found = document
+        for step in above:
+            found = found[int(step) if step.isdecimal() else step]
+        found[last] = value
+    (folder / "record.json").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("plan__toolkit__tag", "/../x", "at plan.toolkit.tag"),
+        ("plan__toolkit__tag", "../x", "at plan.toolkit.tag"),
+        ("plan__toolkit__tag", "cu130\n", "at plan.toolkit.tag"),
+        ("plan__variant", "../../x", "at plan.variant"),
+        ("plan__variant", ".", "at plan.variant"),
+        ("plan__platform", "linux/../x", "at plan.platform"),
+        ("plan", {}, "at plan.variant"),
+        ("audit__verdict", "fail", "its audit says 'fail'"),
+        ("audit__exit_code", 1, "its audit says 'pass' with exit code 1"),
+        ("audit__report", "../../x.json", "at audit.report"),
+        ("audit__report", None, "names no report"),
+        ("audit__report_sha256", "0" * 64, "is not the report that record.json names"),
+        ("audit", None, "it names no audit"),
+        (
+            "image_audit",
+            {"verdict": "undetermined", "exit_code": 4, "findings": 0},
+            "its audit of the image says 'undetermined'",
+        ),
+        ("exit_code", 1, "its exit code is 1"),
+        ("artefacts__0__path", "../../../secret.whl", "at artefacts[0].path"),
+        ("artefacts__0__path", "/etc/secret.whl", "at artefacts[0].path"),
+        ("artefacts__0__path", "a/./b.whl", "at artefacts[0].path"),
+        ("artefacts__0__sha256", "0", "at artefacts[0].sha256"),
+        ("schema_version", 2, "at schema_version"),
+    ],
+)
+@pytest.mark.parametrize("per", ["cuda", "variant"])
+def test_a_hostile_record_writes_nothing_and_deletes_nothing(  # noqa: PLR0917
+    place: str, value: Any, said: str, per: str, index: Run, out: Path, tmp_path: Path
+) -> None:
+    edited(out, **{place: value})
+    victim = tmp_path / "x"
+    victim.mkdir()
+    (victim / "kept").touch()
+    before = sorted(tmp_path.rglob("*"))
+    code, _, told = index(str(out), "--per", per)
+    assert code == 4
+    assert said in told
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_report_that_is_gone_or_says_fail_is_no_pass(index: Run, out: Path) -> None:
+    report = edited(out, audit__report_sha256=None) / "audit.json"
+    assert index(str(out))[0] == 0
+    report.write_text('{"schema_version": 1, "verdict": "fail"}')
+    code, _, said = index(str(out))
+    assert code == 4
+    assert "is no report of an audit that passed: at verdict" in said
+    report.unlink()
+    code, _, said = index(str(out))
+    assert code == 4
+    assert "audit.json is gone" in said
+
+
+def test_an_artefact_that_a_link_leads_to_is_refused(index: Run, out: Path, tmp_path: Path) -> None:
+    wheel = next((out / CUDA / CELL).rglob("plain*.whl"))
+    wheel.rename(tmp_path / wheel.name)
+    wheel.symlink_to(tmp_path / wheel.name)
+    code, _, said = index(str(out))
+    assert code == 4
+    assert "is a link, not a file of the build" in said
+
+
+def test_a_record_that_is_no_regular_file_is_refused(index: Run, out: Path) -> None:
+    record = out / CUDA / CELL / "record.json"
+    record.unlink()
+    os.mkfifo(record)
+    code, _, said = index(str(out))
+    assert code == 4
+    assert "it is not a regular file" in said
+    record.unlink()
+    record.symlink_to("/dev/zero")
+    assert index(str(out))[0] == 4
+
+
+def test_only_an_index_is_replaced(index: Run, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "whl" / CUDA).mkdir(parents=True)
+    assert index(str(out))[0] == 0
+    # What a build has put there is no index.
+    shutil.rmtree(tmp_path / "whl")
+    shutil.copytree(out, tmp_path / "whl")
+    before = sorted((tmp_path / "whl").rglob("*"))
+    code, _, said = index(str(out))
+    assert code == 2
+    assert "is no index that smforge wrote" in said
+    assert sorted((tmp_path / "whl").rglob("*")) == before
 
 
 # Real installers.

@@ -13,7 +13,7 @@ from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.findings import Level, Outcome
 from smforge.inventory.cuobjdump.agreement import Comparison, Difference
-from smforge.inventory.jit_tools.records import Companions
+from smforge.inventory.jit_tools.records import HostFiles
 from smforge.inventory.records import Damage, FileInventory, Inventory, Kind, Origin, SubjectKind
 from smforge.policy.excuses import Excuse
 from smforge.verdict.judge import judge
@@ -547,7 +547,7 @@ class TestCudaMajors:
 
     def test_a_library_that_is_not_there_cannot_be_loaded(self, mixed: Inventory) -> None:
         brought = ("lib/libcudart.so.13", "lib/libcudart.so.11.0.221", "lib/libcublasLt.so.12")
-        verdict = judge(Reading(mixed, companions=Companions(libraries=brought)), terms())
+        verdict = judge(Reading(mixed, host_files=HostFiles(libraries=brought)), terms())
         levels = {one.file: one.level for one in verdict.findings if one.file}
         assert levels == {"c.so": Level.ERROR, "d.so": Level.WARNING}
         assert verdict.outcome is Outcome.FAIL

@@ -11,7 +11,7 @@ import pytest
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import Target
 from smforge.findings import Finding, Level, Outcome
-from smforge.inventory.jit_tools.records import Assembler, Companions, Source
+from smforge.inventory.jit_tools.records import Assembler, HostFiles, Source
 from smforge.inventory.probing.reading import read_folder
 from smforge.inventory.probing.records import (
     Assembly,
@@ -124,12 +124,12 @@ def judged(
         probed: Probed,
         require: str = "12.1",
         file: str = "site-packages/vllm/_C.abi3.so",
-        companions: Companions = Companions(),  # noqa: B008 - it is frozen
+        host_files: HostFiles = HostFiles(),  # noqa: B008 - it is frozen
         needed: tuple[str, ...] = (),
     ) -> Verdict:
         inventory = make_inventory(make_file(file, (("sm_120", ("k",)),), needed=needed))
         return judge(
-            Reading(inventory, companions=companions, probed=probed),
+            Reading(inventory, host_files=host_files, probed=probed),
             AuditRequest(parse_requirements([require])),
         )
 
@@ -324,7 +324,7 @@ class TestAssemblers:
             "opt/cuda/bin/ptxas", "13.0", frozenset([Target.parse("sm_121a")]), Source.READ
         )
         probed = replace(NOTHING, ptxas=assembly(self.item()))
-        verdict = judged(probed, companions=Companions((able,)))
+        verdict = judged(probed, host_files=HostFiles((able,)))
         finding = only(verdict, "jit-assembler-fails")
         assert "ptxas fatal : Value 'sm_121a' is not defined" in finding.message
         assert (str(finding.device), str(finding.target)) == ("12.1", "12.1a")

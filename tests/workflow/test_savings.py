@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake.record import RunRecord
+from smforge.bake.record import RunRecord, recorded_cell
 from smforge.errors import UsageError
 from smforge.publish.outputs import Output
 from smforge.workflow.savings import render_markdown, savings
@@ -40,7 +40,7 @@ def output(
             ],
         }
     )
-    return Output(Path("out"), record)
+    return Output(Path("out"), record, recorded_cell(record, Path("out")))
 
 
 FAT = output("cu130", "linux/amd64", {"a.whl": 3000, "b/c.whl": 1000, "image/x": 8000}, 600, False)

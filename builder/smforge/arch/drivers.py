@@ -64,6 +64,12 @@ def lowest_driver_for(ptx_isa: str) -> DriverVersion | None:
     return next((row.since for row in _rows() if row.ptx_isa == asked), None)
 
 
+def ptx_isa_of(cuda: str) -> str | None:
+    """The newest PTX ISA version that a CUDA release reads and writes; None where not known."""
+    rows = table("drivers")["rows"]
+    return next((row["ptx_isa"] for row in rows if cuda in row["toolkits"]), None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     ptx_isa: tuple[int, int]

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from smforge.errors import BuildFailedError
 
 REJECTION_NOTE = "REJECTED.txt"
+_LOGS = "logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class CellPlaces:
     @property
     def logs(self) -> Path:
         """Logs and records of the last run."""
-        return self._variant / "logs" / self.slug
+        return self._variant / _LOGS / self.slug
 
     @property
     def override(self) -> Path:
@@ -119,6 +120,11 @@ def reject(places: CellPlaces, reason: str) -> None:
     shutil.rmtree(places.rejected, ignore_errors=True)
     places.rejected.parent.mkdir(parents=True, exist_ok=True)
     places.staging.replace(places.rejected)
+
+
+def is_log(path: Path) -> bool:
+    """Whether a file lies where `CellPlaces.logs` puts the files of a cell."""
+    return path.parent.parent.name == _LOGS
 
 
 def shown(path: Path) -> Path:

@@ -1,7 +1,9 @@
-"""The record of a build: what was asked for, with what it was built, and what came of it.
+"""The record of a build: what was asked for, what built it, and how it ended.
 
 These models are also the source of data/record.schema.json, which is published. A record is read
-back by the next build, to see whether anything has changed.
+back by the next build, to see whether anything has changed, and by what publishes the artefacts.
+Whoever may write to the output directory may write a record, so what is read back is checked like
+any other input: names and paths by pattern, and that the parts of a record agree.
 """
 
 from __future__ import annotations
@@ -13,10 +15,29 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from smforge.errors import DamagedInputError, first_problem
+from smforge.files import read_small
+from smforge.matrix.models import CudaTag, Name, Platform
+
 SCHEMA_VERSION: Literal[1] = 1
 RECORD_NAME = "record.json"
 
+MOST_BYTES = 64 << 20
+"""The largest record that is read; one of ten thousand artefacts has about two million."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=255)]
+"""A file beside the record."""
+RelativePath = Annotated[
+    str,
+    Field(
+        pattern=r"^(\.{0,2}[^/.\x00-\x1f][^/\x00-\x1f]*|\.{3,}[^/\x00-\x1f]*)"
+        r"(/(\.{0,2}[^/.\x00-\x1f][^/\x00-\x1f]*|\.{3,}[^/\x00-\x1f]*))*$",
+        max_length=4096,
+    ),
+]
+"""A path that stays below its folder: not absolute, no empty part, no ``.`` and no ``..``."""
+Verdict = Literal["pass", "fail", "nothing", "undetermined"]
 Result = Literal["passed", "rejected", "failed", "interrupted", "stopped"]
 """``stopped``: preflight foresaw a loss, so nothing was compiled."""
 
@@ -62,13 +83,15 @@ class TargetRecord(_Strict):
     cached: Annotated[bool, Field(description="Every instruction came from the cache.")]
     image_digest: str | None = None
     size: Annotated[int | None, Field(ge=0, description="Bytes of what it exported.")] = None
-    log: Annotated[str | None, Field(description="Relative to the output directory.")] = None
+    log: Annotated[RelativePath | None, Field(description="Relative to the output directory.")] = (
+        None
+    )
 
 
 class Artefact(_Strict):
     """One exported file."""
 
-    path: Annotated[str, Field(description="Relative to the record.")]
+    path: Annotated[RelativePath, Field(description="Relative to the record.")]
     sha256: Sha256
     size: Annotated[int, Field(ge=0)]
 
@@ -76,10 +99,19 @@ class Artefact(_Strict):
 class AuditRecord(_Strict):
     """What the audit of the artefacts said."""
 
-    verdict: str
+    verdict: Verdict
     exit_code: Annotated[int, Field(ge=0)]
     findings: Annotated[int, Field(ge=0, description="Those of level error.")]
-    report: Annotated[str | None, Field(description="The full report, beside the record.")] = None
+    report: Annotated[FileName | None, Field(description="The full report, beside the record.")] = (
+        None
+    )
+    report_sha256: Annotated[
+        Sha256 | None, Field(description="Of the report; null in records of older versions.")
+    ] = None
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict == "pass" and self.exit_code == 0
 
 
 class CollapseRecord(_Strict):
@@ -99,7 +131,7 @@ class ForeseenComponent(_Strict):
         Sha256, Field(description="Of the source archive, or of a checkout's build inputs.")
     ]
     collapsed: tuple[CollapseRecord, ...] = ()
-    report: Annotated[str, Field(description="The full report, beside the record.")]
+    report: Annotated[FileName, Field(description="The full report, beside the record.")]
     report_sha256: Sha256
 
 
@@ -121,6 +153,24 @@ class PreflightRecord(_Strict):
             "audit requires in its place."
         ),
     ] = {}
+
+
+class RecordedToolkit(BaseModel):
+    """What is read of the toolkit of a recorded cell."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tag: CudaTag
+
+
+class RecordedCell(BaseModel):
+    """What is read of a recorded cell; the names become names of folders."""
+
+    model_config = ConfigDict(frozen=True)
+
+    variant: Name
+    platform: Platform
+    toolkit: RecordedToolkit
 
 
 class RunRecord(_Strict):
@@ -155,16 +205,58 @@ class RunRecord(_Strict):
     ] = None
 
     @property
+    def contradiction(self) -> str | None:
+        """Why artefacts whose record says ``passed`` have not passed; None where all agrees."""
+        if self.exit_code != 0:
+            return f"its exit code is {self.exit_code}"
+        if self.audit is None:
+            return "it names no audit"
+        for what, audit in (("audit", self.audit), ("audit of the image", self.image_audit)):
+            if audit is not None and not audit.passed:
+                return f"its {what} says {audit.verdict!r} with exit code {audit.exit_code}"
+        return None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the build and every audit ended well."""
+        return self.result == "passed" and self.contradiction is None
+
+    @property
     def text(self) -> str:
         """The record as JSON."""
         return self.model_dump_json(indent=2) + "\n"
 
 
-def read_record(path: Path) -> RunRecord | None:
-    """The record at `path`, or None when there is none that this version understands."""
+def parse_record(data: bytes, path: Path) -> RunRecord:
+    """The record that `path` holds. Raises `DamagedInputError` for what this version cannot use."""
     try:
-        return RunRecord.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return RunRecord.model_validate_json(data)
+    except ValidationError as error:
+        raise _unusable(path, error) from error
+
+
+def recorded_cell(record: RunRecord, path: Path) -> RecordedCell:
+    """The names of the cell that a record is about. Raises as `parse_record` does."""
+    try:
+        return RecordedCell.model_validate(record.plan)
+    except ValidationError as error:
+        raise _unusable(path, error, "plan") from error
+
+
+def _unusable(path: Path, error: ValidationError, *below: str) -> DamagedInputError:
+    place, problem = first_problem(error)
+    where = ".".join(part for part in (*below, place) if part) or "its beginning"
+    return DamagedInputError(
+        f"{path} is no record that this smforge can use: at {where}, {problem}.",
+        remedy="Build again, or remove it.",
+    )
+
+
+def former_record(path: Path) -> RunRecord | None:
+    """The record at `path`, or None where the next build cannot use what lies there."""
+    try:
+        return parse_record(read_small(path, MOST_BYTES), path)
+    except (OSError, DamagedInputError):
         return None
 
 

@@ -6,7 +6,9 @@ beside its place and put there in one step, so whoever serves it never serves ha
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -15,10 +17,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from smforge.errors import UnpublishableError
+from smforge.errors import UnpublishableError, UsageError
 from smforge.publish import pages
 from smforge.publish.limits import Limits, require_within
 from smforge.publish.wheels import Wheel
+
+_NAME = re.compile(r"cu[0-9]{3}(-[a-z0-9-]{1,63})?")
+"""A CUDA tag, and a variant after it: a directory's name, never a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,11 @@ def make_index(name: str, variants: Mapping[str, Sequence[Wheel]], limits: Limit
     index keeps those of the variant that is called like itself, ``cu130``, and names what it left
     out; the others belong into indexes of their own.
     Raises `UnpublishableError` where two files differ so otherwise, where a wheel is made for
-    another CUDA version, and where a limit does not hold.
+    another CUDA version, and where a limit does not hold, and `UsageError` for a name that is no
+    index's.
     """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no name of an index: it is a CUDA tag such as cu130.")
     files: dict[str, Wheel] = {}
     for wheel in variants.get(name, ()):
         _add(files, name, wheel)
@@ -71,9 +79,11 @@ def make_index(name: str, variants: Mapping[str, Sequence[Wheel]], limits: Limit
 def write_index(index: Index, folder: Path) -> Path:
     """Write the index to ``folder/NAME``, instead of what is there; the result is that directory.
 
-    Wheels are hard links where that is possible and everyone may read them, else copies.
+    Wheels are hard links where that is possible and everyone may read them, else copies. Raises
+    `UsageError` where something lies there that is no such index: it would be deleted.
     """
     place = folder / index.name
+    _require_replaceable(place)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{index.name}.", dir=folder) as scratch:
         made = Path(scratch) / "new"
@@ -88,6 +98,23 @@ def write_index(index: Index, folder: Path) -> Path:
                 former.rename(place)
             raise
     return place
+
+
+def _require_replaceable(place: Path) -> None:
+    """Refuse to replace anything but an index that was written before, or an empty directory."""
+    if not (place.exists() or place.is_symlink()):
+        return
+    try:
+        document = json.loads((place / "index.json").read_bytes())
+        if document["meta"] == pages.META:
+            return
+    except (OSError, ValueError, TypeError, KeyError):
+        if place.is_dir() and not any(place.iterdir()):
+            return
+    raise UsageError(
+        f"{place} is no index that smforge wrote, and writing the index would delete it.",
+        remedy="Name another directory with --to, or remove it.",
+    )
 
 
 def _write(index: Index, folder: Path) -> None:

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from smforge.bake.record import RECORD_NAME, RunRecord, read_record
-from smforge.errors import DamagedInputError, UsageError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from smforge.bake.cell_paths import is_log
+from smforge.bake.record import (
+    MOST_BYTES,
+    RECORD_NAME,
+    AuditRecord,
+    RecordedCell,
+    RunRecord,
+    parse_record,
+    recorded_cell,
+)
+from smforge.errors import DamagedInputError, UsageError, first_problem
+from smforge.files import read_small
 from smforge.publish.wheels import Wheel, read_wheel
+
+_MOST_REPORT_BYTES = 1 << 30
+_BUILD_AGAIN = "Build it again."
+
+
+class _Report(BaseModel):
+    """What is read of a saved report: that it says what the record says of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: Literal[1]
+    verdict: Literal["pass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +43,20 @@ class Output:
 
     folder: Path
     record: RunRecord
+    cell: RecordedCell
 
     @property
     def variant(self) -> str:
-        return str(self.record.plan["variant"])
+        return self.cell.variant
 
     @property
     def platform(self) -> str:
-        return str(self.record.plan["platform"])
+        return self.cell.platform
 
     @property
     def cuda_tag(self) -> str:
         """``cu130``."""
-        return str(self.record.plan["toolkit"]["tag"])
+        return self.cell.toolkit.tag
 
     def wheels(self) -> Iterator[Wheel]:
         """The wheels, read and hashed.
@@ -40,14 +67,11 @@ class Output:
             if not artefact.path.endswith(".whl"):
                 continue
             path = self.folder / artefact.path
-            if not path.is_file():
-                raise DamagedInputError(
-                    f"{path} is gone, though {RECORD_NAME} lists it.", remedy="Build it again."
-                )
+            _require_below(path, self.folder)
             wheel = read_wheel(path)
             if wheel.sha256 != artefact.sha256:
                 raise DamagedInputError(
-                    f"{path} is not the file that passed the audit.", remedy="Build it again."
+                    f"{path} is not the file that passed the audit.", remedy=_BUILD_AGAIN
                 )
             yield wheel
 
@@ -56,7 +80,9 @@ def find_outputs(folders: Sequence[Path]) -> tuple[Output, ...]:
     """The cells that passed, below folders that `smforge build --out` wrote to.
 
     What was rejected lies elsewhere and its record says so; it is never found.
-    Raises `UsageError` where there is no folder, or nothing that passed in it.
+    Raises `UsageError` where there is no folder, or nothing that passed in it, and
+    `DamagedInputError` for a record that cannot be read, that contradicts itself, or whose report
+    is gone or is another one.
     """
     found = [output for folder in folders for output in _below(folder)]
     if not found:
@@ -71,9 +97,58 @@ def _below(folder: Path) -> Iterator[Output]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is no directory.")
     for path in sorted(folder.rglob(RECORD_NAME)):
-        record = read_record(path)
-        if record is None or record.result != "passed" or record.audit is None:
-            continue
         # The copy among the logs has no artefacts beside it.
-        if record.audit.report and (path.parent / record.audit.report).is_file():
-            yield Output(path.parent, record)
+        if is_log(path):
+            continue
+        record = parse_record(_content(path, MOST_BYTES), path)
+        if record.result != "passed":
+            continue
+        if record.contradiction is not None:
+            raise DamagedInputError(
+                f"{path} says 'passed', but {record.contradiction}.", remedy=_BUILD_AGAIN
+            )
+        for audit in (record.audit, record.image_audit):
+            if audit is not None:
+                _check_report(audit, path.parent)
+        yield Output(path.parent, record, recorded_cell(record, path))
+
+
+def _content(path: Path, most: int) -> bytes:
+    try:
+        return read_small(path, most)
+    except OSError as error:
+        raise DamagedInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _check_report(audit: AuditRecord, folder: Path) -> None:
+    """Hold the report beside a record against what the record says of it."""
+    if audit.report is None:
+        raise DamagedInputError(
+            f"{folder / RECORD_NAME} names no report of its audit.", remedy=_BUILD_AGAIN
+        )
+    path = folder / audit.report
+    _require_below(path, folder)
+    data = _content(path, _MOST_REPORT_BYTES)
+    if audit.report_sha256 not in {None, hashlib.sha256(data).hexdigest()}:
+        raise DamagedInputError(
+            f"{path} is not the report that {RECORD_NAME} names.", remedy=_BUILD_AGAIN
+        )
+    try:
+        _Report.model_validate_json(data)
+    except ValidationError as error:
+        place, problem = first_problem(error)
+        raise DamagedInputError(
+            f"{path} is no report of an audit that passed: at {place or 'its beginning'}, "
+            f"{problem}.",
+            remedy=_BUILD_AGAIN,
+        ) from error
+
+
+def _require_below(path: Path, folder: Path) -> None:
+    """Refuse a recorded file that is gone, or that a symbolic link leads to somewhere else."""
+    if not path.is_file():
+        raise DamagedInputError(
+            f"{path} is gone, though {RECORD_NAME} lists it.", remedy=_BUILD_AGAIN
+        )
+    if path.resolve() != folder.resolve() / path.relative_to(folder):
+        raise DamagedInputError(f"{path} is a link, not a file of the build.", remedy=_BUILD_AGAIN)

@@ -37,7 +37,7 @@ def root_page(title: str, projects: Iterable[str]) -> str:
 
 def root_document(projects: Iterable[str]) -> str:
     """The list of projects, as JSON."""
-    return _json({"meta": _META, "projects": [{"name": name} for name in projects]})
+    return _json({"meta": META, "projects": [{"name": name} for name in projects]})
 
 
 def project_page(project: str, wheels: Sequence[Wheel]) -> str:
@@ -51,7 +51,7 @@ def project_document(project: str, wheels: Sequence[Wheel]) -> str:
     versions = sorted({wheel.version for wheel in wheels})
     return _json(
         {
-            "meta": _META,
+            "meta": META,
             "name": project,
             "versions": [str(version) for version in versions],
             "files": [_file(wheel) for wheel in wheels],
@@ -59,7 +59,8 @@ def project_document(project: str, wheels: Sequence[Wheel]) -> str:
     )
 
 
-_META = {"api-version": "1.1"}
+META = {"api-version": "1.1"}
+"""What every JSON page of an index says of itself."""
 
 
 def _link(wheel: Wheel) -> str:

@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from smforge.errors import UsageError
-from smforge.inventory.jit_tools.records import Companions
+from smforge.inventory.jit_tools.records import HostFiles
 from smforge.inventory.jit_tools.scanner import WatchedSubject
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import Inventory, Subject, SubjectKind
@@ -62,7 +62,7 @@ def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
         opened = open_unpacked(argument, options)
         with WatchedSubject(opened, ask=options.ask_assemblers) as subject:
             inventory = survey(subject, options)
-            return Reading(inventory, companions=subject.companions())
+            return Reading(inventory, host_files=subject.host_files())
     return _read_with_cuobjdump(argument, backend, options)
 
 
@@ -78,10 +78,10 @@ def _read_with_cuobjdump(argument: str, backend: Backend, options: ReadOptions) 
     reader = readers if backend is Backend.BOTH else CuobjdumpReader(tool)
     with WatchedSubject(open_unpacked(argument, options), ask=options.ask_assemblers) as subject:
         inventory = survey(subject, options, reader)
-        companions = subject.companions()
+        host_files = subject.host_files()
     if backend is Backend.BOTH:
         comparison = compare(inventory, readers.second_opinion(inventory))
-    return Reading(inventory, backend, tool.version, comparison, companions, tool.tells_families)
+    return Reading(inventory, backend, tool.version, comparison, host_files, tool.tells_families)
 
 
 def _join(readings: Sequence[Reading], name: str) -> Reading:
@@ -96,17 +96,8 @@ def _join(readings: Sequence[Reading], name: str) -> Reading:
             tuple(damage for inventory in inventories for damage in inventory.damage),
         ),
         comparison=reduce(add, comparisons) if comparisons else None,
-        companions=Companions(
-            tuple(
-                replace(found, path=f"{reading.inventory.subject.name}/{found.path}")
-                for reading in readings
-                for found in reading.companions.assemblers
-            ),
-            tuple(
-                f"{reading.inventory.subject.name}/{path}"
-                for reading in readings
-                for path in reading.companions.libraries
-            ),
+        host_files=HostFiles.joined(
+            reading.host_files.below(reading.inventory.subject.name) for reading in readings
         ),
     )
 

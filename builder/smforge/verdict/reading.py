@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from smforge.inventory.jit_tools.records import Companions
+from smforge.inventory.jit_tools.records import HostFiles
 from smforge.inventory.records import Inventory
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Reading:
     cuobjdump_version: str | None = None
     comparison: Comparison | None = None
     """What two backends agreed on; None where one alone was used."""
-    companions: Companions = field(default_factory=Companions)
+    host_files: HostFiles = field(default_factory=HostFiles)
     """What the subject brings for compiling on the device."""
     families_told: bool = True
     """Whether the cuobjdump that was used prints the suffix f."""

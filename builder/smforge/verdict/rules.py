@@ -96,6 +96,11 @@ JIT_ASSEMBLER_TOO_OLD = Rule(
     Level.ERROR,
     "The assembler that a JIT compiler uses on a required device does not know its target.",
 )
+JIT_ASSEMBLER_REFUSED = Rule(
+    "jit-assembler-refused",
+    Level.ERROR,
+    "A JIT compiler cannot use the assembler's CUDA release on a required device.",
+)
 JIT_ASSEMBLER_UNREAD = Rule(
     "jit-assembler-unread",
     Level.ERROR,
@@ -256,6 +261,7 @@ RULES: tuple[Rule, ...] = (
     PICK_UNKNOWN,
     SUFFIX_UNKNOWN,
     JIT_ASSEMBLER_TOO_OLD,
+    JIT_ASSEMBLER_REFUSED,
     JIT_ASSEMBLER_UNREAD,
     JIT_ASSEMBLER,
     JIT_COMPILER,

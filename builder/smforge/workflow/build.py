@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from smforge.bake.record import (
     TargetRecord,
     Tool,
     Tools,
-    read_record,
+    former_record,
 )
 from smforge.bake.rootfs import default_store, ensure_rootfs
 from smforge.bake.runner import Outcome, run_bake
@@ -170,8 +171,8 @@ class Workshop:
 
 def up_to_date(places: CellPlaces, digest: str) -> RunRecord | None:
     """The record of artefacts that passed, were made from the same inputs and are unchanged."""
-    record = read_record(places.final / RECORD_NAME)
-    if record is None or record.result != "passed" or record.inputs_sha256 != digest:
+    record = former_record(places.final / RECORD_NAME)
+    if record is None or not record.passed or record.inputs_sha256 != digest:
         return None
     return record if intact(record, places.final) else None
 
@@ -355,6 +356,7 @@ def _audit_record(audited: Audited | None, report: str) -> AuditRecord | None:
         exit_code=audited.exit_code,
         findings=audited.findings,
         report=report,
+        report_sha256=hashlib.sha256(audited.report.encode()).hexdigest(),
     )
 
 

@@ -305,7 +305,7 @@ def test_the_paths_a_configuration_names_are_followed(writing: Any, tmp_path: Pa
     inner = saved_image.open_subject(str(layout.write_archive(tmp_path / "x.tar")), ReadOptions())
     with WatchedSubject(inner) as subject:
         list(subject.members())
-        assert subject.companions().links == (
+        assert subject.host_files().links == (
             ("opt/ptxas", "x/ptxas"),
             ("usr/local/cuda/bin/ptxas", "usr/local/cuda-13.0/bin/ptxas"),
         )

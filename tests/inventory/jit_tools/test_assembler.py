@@ -72,7 +72,7 @@ def test_only_names_that_stand_alone_count(noise: bytes, name: str) -> None:
 
 
 @pytest.mark.network
-def test_a_survey_notes_the_companions_of_a_folder(ptxas: Path, tmp_path: Path) -> None:
+def test_a_survey_notes_the_host_files_of_a_folder(ptxas: Path, tmp_path: Path) -> None:
     place = tmp_path / "triton" / "backends" / "nvidia" / "bin"
     place.mkdir(parents=True)
     (place / "ptxas").write_bytes(ptxas.read_bytes())
@@ -81,7 +81,7 @@ def test_a_survey_notes_the_companions_of_a_folder(ptxas: Path, tmp_path: Path) 
     options = ReadOptions()
     with WatchedSubject(open_subject(str(tmp_path), options)) as subject:
         survey(subject, options)
-        found = subject.companions()
+        found = subject.host_files()
     (assembler,) = found.assemblers
     assert assembler.path == "triton/backends/nvidia/bin/ptxas"
     assert assembler.targets

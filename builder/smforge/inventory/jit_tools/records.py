@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from smforge.arch.target import Target
+
+if TYPE_CHECKING:
+    from smforge.arch.triton import TritonRules
 
 
 class Source(StrEnum):
@@ -32,7 +37,19 @@ class Assembler:
 
 
 @dataclass(frozen=True, slots=True)
-class Companions:
+class TritonInstall:
+    """A Triton of a subject, or a copy of it under another name."""
+
+    package: str
+    """The path of its package: ``usr/lib/python3/dist-packages/triton``."""
+    release: str
+    """``3.5.0``; empty where it does not say."""
+    rules: TritonRules | None
+    """How it has kernels assembled, as its own source says; None where that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFiles:
     """Everything of this kind in one subject, in its final file system."""
 
     assemblers: tuple[Assembler, ...] = ()
@@ -41,5 +58,28 @@ class Companions:
     links: tuple[tuple[str, str], ...] = ()
     """Paths where a JIT looks for an assembler, each with where it leads in the subject; only
     such as lead elsewhere."""
+    tritons: tuple[TritonInstall, ...] = ()
     ask: bool = False
     """Whether the assemblers were to be run."""
+
+    def below(self, folder: str) -> HostFiles:
+        """The same files, found in a folder of this name."""
+        return replace(
+            self,
+            assemblers=tuple(replace(one, path=f"{folder}/{one.path}") for one in self.assemblers),
+            libraries=tuple(f"{folder}/{path}" for path in self.libraries),
+            links=tuple((f"{folder}/{path}", f"{folder}/{end}") for path, end in self.links),
+            tritons=tuple(replace(one, package=f"{folder}/{one.package}") for one in self.tritons),
+        )
+
+    @classmethod
+    def joined(cls, several: Iterable[HostFiles]) -> HostFiles:
+        """The files of several subjects, told apart by their folders."""
+        several = tuple(several)
+        return cls(
+            tuple(found for one in several for found in one.assemblers),
+            tuple(found for one in several for found in one.libraries),
+            tuple(found for one in several for found in one.links),
+            tuple(found for one in several for found in one.tritons),
+            any(one.ask for one in several),
+        )

@@ -1,4 +1,4 @@
-"""Notes the companions of GPU code while a survey goes through a subject."""
+"""Notes the host files that GPU code needs while a survey goes through a subject."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import replace
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
-from smforge.inventory.jit_tools.records import Assembler, Companions, Source
+from smforge.inventory.jit_tools.records import Assembler, HostFiles, Source
+from smforge.inventory.jit_tools.triton_installs import TritonFinder
 from smforge.inventory.subjects.base import OpenSubject, WrappedSubject
 from smforge.inventory.subjects.members import Member
 
@@ -36,9 +37,11 @@ class WatchedSubject(WrappedSubject):
         self._ask = ask
         self._assemblers: list[tuple[Member, Assembler]] = []
         self._libraries: list[Member] = []
+        self._tritons = TritonFinder()
 
     def members(self) -> Iterator[Member]:
         for member in self._inner.members():
+            self._tritons.note(member)
             name = member.path.rpartition("/")[2]
             if _is_library(name):
                 self._libraries.append(member)
@@ -47,7 +50,7 @@ class WatchedSubject(WrappedSubject):
             else:
                 yield member
 
-    def companions(self) -> Companions:
+    def host_files(self) -> HostFiles:
         """What was found; ask after the last member."""
         assemblers = [
             replace(assembler, path=path)
@@ -56,8 +59,12 @@ class WatchedSubject(WrappedSubject):
         ]
         libraries = [path for member in self._libraries for path in self._inner.paths_of(member)]
         assemblers.sort(key=lambda assembler: assembler.path)
-        return Companions(
-            tuple(assemblers), tuple(sorted(libraries)), tuple(self._links()), self._ask
+        return HostFiles(
+            tuple(assemblers),
+            tuple(sorted(libraries)),
+            tuple(self._links()),
+            tuple(self._tritons.installs(self._inner.paths_of)),
+            self._ask,
         )
 
     def _links(self) -> Iterator[tuple[str, str]]:
@@ -101,7 +108,7 @@ def _is_assembler(name: str) -> bool:
 
 
 def _is_library(name: str) -> bool:
-    """Whether a file is named like a companion library: ``libnvrtc.so.13``."""
+    """Whether a file is named like a library of CUDA: ``libnvrtc.so.13``."""
     stem, suffix, version = name.partition(".so")
     if stem not in _LIBRARIES or not suffix:
         return False

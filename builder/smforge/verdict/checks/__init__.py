@@ -29,8 +29,8 @@ def _check_expected(subject: SubjectView) -> Iterator[Finding]:
 
 def _check_jit(subject: SubjectView) -> Iterator[Finding]:
     """Loaded where the subject brings something that compiles on the device."""
-    companions = subject.reading.companions
-    if companions.assemblers or companions.libraries:
+    host_files = subject.reading.host_files
+    if host_files.assemblers or host_files.libraries or host_files.tritons:
         from smforge.verdict.checks.jit import check_assemblers, check_compilers  # noqa: PLC0415
 
         yield from check_assemblers(subject)
@@ -43,7 +43,7 @@ def _check_probed(subject: SubjectView) -> Iterator[Finding]:
         from smforge.verdict.checks.probed import check_probed  # noqa: PLC0415
 
         yield from check_probed(subject, subject.reading.probed)
-    elif subject.reading.companions.ask:
+    elif subject.reading.host_files.ask:
         from smforge.verdict.checks.probed.completeness import check_asked  # noqa: PLC0415
 
         yield from check_asked(subject)

@@ -1,23 +1,24 @@
 """Can code be compiled on the device? Which assembler a JIT runs there, and what it knows.
 
-Triton asks for the architecture-specific target of the device it runs on (``sm_121a`` on 12.1)
-and hands it to one of its bundled assemblers, unless a variable names another one.
+Triton asks one of its bundled assemblers for a target (``sm_121a`` on 12.1), or the one that a
+variable names. Which target, which assembler, and the CUDA releases of assemblers that it can use
+differ from release to release (`smforge.arch.triton`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from smforge.arch.target import ComputeCapability, Suffix, Target
+from smforge.arch.target import ComputeCapability, Target
 from smforge.arch.toolkits import toolkits
-from smforge.findings import Finding
+from smforge.findings import Finding, Level
 from smforge.inventory.jit_tools.records import Assembler, Source
-from smforge.inventory.records import Inventory
 from smforge.verdict.data import table
+from smforge.verdict.jit_choice import Choice, assembler_at, triton_choice, triton_installs
+from smforge.verdict.jit_remedy import triton_remedy
 from smforge.verdict.rules import (
     JIT_ASSEMBLER,
+    JIT_ASSEMBLER_REFUSED,
     JIT_ASSEMBLER_TOO_OLD,
     JIT_ASSEMBLER_UNREAD,
     JIT_COMPILER,
@@ -25,33 +26,29 @@ from smforge.verdict.rules import (
 from smforge.verdict.subject_view import SubjectView
 
 _LIBRARIES = ("nvrtc", "nvJitLink")
-_VERSIONED_CUDA = r"(?<=/)cuda-[\d.]+(?=/)"
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """The assembler that a JIT runs on a device, and the variable that would name another."""
-
-    user: str
-    assembler: Assembler | None
-    path: str
-    variable: str
 
 
 def check_assemblers(subject: SubjectView) -> Iterator[Finding]:
-    """Assemblers that do not know the target that a JIT asks for on a required device."""
-    installs = _triton_installs(subject)
-    for device in subject.request.requirements.devices:
-        target = jit_target(device)
-        for folder in installs:
-            yield from _judge(subject, _triton_choice(subject, folder, device), device, target)
-        if choice := _toolkit_choice(subject):
-            yield from _judge(subject, choice, device, target)
+    """Assemblers with which a JIT cannot make code for a required device."""
+    devices = subject.request.requirements.devices
+    installs = triton_installs(subject)
+    for install in installs:
+        if install.assumed and devices:
+            yield JIT_ASSEMBLER_UNREAD.finding(
+                f"How {install.package} chooses its assembler could not be read; it is judged as "
+                f"{install.rules.name}.",
+                level=Level.WARNING,
+                file=install.package,
+            )
+    for device in devices:
+        for install in installs:
+            yield from _judge(subject, triton_choice(subject, install, device), device)
+        yield from _judge_toolkit(subject, device)
 
 
 def check_compilers(subject: SubjectView) -> Iterator[Finding]:
     """What there is for compiling on the device, told where there is any of it."""
-    for assembler in subject.reading.companions.assemblers:
+    for assembler in subject.reading.host_files.assemblers:
         if assembler.targets:
             newest = ", ".join(target.sm for target in sorted(assembler.targets)[-6:])
             release = f" (CUDA {assembler.release})" if assembler.release else ""
@@ -60,102 +57,74 @@ def check_compilers(subject: SubjectView) -> Iterator[Finding]:
                 f"newest being {newest}; {_how(assembler)}.",
                 file=assembler.path,
             )
-    libraries = subject.reading.companions.libraries
+    libraries = subject.reading.host_files.libraries
     there = {name: any(f"/lib{name}.so" in f"/{path}" for path in libraries) for name in _LIBRARIES}
-    if any(there.values()) or subject.reading.companions.assemblers:
+    if any(there.values()) or subject.reading.host_files.assemblers:
         told = (f"{name} is {'there' if found else 'not there'}" for name, found in there.items())
         yield JIT_COMPILER.finding(f"For code compiled on the device, {' and '.join(told)}.")
 
 
-def jit_target(device: ComputeCapability) -> Target:
-    """The target that Triton asks its assembler for on a device."""
-    specific = device >= ComputeCapability.parse(table("jit")["triton"]["arch_specific_from"])
-    return Target(device, Suffix.ARCH_SPECIFIC if specific else Suffix.PLAIN)
-
-
-def _judge(
-    subject: SubjectView, choice: _Choice, device: ComputeCapability, target: Target
-) -> Iterator[Finding]:
-    assembler = choice.assembler
+def _judge(subject: SubjectView, choice: Choice, device: ComputeCapability) -> Iterator[Finding]:
+    assembler, rules, target = choice.assembler, choice.rules, choice.target
     if assembler is None or not assembler.targets:
         yield JIT_ASSEMBLER_UNREAD.finding(
-            f"{choice.user} uses {choice.path} on {device}, and what it assembles for is not "
-            "known.",
+            f"{rules.name} uses {choice.path} on {device}, and what it assembles for is not known.",
             file=choice.path,
             device=device,
-            remedy=f"Point {choice.variable} at the ptxas of a CUDA release that knows "
-            f"{target.sm}.",
+            remedy=triton_remedy(subject, rules, choice.variable, device),
         )
-    elif target not in assembler.targets:
-        release = f" of CUDA {assembler.release}" if assembler.release else ""
-        yield JIT_ASSEMBLER_TOO_OLD.finding(
-            f"{choice.user} asks {assembler.path}{release} for {target.sm} on {device}, which it "
-            "does not know: kernels compiled at run time fail there.",
+    elif refusal := rules.refusal(assembler.release) if assembler.release else None:
+        yield JIT_ASSEMBLER_REFUSED.finding(
+            f"{refusal}, and {choice.path} on {device} is such a one: kernels compiled at run time "
+            "fail there.",
             file=assembler.path,
             device=device,
             target=target,
-            remedy=_remedy(subject, choice, target),
+            remedy=triton_remedy(subject, rules, choice.variable, device),
+        )
+    elif target not in assembler.targets:
+        yield _too_old(
+            rules.name,
+            assembler,
+            device,
+            target,
+            triton_remedy(subject, rules, choice.variable, device),
         )
 
 
-def _remedy(subject: SubjectView, choice: _Choice, target: Target) -> str:
-    able = [one.path for one in subject.reading.companions.assemblers if target in one.targets]
-    if able and choice.variable != table("jit")["toolkit"]["variable"]:
-        return f"Set {choice.variable}=/{able[0]}, which knows {target.sm}."
-    first = next((toolkit for toolkit in toolkits() if toolkit.knows(target)), None)
-    release = f"{first} or newer" if first else "a later CUDA release"
-    if choice.variable == table("jit")["toolkit"]["variable"]:
-        return f"Install {release}, and point {choice.variable} at it."
-    return f"Set {choice.variable} to the ptxas of {release}, which knows {target.sm}."
-
-
-def _triton_installs(subject: SubjectView) -> list[str]:
-    folder = table("jit")["triton"]["folder"]
-    found = dict.fromkeys(
-        assembler.path.rpartition("/")[0]
-        for assembler in subject.reading.companions.assemblers
-        if assembler.path.rpartition("/")[0].endswith(folder)
-    )
-    return list(found)
-
-
-def _triton_choice(subject: SubjectView, folder: str, device: ComputeCapability) -> _Choice:
-    by_path = {one.path: one for one in subject.reading.companions.assemblers}
-    for row in table("jit")["triton"]["assemblers"]:
-        path = f"{folder}/{row['file']}"
-        if path not in by_path:
-            continue
-        if row["from"] is None or device >= ComputeCapability.parse(row["from"]):
-            named = _environment(subject.inventory).get(row["variable"])
-            chosen = named.lstrip("/") if named else path
-            return _Choice("Triton", _at(subject, chosen), chosen, row["variable"])
-    path = f"{folder}/ptxas"
-    return _Choice("Triton", None, path, "TRITON_PTXAS_PATH")
-
-
-def _toolkit_choice(subject: SubjectView) -> _Choice | None:
+def _judge_toolkit(subject: SubjectView, device: ComputeCapability) -> Iterator[Finding]:
+    """The toolkit of an image compiles with its own ptxas."""
     row = table("jit")["toolkit"]
-    found = _at(subject, row["path"])
-    return _Choice("nvcc", found, found.path, row["variable"]) if found else None
+    found = assembler_at(subject, row["path"])
+    target = Target(device)
+    if found is None:
+        return
+    if not found.targets:
+        yield JIT_ASSEMBLER_UNREAD.finding(
+            f"nvcc uses {found.path} on {device}, and what it assembles for is not known.",
+            file=found.path,
+            device=device,
+            remedy=f"Point {row['variable']} at a toolkit that knows {target.sm}.",
+        )
+    elif device not in {one.capability for one in found.targets}:
+        first = next((toolkit for toolkit in toolkits() if toolkit.knows(target)), None)
+        release = f"{first} or newer" if first else "a later CUDA release"
+        remedy = f"Install {release}, and point {row['variable']} at it."
+        yield _too_old("nvcc", found, device, target, remedy)
 
 
-def _at(subject: SubjectView, path: str) -> Assembler | None:
-    """The assembler at a path, links of an image followed.
-
-    Where no link is known, as in a folder, /usr/local/cuda stands for a versioned folder beside it.
-    """
-    companions = subject.reading.companions
-    led = dict(companions.links).get(path)
-    for assembler in companions.assemblers:
-        known = {assembler.path, re.sub(_VERSIONED_CUDA, "cuda", assembler.path)}
-        if assembler.path == led or (led is None and path in known):
-            return assembler
-    return None
-
-
-def _environment(inventory: Inventory) -> dict[str, str]:
-    configuration = inventory.subject.configuration
-    return dict(configuration.environment) if configuration else {}
+def _too_old(
+    user: str, assembler: Assembler, device: ComputeCapability, target: Target, remedy: str
+) -> Finding:
+    release = f" of CUDA {assembler.release}" if assembler.release else ""
+    return JIT_ASSEMBLER_TOO_OLD.finding(
+        f"{user} asks {assembler.path}{release} for {target.sm} on {device}, which it does not "
+        "know: kernels compiled at run time fail there.",
+        file=assembler.path,
+        device=device,
+        target=target,
+        remedy=remedy,
+    )
 
 
 def _how(assembler: Assembler) -> str:

@@ -95,7 +95,7 @@ def _mismatch(
 
 def _is_absent(subject: SubjectView, soname: str) -> bool:
     """Whether the subject brings a CUDA runtime, but not the library of this name."""
-    brought = [path.rpartition("/")[2] for path in subject.reading.companions.libraries]
+    brought = [path.rpartition("/")[2] for path in subject.reading.host_files.libraries]
     if not any(name.startswith("libcudart.so") for name in brought):
         return False
     return not any(name == soname or name.startswith(f"{soname}.") for name in brought)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smforge.arch.target import ComputeCapability, Target
+from smforge.arch.triton import triton_releases
 from smforge.errors import ArchitectureError
 from smforge.findings import Finding
 from smforge.inventory.probing.records import Assembly, AssemblyNotes, Item
 from smforge.verdict.checks.probed.wording import brief, is_late, path_in_subject, raised
-from smforge.verdict.data import table
+from smforge.verdict.jit_choice import triton_installs
+from smforge.verdict.jit_remedy import triton_remedy
 from smforge.verdict.rules import JIT_ASSEMBLER_FAILS
 from smforge.verdict.subject_view import SubjectView
 
@@ -45,7 +47,7 @@ def _finding(
         file=file,
         device=device,
         target=_target(notes.target),
-        remedy=_remedy(subject, notes, device),
+        remedy=_remedy(subject, notes, compiler, device),
     )
 
 
@@ -55,17 +57,17 @@ def _last_words(notes: AssemblyNotes) -> str:
     return brief((fatal or lines or [f"exit status {notes.status} and no cubin"])[0])
 
 
-def _remedy(subject: SubjectView, notes: AssemblyNotes, device: ComputeCapability) -> str:
+def _remedy(
+    subject: SubjectView, notes: AssemblyNotes, compiler: str, device: ComputeCapability
+) -> str:
     if not notes.path:
         return "Mend what the message names: nothing that Triton compiles can run."
-    rows = table("jit")["triton"]["assemblers"]
-    name = notes.path.rpartition("/")[2]
-    variable = next((row["variable"] for row in rows if row["file"] == name), rows[-1]["variable"])
-    target = _target(notes.target)
-    able = [one.path for one in subject.reading.companions.assemblers if target in one.targets]
-    if able:
-        return f"Set {variable}=/{able[0]}, which knows {notes.target}."
-    return f"Set {variable} to the ptxas of a CUDA release that knows {notes.target or device}."
+    installs = triton_installs(subject)
+    named = (one.rules for one in installs if one.package.rpartition("/")[2] == compiler)
+    rules = next(named, triton_releases()[-1])
+    file = notes.path.rpartition("/")[2]
+    variable = rules.variables.get(file, rules.variables[rules.assembler_for(device)])
+    return triton_remedy(subject, rules, variable, device)
 
 
 def _target(name: str) -> Target | None:

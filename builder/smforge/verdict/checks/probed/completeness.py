@@ -51,7 +51,7 @@ def check_completeness(subject: SubjectView, probed: Probed) -> Iterator[Finding
 def check_asked(subject: SubjectView) -> Iterator[Finding]:
     """What was run of a subject for which there is neither a container nor a Python."""
     name = subject.inventory.subject.name
-    assemblers = subject.reading.companions.assemblers
+    assemblers = subject.reading.host_files.assemblers
     asked = sum(one.source is Source.ASKED for one in assemblers)
     if assemblers:
         told = f"Only {asked} of {counted(len(assemblers), 'assembler', 'assemblers')}"
@@ -102,7 +102,7 @@ def _unseen(subject: SubjectView, name: str, document: AnyDocument) -> Iterator[
     if package is None or document.there is not False:
         return
     paths = [file.path for file in subject.inventory.files]
-    paths += [one.path for one in subject.reading.companions.assemblers]
+    paths += [one.path for one in subject.reading.host_files.assemblers]
     path = next((path for path in paths if re.search(package["files"], path)), None)
     if path is not None:
         yield PROBE_FAILED.finding(
