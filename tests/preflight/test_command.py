@@ -58,7 +58,7 @@ def test_every_form_of_the_report(smforge: Smforge, small_tree: Path, tmp_path: 
         "--source", small_tree, "--cuda", "13.0", "--archs", "12.1a",
         "-o", "table", "-o", f"json={tmp_path}/r.json", "-o", f"markdown={tmp_path}/r.md",
         "-o", f"junit={tmp_path}/r.xml", "-o", f"sarif={tmp_path}/r.sarif",
-        "-o", f"html={tmp_path}/r.html",
+        "-o", f"html={tmp_path}/r.html", "--sources",
     )  # fmt: skip
     assert done.returncode == 1
     assert "source-lost: 1 source that 12.0f gets is not compiled for 12.1a" in done.stdout
@@ -69,7 +69,9 @@ def test_every_form_of_the_report(smforge: Smforge, small_tree: Path, tmp_path: 
     report = json.loads((tmp_path / "r.json").read_text())
     jsonschema.validate(report, json.loads(SCHEMA.read_text()))
     assert report["verdict"] == "fail"
-    assert report["devices"] == {"12.1": {"native": 1, "ptx": 2, "foreign": 0, "missing": 2}}
+    counts = {"native": 1, "ptx": 2, "foreign": 0, "missing": 2}
+    judged = {"required": True, "compared_with": ["12.0f", "12.0"]}
+    assert report["devices"] == {"12.1": {**counts, **judged}}
 
 
 def test_a_refused_build_is_a_finding(smforge: Smforge, small_tree: Path) -> None:
@@ -143,6 +145,25 @@ def test_what_is_required_decides_and_not_what_is_asked_for(
     done = smforge(*asked, "--require", "9.0", "--require", "compute_90")
     missing = [one for one in json.loads(done.stdout)["findings"] if one["level"] == "error"]
     assert [one["rule"] for one in missing] == ["target-missing"]
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_the_answer_leads_and_the_sources_come_on_request(
+    smforge: Smforge, small_tree: Path, form: str
+) -> None:
+    asked = ("--source", small_tree, "--cuda", "13.0", "--archs", "12.1a", "-o", form)
+    lines = smforge(*asked).stdout.splitlines()
+    places = [
+        next(number for number, line in enumerate(lines) if text in line.lower())
+        for text in ("fail", "compared with", "csrc/fp4.cu")
+    ]
+    assert places == sorted(places)
+    assert not any("machine code for" in line for line in lines)
+    assert not any("Not building FP4" in line for line in lines)
+    whole = smforge(*asked, "--sources").stdout.splitlines()
+    assert whole[: len(lines)] == lines
+    assert any("machine code for" in line for line in whole)
+    assert any("Not building FP4" in line for line in whole)
 
 
 def test_sarif_stands_at_the_line_that_chose(smforge: Smforge, small_tree: Path) -> None:

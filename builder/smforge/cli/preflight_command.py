@@ -68,6 +68,13 @@ _ABOUT_ONE = frozenset({"junit", "sarif", "html"})
     help="Sources that may be lost, by path; repeatable.",
 )
 @policy_option("Sources that may be lost, each with its reason; repeatable.")
+@click.option(
+    "--sources",
+    "listed",
+    is_flag=True,
+    help="Of table and markdown: add what each extension or module is compiled for, and what the "
+    "sources say they leave out.",
+)
 @click.option("--no-cache", is_flag=True, help="Configure anew, and keep nothing.")
 @output_option(FORMATS)
 @matrix_option
@@ -86,6 +93,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     fetch: bool,
     allowed: tuple[str, ...],
     policies: tuple[Path, ...],
+    listed: bool,
     no_cache: bool,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
@@ -116,19 +124,19 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         else:
             assert source is not None
             results = of_sources(flags, source, cuda, archs, cache)
-    emit({spec: _render(results, spec) for spec in specs})
+    emit({spec: _render(results, spec, listed=listed) for spec in specs})
     passed = all(result.outcome is Outcome.PASS for result in results)
     return EXIT_PASS if passed else EXIT_FINDINGS
 
 
-def _render(results: Sequence[Preflight], spec: OutputSpec) -> str:
-    texts = [_render_one(result, spec) for result in results]
+def _render(results: Sequence[Preflight], spec: OutputSpec, *, listed: bool) -> str:
+    texts = [_render_one(result, spec, listed=listed) for result in results]
     if spec.format == "json" and len(texts) > 1:
         return f"[{','.join(texts)}]"
     return "\n".join(texts)
 
 
-def _render_one(result: Preflight, spec: OutputSpec) -> str:
+def _render_one(result: Preflight, spec: OutputSpec, *, listed: bool) -> str:
     # Imported one by one: rich takes longer to load than a cached preflight to answer.
     if spec.format == "json":
         from smforge.report.preflight.document import render_json  # noqa: PLC0415
@@ -145,7 +153,7 @@ def _render_one(result: Preflight, spec: OutputSpec) -> str:
     if spec.format == "markdown":
         from smforge.report.preflight.markdown import render_markdown  # noqa: PLC0415
 
-        return render_markdown(result)
+        return render_markdown(result, listed=listed)
     if spec.format == "html":
         from smforge.report.html.page import render_page  # noqa: PLC0415
         from smforge.report.preflight.page import preflight_page  # noqa: PLC0415
@@ -153,7 +161,7 @@ def _render_one(result: Preflight, spec: OutputSpec) -> str:
         return render_page(preflight_page(result))
     from smforge.report.preflight.table import render_table  # noqa: PLC0415
 
-    return render_table(result, color=spec.file is None and _color_wanted())
+    return render_table(result, color=spec.file is None and _color_wanted(), listed=listed)
 
 
 def _color_wanted() -> bool:

@@ -47,6 +47,7 @@ def preflight(*units: Unit, findings: tuple[Finding, ...] = (LOST,)) -> Prefligh
         baselines=(),
         upstream_lists=(),
         devices={SPARK: Tally()},
+        required=frozenset({SPARK}),
         findings=findings,
         outcome=Outcome.FAIL if findings else Outcome.PASS,
     )

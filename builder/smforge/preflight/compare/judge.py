@@ -25,11 +25,13 @@ from smforge.preflight.compare.required import (
     required_devices,
     target_missing,
 )
-from smforge.preflight.compare.trials import Answers, Archs, advice, culprits, pairs_of, trials_of
+from smforge.preflight.compare.trials import Answers, Archs, advice, pairs_of, takes_away, trials_of
 from smforge.preflight.records import Configuration
 
 Configure = Callable[[Iterable[Archs]], Answers]
 """Configures lists and says what the sources make of them."""
+_PAIRS_AT_ONCE = 2
+"""As many lists as are configured at once."""
 _RANK = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
 
 
@@ -137,12 +139,21 @@ def _remedies(
     advised = [
         advice(one, several, answers, lost) for one, several in zip(causes, trials, strict=True)
     ]
-    helpless = [one for one, found in zip(causes, advised, strict=True) if found is None]
-    pairs = configure(pair for one in helpless for _, pair in pairs_of(case.archs, one))
     return [
-        Remedy(found, () if found else culprits(one, case.archs, pairs))
+        Remedy(found, () if found else _culprits(one, case.archs, configure))
         for one, found in zip(causes, advised, strict=True)
     ]
+
+
+def _culprits(cause: Cause, archs: Archs, configure: Configure) -> tuple[Target, ...]:
+    """The nearest members of the list that take the sources away; the others are not asked."""
+    pairs = pairs_of(archs, cause)
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        some = pairs[start : start + _PAIRS_AT_ONCE]
+        answers = configure(pair for _, pair in some)
+        if found := tuple(other for other, pair in some if takes_away(cause, answers.get(pair))):
+            return found
+    return ()
 
 
 def _missing(case: Case) -> Iterable[Finding]:

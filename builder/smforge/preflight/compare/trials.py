@@ -52,16 +52,28 @@ def trials_of(archs: Archs, cause: Cause, toolkit: Toolkit) -> tuple[Trial, ...]
 
 
 def pairs_of(archs: Archs, cause: Cause) -> tuple[tuple[Target, Archs], ...]:
-    """A device's own target beside each other member of the list, one list per member."""
+    """A device's own target beside each other member of the list, the nearest member first."""
     if cause.excused is not None or not cause.taken_away:
         return ()
+    subject = cause.lost.subject
+    others = sorted(
+        (one for one in archs if one.target not in subject.asked),
+        key=lambda one: abs(one.target.capability.number - subject.device.number),
+    )
     return tuple(
         (other.target, tuple(one for one in archs if one in {other, own}))
         for own in archs
-        if own.target in cause.lost.subject.asked
-        for other in archs
-        if other.target not in cause.lost.subject.asked
+        if own.target in subject.asked
+        for other in others
     )
+
+
+def takes_away(cause: Cause, beside: Configuration | None) -> bool:
+    """Whether a device gets none of its sources beside another member of the list."""
+    if beside is None or beside.refusal is not None:
+        return False
+    reaches = reaches_of(beside, cause.lost.subject.device)
+    return all(reaches.get(key, Reach.NONE) < Reach.NATIVE for key in cause.keys)
 
 
 def advice(
@@ -79,19 +91,6 @@ def advice(
         ):
             return trial.advice
     return None
-
-
-def culprits(cause: Cause, archs: Archs, answers: Answers) -> tuple[Target, ...]:
-    """The members of the list beside each of which a device does not get its sources."""
-    found: dict[Target, None] = {}
-    for other, pair in pairs_of(archs, cause):
-        answer = answers.get(pair)
-        if answer is None or answer.refusal is not None:
-            continue
-        reaches = reaches_of(answer, cause.lost.subject.device)
-        if all(reaches.get(key, Reach.NONE) < Reach.NATIVE for key in cause.keys):
-            found[other] = None
-    return tuple(found)
 
 
 def _spares(answer: Configuration, before: DeviceLosses) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-_NAMES_SHOWN = 6
+_NAMES_SHOWN = 3
 
 
 def count(sources: Sequence[str]) -> str:

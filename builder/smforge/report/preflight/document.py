@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from smforge import __version__
+from smforge.arch.target import ComputeCapability
 from smforge.findings import Finding, Tally
 from smforge.preflight.records import Configuration, External, Preflight, Skip, Unit
 
@@ -36,7 +37,12 @@ def preflight_document(preflight: Preflight) -> dict[str, Any]:
         "host_only": list(configuration.host_only),
         "not_examined": [_external(one) for one in configuration.not_examined],
         "devices": {
-            str(device): _tally(tally) for device, tally in sorted(preflight.devices.items())
+            str(device): {
+                **_tally(tally),
+                "required": device in preflight.required,
+                "compared_with": list(preflight.compared_with.get(device, ())),
+            }
+            for device, tally in sorted(preflight.devices.items())
         },
         "upstream_lists": [
             {"component": one.component, "archs": one.archs, "location": str(one.location)}
@@ -102,6 +108,12 @@ def _tally(tally: Tally) -> dict[str, int]:
     }
 
 
+def _devices(finding: Finding) -> tuple[ComputeCapability, ...]:
+    if finding.devices or finding.device is None:
+        return finding.devices
+    return (finding.device,)
+
+
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "rule": finding.rule,
@@ -109,6 +121,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "file": None if finding.location is None else finding.location.file,
         "line": None if finding.location is None else finding.location.line,
         "device": None if finding.device is None else str(finding.device),
+        "devices": [str(one) for one in _devices(finding)],
         "target": None if finding.target is None else str(finding.target),
         "message": finding.message,
         "remedy": finding.remedy,

@@ -6,23 +6,27 @@ from collections.abc import Iterator
 
 from smforge.preflight.records import Preflight
 from smforge.report.markdown_text import plain
-from smforge.report.preflight.outline import Rows, heading, headline, tables, told
+from smforge.report.preflight.outline import Rows, devices, heading, headline, sources, told
 
 
-def render_markdown(preflight: Preflight) -> str:
-    """The report as text."""
-    return "\n".join(_lines(preflight)) + "\n"
+def render_markdown(preflight: Preflight, *, listed: bool = False) -> str:
+    """The report as text; `listed` adds what each extension is compiled for."""
+    return "\n".join(_lines(preflight, listed=listed)) + "\n"
 
 
-def _lines(preflight: Preflight) -> Iterator[str]:
+def _lines(preflight: Preflight, *, listed: bool) -> Iterator[str]:
     yield f"## Preflight: {plain(heading(preflight))}"
     yield ""
     yield f"**{preflight.outcome}**: {plain(headline(preflight))}"
     yield ""
-    for rows in tables(preflight):
+    for rows in devices(preflight):
         yield from _table(rows)
     for finding in preflight.findings:
         yield f"- **{finding.level}** `{finding.rule}`: {plain(told(finding))}"
+    if listed:
+        yield ""
+        for rows in sources(preflight):
+            yield from _table(rows)
 
 
 def _table(rows: Rows) -> Iterator[str]:

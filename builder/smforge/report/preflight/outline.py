@@ -32,7 +32,9 @@ def heading(preflight: Preflight) -> str:
 
 def headline(preflight: Preflight) -> str:
     """Answer the question in one line."""
-    asked = " ".join(str(target) for target in preflight.requested)
+    named = {target.capability for target in preflight.requested}
+    required = sorted(preflight.required - named)
+    asked = " ".join(map(str, (*preflight.requested, *required)))
     return answer(
         preflight.outcome.value,
         [one.rule for one in preflight.findings if one.level is Level.ERROR],
@@ -41,8 +43,27 @@ def headline(preflight: Preflight) -> str:
     )
 
 
-def tables(preflight: Preflight) -> Iterator[Rows]:
-    """What is compiled, how the devices are served, what is skipped; empty tables are left out."""
+def devices(preflight: Preflight) -> Iterator[Rows]:
+    """How the sources reach the devices, and what those were compared with; nothing if refused."""
+    counts = ("native", "PTX only", "lost", "no code")
+    if not preflight.devices:
+        return
+    yield Rows(
+        ("device", *counts, "compared with"),
+        [
+            (
+                f"{device}{'' if device in preflight.required else ' (not required)'}",
+                *map(str, (one.native, one.ptx, one.missing, one.foreign)),
+                ", ".join(preflight.compared_with.get(device, ())) or "-",
+            )
+            for device, one in sorted(preflight.devices.items())
+        ],
+        frozenset(counts),
+    )
+
+
+def sources(preflight: Preflight) -> Iterator[Rows]:
+    """What is compiled, and what the sources say they leave out; empty tables are left out."""
     compiled = Rows(
         ("extension", "machine code for", "PTX for", "sources"),
         [
@@ -51,20 +72,11 @@ def tables(preflight: Preflight) -> Iterator[Rows]:
         ],
         frozenset({"sources"}),
     )
-    counts = ("native", "PTX only", "for other devices", "missing")
-    devices = Rows(
-        ("device", *counts),
-        [
-            (str(device), *map(str, (one.native, one.ptx, one.foreign, one.missing)))
-            for device, one in sorted(preflight.devices.items())
-        ],
-        frozenset(counts),
-    )
     skips = Rows(
         ("the sources say", "where"),
         [(one.message, str(one.location)) for one in preflight.configuration.skips],
     )
-    return (table for table in (compiled, devices, skips) if table.rows)
+    return (table for table in (compiled, skips) if table.rows)
 
 
 def told(finding: Finding) -> str:

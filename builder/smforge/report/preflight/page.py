@@ -41,16 +41,16 @@ _SOURCES = Words(
 )
 _MODULES = replace(_SOURCES, row="module", rows="modules")
 _LOST = "source-lost"
-"""The rule that says what a sibling gets and a requested target does not."""
+"""The rule that says what a device could get and does not."""
 _STATES = (
     Meaning(State.NATIVE, "native", "Compiled to machine code for the device."),
     Meaning(State.PTX, "PTX", "Compiled to PTX that the driver has to assemble."),
     Meaning(State.PARTIAL, "partial", "Some of a module's sources are lost."),
-    Meaning(State.NONE, "lost", "Not compiled for it, though a sibling of the device gets it."),
-    Meaning(State.FOREIGN, "other", "Not compiled for it, nor would a sibling get it."),
+    Meaning(State.NONE, "lost", "Not compiled for it, though a list it was compared with gets it."),
+    Meaning(State.FOREIGN, "other", "Not compiled for it, nor in a list it was compared with."),
 )
 _REACHES = (
-    Meaning("missing", "lost", "A sibling of the device gets it."),
+    Meaning("missing", "lost", "A list that the device was compared with gets it."),
     Meaning("ptx", "PTX only", "The driver assembles it at the first load."),
     Meaning("native", "native", "Machine code for this device is compiled."),
     Meaning("foreign", "for other devices", "Nothing of it is compiled for this device."),
@@ -151,8 +151,8 @@ def _entries(
 
 
 def _devices(preflight: Preflight) -> tuple[ComputeCapability, ...]:
-    """The requested devices, and those of their generations that get machine code as well."""
-    asked = {target.capability for target in preflight.requested}
+    """The judged devices, and those of their generations that get machine code as well."""
+    asked = {target.capability for target in preflight.requested} | preflight.required
     majors = {device.major for device in asked}
     served = {
         device
@@ -172,7 +172,7 @@ def _column(
         id=str(device),
         architecture=known.architecture if known else "",
         products=known.products if known else (),
-        required=device in {target.capability for target in preflight.requested},
+        required=device in preflight.required,
         state=state_of(whole),
         tally=whole,
     )

@@ -1,4 +1,4 @@
-"""The preflight report for a terminal: the answer, what each extension gets, what is lost."""
+"""The preflight report for a terminal: the answer, the devices, the causes, then the sources."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from collections.abc import Iterator
 from smforge.findings import Level
 from smforge.preflight.records import Preflight
 from smforge.report.layout import WIDTH, Column, Styled, grid, paragraph, rendered
-from smforge.report.preflight.outline import Rows, heading, headline, tables, told
+from smforge.report.preflight.outline import Rows, devices, heading, headline, sources, told
 from smforge.report.printable import printable
 from smforge.report.wording import VERDICT_COLOURS
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
 
 
-def render_table(preflight: Preflight, *, width: int = WIDTH, color: bool = False) -> str:
-    """The report as text. Escape codes are in it only with `color`."""
-    return rendered(list(_parts(preflight, width)), color=color) + "\n"
+def render_table(
+    preflight: Preflight, *, width: int = WIDTH, color: bool = False, listed: bool = False
+) -> str:
+    """The report as text; `listed` adds what each extension is compiled for.
+
+    Escape codes are in it only with `color`.
+    """
+    lines = [*_parts(preflight, width), *(_listed(preflight, width) if listed else ())]
+    return rendered(lines, color=color) + "\n"
 
 
 def _parts(preflight: Preflight, width: int) -> Iterator[Styled]:
@@ -26,12 +32,18 @@ def _parts(preflight: Preflight, width: int) -> Iterator[Styled]:
     answer = (f"  {printable(headline(preflight))}", "")
     yield from paragraph([(verdict.upper(), VERDICT_COLOURS[verdict]), answer], width)
     yield []
-    for rows in tables(preflight):
+    for rows in devices(preflight):
         yield from _table(rows, width)
         yield []
     for finding in preflight.findings:
         head = [(f"{finding.level} ", _COLOURS[finding.level]), (f"{finding.rule}: ", "bold")]
         yield from paragraph([*head, (printable(told(finding)), "")], width)
+
+
+def _listed(preflight: Preflight, width: int) -> Iterator[Styled]:
+    for rows in sources(preflight):
+        yield []
+        yield from _table(rows, width)
 
 
 def _table(rows: Rows, width: int) -> Iterator[Styled]:
