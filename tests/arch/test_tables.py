@@ -159,6 +159,11 @@ SCHEMAS = {
             ),
         },
     },
+    "cuda_libraries": {
+        "numbered_by_cuda_major": TEXTS,
+        "own_numbers": TEXTS,
+        "call_driver": TEXTS,
+    },
     "torch_names": {"names": {"type": "object", "additionalProperties": TEXT}},
     "flashinfer_suffixes": {
         "releases": rows(

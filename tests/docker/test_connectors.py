@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from smforge.verdict.data import table
+from smforge.arch.tables import table
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docker" / "connectors"
@@ -98,7 +98,7 @@ def compile_c(made: Path, source: str, *more: str) -> None:
 
 def test_the_sonames_are_those_that_the_audit_knows(majors: ModuleType) -> None:
     known = json.loads((FOLDER / "cuda.json").read_text())["sonames_numbered_by_cuda_major"]
-    assert known == table("cuda_sonames")["numbered_by_cuda_major"]
+    assert known == table("cuda_libraries")["numbered_by_cuda_major"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.findings import Level, Outcome
 from smforge.inventory.cuobjdump.agreement import Comparison, Difference
-from smforge.inventory.jit_tools.records import HostFiles
+from smforge.inventory.jit_tools.records import HostFiles, LibraryUser
 from smforge.inventory.records import Damage, FileInventory, Inventory, Kind, Origin, SubjectKind
 from smforge.policy.excuses import Excuse
 from smforge.verdict.judge import judge
@@ -174,6 +174,14 @@ def test_what_only_a_newer_driver_can_run_is_told_so(
     assert "580.65.06" in (told["ptx-newer-than-driver"].remedy or "")
 
 
+def built(make_file: MakeFile, path: str, toolkit: str) -> FileInventory:
+    """A library for 9.0 that a CUDA release made."""
+    file = make_file(path, (("sm_90", ("k",)),))
+    (region,) = file.regions
+    (code,) = region.objects
+    return file._replace(regions=(region._replace(objects=(code._replace(toolkit=toolkit),)),))
+
+
 class TestDriverOfMachineCode:
     OLD, NEW = DriverVersion.parse("570.195.03"), DriverVersion.parse("580.65.06")
 
@@ -200,22 +208,59 @@ class TestDriverOfMachineCode:
     def test_one_of_several_builds_is_a_warning(
         self, make_file: MakeFile, make_inventory: MakeInventory, beside: str
     ) -> None:
-        def built(path: str, toolkit: str) -> FileInventory:
-            file = make_file(path, (("sm_90", ("k",)),))
-            (region,) = file.regions
-            (code,) = region.objects
-            return file._replace(
-                regions=(region._replace(objects=(code._replace(toolkit=toolkit),)),)
-            )
-
-        builds = built("bnb/lib_cuda118.so", beside), built("bnb/lib_cuda130.so", "13.0")
+        builds = (
+            built(make_file, "bnb/lib_cuda118.so", beside),
+            built(make_file, "bnb/lib_cuda130.so", "13.0"),
+        )
         verdict = judge(Reading(make_inventory(*builds)), terms("9.0", driver=self.OLD))
         assert [(one.rule, one.level, one.file) for one in verdict.findings] == [
             ("driver-too-old", Level.WARNING, "bnb/lib_cuda130.so")
         ]
         assert verdict.outcome is Outcome.PASS
-        other = make_inventory(builds[0], built("other.so", "13.0"))
+        other = make_inventory(builds[0], built(make_file, "other.so", "13.0"))
         assert judge(Reading(other), terms("9.0", driver=self.OLD)).outcome is Outcome.FAIL
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ("py311/x/_C.so", "py312/x/_C.so"),
+            ("stage1.so", "stage2.so"),
+            ("lib_cuda128_v1.so", "lib_cuda128_v2.so"),
+            ("lib_cuda118.so", "lib_cuda128.so"),
+            ("cu12/a.so", "cu13/b.so"),
+        ],
+    )
+    def test_other_numbers_are_no_builds(
+        self, make_file: MakeFile, make_inventory: MakeInventory, first: str, second: str
+    ) -> None:
+        """A second environment, a second stage: both are loaded, and one fails."""
+        builds = built(make_file, first, "12.8"), built(make_file, second, "13.0")
+        verdict = judge(Reading(make_inventory(*builds)), terms("9.0", driver=self.OLD))
+        assert verdict.outcome is Outcome.FAIL
+        assert [one.file for one in verdict.findings if one.level is Level.ERROR] == [second]
+
+    def test_a_needed_library_of_a_newer_major(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        file = built(make_file, "a.so", "12.9")._replace(needed=("libcudart.so.13",))
+        verdict = judge(Reading(make_inventory(file)), terms("9.0", driver=self.OLD))
+        (finding,) = [one for one in verdict.findings if one.rule == "driver-too-old"]
+        assert (finding.level, finding.file, finding.device) == (Level.ERROR, "a.so", None)
+        assert "needs libcudart.so.13 of CUDA 13" in finding.message
+        assert rules(judge(Reading(make_inventory(file)), terms("9.0", driver=self.NEW))) == []
+        compiler = file._replace(needed=("libnvrtc.so.13",))
+        assert (
+            judge(Reading(make_inventory(compiler)), terms("9.0", driver=self.OLD)).outcome
+            is Outcome.PASS
+        )
+
+    def test_a_library_without_gpu_code_that_needs_one(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        host = HostFiles(users=(LibraryUser("host.so", ("libcublas.so.13",)),))
+        reading = Reading(make_inventory(built(make_file, "a.so", "12.9")), host_files=host)
+        verdict = judge(reading, terms("9.0", driver=self.OLD))
+        assert [(one.rule, one.file) for one in verdict.findings] == [("driver-too-old", "host.so")]
 
     def test_code_that_the_device_does_not_run_asks_for_no_driver(
         self, make_file: MakeFile, make_inventory: MakeInventory
@@ -523,44 +568,6 @@ def test_without_names_regions_are_judged(
     (finding,) = verdict.findings
     assert "1 of 2 regions cannot run" in finding.message
     assert finding.families == ()
-
-
-class TestCudaMajors:
-    @pytest.fixture
-    def mixed(self, make_file: MakeFile, make_inventory: MakeInventory) -> Inventory:
-        code = (("sm_120", ("k",)),)
-        return make_inventory(
-            make_file("a.so", code, needed=("libc.so.6", "libcudart.so.13", "libcufft.so.12")),
-            make_file("b.so", code, needed=("libcudart.so.13",)),
-            make_file("c.so", code, needed=("libcublas.so.12",)),
-            make_file("d.so", code, needed=("libcudart.so.11.0",)),
-        )
-
-    def test_the_minority_is_named(self, mixed: Inventory) -> None:
-        verdict = judge(Reading(mixed), terms())
-        found = {one.file: one for one in verdict.findings if one.rule == "cudart-mismatch"}
-        assert set(found) == {"c.so", "d.so"}
-        assert "libcublas.so.12 (CUDA 12)" in found["c.so"].message
-        assert "(CUDA 11)" in found["d.so"].message
-        assert {one.level for one in found.values()} == {Level.WARNING}
-        assert verdict.outcome is Outcome.PASS
-
-    def test_a_library_that_is_not_there_cannot_be_loaded(self, mixed: Inventory) -> None:
-        brought = ("lib/libcudart.so.13", "lib/libcudart.so.11.0.221", "lib/libcublasLt.so.12")
-        verdict = judge(Reading(mixed, host_files=HostFiles(libraries=brought)), terms())
-        levels = {one.file: one.level for one in verdict.findings if one.file}
-        assert levels == {"c.so": Level.ERROR, "d.so": Level.WARNING}
-        assert verdict.outcome is Outcome.FAIL
-
-    def test_one_major_is_no_finding(
-        self, make_file: MakeFile, make_inventory: MakeInventory
-    ) -> None:
-        code = (("sm_120", ("k",)),)
-        inventory = make_inventory(
-            make_file("a.so", code, needed=("libcudart.so.13", "libcufft.so.12")),
-            make_file("b.so", code, needed=("libcublas.so.13", "libcurand.so.10")),
-        )
-        assert judge(Reading(inventory), terms()).findings == ()
 
 
 def test_code_that_cuobjdump_does_not_see_counts_and_is_told(

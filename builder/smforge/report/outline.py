@@ -31,7 +31,7 @@ _TOLD_TOGETHER = {
     "target-absent": "{libraries} without it",
     "ptx-newer-than-driver": "{kernels} in {libraries}: PTX alone, too new for driver {driver}",
     "ptx-driver-unknown": "{kernels} in {libraries}: nobody knows if driver {driver} reads the PTX",
-    "driver-too-old": "machine code in {libraries} needs a driver newer than {driver}",
+    "driver-too-old": "{libraries} too new for driver {driver}",
     "suffix-unknown": "{kernels} in {libraries} depend on a suffix that is not recorded",
     "unseen-code": "{libraries} with GPU code that cuobjdump does not see",
     "unjudged-code": "{libraries} with GPU code but no kernel to judge",

@@ -71,7 +71,8 @@ PTX_DRIVER_UNKNOWN = Rule(
 DRIVER_TOO_OLD = Rule(
     "driver-too-old",
     Level.ERROR,
-    "Machine code for a required device comes from a CUDA major version newer than the driver.",
+    "Machine code for a required device, or a needed library, is of a CUDA major version that the "
+    "driver predates.",
 )
 DRIVER_UNCHECKED = Rule(
     "driver-unchecked",
@@ -120,7 +121,7 @@ JIT_COMPILER = Rule(
 CUDART_MISMATCH = Rule(
     "cudart-mismatch",
     Level.WARNING,
-    "Libraries of one subject need CUDA libraries of different major versions.",
+    "A file needs a library of CUDA that is not there, or files need different major versions.",
 )
 MACHINE_MISMATCH = Rule(
     "machine-mismatch",

@@ -17,6 +17,8 @@ MAGIC = b"\x7fELF"
 MACHINE_CUDA: Final = 190
 
 ET_REL: Final = 1
+LOADABLE: Final = frozenset({2, 3})
+"""Types of files that the loader takes: programs (ET_EXEC) and libraries (ET_DYN)."""
 SHT_PROGBITS: Final = 1
 SHT_SYMTAB: Final = 2
 SHT_RELA: Final = 4

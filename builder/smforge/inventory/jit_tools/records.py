@@ -49,16 +49,29 @@ class TritonInstall:
 
 
 @dataclass(frozen=True, slots=True)
+class LibraryUser:
+    """A program or library of the host that uses libraries of CUDA."""
+
+    path: str
+    needed: tuple[str, ...]
+    """Sonames of CUDA's libraries without which the loader does not load it (DT_NEEDED)."""
+    named: tuple[str, ...] = ()
+    """Sonames that stand in it as text: it may open these when it runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostFiles:
     """Everything of this kind in one subject, in its final file system."""
 
     assemblers: tuple[Assembler, ...] = ()
     libraries: tuple[str, ...] = ()
-    """Paths of CUDA libraries whose soname carries the CUDA major: libcudart, libnvrtc, …"""
+    """Paths of CUDA's libraries: libcudart, libnvrtc, … (`smforge.arch.cuda_libraries`)."""
     links: tuple[tuple[str, str], ...] = ()
     """Paths where a JIT looks for an assembler, each with where it leads in the subject; only
     such as lead elsewhere."""
     tritons: tuple[TritonInstall, ...] = ()
+    users: tuple[LibraryUser, ...] = ()
+    """Every file that needs or names one of CUDA's libraries, with and without GPU code."""
     ask: bool = False
     """Whether the assemblers were to be run."""
 
@@ -70,6 +83,7 @@ class HostFiles:
             libraries=tuple(f"{folder}/{path}" for path in self.libraries),
             links=tuple((f"{folder}/{path}", f"{folder}/{end}") for path, end in self.links),
             tritons=tuple(replace(one, package=f"{folder}/{one.package}") for one in self.tritons),
+            users=tuple(replace(one, path=f"{folder}/{one.path}") for one in self.users),
         )
 
     @classmethod
@@ -81,5 +95,6 @@ class HostFiles:
             tuple(found for one in several for found in one.libraries),
             tuple(found for one in several for found in one.links),
             tuple(found for one in several for found in one.tritons),
+            tuple(found for one in several for found in one.users),
             any(one.ask for one in several),
         )

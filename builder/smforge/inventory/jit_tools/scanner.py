@@ -1,4 +1,4 @@
-"""Notes the host files that GPU code needs while a survey goes through a subject."""
+"""Notes the files of the host that GPU code depends on, while a survey reads a subject."""
 
 from __future__ import annotations
 
@@ -9,27 +9,18 @@ from dataclasses import replace
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
-from smforge.inventory.jit_tools.records import Assembler, HostFiles, Source
+from smforge.inventory.jit_tools.records import Assembler, HostFiles, LibraryUser, Source
 from smforge.inventory.jit_tools.triton_installs import TritonFinder
 from smforge.inventory.subjects.base import OpenSubject, WrappedSubject
 from smforge.inventory.subjects.members import Member
 
 _TOOLKIT_ASSEMBLER = "usr/local/cuda/bin/ptxas"
-_LIBRARIES = frozenset(
-    {
-        "libcublas",
-        "libcublasLt",
-        "libcudart",
-        "libcupti",
-        "libnvJitLink",
-        "libnvblas",
-        "libnvrtc",
-    }
-)
+_SMALLEST = 64
+"""Bytes of an ELF header; a launcher script that is called ptxas is no assembler."""
 
 
 class WatchedSubject(WrappedSubject):
-    """A subject that also remembers the assemblers and JIT compilers among its members."""
+    """A subject that also remembers the files of the host that its GPU code depends on."""
 
     def __init__(self, inner: OpenSubject, *, ask: bool = False) -> None:
         """`ask`: run the assemblers, confined; otherwise only their tables are read."""
@@ -37,6 +28,7 @@ class WatchedSubject(WrappedSubject):
         self._ask = ask
         self._assemblers: list[tuple[Member, Assembler]] = []
         self._libraries: list[Member] = []
+        self._users: list[tuple[Member, LibraryUser]] = []
         self._tritons = TritonFinder()
 
     def members(self) -> Iterator[Member]:
@@ -46,7 +38,9 @@ class WatchedSubject(WrappedSubject):
             if _is_library(name):
                 self._libraries.append(member)
             if _is_assembler(name):
-                yield member._replace(open=self._opening(member))
+                yield member._replace(open=self._opening(member, self._note_assembler))
+            elif not member.only and (member.head is None or member.head.startswith(elf.MAGIC)):
+                yield member._replace(open=self._opening(member, self._note_user))
             else:
                 yield member
 
@@ -58,12 +52,18 @@ class WatchedSubject(WrappedSubject):
             for path in self._inner.paths_of(member)
         ]
         libraries = [path for member in self._libraries for path in self._inner.paths_of(member)]
+        users = [
+            replace(user, path=path)
+            for member, user in self._users
+            for path in self._inner.paths_of(member)
+        ]
         assemblers.sort(key=lambda assembler: assembler.path)
         return HostFiles(
             tuple(assemblers),
             tuple(sorted(libraries)),
             tuple(self._links()),
             tuple(self._tritons.installs(self._inner.paths_of)),
+            tuple(sorted(users, key=lambda user: user.path)),
             self._ask,
         )
 
@@ -80,19 +80,25 @@ class WatchedSubject(WrappedSubject):
         if place is not None and place != path:
             yield path, place
 
-    def _opening(self, member: Member) -> Callable[[], AbstractContextManager[Blob]]:
+    def _opening(
+        self, member: Member, note: Callable[[Member, Blob], None]
+    ) -> Callable[[], AbstractContextManager[Blob]]:
         @contextmanager
         def opened() -> Iterator[Blob]:
             with member.open() as blob:
-                self._note(member, blob)
+                if blob.size >= _SMALLEST and blob.read_at(0, len(elf.MAGIC)) == elf.MAGIC:
+                    note(member, blob)
                 yield blob
 
         return opened
 
-    def _note(self, member: Member, blob: Blob) -> None:
-        # A launcher script of that name is no assembler; its interpreter is not run either.
-        if blob.size < 64 or blob.read_at(0, len(elf.MAGIC)) != elf.MAGIC:
-            return
+    def _note_user(self, member: Member, blob: Blob) -> None:
+        from smforge.inventory.jit_tools.library_users import read_user  # noqa: PLC0415 - not for one
+
+        if (found := read_user(member.path, blob)) is not None:
+            self._users.append((member, found))
+
+    def _note_assembler(self, member: Member, blob: Blob) -> None:
         from smforge.inventory.jit_tools.assembler import examine  # noqa: PLC0415 - few subjects have one
 
         try:
@@ -108,9 +114,12 @@ def _is_assembler(name: str) -> bool:
 
 
 def _is_library(name: str) -> bool:
-    """Whether a file is named like a library of CUDA: ``libnvrtc.so.13``."""
-    stem, suffix, version = name.partition(".so")
-    if stem not in _LIBRARIES or not suffix:
+    """Whether a file is named like one of CUDA's libraries: ``libnvrtc.so.13``, ``libnvrtc.so``."""
+    stem, found, _ = name.partition(".so")
+    if not found or not name.startswith(("libcu", "libnv")):
         return False
-    first, *numbers = version.split(".")
-    return not first and all(number.isdigit() for number in numbers)
+    from smforge.arch.cuda_libraries import cuda_library, cuda_library_names  # noqa: PLC0415 - few
+
+    if stem not in cuda_library_names():
+        return False
+    return cuda_library(name) is not None or name == f"{stem}.so"

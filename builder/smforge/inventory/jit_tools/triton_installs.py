@@ -9,9 +9,9 @@ from smforge.errors import DamagedInputError
 from smforge.inventory.jit_tools.records import TritonInstall
 from smforge.inventory.subjects.members import Member
 
-_COMPILER = re.compile(r"(?P<package>(?:.*/)?\w*triton)/backends/nvidia/compiler\.py\Z")
-_PACKAGE = re.compile(r"(?P<package>(?:.*/)?\w*triton)/__init__\.py\Z")
-_VERSION = re.compile(r"""^__version__\s*=\s*['"]([\w.+]{1,64})['"]""", re.M)
+_COMPILER = "/backends/nvidia/compiler.py"
+_PACKAGE = "/__init__.py"
+_VERSION = r"""(?m)^__version__\s*=\s*['"]([\w.+]{1,64})['"]"""
 _MOST_BYTES = 256 << 10
 """Triton's own files have 3 to 30 kB."""
 
@@ -25,28 +25,23 @@ class TritonFinder:
 
     def note(self, member: Member) -> None:
         """Read `member` if it is such a file."""
-        if not member.path.endswith(".py"):
-            return
-        if _COMPILER.match(member.path):
+        if member.path.endswith(f"triton{_COMPILER}"):
             self._compilers.append((member, _text(member)))
-        elif _PACKAGE.match(member.path):
+        elif member.path.endswith(f"triton{_PACKAGE}"):
             self._packages.append((member, _text(member)))
 
     def installs(self, paths_of: Callable[[Member], tuple[str, ...]]) -> list[TritonInstall]:
         """What was found, by path; ask after the last member."""
-        releases = {}
+        releases: dict[str, str] = {}
         for member, text in self._packages:
-            match = _VERSION.search(text or "")
-            for path in paths_of(member):
-                if match and (package := _PACKAGE.match(path)):
-                    releases[package["package"]] = match[1]
-        found = {}
-        for member, text in self._compilers:
-            for path in paths_of(member):
-                if package := _COMPILER.match(path):
-                    folder = package["package"]
-                    found[folder] = _install(folder, releases.get(folder, ""), text)
-        return [found[folder] for folder in sorted(found)]
+            if match := re.search(_VERSION, text or ""):
+                releases |= {path.removesuffix(_PACKAGE): match[1] for path in paths_of(member)}
+        texts = {
+            path.removesuffix(_COMPILER): text
+            for member, text in self._compilers
+            for path in paths_of(member)
+        }
+        return [_install(one, releases.get(one, ""), texts[one]) for one in sorted(texts)]
 
 
 def _install(package: str, release: str, compiler: str | None) -> TritonInstall:

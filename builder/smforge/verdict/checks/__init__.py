@@ -49,6 +49,15 @@ def _check_probed(subject: SubjectView) -> Iterator[Finding]:
         yield from check_asked(subject)
 
 
+def _check_cuda_libraries(subject: SubjectView) -> Iterator[Finding]:
+    """Loaded where the subject brings libraries of CUDA, or uses any."""
+    host_files = subject.reading.host_files
+    if host_files.users or host_files.libraries:
+        from smforge.verdict.checks.cuda_libraries import check_cuda_libraries  # noqa: PLC0415
+
+        yield from check_cuda_libraries(subject)
+
+
 CHECKS: tuple[Check, ...] = (
     devices.check_subject,
     devices.check_files,
@@ -56,7 +65,7 @@ CHECKS: tuple[Check, ...] = (
     targets.check_targets,
     _check_expected,
     _check_jit,
-    loading.check_cuda_majors,
+    _check_cuda_libraries,
     loading.check_machine,
     loading.check_device_link,
     _check_probed,

@@ -1,64 +1,107 @@
-"""Does the driver know the machine code? PTX has a rule of its own (`devices`)."""
+"""Does the driver run the machine code and CUDA's libraries? PTX has its own rule (`devices`)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import NamedTuple
 
 from smforge.arch.coverage import cubin_runs_on
+from smforge.arch.cuda_libraries import cuda_library
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.target import ComputeCapability
 from smforge.arch.toolkits import lowest_driver_of_major, toolkits
 from smforge.findings import Finding, Level
 from smforge.inventory.linked import counted_regions
+from smforge.verdict.checks.cuda_libraries import library_users
+from smforge.verdict.cuda_builds import CudaBuilds
 from smforge.verdict.kernels import MACHINE_CODE
 from smforge.verdict.reading import Backend
 from smforge.verdict.rules import DRIVER_TOO_OLD, DRIVER_UNCHECKED
 from smforge.verdict.subject_view import SubjectView
 from smforge.verdict.views import FileView
 
-Needed = tuple[DriverVersion, str]
-"""The lowest driver, and the CUDA release of the code that needs it."""
+
+class Needed(NamedTuple):
+    """A driver that a file needs, and what needs it."""
+
+    driver: DriverVersion
+    """The lowest one that will do."""
+    release: str
+    """The CUDA release of the code, or of the library: ``13.0``, ``13``."""
+    library: str = ""
+    """The soname of the library of CUDA; empty where it is the machine code."""
 
 
 def check_driver(subject: SubjectView, driver: DriverVersion) -> Iterator[Finding]:
-    """Machine code that a required device runs, from a CUDA major that the driver predates.
+    """Code that a required device runs, and libraries, of a CUDA major that the driver predates.
 
     Within a major every driver runs machine code of every release (minor-version compatibility).
     """
+    libraries = _by_libraries(subject)
     any_release = max(one.minor_version_driver for one in toolkits())
+    if subject.request.requirements.devices:
+        yield from _check_libraries(libraries, driver)
     for device in subject.request.requirements.devices:
         seen = [(view, _releases(view, device)) for view in subject.files]
-        yield from _check_known(seen, driver, device)
+        yield from _check_known(seen, libraries, driver, device)
         unread = sum(releases == {None} for _, releases in seen)
         if unread and driver < any_release:
             yield _unchecked(subject, unread, driver, device)
 
 
+def _by_libraries(subject: SubjectView) -> dict[str, Needed]:
+    """What the libraries of CUDA that files need ask of the driver, by path."""
+    found = {}
+    for user in library_users(subject):
+        libraries = (cuda_library(soname) for soname in user.needed)
+        needed = (
+            Needed(lowest, str(library.major), library.soname)
+            for library in libraries
+            if library is not None and library.calls_driver and library.major is not None
+            if (lowest := lowest_driver_of_major(library.major))
+        )
+        if highest := max(needed, default=None):
+            found[user.path] = highest
+    return found
+
+
+def _check_libraries(libraries: dict[str, Needed], driver: DriverVersion) -> Iterator[Finding]:
+    """Files that need a library which the driver predates, whatever their code is and is for."""
+    running = CudaBuilds(path for path, needed in libraries.items() if needed.driver <= driver)
+    for path, needed in libraries.items():
+        if driver < needed.driver:
+            yield _too_old(path, needed, driver, None, _level(path, needed, running))
+
+
 def _check_known(
-    seen: list[tuple[FileView, set[str | None]]], driver: DriverVersion, device: ComputeCapability
+    seen: list[tuple[FileView, set[str | None]]],
+    libraries: dict[str, Needed],
+    driver: DriverVersion,
+    device: ComputeCapability,
 ) -> Iterator[Finding]:
-    running: set[str] = set()
+    # What the libraries of a file need is told once, for all devices.
+    told = {path for path, needed in libraries.items() if driver < needed.driver}
+    running: list[str] = []
     old: list[tuple[FileView, Needed]] = []
     for view, releases in seen:
         needed = _needed(releases)
-        if needed is not None and driver < needed[0]:
+        if needed is not None and driver < needed.driver:
             old.append((view, needed))
-        elif releases - {None}:
-            running.add(_build_of(view.file.path))
+        elif releases - {None} and view.file.path not in told:
+            running.append(view.file.path)
+    builds = CudaBuilds(running)
     for view, needed in old:
-        if not view.loose:
-            path = view.file.path
-            level = Level.WARNING if _build_of(path) in running else Level.ERROR
-            yield replace(_too_old(path, needed, driver, device), level=level, file=path)
+        path = view.file.path
+        if not view.loose and path not in told:
+            yield _too_old(path, needed, driver, device, _level(path, needed, builds))
     if loose := [needed for view, needed in old if view.loose]:
-        yield _too_old(f"{len(loose)} files of GPU code", max(loose), driver, device)
+        yield _too_old(None, max(loose), driver, device, files=len(loose))
 
 
-def _build_of(path: str) -> str:
-    """What builds of one library for several CUDA releases have in common: all but the numbers."""
-    return re.sub(r"\d+", "", path)
+def _level(path: str, needed: Needed, running: CudaBuilds) -> Level:
+    """A warning where a build of the same library for another CUDA major runs."""
+    major = int(needed.release.partition(".")[0])
+    return Level.WARNING if running.has_other(path, major) else Level.ERROR
 
 
 def _releases(view: FileView, device: ComputeCapability) -> set[str | None]:
@@ -74,7 +117,7 @@ def _releases(view: FileView, device: ComputeCapability) -> set[str | None]:
 def _needed(releases: set[str | None]) -> Needed | None:
     """The lowest driver for machine code of all these releases, and the release it is for."""
     known = (
-        (lowest, release)
+        Needed(lowest, release)
         for release in releases
         if release and (lowest := lowest_driver_of_major(int(release.partition(".")[0])))
     )
@@ -96,17 +139,25 @@ def _unchecked(
     )
 
 
-def _too_old(
-    subject: str,
+def _too_old(  # noqa: PLR0913, PLR0917 - what one sentence says
+    path: str | None,
     needed: Needed,
     driver: DriverVersion,
-    device: ComputeCapability,
+    device: ComputeCapability | None,
+    level: Level = Level.ERROR,
+    files: int = 1,
 ) -> Finding:
-    lowest, release = needed
+    what = (
+        f"it needs {needed.library} of CUDA {needed.release}"
+        if needed.library
+        else f"machine code for {device} comes from CUDA {needed.release}"
+    )
     return DRIVER_TOO_OLD.finding(
-        f"{subject}: machine code for {device} comes from CUDA {release}, which needs driver "
-        f"{lowest} or newer; {driver} does not run it.",
+        f"{path or f'{files} files of GPU code'}: {what}, which needs driver {needed.driver} or "
+        f"newer; {driver} does not run it.",
+        level=level,
+        file=path,
         device=device,
-        remedy=f"Use driver {lowest} or newer, or NVIDIA's forward compatibility package of that "
-        "driver where the device may use it.",
+        remedy=f"Use driver {needed.driver} or newer, or NVIDIA's forward compatibility package of "
+        "that driver where the device may use it.",
     )

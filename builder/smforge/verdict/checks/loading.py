@@ -1,39 +1,17 @@
-"""Do the libraries of one subject load, each alone and all together?"""
+"""Do the libraries of a subject load: are they for its CPU, and linked for the device?"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from smforge.arch.platforms import PROCESSORS
 from smforge.findings import Finding, Level
 from smforge.inventory.records import SubjectKind
-from smforge.verdict.data import table
-from smforge.verdict.rules import CUDART_MISMATCH, DEVICE_LINK_MISSING, MACHINE_MISMATCH
+from smforge.verdict.rules import DEVICE_LINK_MISSING, MACHINE_MISMATCH
 from smforge.verdict.subject_view import SubjectView
 
 _NAMED = 3
 """Translation units named in a finding; the rest are counted."""
-
-
-def check_cuda_majors(subject: SubjectView) -> Iterator[Finding]:
-    """Libraries that need CUDA libraries of another major version than most.
-
-    A subject may bring both majors on purpose, so that is a warning. Where it brings CUDA
-    libraries and the one that is needed is not among them, loading fails for certain.
-    """
-    needs: dict[int, dict[str, str]] = {}
-    for view in subject.files:
-        for soname in view.file.needed:
-            major = _cuda_major(soname)
-            if major is not None:
-                needs.setdefault(major, {}).setdefault(view.file.path, soname)
-    if len(needs) < 2:
-        return
-    common = max(needs, key=lambda major: (len(needs[major]), major))
-    for major in sorted(needs.keys() - {common}):
-        for path, soname in sorted(needs[major].items()):
-            yield _mismatch(subject, (path, soname, major), common, needs[common])
 
 
 def check_machine(subject: SubjectView) -> Iterator[Finding]:
@@ -73,37 +51,3 @@ def check_device_link(subject: SubjectView) -> Iterator[Finding]:
                 remedy="Link it with nvcc, or give the host's linker what nvcc -dlink makes of "
                 "the same object files.",
             )
-
-
-def _mismatch(
-    subject: SubjectView, needing: tuple[str, str, int], common: int, others: dict[str, str]
-) -> Finding:
-    path, soname, major = needing
-    peer, peer_soname = min(others.items())
-    absent = _is_absent(subject, soname)
-    consequence = f"; {soname} is not in the subject, so it cannot be loaded" if absent else ""
-    count = "1 library" if len(others) == 1 else f"{len(others)} libraries"
-    return CUDART_MISMATCH.finding(
-        f"{path} needs {soname} (CUDA {major}), but {count}, {peer} among them, need CUDA "
-        f"{common} ({peer_soname}){consequence}.",
-        level=Level.ERROR if absent else Level.WARNING,
-        file=path,
-        remedy=f"Take the build of {path} that was made for CUDA {common}, or see that the two "
-        "are never loaded together.",
-    )
-
-
-def _is_absent(subject: SubjectView, soname: str) -> bool:
-    """Whether the subject brings a CUDA runtime, but not the library of this name."""
-    brought = [path.rpartition("/")[2] for path in subject.reading.host_files.libraries]
-    if not any(name.startswith("libcudart.so") for name in brought):
-        return False
-    return not any(name == soname or name.startswith(f"{soname}.") for name in brought)
-
-
-def _cuda_major(soname: str) -> int | None:
-    match = re.match(r"(lib[A-Za-z]+)\.so\.(\d+)(?:\.|\Z)", soname)
-    if match is None or match[1] not in table("cuda_sonames")["numbered_by_cuda_major"]:
-        return None
-    # libcudart of CUDA 11 is libcudart.so.11.0; later ones carry the major alone.
-    return int(match[2])

@@ -1,0 +1,46 @@
+"""Builds of one library for several CUDA major versions, of which a program loads one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_NUMBER = re.compile(
+    r"(?<![A-Za-z0-9])(?P<word>cu|cuda)(?P<between>[-_]?)"
+    r"(?P<major>\d{2})(?:\.?\d{1,2})?(?=x?(?![A-Za-z0-9]))",
+    re.IGNORECASE,
+)
+"""``cu12``, ``cu128``, ``cuda130``, ``cuda-12.8``, ``cuda13x`` as a word of its own in a path.
+
+Other numbers in a path (``py312``, ``stage2``) say nothing about CUDA.
+"""
+
+
+class CudaBuilds:
+    """Paths of files, to be asked whether a file is a build of one of them for another CUDA."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._majors: dict[str, set[tuple[int, ...]]] = {}
+        for path in paths:
+            name, majors = _split(path)
+            self._majors.setdefault(name, set()).add(majors)
+
+    def has_other(self, path: str, major: int) -> bool:
+        """Whether `path` is called after this CUDA major, and a build for another one is here.
+
+        ``libbitsandbytes_cuda130.so`` is for 13, and ``libbitsandbytes_cuda128.so`` beside it is
+        the other build. Where a path has more than one such number, those that are the same in
+        both paths are left aside.
+        """
+        name, own = _split(path)
+        for others in self._majors.get(name, ()):
+            differing = [(a, b) for a, b in zip(own, others, strict=True) if a != b]
+            if differing and all(a == major for a, _ in differing):
+                return True
+        return False
+
+
+def _split(path: str) -> tuple[str, tuple[int, ...]]:
+    """The path without the CUDA releases in it, and their major versions."""
+    majors = tuple(int(match["major"]) for match in _NUMBER.finditer(path))
+    return _NUMBER.sub(r"\g<word>\g<between>*", path), majors
