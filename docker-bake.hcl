@@ -96,7 +96,7 @@ variable "OUT_DIR" {
 }
 variable "ROOTFS_DIR" {
   default     = "docker/base/rootfs"
-  description = "holds rootfs.tar, made by smforge.bake.rootfs, where BASE_KIND is packages"
+  description = "holds rootfs.tar, made by smforge.bake.inputs.rootfs, where BASE_KIND is packages"
 }
 variable "REVISION" {
   default     = ""

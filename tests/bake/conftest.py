@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -12,16 +11,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from smforge.bake.host import HostSettings
-from smforge.bake.progress import SilentProgress
+from smforge.bake.host.settings import HostSettings
 from smforge.matrix.load import load
 from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve
-from smforge.workflow.build import Workshop
-from smforge.workflow.results import Audited, Auditor
+from smforge.report.build import report_of
+from smforge.report.model import Report
+from smforge.verdict.audit import audit
+from smforge.verdict.request import AuditRequest
+from smforge.workflow.build import Builder
+from smforge.workflow.messages import Messages
+from smforge.workflow.results import CellAudit
+from smforge.workflow.settings import BuildSettings
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -124,27 +129,58 @@ def cell(project: Path) -> Callable[..., Cell]:
     return make
 
 
-def audited(verdict: str = "pass", exit_code: int = 0) -> Audited:
-    report = json.dumps({"verdict": verdict})
-    return Audited(verdict, exit_code, exit_code, report, lambda _width, _color: "the table")
+@pytest.fixture
+def a_report(tmp_path: Path) -> Callable[[str, str], Report]:
+    """Makes a report on a subject of this name, with this verdict."""
+
+    def make(name: str, verdict: str) -> Report:
+        (tmp_path / name).mkdir(exist_ok=True)
+        real = report_of(audit(str(tmp_path / name), AuditRequest()))
+        subject = dataclasses.replace(real.subject, name=name)
+        return dataclasses.replace(real, subject=subject, verdict=cast("Any", verdict))
+
+    return make
+
+
+AuditSays = Callable[[str], None]
 
 
 @pytest.fixture
-def audit_says() -> Callable[[str, int], Auditor]:
-    """Makes an audit that always ends with this verdict and exit code."""
-    return lambda verdict, exit_code: lambda *_: audited(verdict, exit_code)
+def audit_says(
+    a_report: Callable[[str, str], Report], monkeypatch: pytest.MonkeyPatch
+) -> AuditSays:
+    """Lets every audit of a build end with this verdict: its artefacts are no GPU code."""
+
+    def say(verdict: str) -> None:
+        audited = CellAudit(a_report("artefacts", verdict))
+        monkeypatch.setattr("smforge.workflow.build.audit_cell", lambda *_: audited)
+
+    return say
 
 
 @pytest.fixture
-def workshop(project: Path) -> Workshop:
-    """A workshop whose audit passes all that is exported."""
-    return Workshop(
-        matrix=project / "versions.json",
-        out=project / "out",
-        host=HostSettings(ca_bundle=None, network="default"),
-        audit=lambda *_: audited(),
-        display=lambda _cell: SilentProgress(),
-    )
+def settings(project: Path) -> BuildSettings:
+    """The settings of a quiet build of the project."""
+    host = HostSettings(ca_bundle=None, network="default")
+    matrix, out = project / "versions.json", project / "out"
+    return BuildSettings(matrix, out, host, Messages(quiet=True))
+
+
+@pytest.fixture
+def builder(settings: BuildSettings, audit_says: AuditSays) -> Builder:
+    """A builder whose audit passes all that is exported."""
+    audit_says("pass")
+    return Builder(settings)
+
+
+@pytest.fixture
+def changed(builder: Builder) -> Callable[..., Builder]:
+    """The builder with other settings."""
+
+    def change(**settings: Any) -> Builder:
+        return Builder(dataclasses.replace(builder.settings, **settings))
+
+    return change
 
 
 class SpareEngine:

@@ -10,11 +10,12 @@ import pytest
 
 from smforge.bake.command import BakeCall
 from smforge.bake.definition import resolve_definition
-from smforge.bake.engine import Means
-from smforge.bake.host import HostSettings
+from smforge.bake.host.engine import Means
+from smforge.bake.host.settings import HostSettings
 from smforge.errors import ConfigurationError, ToolError, UsageError
 from smforge.plan.records import Cell
-from smforge.workflow.build import Workshop
+from smforge.workflow.bake_calls import call_for, resolve_call
+from smforge.workflow.settings import BuildSettings
 
 
 def call(**changes: object) -> BakeCall:
@@ -49,33 +50,36 @@ def test_the_environment_cannot_change_what_was_printed() -> None:
 
 @pytest.mark.engine
 def test_bake_resolves_the_override_without_an_engine(
-    workshop: Workshop, cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    monkeypatch.setenv("TEXT", "from the environment")
-    odd = 'a "quoted" $x ü'
-    one, definition = workshop.resolve(cell("made", TEXT=odd))
-    assert definition.targets == ("made",)
-    assert definition.document["target"]["made"]["args"]["TEXT"] == odd
-    assert definition.destinations(one.root) == {"made": (workshop.places(cell()).staging,)}
-
-
-@pytest.mark.engine
-def test_an_unknown_target_is_refused_with_bakes_reason(
-    workshop: Workshop, cell: Callable[..., Cell]
-) -> None:
-    with pytest.raises(ConfigurationError, match="failed to find target nowhere"):
-        workshop.resolve(cell("nowhere"))
-
-
-@pytest.mark.engine
-def test_without_docker_the_error_says_so(
-    workshop: Workshop,
+    settings: BuildSettings,
     cell: Callable[..., Cell],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    one, _ = workshop.resolve(cell("made"))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    monkeypatch.setenv("TEXT", "from the environment")
+    odd = 'a "quoted" $x ü'
+    one, definition = resolve_call(settings, cell("made", TEXT=odd))
+    assert definition.targets == ("made",)
+    assert definition.document["target"]["made"]["args"]["TEXT"] == odd
+    assert definition.destinations(one.root) == {"made": (settings.paths(cell()).staging,)}
+
+
+@pytest.mark.engine
+def test_an_unknown_target_is_refused_with_bakes_reason(
+    settings: BuildSettings, cell: Callable[..., Cell]
+) -> None:
+    with pytest.raises(ConfigurationError, match="failed to find target nowhere"):
+        resolve_call(settings, cell("nowhere"))
+
+
+@pytest.mark.engine
+def test_without_docker_the_error_says_so(
+    settings: BuildSettings,
+    cell: Callable[..., Cell],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    one, _ = resolve_call(settings, cell("made"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolError, match="docker client is not installed"):
         resolve_definition(one)
@@ -83,9 +87,12 @@ def test_without_docker_the_error_says_so(
 
 @pytest.mark.engine
 def test_docker_without_buildx_is_named(
-    workshop: Workshop, cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    settings: BuildSettings,
+    cell: Callable[..., Cell],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    one, _ = workshop.resolve(cell("made"))
+    one, _ = resolve_call(settings, cell("made"))
     # A client that answers as docker does when the plugin is absent.
     fake = tmp_path / "docker"
     fake.write_text("#!/bin/sh\necho 'docker: unknown command: docker buildx' >&2\nexit 1\n")
@@ -112,27 +119,27 @@ def test_the_sites_certificates_come_from_our_setting_first(tmp_path: Path) -> N
 def test_a_setting_that_names_no_directory_is_refused(setting: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"{setting} names .* no directory"):
         HostSettings.from_environment({setting: str(tmp_path / "absent")})
-    settings = HostSettings.from_environment({setting: str(tmp_path)})
-    assert tmp_path in {settings.sources_mirror, settings.checkout}
+    host = HostSettings.from_environment({setting: str(tmp_path)})
+    assert tmp_path in {host.sources_mirror, host.checkout}
     assert HostSettings.from_environment({setting: ""}).origin.mirror is None
 
 
 def test_certificates_and_the_hosts_network_are_allowed_by_name(
-    workshop: Workshop, cell: Callable[..., Cell], tmp_path: Path
+    settings: BuildSettings, cell: Callable[..., Cell], tmp_path: Path
 ) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_text("-----BEGIN CERTIFICATE-----\n")
-    shop = dataclasses.replace(workshop, host=HostSettings(bundle, "host"))
-    argv = shop.call(cell("made"), Means(2, 8 << 30, ("linux/amd64",))).argv
+    settings = dataclasses.replace(settings, host=HostSettings(bundle, "host"))
+    argv = call_for(settings, cell("made"), Means(2, 8 << 30, ("linux/amd64",))).argv
     assert f"--allow=fs.read={bundle}" in argv
     assert "--allow=network.host" in argv
 
 
 def test_a_cell_for_another_cpu_is_compiled_where_the_builder_is(
-    workshop: Workshop, cell: Callable[..., Cell]
+    settings: BuildSettings, cell: Callable[..., Cell]
 ) -> None:
     arm = dataclasses.replace(cell("made"), platform="linux/arm64")
-    variables = workshop.call(arm, Means(2, 8 << 30, ("linux/amd64",))).variables
+    variables = call_for(settings, arm, Means(2, 8 << 30, ("linux/amd64",))).variables
     assert (variables["BUILD_PLATFORM"], variables["CROSS_CPU"]) == ("linux/amd64", "aarch64")
-    variables = workshop.call(arm, Means(2, 8 << 30, ("linux/arm64",))).variables
+    variables = call_for(settings, arm, Means(2, 8 << 30, ("linux/arm64",))).variables
     assert (variables["BUILD_PLATFORM"], variables["CROSS_CPU"]) == ("", "")

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.bake.compiler_cache import NAMES, bucket_settings
-from smforge.bake.engine import Means
-from smforge.bake.host import HostSettings
+from smforge.bake.host.compiler_cache import NAMES, bucket_settings
+from smforge.bake.host.engine import Means
+from smforge.bake.host.settings import HostSettings
 from smforge.errors import UsageError
 from smforge.plan.records import Cell
-from smforge.workflow.build import Workshop
+from smforge.workflow.bake_calls import call_for
+from smforge.workflow.settings import BuildSettings
 
 LAUNCHED = Path(__file__).parents[2] / "docker" / "vllm" / "sccache" / "compile.sh"
 CANARY = "canary0123456789"
@@ -102,14 +103,14 @@ def outcome(environment: Mapping[str, str]) -> str:
 
 
 def test_the_build_gets_the_files_path_and_never_its_content(
-    workshop: Workshop,
+    settings: BuildSettings,
     cell: Callable[..., Cell],
     written: Callable[[bytes], Mapping[str, str]],
     tmp_path: Path,
 ) -> None:
     environment = written(f"SCCACHE_BUCKET=x\nAWS_SECRET_ACCESS_KEY={CANARY}\n".encode())
-    shop = replace(workshop, host=HostSettings.from_environment(environment))
-    call = shop.call(cell("made"), Means(2, 8 << 30, ("linux/amd64",)))
+    settings = replace(settings, host=HostSettings.from_environment(environment))
+    call = call_for(settings, cell("made"), Means(2, 8 << 30, ("linux/amd64",)))
     assert f"--allow=fs.read={tmp_path / 'sccache.env'}" in call.argv
     assert str(tmp_path / "sccache.env") in call.override_text
     assert CANARY not in call.override_text + call.text

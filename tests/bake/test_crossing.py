@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake.crossing import Crossing, crossing_for, host_platform
+from smforge.bake.host.crossing import Crossing, crossing_for, host_platform
 from smforge.matrix.load import load
 from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve

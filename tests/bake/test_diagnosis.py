@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from smforge.bake import diagnosis
 from smforge.bake.diagnosis import excerpt, failure
-from smforge.bake.events import Log, PlainLine, Vertex, parse_line
+from smforge.bake.progress.events import Log, PlainLine, Vertex, parse_line
+from smforge.bake.progress.state import BuildState
 from smforge.bake.runner import Outcome
-from smforge.bake.state import BuildState
 from smforge.errors import EngineUnavailableError, InterruptedBuildError, SmforgeError
 
 DATA = Path(__file__).parent / "data"

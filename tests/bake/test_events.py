@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.bake.events import BuildWarning, Log, PlainLine, Status, Vertex, parse_line
+from smforge.bake.progress.events import BuildWarning, Log, PlainLine, Status, Vertex, parse_line
 
 _VALUES = st.sampled_from(
     [None, True, 0, -1, 10**30, 1.5, "", "x", "2026-11-21T13:11:41Z", "0001", [], [1], {}, {"a": 1}]

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake.externals import directory_of, ensure_externals
-from smforge.bake.fetching import fetch
-from smforge.bake.origin import Origin
+from smforge.bake.inputs.externals import directory_of, ensure_externals
+from smforge.bake.inputs.fetching import fetch
+from smforge.bake.inputs.origin import Origin
 from smforge.errors import BuildFailedError, ConfigurationError
 from smforge.plan.records import PlannedExternal
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import shutil
 import signal
@@ -18,7 +17,7 @@ import pytest
 
 from smforge.errors import EngineUnavailableError
 from smforge.plan.records import Cell
-from smforge.workflow.build import Workshop
+from smforge.workflow.build import Builder
 
 pytestmark = pytest.mark.engine
 
@@ -28,30 +27,25 @@ StartEngine = Callable[[Path], Any]
 BUILD = """
 import dataclasses, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-import conftest
-from smforge.workflow.build import Workshop
-from smforge.bake.host import HostSettings
-from smforge.bake.progress import PlainProgress
+from smforge.workflow.build import Builder
+from smforge.workflow.messages import Messages
+from smforge.workflow.settings import BuildSettings
+from smforge.bake.host.settings import HostSettings
 from smforge.matrix.load import load
 from smforge.plan.resolve import resolve
 
-matrix = load(Path(sys.argv[2]))
+matrix = load(Path(sys.argv[1]))
 cell = resolve(matrix, (matrix.document.default,)).cells[0]
 cell = dataclasses.replace(
     cell,
     base=dataclasses.replace(cell.base, kind="registry", suite=None),
     targets=("made",),
-    variables={"TEXT": sys.argv[3], "SECONDS": sys.argv[4]},
+    variables={"TEXT": sys.argv[2], "SECONDS": sys.argv[3]},
 )
-shop = Workshop(
-    matrix=matrix.path,
-    out=Path(sys.argv[2]).parent / "out",
-    host=HostSettings(None, "default"),
-    audit=lambda *_: conftest.audited(),
-    display=lambda _: PlainProgress(sys.stderr),
+settings = BuildSettings(
+    matrix.path, Path(sys.argv[1]).parent / "out", HostSettings(None, "default"), Messages()
 )
-built = shop.build(cell)
+built = Builder(settings).build(cell)
 print(built.error, flush=True)
 sys.exit(built.exit_code)
 """
@@ -65,13 +59,12 @@ SECONDS = 1_000_000 + os.getpid()
 @contextlib.contextmanager
 def started_build(project: Path, text: str) -> Iterator[subprocess.Popen[str]]:
     """A build whose step is running and would not end."""
-    here = str(Path(__file__).parent)
     matrix = str(project / "versions.json")
     # Where the tests run in the background, they have inherited that these signals are ignored.
     build = subprocess.Popen(
         (
             *("env", "--default-signal=INT,HUP"),
-            *(sys.executable, "-c", BUILD, here, matrix, text, str(SECONDS)),
+            *(sys.executable, "-c", BUILD, matrix, text, str(SECONDS)),
         ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -135,27 +128,27 @@ def test_a_signal_stops_the_engines_build_and_leaves_nothing(
 
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="only Linux ends children with parents")
 def test_a_smforge_that_is_killed_takes_its_build_along(
-    engine: str, project: Path, workshop: Workshop, cell: MakeCell
+    engine: str, project: Path, builder: Builder, cell: MakeCell
 ) -> None:
     with started_build(project, f"killed-{os.getpid()}") as build:
         wait_for(lambda: running_steps() == 1, "the step's process")
         build.kill()
     wait_for(lambda: running_steps() == 0, "the engine to drop the step")
-    built = workshop.build(cell("made", TEXT=f"after-{os.getpid()}"))
+    built = builder.build(cell("made", TEXT=f"after-{os.getpid()}"))
     assert built.error is None
     assert left_behind(project) == ["linux-amd64"]
 
 
 def test_no_engine_is_one_sentence_with_a_remedy(
-    workshop: Workshop, cell: MakeCell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    builder: Builder, cell: MakeCell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    built = workshop.build(cell("made"))
+    built = builder.build(cell("made"))
     assert isinstance(built.error, EngineUnavailableError)
     assert built.exit_code == 5
     assert f"No Docker Engine answers on unix://{tmp_path}/none.sock." in str(built.error)
     assert "tools/engine start" in str(built.error)
-    assert not built.places.staging.exists()
+    assert not built.paths.staging.exists()
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
@@ -186,24 +179,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_output_disk_fails_the_build_and_leaves_no_half_artefact(
-    engine: str, workshop: Workshop, cell: MakeCell, small_disk: Path
+    engine: str, changed: Callable[..., Builder], cell: MakeCell, small_disk: Path
 ) -> None:
-    shop = dataclasses.replace(workshop, out=small_disk)
-    built = shop.build(cell("large"))
+    built = changed(out=small_disk).build(cell("large"))
     assert built.exit_code == 5
     assert "the disk is full" in str(built.error) or "No space left" in str(built.error)
     assert built.error is not None
     assert built.error.remedy is not None
-    assert not built.places.final.exists()
-    assert not built.places.staging.exists()
+    assert not built.paths.final.exists()
+    assert not built.paths.staging.exists()
 
 
 def test_a_full_disk_of_the_engine_is_said_in_one_sentence(
-    start_spare_engine: StartEngine, small_disk: Path, workshop: Workshop, cell: MakeCell
+    start_spare_engine: StartEngine, small_disk: Path, builder: Builder, cell: MakeCell
 ) -> None:
     subprocess.run(("mount", "-o", "remount,size=64m", str(small_disk)), check=True)
     start_spare_engine(small_disk / "data")
-    built = workshop.build(cell("filling"))
+    built = builder.build(cell("filling"))
     assert built.exit_code == 5
     assert "the disk is full" in str(built.error)
     assert "docker builder prune" in str(built.error)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.bake import limits
-from smforge.bake.limits import JobLimits, gib_per_job, job_limits
+from smforge.bake.host import job_limits as limits
+from smforge.bake.host.job_limits import JobLimits, gib_per_job, job_limits
 from smforge.plan.records import Cell
 
 GIB = 1 << 30

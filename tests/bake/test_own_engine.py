@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake.own_engine import settings, state_directory
+from smforge.bake.host.own_engine import settings, state_directory
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "engine"
 

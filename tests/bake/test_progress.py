@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from smforge.bake.events import parse_line
-from smforge.bake.progress import (
+from smforge.bake.progress.display import (
     LOG_SECONDS,
     LiveProgress,
     PlainProgress,
@@ -23,7 +22,8 @@ from smforge.bake.progress import (
     clock_text,
     short_action,
 )
-from smforge.bake.state import BuildState
+from smforge.bake.progress.events import parse_line
+from smforge.bake.progress.state import BuildState
 
 DATA = Path(__file__).parent / "data"
 

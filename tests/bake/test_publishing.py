@@ -13,19 +13,18 @@ from uuid import uuid4
 import pytest
 import urllib3
 
-from smforge.bake.host import root_file_systems
-from smforge.bake.rootfs import ARCHIVE
+from smforge.bake.inputs.rootfs import ARCHIVE, root_file_systems
 from smforge.errors import InterruptedBuildError, UsageError
 from smforge.oci.documents import digest_of
 from smforge.oci.layout import LayoutFolder
 from smforge.plan.records import Cell, PlannedImage
-from smforge.workflow.build import Workshop
-from smforge.workflow.publishing import Publication, complete, publish_all, require_publishable
-from smforge.workflow.results import Auditor, Built
+from smforge.workflow.build import Builder
+from smforge.workflow.publishing import Publication, publish_all, require_publishable
+from smforge.workflow.results import Built
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
 
-AuditSays = Callable[[str, int], Auditor]
+AuditSays = Callable[[str], None]
 
 
 @pytest.fixture
@@ -51,13 +50,15 @@ def image_cell(cell: Callable[..., Cell]) -> Cell:
 
 
 @pytest.fixture
-def shop(workshop: Workshop, image_cell: Cell, tmp_path: Path) -> Workshop:
-    """A workshop that has the root file systems, which the definition makes no use of."""
+def builder_with_roots(
+    changed: Callable[..., Builder], image_cell: Cell, tmp_path: Path
+) -> Builder:
+    """A builder that has the root file systems, which the definition makes no use of."""
     store = tmp_path / "rootfs"
     for rootfs in root_file_systems(image_cell).values():
         (store / rootfs.directory_name).mkdir(parents=True)
         (store / rootfs.directory_name / ARCHIVE).touch()
-    return dataclasses.replace(workshop, complete=complete, rootfs_store=store)
+    return changed(rootfs_store=store)
 
 
 def publication(registry: str, load: bool = False) -> Publication:
@@ -77,9 +78,9 @@ def published(built: Built, registry: str, platforms: int = 1) -> Any:
 
 
 def test_what_has_passed_is_finished_recorded_and_pushed(
-    shop: Workshop, image_cell: Cell, registry: str
+    builder_with_roots: Builder, image_cell: Cell, registry: str
 ) -> None:
-    built = shop.build(image_cell)
+    built = builder_with_roots.build(image_cell)
     assert built.exit_code == 0, built.error
     interrupted = dataclasses.replace(built, error=InterruptedBuildError("Stopped."))
     platforms = {image_cell.variant: 1}
@@ -87,16 +88,16 @@ def test_what_has_passed_is_finished_recorded_and_pushed(
     assert ask(registry, "_catalog") == {"repositories": []}
     (done,) = published(built, registry)
     index = ask(registry, "team/image/manifests/1.0")
-    report = (built.places.final / "audit.json").read_bytes()
+    report = (built.paths.final / "audit.json").read_bytes()
     assert index["annotations"] == {
         "io.smforge.report.digest": digest_of(report),
         "io.smforge.verdict": "pass",
         "org.opencontainers.image.created": "2023-11-14T22:13:20Z",
     }
     assert done.pushed == f"{registry}/team/image:1.0"
-    assert done.digest == LayoutFolder(built.places.final / "image").roots()[0].digest
+    assert done.digest == LayoutFolder(built.paths.final / "image").roots()[0].digest
     # The record is that of the finished layout: it is up to date, and is published all the same.
-    again = shop.build(image_cell)
+    again = builder_with_roots.build(image_cell)
     assert again.up_to_date
     (later,) = published(again, registry, platforms=2)
     assert (later.pushed, later.sent) == (f"{registry}/team/image:1.0-amd64", 0)
@@ -104,25 +105,31 @@ def test_what_has_passed_is_finished_recorded_and_pushed(
 
 @pytest.mark.parametrize(("verdict", "code"), [("fail", 1), ("nothing", 3), ("undetermined", 4)])
 def test_what_was_rejected_is_neither_tagged_nor_pushed(  # noqa: PLR0917 - fixtures
-    verdict: str, code: int, shop: Workshop, image_cell: Cell, registry: str, audit_says: AuditSays
+    verdict: str,
+    code: int,
+    builder_with_roots: Builder,
+    image_cell: Cell,
+    registry: str,
+    audit_says: AuditSays,
 ) -> None:
-    built = dataclasses.replace(shop, audit=audit_says(verdict, code)).build(image_cell)
+    audit_says(verdict)
+    built = builder_with_roots.build(image_cell)
     assert built.exit_code == code
     wanted = publication(registry, load=True)
     assert publish_all((built,), {image_cell.variant: 1}, wanted) == ((), ())
     assert ask(registry, "_catalog") == {"repositories": []}
     assert images_in_engine(image_cell) == ""
     # Nor does it carry anything that calls it good.
-    roots = LayoutFolder(built.places.rejected / "image").roots()
+    roots = LayoutFolder(built.paths.rejected / "image").roots()
     assert len(roots) == 1
-    assert b"io.smforge" not in LayoutFolder(built.places.rejected / "image").document(roots[0])
+    assert b"io.smforge" not in LayoutFolder(built.paths.rejected / "image").document(roots[0])
 
 
 def test_a_registry_that_is_gone_fails_that_image_alone(
-    shop: Workshop, image_cell: Cell, monkeypatch: pytest.MonkeyPatch
+    builder_with_roots: Builder, image_cell: Cell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smforge.oci.session.LONGEST_PAUSE_SECONDS", 0.01)
-    built = shop.build(image_cell)
+    monkeypatch.setattr("smforge.oci.transport.LONGEST_PAUSE_SECONDS", 0.01)
+    built = builder_with_roots.build(image_cell)
     done, (error,) = publish_all((built,), {image_cell.variant: 1}, publication("127.0.0.1:1"))
     assert done == ()
     assert error.exit_code == 4

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from smforge.bake import record as records
-from smforge.bake.inputs import artefacts_in, inputs_digest, intact
+from smforge.bake.artefacts import artefacts_in, intact
+from smforge.bake.inputs.digest import inputs_digest
 from smforge.bake.record import RunRecord, former_record, schema_text
 from smforge.plan.records import Cell
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake import own_engine
-from smforge.bake.rootfs import Mirror, Rootfs, command, ensure_rootfs, host_mirror
+from smforge.bake.host import own_engine
+from smforge.bake.inputs.rootfs import Mirror, Rootfs, command, ensure_rootfs, host_mirror
 from smforge.errors import BuildFailedError, ToolError
 
 TRIXIE = Rootfs("trixie", "amd64", 1795219200)

@@ -11,9 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.bake.events import Log, Vertex, parse_line
-from smforge.bake.state import GENERAL, BuildState, Change, OutputLine, StepEnded, StepStarted
-from smforge.bake.steps import StepName, parse_name
+from smforge.bake.progress.events import Log, Vertex, parse_line
+from smforge.bake.progress.state import (
+    GENERAL,
+    BuildState,
+    Change,
+    OutputLine,
+    StepEnded,
+    StepStarted,
+)
+from smforge.bake.progress.steps import StepName, parse_name
 
 DATA = Path(__file__).parent / "data"
 

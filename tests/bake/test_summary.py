@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake.cell_paths import CellPlaces
+from smforge.bake.cell_paths import CellPaths
 from smforge.bake.diagnosis import StepFailedError
 from smforge.bake.record import RunRecord
 from smforge.errors import EngineUnavailableError
@@ -56,7 +56,7 @@ def target(
 def results(cell: MakeCell, tmp_path: Path) -> list[Built]:
     """A cell that passed, one that failed, one that was not begun."""
     one = cell("base", "wheel")
-    places = CellPlaces(tmp_path, one.variant, one.platform)
+    paths = CellPaths(tmp_path, one.variant, one.platform)
     good = record(
         "passed",
         target("base", 3, cached=True),
@@ -68,9 +68,9 @@ def results(cell: MakeCell, tmp_path: Path) -> list[Built]:
     )
     bad = record("failed", target("base", 2), target("wheel", 1))
     return [
-        Built(one, places, good),
-        Built(one, places, bad, error=error),
-        Built(one, places, None, error=EngineUnavailableError("None answers.")),
+        Built(one, paths, good),
+        Built(one, paths, bad, error=error),
+        Built(one, paths, None, error=EngineUnavailableError("None answers.")),
     ]
 
 
@@ -95,10 +95,10 @@ def test_the_document_is_plain_data_with_exit_codes(results: list[Built]) -> Non
 
 def test_what_is_up_to_date_says_so_and_since_when(results: list[Built]) -> None:
     good = results[0]
-    again = Built(good.cell, good.places, good.record, up_to_date=True)
+    again = Built(good.cell, good.paths, good.record, up_to_date=True)
     assert list(closing_lines([again])) == [
         "up to date: demo linux/amd64, built 2026-11-21 13:10 UTC, verdict pass: "
-        f"0 files in {good.places.final}"
+        f"0 files in {good.paths.final}"
     ]
     assert "up to date" in render_table([again], width=100, color=False)
 

@@ -15,9 +15,8 @@ from types import ModuleType
 
 import pytest
 
-from smforge.bake import own_engine
-from smforge.bake.host import root_file_systems
-from smforge.bake.rootfs import default_store, ensure_rootfs
+from smforge.bake.host import own_engine
+from smforge.bake.inputs.rootfs import default_store, ensure_rootfs, root_file_systems
 from smforge.matrix.load import load
 from smforge.plan.resolve import resolve
 

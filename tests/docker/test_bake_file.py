@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from smforge.bake import own_engine
+from smforge.bake.host import own_engine
 from smforge.matrix.load import load
 from smforge.plan.resolve import resolve
 

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake import own_engine
-from smforge.bake.rootfs import Rootfs, default_store, ensure_rootfs
+from smforge.bake.host import own_engine
+from smforge.bake.inputs.rootfs import Rootfs, default_store, ensure_rootfs
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from smforge.bake import own_engine
+from smforge.bake.host import own_engine
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake import own_engine
+from smforge.bake.host import own_engine
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "engine"
 NOWHERE = "unix:///nonexistent/docker.sock"

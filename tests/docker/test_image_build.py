@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from smforge.bake import own_engine
+from smforge.bake.host import own_engine
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.opening import open_subject
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from smforge.bake import own_engine
+from smforge.bake.host import own_engine
 
 Script = Callable[[str], ModuleType]
 SCRIPT = Path(__file__).parents[2] / "docker" / "vllm" / "build_wheel.py"

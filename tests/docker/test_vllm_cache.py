@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from smforge.bake import own_engine
+from smforge.bake.host import own_engine
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 

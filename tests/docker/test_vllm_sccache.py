@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.canary import Canary
-from smforge.bake import own_engine
+from smforge.bake.host import own_engine
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 

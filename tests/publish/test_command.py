@@ -16,9 +16,8 @@ from uuid import uuid4
 import pytest
 
 from benchmarks.canary import Canary
-from smforge.bake import own_engine
-from smforge.bake.host import root_file_systems
-from smforge.bake.rootfs import ARCHIVE
+from smforge.bake.host import own_engine
+from smforge.bake.inputs.rootfs import ARCHIVE, root_file_systems
 from smforge.matrix.load import load
 from smforge.plan.resolve import resolve
 

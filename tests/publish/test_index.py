@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from smforge.bake.inputs import artefacts_in
+from smforge.bake.artefacts import artefacts_in
 from smforge.bake.record import RunRecord
 
 CUDA = "cu130"

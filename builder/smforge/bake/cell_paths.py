@@ -25,7 +25,7 @@ _LOGS = "logs"
 
 
 @dataclass(frozen=True, slots=True)
-class CellPlaces:
+class CellPaths:
     """The paths of one variant on one platform."""
 
     out: Path
@@ -83,47 +83,47 @@ class CellPlaces:
 
 
 @contextmanager
-def staging(places: CellPlaces) -> Iterator[Path]:
+def staging(paths: CellPaths) -> Iterator[Path]:
     """An empty staging directory for the only build of this cell, gone on the way out.
 
     Raises `BuildFailedError` when another process builds the same cell or nothing can be written.
     """
     try:
-        places.logs.mkdir(parents=True, exist_ok=True)
-        with FileLock(places.lock, timeout=0):
-            _recover(places)
-            places.staging.mkdir()
+        paths.logs.mkdir(parents=True, exist_ok=True)
+        with FileLock(paths.lock, timeout=0):
+            _recover(paths)
+            paths.staging.mkdir()
             try:
-                yield places.staging
+                yield paths.staging
             finally:
-                shutil.rmtree(places.staging, ignore_errors=True)
+                shutil.rmtree(paths.staging, ignore_errors=True)
     except Timeout as error:
         raise BuildFailedError(
-            f"Another smforge is building {places.variant} for {places.platform} in {places.out}.",
+            f"Another smforge is building {paths.variant} for {paths.platform} in {paths.out}.",
             remedy="Wait for it, or build into another directory with --out.",
         ) from error
 
 
-def promote(places: CellPlaces) -> None:
+def promote(paths: CellPaths) -> None:
     """Put the staged artefacts in their final place, instead of the former ones."""
-    if places.final.exists():
-        places.final.replace(places.previous)
-    places.staging.replace(places.final)
-    shutil.rmtree(places.previous, ignore_errors=True)
-    shutil.rmtree(places.rejected, ignore_errors=True)
+    if paths.final.exists():
+        paths.final.replace(paths.previous)
+    paths.staging.replace(paths.final)
+    shutil.rmtree(paths.previous, ignore_errors=True)
+    shutil.rmtree(paths.rejected, ignore_errors=True)
 
 
-def reject(places: CellPlaces, reason: str) -> None:
+def reject(paths: CellPaths, reason: str) -> None:
     """Keep the staged artefacts for a look, where nothing takes them for good ones."""
-    note = places.staging / REJECTION_NOTE
+    note = paths.staging / REJECTION_NOTE
     note.write_text(reason.rstrip() + "\n", encoding="utf-8")
-    shutil.rmtree(places.rejected, ignore_errors=True)
-    places.rejected.parent.mkdir(parents=True, exist_ok=True)
-    places.staging.replace(places.rejected)
+    shutil.rmtree(paths.rejected, ignore_errors=True)
+    paths.rejected.parent.mkdir(parents=True, exist_ok=True)
+    paths.staging.replace(paths.rejected)
 
 
 def is_log(path: Path) -> bool:
-    """Whether a file lies where `CellPlaces.logs` puts the files of a cell."""
+    """Whether a file lies where `CellPaths.logs` puts the files of a cell."""
     return path.parent.parent.name == _LOGS
 
 
@@ -133,11 +133,11 @@ def shown(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _recover(places: CellPlaces) -> None:
+def _recover(paths: CellPaths) -> None:
     """Undo what a run that was killed left behind, between any two of its steps."""
-    shutil.rmtree(places.staging, ignore_errors=True)
-    if places.previous.exists():
-        if places.final.exists():
-            shutil.rmtree(places.previous)
+    shutil.rmtree(paths.staging, ignore_errors=True)
+    if paths.previous.exists():
+        if paths.final.exists():
+            shutil.rmtree(paths.previous)
         else:
-            places.previous.replace(places.final)
+            paths.previous.replace(paths.final)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smforge.bake.command import BakeCall
+from smforge.docker import no_client
 from smforge.errors import ConfigurationError, ToolError
 
 _SECONDS = 60.0
@@ -52,10 +53,7 @@ def resolve_definition(call: BakeCall) -> Definition:
             check=False,
         )
     except FileNotFoundError as error:
-        raise ToolError(
-            "The docker client is not installed, or not on PATH.",
-            remedy="Install docker-cli and docker-buildx; 'smforge doctor' shows what is lacking.",
-        ) from error
+        raise no_client() from error
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"'docker buildx bake --print' took over {_SECONDS:.0f} s.") from error
     if done.returncode != 0:

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from smforge.bake.progress.state import BuildState, Step
 from smforge.bake.runner import Outcome
-from smforge.bake.state import BuildState, Step
 from smforge.errors import BuildFailedError, EngineUnavailableError, InterruptedBuildError
 
 _DATA = Path(__file__).parent / "data" / "failures.json"

@@ -15,9 +15,9 @@ from types import FrameType
 from typing import IO, Protocol
 
 from smforge.bake.command import BakeCall
-from smforge.bake.events import parse_line
-from smforge.bake.state import BuildState, Change
-from smforge.errors import ToolError
+from smforge.bake.progress.events import parse_line
+from smforge.bake.progress.state import BuildState, Change
+from smforge.docker import no_client
 
 STOP_SECONDS = 15.0
 """How long buildx may take to cancel a build before it is killed. Killing loses nothing: the
@@ -75,10 +75,7 @@ def _process(call: BakeCall) -> Iterator[subprocess.Popen[bytes]]:
             process_group=0,
         )
     except FileNotFoundError as error:
-        raise ToolError(
-            "The docker client is not installed, or not on PATH.",
-            remedy="Install docker-cli and docker-buildx; 'smforge doctor' shows what is lacking.",
-        ) from error
+        raise no_client() from error
     with process:
         try:
             yield process

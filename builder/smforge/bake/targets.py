@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smforge.bake.cell_paths import CellPlaces
+from smforge.bake.cell_paths import CellPaths
+from smforge.bake.progress.state import BuildState, TargetState
 from smforge.bake.record import TargetRecord
-from smforge.bake.state import BuildState, TargetState
 
 
 def target_records(
-    state: BuildState, places: CellPlaces, destinations: Mapping[str, tuple[Path, ...]]
+    state: BuildState, paths: CellPaths, destinations: Mapping[str, tuple[Path, ...]]
 ) -> tuple[TargetRecord, ...]:
     """One record per target that took part; `destinations` says where each exports to."""
-    metadata = _metadata(places.metadata)
+    metadata = _metadata(paths.metadata)
     return tuple(
         TargetRecord(
             name=name,
@@ -26,7 +26,7 @@ def target_records(
             cached=target.cached,
             image_digest=_digest(metadata.get(name)),
             size=_size(destinations.get(name, ())),
-            log=_log(places, target),
+            log=_log(paths, target),
         )
         for name, target in state.targets.items()
     )
@@ -57,6 +57,6 @@ def _size(destinations: tuple[Path, ...]) -> int | None:
     return sum(file.stat().st_size for file in files) if files else None
 
 
-def _log(places: CellPlaces, target: TargetState) -> str | None:
-    path = places.logs / f"{target.name}.log"
-    return str(path.relative_to(places.out)) if path.exists() else None
+def _log(paths: CellPaths, target: TargetState) -> str | None:
+    path = paths.logs / f"{target.name}.log"
+    return str(path.relative_to(paths.out)) if path.exists() else None

@@ -10,19 +10,33 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from smforge.bake.host.own_engine import use_own_engine
+from smforge.bake.host.settings import HostSettings
+from smforge.bake.progress.display import clean
 from smforge.cli.flags import matrix_option, output_option, policy_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
-
-if TYPE_CHECKING:
-    from smforge.errors import SmforgeError
-    from smforge.plan.records import Cell
-    from smforge.workflow.build import Workshop
-    from smforge.workflow.publishing import Publication, Published
-    from smforge.workflow.results import Built
+from smforge.errors import EngineUnavailableError, InterruptedBuildError, SmforgeError
+from smforge.matrix.load import load as load_matrix
+from smforge.oci.credentials import configuration_folder
+from smforge.plan.records import Cell
+from smforge.policy.files import load_policy
+from smforge.verdict.reading import Backend
+from smforge.workflow import summary
+from smforge.workflow.bake_calls import resolve_call
+from smforge.workflow.build import Builder
+from smforge.workflow.cells import cells_of
+from smforge.workflow.messages import Messages
+from smforge.workflow.publishing import (
+    Publication,
+    Published,
+    publish_all,
+    require_publishable,
+)
+from smforge.workflow.results import Built, LookAhead
+from smforge.workflow.settings import BuildSettings
 
 FORMATS = ("table", "json")
 _EXCERPT_WIDTH = 240
@@ -52,7 +66,7 @@ _EXCERPT_WIDTH = 240
 )
 @click.option(
     "--preflight",
-    "lookahead",
+    "look_ahead",
     type=click.Choice(["stop", "record", "off"]),
     default="stop",
     show_default=True,
@@ -90,7 +104,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     out: Path,
     force: bool,
     jobs: int | None,
-    lookahead: str,
+    look_ahead: str,
     policies: tuple[Path, ...],
     backend: str,
     load: bool,
@@ -107,29 +121,37 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     1 preflight or the audit found something, 4 an image could not be loaded or pushed, 5 a build
     failed, 130 interrupted.
     """
-    from smforge.oci.credentials import configuration_folder  # noqa: PLC0415
-    from smforge.workflow.publishing import Publication, require_publishable  # noqa: PLC0415
-    from smforge.workflow.stages import cells_of, workshop  # noqa: PLC0415  # pydantic is slow
-
     specs = checked_outputs(outputs)
-    # Asked before the workshop leads docker to an engine of smforge's own, with its own settings.
+    # Asked before docker is led to an engine of smforge's own, which has its own settings.
     logins = configuration_folder()
     matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms)
-    flags = {name: bool(ctx.obj[name]) for name in ("quiet", "verbose")}
-    shop = workshop(matrix, out, jobs, backend, lookahead, policies=policies, **flags)
+    for path in policies:
+        load_policy(path)  # A wrong one is refused before anything is done.
+    use_own_engine()
+    messages = Messages(quiet=ctx.obj["quiet"], verbose=ctx.obj["verbose"])
+    settings = BuildSettings(
+        matrix=matrix,
+        out=out,
+        host=HostSettings.from_environment(os.environ),
+        messages=messages,
+        look_ahead=LookAhead(look_ahead),
+        policies=policies,
+        backend=Backend(backend),
+        jobs=jobs,
+    )
     if print_only:
-        return _print(shop, cells)
-    publication = Publication(load, repository, logins, shop.announce)
+        return _print(settings, cells)
+    publication = Publication(load, repository, logins, messages.announce)
     require_publishable(cells, publication)
-    results = _build(shop, cells, force=force)
+    results = _build(Builder(settings), cells, force=force)
     published, errors = _publish(results, matrix, publication)
     emit({spec: _render(results, published, spec) for spec in specs})
     codes = [built.exit_code for built in results]
     return max(codes + [error.exit_code for error in errors])
 
 
-def _print(shop: Workshop, cells: Sequence[Cell]) -> int:
-    resolved = [(cell, *shop.resolve(cell)) for cell in cells]
+def _print(settings: BuildSettings, cells: Sequence[Cell]) -> int:
+    resolved = [(cell, *resolve_call(settings, cell)) for cell in cells]
     for _, call, _ in resolved:
         sys.stderr.write(f"cd {shlex.quote(str(call.root))} && {call.text}\n")
     document = [
@@ -147,12 +169,10 @@ def _print(shop: Workshop, cells: Sequence[Cell]) -> int:
     return 0
 
 
-def _build(shop: Workshop, cells: Sequence[Cell], *, force: bool) -> list[Built]:
-    from smforge.errors import EngineUnavailableError, InterruptedBuildError  # noqa: PLC0415
-
+def _build(builder: Builder, cells: Sequence[Cell], *, force: bool) -> list[Built]:
     results = []
     for cell in cells:
-        built = shop.build(cell, force=force)
+        built = builder.build(cell, force=force)
         results.append(built)
         _tell(built)
         # Neither comes back by itself: the cells that follow would only fail the same way.
@@ -164,10 +184,7 @@ def _build(shop: Workshop, cells: Sequence[Cell], *, force: bool) -> list[Built]
 def _publish(
     results: Sequence[Built], matrix: Path, publication: Publication
 ) -> tuple[tuple[Published, ...], tuple[SmforgeError, ...]]:
-    from smforge.matrix.load import load  # noqa: PLC0415
-    from smforge.workflow.publishing import publish_all  # noqa: PLC0415
-
-    variants = load(matrix).document.variants
+    variants = load_matrix(matrix).document.variants
     platforms = {name: len(variant.require) for name, variant in variants.items()}
     published, errors = publish_all(results, platforms, publication)
     for error in errors:
@@ -179,8 +196,6 @@ def _tell(built: Built) -> None:
     """Say at once what failed, the telling lines first."""
     if built.error is None:
         return
-    from smforge.bake.progress import clean  # noqa: PLC0415
-
     for line in getattr(built.error, "excerpt", ()):
         # A compiler's command line fills a screen; the log has all of it.
         text = clean(line)
@@ -193,8 +208,6 @@ def _tell(built: Built) -> None:
 
 
 def _render(results: Sequence[Built], published: Sequence[Published], spec: OutputSpec) -> str:
-    from smforge.workflow import summary  # noqa: PLC0415
-
     if spec.format == "json":
         images = [asdict(one) for one in published]
         return json.dumps({**summary.document(results), "published": images}, indent=2)
@@ -202,10 +215,10 @@ def _render(results: Sequence[Built], published: Sequence[Published], spec: Outp
     color = terminal and not os.environ.get("NO_COLOR")
     width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
     audits = [
-        audited.table(width, color).rstrip("\n")
+        summary.audit_table(report, width=width, color=color).rstrip("\n")
         for built in results
-        if built.audited
-        for audited in built.audited.all
+        if built.audit is not None
+        for report in built.audit.reports
     ]
     table = summary.render_table(results, width=width, color=color)
     closing = [*summary.closing_lines(results), *(line for one in published for line in one.lines)]

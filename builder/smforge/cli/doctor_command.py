@@ -15,7 +15,7 @@ from smforge.cli.flags import output_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
 
 if TYPE_CHECKING:
-    from smforge.bake.doctor import Finding
+    from smforge.bake.host.doctor import Finding
 
 FORMATS = ("table", "json")
 
@@ -34,12 +34,12 @@ def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
 
     Exit codes: 0 when a build can run, 1 when something it needs is lacking.
     """
-    from smforge.bake import own_engine  # noqa: PLC0415
-    from smforge.bake.doctor import Host, can_build, examine  # noqa: PLC0415
+    from smforge.bake.host.doctor import Host, can_build, examine  # noqa: PLC0415
+    from smforge.bake.host.own_engine import use_own_engine  # noqa: PLC0415
     from smforge.inventory.cuobjdump.locate import locate  # noqa: PLC0415
 
     specs = checked_outputs(outputs)
-    os.environ.update(own_engine.settings(os.environ))
+    use_own_engine()
     findings = examine(Host(out, cuobjdump=lambda: locate().version))
     emit({spec: _render(findings, spec) for spec in specs})
     return 0 if can_build(findings) else 1
@@ -47,10 +47,10 @@ def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
 
 def _render(findings: tuple[Finding, ...], spec: OutputSpec) -> str:
     if spec.format == "json":
-        from smforge.bake.doctor_report import document  # noqa: PLC0415
+        from smforge.bake.host.doctor_report import document  # noqa: PLC0415
 
         return json.dumps(document(findings), indent=2)
-    from smforge.bake.doctor_report import render_table  # noqa: PLC0415
+    from smforge.bake.host.doctor_report import render_table  # noqa: PLC0415
 
     terminal = spec.file is None and sys.stdout.isatty()
     width = shutil.get_terminal_size((100, 24)).columns if terminal else 100

@@ -57,7 +57,7 @@ def _as_compiled(plan: Plan, root: Path) -> Plan:
     import os  # noqa: PLC0415
     from dataclasses import replace  # noqa: PLC0415
 
-    from smforge.bake.host import HostSettings  # noqa: PLC0415
+    from smforge.bake.host.settings import HostSettings  # noqa: PLC0415
     from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415
     from smforge.preflight.cell import (  # noqa: PLC0415
         Circumstances,

@@ -18,7 +18,7 @@ from smforge.preflight.records import Preflight
 from smforge.preflight.run import Question, preflight
 
 if TYPE_CHECKING:
-    from smforge.bake.host import HostSettings
+    from smforge.bake.host.settings import HostSettings
     from smforge.plan.records import Cell, PlannedComponent
 
 
@@ -104,7 +104,7 @@ def of_variant(
     `most` is how many components the forms of the report can hold; None for any number. Raises
     `UsageError` when the variant leaves a choice open, and what `preflight_cell` raises.
     """
-    from smforge.bake.host import HostSettings  # noqa: PLC0415
+    from smforge.bake.host.settings import HostSettings  # noqa: PLC0415
     from smforge.matrix.load import load  # noqa: PLC0415
     from smforge.plan.resolve import resolve  # noqa: PLC0415
     from smforge.preflight.cell import Circumstances, preflight_cell  # noqa: PLC0415
@@ -135,7 +135,7 @@ def _fetched(
     flags: Flags, components: Sequence[PlannedComponent], host: HostSettings
 ) -> dict[str, Path]:
     """The sources of the projects that the components need, as far as they are there."""
-    from smforge.bake.externals import (  # noqa: PLC0415
+    from smforge.bake.inputs.externals import (  # noqa: PLC0415
         default_store,
         ensure_externals,
         kept_sources,

@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from smforge.docker import no_client
 from smforge.errors import ToolError
 from smforge.oci.documents import INDEX, INDEX_TYPES, Descriptor, parse_contents, parse_index
 from smforge.oci.fields import parse_document
@@ -36,10 +37,7 @@ def load(folder: Path, name: str) -> str:
             stderr=subprocess.STDOUT,
         )
     except FileNotFoundError as error:
-        raise ToolError(
-            "The docker client is not installed, or not on PATH.",
-            remedy="'smforge doctor' shows what is lacking.",
-        ) from error
+        raise no_client() from error
     with loading:
         assert loading.stdin is not None
         assert loading.stdout is not None

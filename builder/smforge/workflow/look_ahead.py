@@ -1,4 +1,4 @@
-"""Looks ahead for a build: preflight of a cell, its reports, and what it means for the build."""
+"""Preflight of a cell before it is built: its reports, and whether the build may go on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from smforge.bake.cell_paths import shown
-from smforge.bake.externals import externals_of, kept_sources
+from smforge.bake.inputs.externals import externals_of, kept_sources
 from smforge.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
 from smforge.errors import LossForeseenError
 from smforge.findings import Finding, Level, Outcome
@@ -27,22 +27,37 @@ from smforge.preflight.cell import (
 from smforge.report.preflight.document import render_json
 from smforge.sigterm import ended_tidily
 from smforge.verdict.expectation import Expectation, expectations_of
-from smforge.workflow.build import Workshop
-from smforge.workflow.results import Foreseen, Lookahead
+from smforge.workflow.results import LookAhead, Predicted
+from smforge.workflow.settings import BuildSettings
+from smforge.writing import write_whole
 
 
-def foresee(shop: Workshop, cell: Cell) -> Foreseen:
-    """Examine what a cell compiles, with the sources of other projects that were fetched.
+def look_ahead(settings: BuildSettings, cell: Cell) -> Predicted | None:
+    """Examine what a cell compiles; None where the settings turn that off.
 
-    Raises what `preflight_cell` raises.
+    The reports are written beside the logs, in place of those of the run before. Raises what
+    `preflight_cell` raises.
     """
+    logs = settings.paths(cell).logs
+    for old in logs.glob("preflight-*.json"):
+        old.unlink()
+    if settings.look_ahead is LookAhead.OFF:
+        return None
+    predicted = predict(settings, cell)
+    for name, report in predicted.reports.items():
+        write_whole(logs / name, report)
+    return predicted
+
+
+def predict(settings: BuildSettings, cell: Cell) -> Predicted:
+    """What preflight says of a cell, and what that means for its build."""
     circumstances = Circumstances(
-        root=shop.root,
+        root=settings.root,
         cache=Cache(default_directory()),
-        checkouts=shop.host.checkouts,
-        fetched=kept_sources(externals_of(cell), shop.sources_store),
-        excuses=tuple(one for path in shop.policies for one in load_policy(path).sources),
-        announce=shop.announce,
+        checkouts=settings.host.checkouts,
+        fetched=kept_sources(externals_of(cell), settings.sources_store),
+        excuses=tuple(one for path in settings.policies for one in load_policy(path).sources),
+        announce=settings.messages.announce,
     )
     with ended_tidily():
         found = preflight_cell(cell, examinable(cell), circumstances)
@@ -50,18 +65,18 @@ def foresee(shop: Workshop, cell: Cell) -> Foreseen:
     failed = found.outcome is Outcome.FAIL
     record = PreflightRecord(
         verdict=found.outcome.value if found.components else "nothing",
-        overridden=failed and shop.lookahead is Lookahead.RECORD,
+        overridden=failed and settings.look_ahead is LookAhead.RECORD,
         components=tuple(_recorded(one, reports[_report_name(one)]) for one in found.components),
         required_instead={str(one): str(device) for one, device in found.required_instead.items()},
     )
     error = None
-    if failed and shop.lookahead is Lookahead.STOP:
-        error = _loss(found, shop.places(cell).logs)
-    return Foreseen(found, record, reports, error)
+    if failed and settings.look_ahead is LookAhead.STOP:
+        error = _loss(found, settings.paths(cell).logs)
+    return Predicted(found, record, reports, error)
 
 
 def expectations_for(
-    foreseen: Foreseen, directory: Path, wheels: Iterable[Path]
+    predicted: Predicted, directory: Path, wheels: Iterable[Path]
 ) -> tuple[Expectation, ...]:
     """What the wheels below a directory should hold; each build exports to one of its name."""
     paths: dict[str, list[str]] = defaultdict(list)
@@ -70,7 +85,7 @@ def expectations_for(
         paths[wheel.relative_to(directory).parts[0]].append(f"{wheel.name}/")
     return tuple(
         replace(one, within=tuple(paths[one.build or ""]))
-        for name, report in foreseen.reports.items()
+        for name, report in predicted.reports.items()
         for one in expectations_of(json.loads(report), name)
     )
 

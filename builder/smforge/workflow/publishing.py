@@ -1,4 +1,4 @@
-"""Publishes what a build has put in its place: the engine's tag and the registry's."""
+"""Publishes what a build has put in its place: the engine's tag and the registry's tag."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from smforge.errors import InterruptedBuildError, SmforgeError, UsageError
 from smforge.oci.credentials import find_credentials
-from smforge.oci.documents import Descriptor
+from smforge.oci.layout import LayoutFolder
 from smforge.oci.reference import parse_reference
-
-if TYPE_CHECKING:
-    from smforge.plan.records import Cell, PlannedImage
-    from smforge.workflow.results import Audited, Built
+from smforge.plan.records import Cell, PlannedImage
+from smforge.publish.contents import bill_of_materials, wheel_digests
+from smforge.publish.finish import finish
+from smforge.publish.layouts import read_root
+from smforge.publish.limits import Limits, require_within
+from smforge.publish.load import load
+from smforge.report.build import to_json
+from smforge.workflow.results import Built, CellAudit
 
 LAYOUT = "image"
 """Where the target of that name puts the image's layout, below the artefacts."""
@@ -83,35 +86,22 @@ def require_publishable(cells: Sequence[Cell], publication: Publication) -> None
             ) from error
 
 
-def complete(cell: Cell, directory: Path, audited: Audited) -> None:
+def complete(cell: Cell, directory: Path, audit: CellAudit) -> None:
     """Annotate the layout of a cell that has passed, and add its SBOM and the report.
 
     Raises `UnpublishableError` where a wheel is too large for the index it is built for.
     """
-    _require_small_enough(cell, directory)
+    wheels = ((path.name, path.stat().st_size) for path in sorted(directory.rglob("*.whl")))
+    require_within(Limits(wheel_mb=cell.toolkit.wheel_mb), cell.toolkit.tag, wheels)
     folder = directory / LAYOUT
     if cell.image is None or not folder.is_dir():
         return
-    # Imported when there is an image: wheels need none of it.
-    from smforge.publish.contents import bill_of_materials, wheel_digests  # noqa: PLC0415
-    from smforge.publish.finish import finish  # noqa: PLC0415
-
-    epoch = int(cell.variables[_EPOCH])
-    created = datetime.fromtimestamp(epoch, UTC)
-    wheels = wheel_digests(directory)
-
-    def describe(layout: Path, image: Descriptor) -> dict[str, object]:
-        return bill_of_materials(layout, image, created, wheels)
-
-    about = audited.image or audited
-    finish(folder, about.report, about.verdict, created, describe)
-
-
-def _require_small_enough(cell: Cell, directory: Path) -> None:
-    from smforge.publish.limits import Limits, require_within  # noqa: PLC0415
-
-    wheels = ((path.name, path.stat().st_size) for path in sorted(directory.rglob("*.whl")))
-    require_within(Limits(wheel_mb=cell.toolkit.wheel_mb), cell.toolkit.tag, wheels)
+    created = datetime.fromtimestamp(int(cell.variables[_EPOCH]), UTC)
+    describe = functools.partial(
+        bill_of_materials, created=created, wheels=wheel_digests(directory)
+    )
+    about = audit.image or audit.artefacts
+    finish(folder, to_json(about), about.verdict, created, describe)
 
 
 def publish(built: Built, tag: str, publication: Publication) -> Published | None:
@@ -122,12 +112,9 @@ def publish(built: Built, tag: str, publication: Publication) -> Published | Non
     image = built.cell.image
     if built.exit_code != 0 or image is None:
         return None
-    from smforge.oci.layout import LayoutFolder  # noqa: PLC0415
-    from smforge.publish.layouts import read_root  # noqa: PLC0415
-    from smforge.publish.load import load  # noqa: PLC0415
     from smforge.publish.push import push  # noqa: PLC0415
 
-    folder = built.places.final / LAYOUT
+    folder = built.paths.final / LAYOUT
     digest = read_root(LayoutFolder(folder)).digest
     loaded = pushed = None
     sent = 0
@@ -136,6 +123,8 @@ def publish(built: Built, tag: str, publication: Publication) -> Published | Non
         publication.announce(f"loading {loaded}")
         load(folder, loaded)
     if publication.repository is not None:
+        from smforge.publish.push import push  # noqa: PLC0415  # defers urllib3
+
         done = push(
             folder,
             f"{publication.repository}:{tag}",

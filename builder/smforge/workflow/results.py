@@ -1,105 +1,89 @@
-"""What came of a cell: what was foreseen, the artefacts' audit, the record, or the error."""
+"""What the stages of one cell's build hand to each other: the prediction, the audit, the result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from smforge.bake.cell_paths import CellPlaces
+from smforge.bake.cell_paths import CellPaths
 from smforge.bake.record import PreflightRecord, RunRecord
-from smforge.errors import EXIT_BUILD_FAILED, EXIT_PASS, SmforgeError
+from smforge.errors import EXIT_BUILD_FAILED, EXIT_OF_VERDICT, SmforgeError
 from smforge.plan.records import Cell
+from smforge.preflight.cell import CellPreflight
+from smforge.report.model import Report
 
-if TYPE_CHECKING:
-    from smforge.preflight.cell import CellPreflight
 
-
-class Lookahead(StrEnum):
+class LookAhead(StrEnum):
     """What a build does with preflight."""
 
     STOP = "stop"
-    """A loss that it foresees stops the build before anything is compiled."""
+    """A predicted loss stops the build before anything is compiled."""
     RECORD = "record"
-    """The loss is recorded, and it is built all the same."""
+    """The loss is recorded, and the build goes on."""
     OFF = "off"
-    """None runs, and the audit has nothing to compare with."""
+    """No preflight runs, and the audit has nothing to compare with."""
 
-    def is_content_with(self, record: PreflightRecord | None) -> bool:
+    def accepts(self, record: PreflightRecord | None) -> bool:
         """Whether artefacts that were made under this record need no new build."""
         match self:
-            case Lookahead.STOP:
+            case LookAhead.STOP:
                 return record is not None and not record.overridden
-            case Lookahead.RECORD:
+            case LookAhead.RECORD:
                 return record is not None
-            case Lookahead.OFF:
+            case LookAhead.OFF:
                 return True
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class Predicted:
     """What preflight says of a cell."""
 
     preflight: CellPreflight
     record: PreflightRecord
     reports: Mapping[str, str]
-    """The full reports as JSON, by the name of their file."""
+    """The full reports as JSON, by file name."""
     error: SmforgeError | None = None
-    """Why nothing may be built; None where it may."""
-
-
-Foreseer = Callable[[Cell], Foreseen]
-"""Looks ahead for a cell. It is given, since reports are not written in this stage."""
+    """Why nothing may be built; None where the build may go on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Audited:
-    """What the audit said of a cell's artefacts."""
+class CellAudit:
+    """The reports on a cell's artefacts."""
 
-    verdict: str
-    exit_code: int
-    findings: int
-    """How many of level error."""
-    report: str
-    """The full report as JSON."""
-    table: Callable[[int, bool], str]
-    """The report for people, in so many columns, with or without colour."""
-    image: Audited | None = None
-    """The same of the cell's image; None where there is none."""
+    artefacts: Report
+    """The wheels, or all files where there is no wheel."""
+    image: Report | None = None
+    """None where the cell makes no image."""
 
     @property
-    def all(self) -> tuple[Audited, ...]:
-        """This one, and that of the image where there is one."""
-        return (self,) if self.image is None else (self, self.image)
+    def reports(self) -> tuple[Report, ...]:
+        """The report on the artefacts, then the one on the image."""
+        return (self.artefacts,) if self.image is None else (self.artefacts, self.image)
 
     @property
-    def deciding(self) -> Audited:
-        """The first that did not pass; this one when all passed."""
-        return next((one for one in self.all if one.exit_code != EXIT_PASS), self)
+    def deciding(self) -> Report:
+        """The first report that is no pass; that on the artefacts where all passed."""
+        failed = (one for one in self.reports if one.verdict != "pass")
+        return next(failed, self.artefacts)
 
-
-Auditor = Callable[[Cell, Path, Foreseen | None], Audited]
-"""Audits the artefacts of a cell in a directory, against what was foreseen. It is given, since the
-audit does not know the build and the build does not know the audit."""
-
-
-Completer = Callable[[Cell, Path, Audited], None]
-"""Adds to the artefacts of a cell, in a directory, what is known only once they have passed."""
+    @property
+    def exit_code(self) -> int:
+        """0 where all passed."""
+        return EXIT_OF_VERDICT[self.deciding.verdict]
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What came of one cell."""
+    """How the build of one cell ended."""
 
     cell: Cell
-    places: CellPlaces
+    paths: CellPaths
     record: RunRecord | None
     """None when it failed before there was anything to record."""
     up_to_date: bool = False
     error: SmforgeError | None = None
-    audited: Audited | None = None
+    audit: CellAudit | None = None
 
     @property
     def exit_code(self) -> int:

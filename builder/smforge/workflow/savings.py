@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from smforge.bake.progress import clock_text
+from smforge.bake.progress.display import clock_text
 from smforge.errors import UsageError
 from smforge.publish.outputs import Output, find_outputs
 from smforge.workflow.summary import size_text

@@ -1,16 +1,19 @@
-"""What came of a run of builds: a table for people, a document for programs."""
+"""The results of a run of builds: a table for people, a document for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from smforge import __version__
 from smforge.bake.cell_paths import shown
-from smforge.bake.progress import clock_text
+from smforge.bake.progress.display import clock_text
 from smforge.bake.record import TargetRecord
 from smforge.errors import EXIT_PASS
+from smforge.report.model import Report
+from smforge.report.table import render_table as render_report
 from smforge.terminal import text_of
 from smforge.workflow.results import Built
 
@@ -73,6 +76,12 @@ def render_table(results: Sequence[Built], *, width: int, color: bool) -> str:
             Text(row.verdict, style),
         )
     return text_of(table, width=width, color=color)
+
+
+def audit_table(report: Report, *, width: int, color: bool) -> str:
+    """The report of an audit without its notes, which people need not read after a build."""
+    serious = tuple(finding for finding in report.findings if finding.level != "note")
+    return render_report(replace(report, findings=serious), width=width, color=color)
 
 
 def document(results: Sequence[Built]) -> dict[str, Any]:
@@ -152,7 +161,7 @@ def _result(built: Built) -> str:
     return built.record.result if built.record else "failed"
 
 
-def _directory(built: Built) -> Any:
-    places = built.places
+def _directory(built: Built) -> Path:
+    paths = built.paths
     rejected = built.record is not None and built.record.result == "rejected"
-    return shown(places.rejected if rejected else places.final)
+    return shown(paths.rejected if rejected else paths.final)

@@ -16,10 +16,10 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from smforge.bake import engine as engines
-from smforge.bake.engine import Engine
-from smforge.bake.host import HostSettings
-from smforge.bake.rootfs import ARCHIVE, default_store
+from smforge.bake.host import engine as engines
+from smforge.bake.host.engine import Engine
+from smforge.bake.host.settings import HostSettings
+from smforge.bake.inputs.rootfs import ARCHIVE, default_store
 from smforge.errors import SmforgeError
 
 _DATA = Path(__file__).parent / "data" / "host_needs.json"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
-from smforge.bake.state import GENERAL, Change, OutputLine, Step, StepEnded, StepStarted
+from smforge.bake.progress.state import GENERAL, Change, OutputLine, Step, StepEnded, StepStarted
 
 
 class TargetLogs:

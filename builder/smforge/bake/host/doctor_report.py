@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from smforge import __version__
-from smforge.bake.doctor import Finding, State, can_build
+from smforge.bake.host.doctor import Finding, State, can_build
 from smforge.terminal import text_of
 
 SCHEMA_VERSION = 1

@@ -45,6 +45,11 @@ def settings(
     return found
 
 
+def use_own_engine() -> None:
+    """Lead the docker commands of this process to what ``tools/engine`` provides."""
+    os.environ.update(settings(os.environ))
+
+
 def _path(path: str, binaries: Path) -> str:
     """`path` with the unpacked tools: docker first, since the host's may lack buildx or be old."""
     words = [word for word in path.split(os.pathsep) if word != str(binaries)]

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from smforge.bake.fetching import fetch
-from smforge.bake.origin import Origin
+from smforge.bake.inputs.fetching import fetch
+from smforge.bake.inputs.origin import Origin
+from smforge.files import cache_folder
 from smforge.plan.records import Cell, PlannedExternal
 
 _NAME_DIGITS = 12
@@ -29,9 +30,8 @@ def externals_of(cell: Cell) -> tuple[PlannedExternal, ...]:
 
 
 def default_store() -> Path:
-    """Where fetched sources are kept: below XDG_CACHE_HOME."""
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache_home) / "smforge" / "sources"
+    """Where fetched sources are kept."""
+    return cache_folder("sources")
 
 
 def directory_of(externals: Sequence[PlannedExternal], store: Path) -> Path:
@@ -48,7 +48,7 @@ def ensure_externals(
 ) -> Path:
     """Return the directory with all of `externals`, fetching what is not there yet.
 
-    Raises what `smforge.bake.fetching.fetch` raises; what is there is there whole.
+    Raises what `smforge.bake.inputs.fetching.fetch` raises; what is there is there whole.
     """
     directory = directory_of(externals, store)
     if directory.is_dir():

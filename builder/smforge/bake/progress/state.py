@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from smforge.bake.events import BuildWarning, Event, Log, PlainLine, Status, Vertex
-from smforge.bake.steps import StepName, parse_name
+from smforge.bake.progress.events import BuildWarning, Event, Log, PlainLine, Status, Vertex
+from smforge.bake.progress.steps import StepName, parse_name
 
 GENERAL = "bake"
 """Stands for the call as a whole, where output belongs to no target."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from smforge.bake.origin import Origin, last_line, unreachable
+from smforge.bake.inputs.origin import Origin, last_line, unreachable
 from smforge.errors import BuildFailedError
 from smforge.plan.records import PlannedExternal
 

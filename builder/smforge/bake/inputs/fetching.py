@@ -6,7 +6,6 @@ SHA-256, and with bare repositories (git_sources.py). When there is one, nothing
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import ssl
@@ -21,9 +20,10 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from smforge.bake.git_sources import check_out
-from smforge.bake.origin import Origin, last_line, unreachable
+from smforge.bake.inputs.git_sources import check_out
+from smforge.bake.inputs.origin import Origin, last_line, unreachable
 from smforge.errors import BuildFailedError, ConfigurationError
+from smforge.files import sha256_of
 from smforge.plan.records import PlannedExternal
 
 _TIMEOUT_SECONDS = 60
@@ -48,7 +48,7 @@ def fetch(external: PlannedExternal, origin: Origin, into: Path) -> None:
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=".fetching-") as work:
         archive = Path(work) / PurePosixPath(urlsplit(external.location).path).name
         _bring(external, origin, archive)
-        if (digest := _sha256(archive)) != external.pin:
+        if (digest := sha256_of(archive)) != external.pin:
             raise BuildFailedError(
                 f"{archive.name}, the sources of {external.name}, has the SHA-256 {digest}, "
                 f"but {external.pin} is pinned.",
@@ -102,7 +102,8 @@ def _download_wheel(external: PlannedExternal, origin: Origin, archive: Path) ->
     name, _, version = str(external.release).partition(" ")
     requirement.write_text(f"{name}=={version} --hash=sha256:{external.pin}\n", encoding="utf-8")
     command = (
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+        # -P: a pip.py in the current directory must not take pip's place.
+        sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
         "--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", archive.parent,
         "--requirement", requirement,
     )  # fmt: skip
@@ -145,8 +146,3 @@ def _wanted(unpacked: Path, external: PlannedExternal) -> Path:
         return found
     entries = list(unpacked.iterdir()) if unpacked.is_dir() else []
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else unpacked
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

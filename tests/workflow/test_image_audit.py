@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -14,16 +15,19 @@ from uuid import uuid4
 import pytest
 
 from smforge.arch.requirement import parse_requirements
-from smforge.bake.host import root_file_systems
+from smforge.bake.host.settings import HostSettings
+from smforge.bake.inputs.rootfs import root_file_systems
 from smforge.errors import BuildFailedError
 from smforge.matrix.load import load
 from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve
 from smforge.verdict.reading import Backend
 from smforge.verdict.request import AuditRequest
-from smforge.workflow.build import Workshop
-from smforge.workflow.results import Audited, Built
-from smforge.workflow.stages import audit_image, workshop
+from smforge.workflow.auditing import audit_image
+from smforge.workflow.build import Builder
+from smforge.workflow.messages import Messages
+from smforge.workflow.results import Built, CellAudit
+from smforge.workflow.settings import BuildSettings
 
 ROOT = Path(__file__).parents[2]
 PROBES = ROOT / "builder" / "smforge" / "inventory" / "probing" / "programs" / "run.py"
@@ -78,12 +82,17 @@ def library(compile_with: Callable[..., Path]) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def build(tmp_path: Path, cell: Cell, library: Callable[[str], Path]) -> Callable[..., Built]:
+def build(
+    tmp_path: Path,
+    cell: Cell,
+    library: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Built]:
     """Build, with a wheel and an image whose kernels are for these targets."""
     project = tmp_path / "project"
     docker = project / "docker"
 
-    def run(*, wheel: str, image: str, completed: list[Audited]) -> Built:
+    def run(*, wheel: str, image: str, completed: list[CellAudit]) -> Built:
         (docker / "wheel").mkdir(parents=True)
         with zipfile.ZipFile(docker / "wheel" / WHEEL, "w") as archive:
             archive.write(library(wheel), "component/_C.so")
@@ -98,24 +107,24 @@ def build(tmp_path: Path, cell: Cell, library: Callable[[str], Path]) -> Callabl
         subprocess.run((python, PROBES, "--devices=12.1", facts), check=True)
         (project / "docker-bake.hcl").write_text(BAKE_FILE)
         (project / "versions.json").write_bytes((ROOT / "versions.json").read_bytes())
-        shop: Workshop = workshop(
-            project / "versions.json",
-            tmp_path / "out",
-            None,
-            "native",
-            "off",
-            policies=(),
-            quiet=True,
-            verbose=False,
-        )
         store = tmp_path / "store"
         for rootfs in root_file_systems(cell).values():
             # This test's targets start from scratch.
             (store / rootfs.directory_name).mkdir(parents=True)
             (store / rootfs.directory_name / "rootfs.tar").touch()
-        shop = replace(shop, rootfs_store=store)
-        done = replace(shop, complete=lambda _cell, _folder, audited: completed.append(audited))
-        return done.build(cell)
+        settings = BuildSettings(
+            matrix=project / "versions.json",
+            out=tmp_path / "out",
+            host=HostSettings.from_environment(os.environ),
+            messages=Messages(quiet=True),
+            backend=Backend.NATIVE,
+            rootfs_store=store,
+        )
+        monkeypatch.setattr(
+            "smforge.workflow.build.complete",
+            lambda _cell, _folder, audit: completed.append(audit),
+        )
+        return Builder(settings).build(cell)
 
     return run
 
@@ -124,12 +133,12 @@ def build(tmp_path: Path, cell: Cell, library: Callable[[str], Path]) -> Callabl
 @pytest.mark.toolchain
 @pytest.mark.usefixtures("engine")
 def test_an_image_that_runs_on_its_devices_is_completed(build: Callable[..., Built]) -> None:
-    completed: list[Audited] = []
+    completed: list[CellAudit] = []
     built = build(wheel="12.0", image="12.0", completed=completed)
     assert built.error is None
     assert built.exit_code == 0
     assert [one.image is not None for one in completed] == [True]
-    report = json.loads((built.places.final / "audit-image.json").read_bytes())
+    report = json.loads((built.paths.final / "audit-image.json").read_bytes())
     assert report["subject"]["kind"] == "image"
     assert report["verdict"] == "pass"
 
@@ -147,17 +156,17 @@ def test_an_image_that_runs_on_its_devices_is_completed(build: Callable[..., Bui
 def test_a_device_removed_from_one_component_stops_it_before_any_tag(
     build: Callable[..., Built], wheel: str, image: str, report: str
 ) -> None:
-    completed: list[Audited] = []
+    completed: list[CellAudit] = []
     built = build(wheel=wheel, image=image, completed=completed)
     assert built.exit_code == 1
     assert completed == []
-    assert not built.places.final.exists()
-    findings = json.loads((built.places.rejected / report).read_bytes())["findings"]
+    assert not built.paths.final.exists()
+    findings = json.loads((built.paths.rejected / report).read_bytes())["findings"]
     missing = next(one for one in findings if one["rule"] == "device-missing" and one["file"])
     assert missing["device"] == "12.1"
     assert missing["file"].endswith("component/_C.so")
     assert "cannot run on 12.1" in missing["message"]
-    note = (built.places.rejected / "REJECTED.txt").read_text()
+    note = (built.paths.rejected / "REJECTED.txt").read_text()
     assert "component/_C.so" in note
     assert "12.1" in note
 

@@ -1,22 +1,14 @@
-"""What the host adds to a cell's variables: job limits, its CA bundle, its network."""
+"""The settings of the host that builds: certificates, network, caches, mirrors, a checkout."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from smforge.bake.cell_paths import CellPlaces
-from smforge.bake.checkout import revision_of
-from smforge.bake.command import BakeCall
-from smforge.bake.compiler_cache import BUCKET_SETTING, bucket_settings
-from smforge.bake.crossing import Crossing
-from smforge.bake.externals import directory_of, externals_of
-from smforge.bake.limits import JobLimits
-from smforge.bake.origin import Origin
-from smforge.bake.rootfs import Rootfs
+from smforge.bake.host.compiler_cache import bucket_settings
+from smforge.bake.inputs.origin import Origin
 from smforge.errors import UsageError
-from smforge.plan.records import Cell
 
 CA_SETTING = "SMFORGE_CA_BUNDLE"
 _CA_CUSTOMARY = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -49,7 +41,7 @@ class HostSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> HostSettings:
-        """Read SMFORGE_CA_BUNDLE (else what the host's own tools are told), pip's PIP_CONFIG_FILE,
+        """Read SMFORGE_CA_BUNDLE (else what the host's own tools use), PIP_CONFIG_FILE of pip,
         BUILD_NETWORK, CACHE_FROM, CACHE_TO, SMFORGE_SOURCES_MIRROR, VLLM_SOURCE and
         SMFORGE_SCCACHE.
 
@@ -80,74 +72,6 @@ class HostSettings:
     def origin(self) -> Origin:
         """Where the sources of other projects come from."""
         return Origin(self.sources_mirror, self.ca_bundle)
-
-
-def root_file_systems(cell: Cell, crossing: Crossing | None = None) -> dict[str, Rootfs]:
-    """What a cell's base and image start from, by the variable that names the directory.
-
-    Empty where the base is an image of a registry.
-    """
-    if cell.base.kind != "packages" or cell.base.suite is None:
-        return {}
-    # Debian and Docker name these CPUs alike.
-    running = cell.platform.rpartition("/")[2]
-    compiling = crossing.build_platform.rpartition("/")[2] if crossing else running
-    devel = Rootfs(cell.base.suite, compiling, int(cell.variables["SOURCE_DATE_EPOCH"]))
-    found = {"ROOTFS_DIR": devel}
-    if cell.image is not None:
-        found["RUNTIME_ROOTFS_DIR"] = replace(devel, architecture=running, purpose="runtime")
-    return found
-
-
-def bake_call(  # noqa: PLR0913, PLR0917  # the places where one call's settings come from
-    cell: Cell,
-    host: HostSettings,
-    limits: JobLimits,
-    places: CellPlaces,
-    matrix: Path,
-    rootfs_store: Path,
-    sources_store: Path,
-    crossing: Crossing | None,
-) -> BakeCall:
-    """The bake call of a cell on this host, everything resolved."""
-    variables = {
-        **cell.variables,
-        **dict(host.caches),
-        "OUT_DIR": str(places.staging),
-        "REVISION": revision_of(matrix.resolve().parent) or "",
-        "MAX_JOBS": str(limits.jobs),
-        "NVCC_THREADS": str(limits.nvcc_threads),
-        "CA_BUNDLE": str(host.ca_bundle or ""),
-        "PIP_CONFIG": str(host.pip_config or ""),
-        BUCKET_SETTING: str(host.bucket or ""),
-        NETWORK_SETTING: host.network,
-        "BUILD_PLATFORM": crossing.build_platform if crossing else "",
-        "CROSS_CPU": crossing.cpu if crossing else "",
-    }
-    lent = (host.ca_bundle, host.pip_config, host.bucket)
-    reads = [path for path in lent if path is not None]
-    for variable, rootfs in root_file_systems(cell, crossing).items():
-        directory = rootfs_store / rootfs.directory_name
-        variables[variable] = str(directory)
-        reads.append(directory)
-    if externals := externals_of(cell):
-        directory = directory_of(externals, sources_store)
-        variables["EXTERNALS_DIR"] = str(directory)
-        reads.append(directory)
-    if host.checkout is not None:
-        variables[CHECKOUT_SETTING] = str(host.checkout)
-        reads.append(host.checkout)
-    return BakeCall(
-        root=matrix.resolve().parent,
-        matrix=matrix.resolve(),
-        override=places.override,
-        metadata=places.metadata,
-        targets=cell.targets,
-        variables=variables,
-        reads=tuple(reads),
-        writes=(places.staging,),
-        host_network=host.network == HOST_NETWORK,
-    )
 
 
 def _ca_bundle(environment: Mapping[str, str]) -> Path | None:

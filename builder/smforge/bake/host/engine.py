@@ -8,7 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from smforge.errors import EngineUnavailableError, ToolError
+from smforge.docker import no_client
+from smforge.errors import EngineUnavailableError
 
 _ANSWER_SECONDS = 20.0
 
@@ -61,10 +62,7 @@ def client_answer() -> str | None:
             check=False,
         )
     except FileNotFoundError as error:
-        raise ToolError(
-            "The docker client is not installed, or not on PATH.",
-            remedy="Install docker-cli and docker-buildx; 'smforge doctor' shows what is lacking.",
-        ) from error
+        raise no_client() from error
     except subprocess.TimeoutExpired:
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

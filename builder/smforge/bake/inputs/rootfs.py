@@ -14,14 +14,17 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
 
+from smforge.bake.host.crossing import Crossing
 from smforge.errors import BuildFailedError, ToolError
+from smforge.files import cache_folder
+from smforge.plan.records import Cell
 
 ARCHIVE = "rootfs.tar"
 _DATA = Path(__file__).parent / "data" / "rootfs.json"
@@ -65,10 +68,26 @@ class Mirror:
         return f"deb {options}{self.uri} {suite} main"
 
 
+def root_file_systems(cell: Cell, crossing: Crossing | None = None) -> dict[str, Rootfs]:
+    """What a cell's base and image start from, by the variable that names the directory.
+
+    Empty where the base is an image of a registry.
+    """
+    if cell.base.kind != "packages" or cell.base.suite is None:
+        return {}
+    # Debian and Docker name these CPUs alike.
+    running = cell.platform.rpartition("/")[2]
+    compiling = crossing.build_platform.rpartition("/")[2] if crossing else running
+    devel = Rootfs(cell.base.suite, compiling, int(cell.variables["SOURCE_DATE_EPOCH"]))
+    found = {"ROOTFS_DIR": devel}
+    if cell.image is not None:
+        found["RUNTIME_ROOTFS_DIR"] = replace(devel, architecture=running, purpose="runtime")
+    return found
+
+
 def default_store() -> Path:
-    """Where archives are kept: below XDG_CACHE_HOME."""
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache_home) / "smforge" / "rootfs"
+    """Where archives are kept."""
+    return cache_folder("rootfs")
 
 
 def ensure_rootfs(

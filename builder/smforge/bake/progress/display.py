@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Protocol, Self
 
-from smforge.bake.state import (
+from smforge.bake.progress.state import (
     BuildState,
     Change,
     OutputLine,

@@ -1,0 +1,43 @@
+"""The files that a build exported: their list, and whether they are still what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from smforge.bake.record import Artefact, RunRecord
+from smforge.files import sha256_of
+
+_IGNORED_DIRECTORIES = frozenset({"__pycache__", ".git"})
+
+
+def artefacts_in(directory: Path) -> tuple[Artefact, ...]:
+    """Every file below `directory` with its digest."""
+    return tuple(
+        Artefact(
+            path=file.relative_to(directory).as_posix(),
+            sha256=sha256_of(file),
+            size=file.stat().st_size,
+        )
+        for file in files_below(directory)
+    )
+
+
+def intact(record: RunRecord, directory: Path) -> bool:
+    """Whether every recorded artefact still lies in `directory` with its recorded digest."""
+    return all(_is_intact(artefact, directory / artefact.path) for artefact in record.artefacts)
+
+
+def _is_intact(artefact: Artefact, file: Path) -> bool:
+    try:
+        return file.stat().st_size == artefact.size and sha256_of(file) == artefact.sha256
+    except OSError:
+        return False
+
+
+def files_below(directory: Path) -> Iterator[Path]:
+    """Every file below a directory, by path, without those of git and of Python's cache."""
+    for path in sorted(directory.rglob("*")):
+        inside = path.relative_to(directory).parts
+        if path.is_file() and not _IGNORED_DIRECTORIES.intersection(inside):
+            yield path

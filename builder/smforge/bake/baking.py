@@ -1,0 +1,58 @@
+"""Carries out the bake call of one cell, with its logs and a display."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from smforge.bake.cell_paths import CellPaths
+from smforge.bake.command import BakeCall
+from smforge.bake.definition import resolve_definition
+from smforge.bake.progress.display import Progress
+from smforge.bake.progress.logs import TargetLogs
+from smforge.bake.progress.state import BuildState, Change
+from smforge.bake.record import TargetRecord
+from smforge.bake.runner import Outcome, run_bake
+from smforge.bake.targets import target_records
+from smforge.writing import write_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Baked:
+    """How a bake call ended, and where its targets export to."""
+
+    outcome: Outcome
+    destinations: dict[str, tuple[Path, ...]]
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome.exit_code == 0 and self.outcome.interrupted is None
+
+    def targets(self, paths: CellPaths) -> tuple[TargetRecord, ...]:
+        """A record of each target, with the size of what lies at its destinations now."""
+        return target_records(self.outcome.state, paths, self.destinations)
+
+
+def bake(call: BakeCall, paths: CellPaths, began: datetime, progress: Progress) -> Baked:
+    """Write the override, resolve the definition and run buildx until it ends.
+
+    A build that fails is a result. Raises what `resolve_definition` and `run_bake` raise.
+    """
+    write_whole(call.override, call.override_text)
+    paths.metadata.unlink(missing_ok=True)
+    definition = resolve_definition(call)
+    state = BuildState(definition.targets, began=began)
+    with TargetLogs(paths.logs) as logs, progress:
+        outcome = run_bake(call, state, _Observers(logs, progress))
+    return Baked(outcome, definition.destinations(call.root))
+
+
+@dataclass(frozen=True, slots=True)
+class _Observers:
+    logs: TargetLogs
+    progress: Progress
+
+    def changed(self, state: BuildState, changes: tuple[Change, ...]) -> None:
+        self.logs.write(changes)
+        self.progress.changed(state, changes)

@@ -1,0 +1,72 @@
+"""The bake call of one cell: the plan's variables, and what the host adds to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from smforge.bake.cell_paths import CellPaths
+from smforge.bake.command import BakeCall
+from smforge.bake.host.compiler_cache import BUCKET_SETTING
+from smforge.bake.host.crossing import Crossing
+from smforge.bake.host.job_limits import JobLimits
+from smforge.bake.host.settings import (
+    CHECKOUT_SETTING,
+    HOST_NETWORK,
+    NETWORK_SETTING,
+    HostSettings,
+)
+from smforge.bake.inputs.checkout import revision_of
+from smforge.bake.inputs.externals import directory_of, externals_of
+from smforge.bake.inputs.rootfs import root_file_systems
+from smforge.plan.records import Cell
+
+
+def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings come from
+    cell: Cell,
+    host: HostSettings,
+    limits: JobLimits,
+    paths: CellPaths,
+    matrix: Path,
+    rootfs_store: Path,
+    sources_store: Path,
+    crossing: Crossing | None,
+) -> BakeCall:
+    """The bake call of a cell on this host, everything resolved."""
+    variables = {
+        **cell.variables,
+        **dict(host.caches),
+        "OUT_DIR": str(paths.staging),
+        "REVISION": revision_of(matrix.resolve().parent) or "",
+        "MAX_JOBS": str(limits.jobs),
+        "NVCC_THREADS": str(limits.nvcc_threads),
+        "CA_BUNDLE": str(host.ca_bundle or ""),
+        "PIP_CONFIG": str(host.pip_config or ""),
+        BUCKET_SETTING: str(host.bucket or ""),
+        NETWORK_SETTING: host.network,
+        "BUILD_PLATFORM": crossing.build_platform if crossing else "",
+        "CROSS_CPU": crossing.cpu if crossing else "",
+    }
+    lent = (host.ca_bundle, host.pip_config, host.bucket)
+    reads = [path for path in lent if path is not None]
+    for variable, rootfs in root_file_systems(cell, crossing).items():
+        directory = rootfs_store / rootfs.directory_name
+        variables[variable] = str(directory)
+        reads.append(directory)
+    if externals := externals_of(cell):
+        directory = directory_of(externals, sources_store)
+        variables["EXTERNALS_DIR"] = str(directory)
+        reads.append(directory)
+    if host.checkout is not None:
+        variables[CHECKOUT_SETTING] = str(host.checkout)
+        reads.append(host.checkout)
+    return BakeCall(
+        root=matrix.resolve().parent,
+        matrix=matrix.resolve(),
+        override=paths.override,
+        metadata=paths.metadata,
+        targets=cell.targets,
+        variables=variables,
+        reads=tuple(reads),
+        writes=(paths.staging,),
+        host_network=host.network == HOST_NETWORK,
+    )

@@ -1,0 +1,1 @@
+"""What a build is made from: other projects' sources, root file systems, the checkout."""

@@ -1,0 +1,1 @@
+"""What happens while buildx runs: its events, the state of each target, logs and the display."""

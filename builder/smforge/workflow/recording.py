@@ -1,0 +1,89 @@
+"""Makes the record of one build."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from smforge import __version__
+from smforge.bake.command import BakeCall
+from smforge.bake.host.engine import Engine
+from smforge.bake.inputs.checkout import checkout_of
+from smforge.bake.record import (
+    Artefact,
+    AuditRecord,
+    Result,
+    RunRecord,
+    TargetRecord,
+    Tool,
+    Tools,
+)
+from smforge.errors import EXIT_OF_VERDICT
+from smforge.plan.document import cell_document
+from smforge.plan.records import Cell
+from smforge.report.model import Report
+from smforge.workflow.results import Predicted
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is known of a build before anything is compiled."""
+
+    began: datetime
+    cell: Cell
+    call: BakeCall
+    engine: Engine
+    inputs_sha256: str
+    predicted: Predicted | None
+
+    def record(  # noqa: PLR0913 - the ways in which a build ends
+        self,
+        result: Result,
+        exit_code: int,
+        *,
+        error: str | None = None,
+        targets: tuple[TargetRecord, ...] = (),
+        artefacts: tuple[Artefact, ...] = (),
+        audits: tuple[AuditRecord, ...] = (),
+    ) -> RunRecord:
+        """The record of the build, which ends now. `audits`: of the artefacts, of the image."""
+        finished = datetime.now(UTC)
+        audit, image_audit = (*audits, None, None)[:2]
+        return RunRecord(
+            tool=Tool(name="smforge", version=__version__),
+            result=result,
+            exit_code=exit_code,
+            error=error,
+            started=self.began,
+            finished=finished,
+            seconds=round((finished - self.began).total_seconds(), 3),
+            inputs_sha256=self.inputs_sha256,
+            plan=cell_document(self.cell),
+            variables=dict(self.call.variables),
+            command=self.call.argv,
+            tools=Tools(
+                engine=self.engine.version,
+                buildx=self.engine.buildx,
+                buildkit=self.engine.buildkit,
+                builder=self.engine.builder,
+                driver=self.engine.driver,
+            ),
+            checkout=checkout_of(self.call.root),
+            preflight=self.predicted.record if self.predicted else None,
+            targets=targets,
+            artefacts=artefacts,
+            audit=audit,
+            image_audit=image_audit,
+        )
+
+
+def audit_record(report: Report, file: str, text: str) -> AuditRecord:
+    """What the record says of an audit; `text` is its report as the file holds it."""
+    return AuditRecord(
+        verdict=report.verdict,
+        exit_code=EXIT_OF_VERDICT[report.verdict],
+        findings=sum(finding.level == "error" for finding in report.findings),
+        report=file,
+        report_sha256=hashlib.sha256(text.encode()).hexdigest(),
+    )

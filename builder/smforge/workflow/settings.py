@@ -1,0 +1,46 @@
+"""What the cells of one matrix are built with: the files, the host, the policies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smforge.bake.cell_paths import CellPaths
+from smforge.bake.host.settings import HostSettings
+from smforge.bake.inputs.externals import default_store as default_sources_store
+from smforge.bake.inputs.rootfs import default_store as default_rootfs_store
+from smforge.plan.records import Cell
+from smforge.verdict.reading import Backend
+from smforge.workflow.messages import Messages
+from smforge.workflow.results import LookAhead
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """The same for every cell of one run."""
+
+    matrix: Path
+    out: Path
+    host: HostSettings
+    messages: Messages = field(default_factory=Messages)
+    look_ahead: LookAhead = LookAhead.OFF
+    policies: tuple[Path, ...] = ()
+    """Policy files for preflight and the audit, beside the shipped ones; a change of them counts
+    as a change of the inputs."""
+    backend: Backend = Backend.BOTH
+    """Who reads the code in the audit."""
+    jobs: int | None = None
+    """The number of compiler jobs; None for what the engine's cores and memory allow."""
+    rootfs_store: Path = field(default_factory=default_rootfs_store)
+    """Where root file systems of bases from packages are kept."""
+    sources_store: Path = field(default_factory=default_sources_store)
+    """Where the sources of other projects are kept."""
+
+    @property
+    def root(self) -> Path:
+        """The directory of the matrix, which holds docker-bake.hcl and docker/ too."""
+        return self.matrix.resolve().parent
+
+    def paths(self, cell: Cell) -> CellPaths:
+        """Where everything of a cell lies."""
+        return CellPaths(self.out.resolve(), cell.variant, cell.platform)
