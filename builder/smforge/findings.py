@@ -39,11 +39,23 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One kernel of a family."""
+
+    name: str
+    """As C++ spells it."""
+    embedded: tuple[str, ...]
+    """What it is embedded as: ``sm_80``, ``compute_90``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """Kernels that differ in template arguments alone."""
 
     name: str
     count: int
+    members: tuple[Member, ...] = ()
+    """All of them, where they are few and each is named; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from smforge.arch.devices import current_devices
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
-from smforge.findings import Level, Outcome
+from smforge.findings import Level, Member, Outcome
 from smforge.inventory.cuobjdump.agreement import Comparison, Difference
 from smforge.inventory.jit_tools.records import HostFiles, LibraryUser
 from smforge.inventory.records import Damage, FileInventory, Inventory, Kind, Origin, SubjectKind
@@ -531,6 +531,51 @@ class TestDoubt:
         verdict = judge(Reading(make_inventory(empty, full)), terms("12.0"))
         assert verdict.outcome is Outcome.PASS
         assert rules(verdict, Level.WARNING) == ["unjudged-code"]
+
+    @pytest.mark.parametrize(
+        ("path", "kind", "remedy"),
+        [
+            ("a.a", Kind.LTO_IR, "that it is linked into"),
+            ("a.o", Kind.CUBIN, "that it is linked into"),
+            ("a.so", Kind.CUBIN, "no kernel of its own"),
+            ("a.so", Kind.LTO_IR, "nvJitLink"),
+            ("a.so", Kind.RELOCATABLE_PTX, "nvJitLink"),
+            ("a.so", Kind.TILE_IR, "compile it on the device"),
+            ("a.so", Kind.UNKNOWN, "Load it on the device"),
+        ],
+    )
+    def test_the_remedy_fits_what_could_not_be_judged(
+        self,
+        make_file: MakeFile,
+        make_inventory: MakeInventory,
+        path: str,
+        kind: Kind,
+        remedy: str,
+    ) -> None:
+        file = make_file(path, (("sm_120", ()),))
+        (region,) = file.regions
+        objects = (region.objects[0]._replace(kind=kind),)
+        file = file._replace(regions=(region._replace(objects=objects),))
+        (finding,) = judge(Reading(make_inventory(file)), terms("12.0")).findings
+        assert finding.rule == "unjudged-code"
+        assert remedy in (finding.remedy or "")
+
+    def test_few_missing_kernels_are_named_in_full(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        few, many = ("_Z1fILi1EEvv", "_Z1fILi2EEvv"), tuple(f"_Z1gILi{n}EEvv" for n in range(9))
+        file = make_file("a.so", (("sm_80", few[:1]), ("sm_90", few), ("compute_80@1.0", many)))
+        (finding,) = (
+            one
+            for one in judge(Reading(make_inventory(file)), terms("7.5")).findings
+            if one.file is not None
+        )
+        assert [(one.name, one.count) for one in finding.families] == [("g<…>", 9), ("f<…>", 2)]
+        assert finding.families[0].members == ()
+        assert finding.families[1].members == (
+            Member("void f<1>()", ("sm_80", "sm_90")),
+            Member("void f<2>()", ("sm_90",)),
+        )
 
     def test_one_region_of_a_file_that_nothing_can_be_said_of(
         self, make_file: MakeFile, make_inventory: MakeInventory

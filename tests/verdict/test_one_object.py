@@ -79,7 +79,7 @@ def test_without_an_order_that_is_documented_the_answer_is_not_known(compile_wit
     verdict = judged(compile_with(source, "k.so", *SHARED, *gencode("90", "90a")), "9.0")
     assert [one.rule for one in verdict.findings] == ["pick-unknown"]
     assert verdict.outcome is Outcome.UNDETERMINED
-    assert verdict.devices[0].tally == Tally(native=1, missing=1)
+    assert verdict.devices[0].tally == Tally(native=1, missing=1, unclear=1)
 
 
 def test_what_no_host_code_launches_is_unreachable_and_fails_nothing(compile_with: Compile) -> None:

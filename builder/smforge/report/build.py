@@ -182,7 +182,16 @@ def _finding(finding: Finding) -> model.Finding:
 
 
 def _families(families: Iterable[Family]) -> tuple[model.Family, ...]:
-    return tuple(model.Family(name=one.name, count=one.count) for one in families)
+    return tuple(
+        model.Family(
+            name=one.name,
+            count=one.count,
+            members=tuple(
+                model.Member(name=each.name, embedded=each.embedded) for each in one.members
+            ),
+        )
+        for one in families
+    )
 
 
 def _exempted(use: ExcuseUse) -> model.Exempted:

@@ -76,8 +76,8 @@ def _group(group: outline.Group) -> Iterator[str]:
             for part in (code(row.file) if row.file else "", row.share, plain(row.detail))
             if part
         )
-        for family in row.families:
-            yield f"  - {family.count:,} {code(family.name)}"
+        for one in row.families:
+            yield f"  - {one.count:,} {code(one.name)} {one.embedded}".rstrip()
         if row.more:
             yield f"  - {row.more}"
     if len(group.rows) > _MOST_ROWS:

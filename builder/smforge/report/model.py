@@ -160,11 +160,22 @@ class File(Published):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member(Published):
+    """One kernel of a family."""
+
+    name: str
+    embedded: Annotated[tuple[str, ...], Says("sm_80, compute_90.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Family(Published):
     """Kernels that differ in template arguments alone."""
 
     name: str
     count: Count
+    members: Annotated[
+        tuple[Member, ...], Says("Where they are few: each in full, with what it is embedded as.")
+    ] = field(default=(), metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from smforge.findings import Family, Member
 from smforge.report import model
 from smforge.report.state import Counts, counts_of, together
 from smforge.report.wording import answer, plural
@@ -54,6 +55,16 @@ ALWAYS = frozenset({"native", "PTX", "for others", "missing", "excused"})
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """Kernels below a library: a family, or one that is named in full."""
+
+    count: int
+    name: str
+    embedded: str = ""
+    """``sm_80 compute_90``, of a kernel that is named in full."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One library in a group of findings."""
 
@@ -62,8 +73,8 @@ class Row:
     """``3,115 of 5,003 kernels``; empty where a rule does not count."""
     detail: str
     """The finding's own words, where there are no families to show."""
-    families: tuple[model.Family, ...]
-    """The largest."""
+    families: tuple[Listed, ...]
+    """The largest, and in place of a family of few its members."""
     more: str
     """``1,670 in 114 more families``; empty where all are shown."""
 
@@ -298,7 +309,17 @@ def _row(finding: model.Finding, file: model.File) -> Row:
     if rest:
         left = sum(family.count for family in rest)
         more = f"{left:,} in {plural(len(rest), 'more family', 'more families')}"
-    return Row(file.path, share, detail, shown, more)
+    listed = tuple(entry for family in shown for entry in in_full(family))
+    return Row(file.path, share, detail, listed, more)
+
+
+def in_full(family: model.Family | Family) -> Iterator[Listed]:
+    """A family, or in its place its members, each with what it is embedded as."""
+    if not family.members:
+        yield Listed(family.count, family.name)
+    members: Counter[model.Member | Member] = Counter(family.members)
+    for member, count in members.items():
+        yield Listed(count, member.name, " ".join(member.embedded))
 
 
 def _plain_row(finding: model.Finding) -> Row:

@@ -82,12 +82,15 @@ def _finding_row(row: outline.Row, name: str, width: int) -> Iterator[Styled]:
     columns = [Column(cut=True, stretch=True), Column("right", most=WIDTH // 2)]
     yield from grid(columns, [[_text(name), _text(row.share or row.detail)]], width, indent=4)
     if row.families:
-        families = [(f"{family.count:,}", family.name) for family in row.families]
+        families = [(f"{one.count:,}", one.name, one.embedded) for one in row.families]
         if row.more:
             number, _, text = row.more.partition(" ")
-            families.append((number, text))
-        rows = [[_text(number), _text(text, "dim")] for number, text in families]
-        yield from grid([Column("right", least=7), Column(cut=True)], rows, width, indent=4)
+            families.append((number, text, ""))
+        rows = [
+            [_text(number), _text(name, "dim"), _text(codes)] for number, name, codes in families
+        ]
+        columns = [Column("right", least=7), Column(cut=True), Column()]
+        yield from grid(columns, rows, width, indent=4)
 
 
 def _excused(report: model.Report, width: int) -> Iterator[Styled]:

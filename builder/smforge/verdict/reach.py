@@ -51,6 +51,8 @@ LACKING = (Reach.MISSING, Reach.NOT_PICKED)
 CANNOT_RUN = (*LACKING, Reach.PTX_TOO_NEW, Reach.UNCLEAR, Reach.PICK_UNCLEAR)
 """Foreign code, code whose place another library takes, and code that nothing launches cannot run
 either, but is not meant to."""
+NOT_KNOWN = (Reach.UNCLEAR, Reach.PICK_UNCLEAR)
+"""Whether it runs depends on what nobody has written down."""
 EXCUSABLE: Mapping[str, frozenset[Reach]] = {
     "missing": frozenset({*LACKING, Reach.UNCLEAR, Reach.PICK_UNCLEAR}),
     "ptx": frozenset({Reach.PTX, Reach.PTX_UNSURE, Reach.PTX_TOO_NEW}),

@@ -15,7 +15,14 @@ from smforge.arch.target import ComputeCapability
 from smforge.findings import Tally
 from smforge.verdict.arch_packages import Parts, as_part
 from smforge.verdict.kernels import Embedded
-from smforge.verdict.reach import CANNOT_RUN, EXCUSABLE, SERVED_ELSEWHERE, Reach, reach
+from smforge.verdict.reach import (
+    CANNOT_RUN,
+    EXCUSABLE,
+    NOT_KNOWN,
+    SERVED_ELSEWHERE,
+    Reach,
+    reach,
+)
 
 Shape = tuple[tuple[Embedded, int], ...]
 """What the groups of a file are embedded as, and how many kernels each has."""
@@ -70,5 +77,5 @@ def _tally(shape: Shape, reaches: tuple[Reach, ...]) -> Tally:
         foreign=sum(counts[one] for one in SERVED_ELSEWHERE),
         missing=sum(counts[one] for one in CANNOT_RUN),
         unreachable=counts[Reach.UNREACHABLE],
-        unclear=counts[Reach.UNCLEAR],
+        unclear=sum(counts[one] for one in NOT_KNOWN),
     )

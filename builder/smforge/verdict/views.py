@@ -10,8 +10,14 @@ from smforge.findings import Tally
 from smforge.inventory.records import FileInventory, Origin
 from smforge.verdict.arch_packages import Parts
 from smforge.verdict.excused import Excused, ExcusedKernels, excused_kernels
-from smforge.verdict.kernels import AlternativesOf, KernelGroup, group_kernels, no_alternatives
-from smforge.verdict.reach import CANNOT_RUN, Reach
+from smforge.verdict.kernels import (
+    AlternativesOf,
+    Embedded,
+    KernelGroup,
+    group_kernels,
+    no_alternatives,
+)
+from smforge.verdict.reach import CANNOT_RUN, NOT_KNOWN, Reach
 from smforge.verdict.request import AuditRequest
 from smforge.verdict.shapes import ShapeView, view_shape
 
@@ -29,16 +35,19 @@ class DeviceView:
 
     def names(self, *wanted: Reach) -> tuple[str, ...]:
         """The kernels that reach the device in one of these ways, without the excused ones."""
+        return tuple(name for name, _ in self.kernels(*wanted))
+
+    def kernels(self, *wanted: Reach) -> Iterator[tuple[str, Embedded]]:
+        """The same kernels, each with what it is embedded as."""
         if not any(how in wanted for how in self.reaches):
-            return ()
+            return
         excused = {(one.group, one.kernel) for one in self.excused}
-        return tuple(
-            name
-            for position, how in enumerate(self.reaches)
-            if how in wanted
-            for name in self.groups[position].names
-            if (position, name) not in excused
-        )
+        for position, how in enumerate(self.reaches):
+            if how in wanted:
+                group = self.groups[position]
+                for name in group.names:
+                    if (position, name) not in excused:
+                        yield name, group.embedded
 
 
 class DeviceViews(Mapping[ComputeCapability, DeviceView]):
@@ -152,5 +161,5 @@ def _with_excused(
         tally,
         missing_excused=missing,
         ptx_excused=len(excused) - missing,
-        unclear=tally.unclear - reaches.count(Reach.UNCLEAR),
+        unclear=tally.unclear - sum(how in NOT_KNOWN for how in reaches),
     )

@@ -12,6 +12,7 @@ from smforge.report.html.audit_page import audit_page
 from smforge.report.html.matrix import Page
 from smforge.report.html.page import render_page
 from smforge.report.state import Counts, State
+from smforge.verdict.reach import Reach
 
 EXCUSE = Excuse("Hopper's alone", "the test", kernel="hopper*")
 
@@ -87,6 +88,12 @@ def test_thousands_of_loose_cubins_become_one_row_per_folder(make: Any) -> None:
     ]
     assert states(page)["cubins/0/"]["9.0"] is State.NATIVE
     assert len(page.rows[0].groups) == 1
+
+
+def test_every_way_to_reach_a_device_is_explained_and_has_a_state(make: Any) -> None:
+    page = audit_page([make.audit(make.library("x.so", make.code("sm_90", "k")))])
+    assert {one.id for one in page.reaches} == set(Reach)
+    assert {one.state for one in page.reaches} <= {one.id for one in page.states}
 
 
 def test_several_subjects_share_a_page(make: Any) -> None:

@@ -62,18 +62,65 @@ _STATES = (
     Meaning(State.UNCLEAR, "not known", "It depends on a suffix that the cubin does not record."),
 )
 _REACHES = (
-    Meaning(Reach.MISSING, "cannot run", "Ordinary code, and nothing embedded runs here."),
-    Meaning(Reach.NOT_PICKED, "cannot run", "The driver picks code beside it, which lacks it."),
-    Meaning(Reach.PTX_TOO_NEW, "cannot run", "There is PTX, but the driver is too old for it."),
-    Meaning(Reach.UNCLEAR, "not known", "A cubin does not say whether it is plain, a or f code."),
-    Meaning(Reach.PICK_UNCLEAR, "not known", "Nobody documents which of several codes is picked."),
-    Meaning(Reach.PTX_UNSURE, "PTX, not certain", "Nobody knows whether the driver reads it."),
-    Meaning(Reach.PTX, "PTX only", "The driver assembles it at the first load."),
-    Meaning(Reach.NATIVE, "native", "Machine code for this device is embedded."),
-    Meaning(Reach.FOREIGN, "for other devices", "Only a or f code, made for other devices."),
-    Meaning(Reach.ELSEWHERE, "for other devices", "Another package is loaded on this one."),
-    Meaning(Reach.ALTERNATIVE, "for other devices", "The program loads other code beside it."),
-    Meaning(Reach.UNREACHABLE, "unreachable", "No host code can launch it on any device."),
+    Meaning(
+        Reach.MISSING, "cannot run", "Ordinary code, and nothing embedded runs here.", State.NONE
+    ),
+    Meaning(
+        Reach.NOT_PICKED,
+        "cannot run",
+        "The driver picks code beside it, which lacks it.",
+        State.NONE,
+    ),
+    Meaning(
+        Reach.PTX_TOO_NEW,
+        "cannot run",
+        "There is PTX, but the driver is too old for it.",
+        State.NONE,
+    ),
+    Meaning(
+        Reach.UNCLEAR,
+        "not known",
+        "A cubin does not say whether it is plain, a or f code.",
+        State.UNCLEAR,
+    ),
+    Meaning(
+        Reach.PICK_UNCLEAR,
+        "not known",
+        "Nobody documents which of several codes is picked.",
+        State.UNCLEAR,
+    ),
+    Meaning(
+        Reach.PTX_UNSURE,
+        "PTX, not certain",
+        "Nobody knows whether the driver reads it.",
+        State.PTX,
+    ),
+    Meaning(Reach.PTX, "PTX only", "The driver assembles it at the first load.", State.PTX),
+    Meaning(Reach.NATIVE, "native", "Machine code for this device is embedded.", State.NATIVE),
+    Meaning(
+        Reach.FOREIGN,
+        "for other devices",
+        "Only a or f code, made for other devices.",
+        State.FOREIGN,
+    ),
+    Meaning(
+        Reach.ELSEWHERE,
+        "for other devices",
+        "Another package is loaded on this one.",
+        State.FOREIGN,
+    ),
+    Meaning(
+        Reach.ALTERNATIVE,
+        "for other devices",
+        "The program loads other code beside it.",
+        State.FOREIGN,
+    ),
+    Meaning(
+        Reach.UNREACHABLE,
+        "unreachable",
+        "No host code can launch it on any device.",
+        State.UNREACHABLE,
+    ),
 )
 _OUTCOMES = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")
 _LEVELS = tuple(level.value for level in Level)
@@ -305,8 +352,15 @@ def _notes(findings: Iterable[Finding], place: Mapping[str, str], names: Names) 
             remedy=one.remedy,
             row=place.get(one.file) if one.file else None,
             columns=tuple(filter(None, devices)),
-            families=_counted(fold_families(one.families), names),
+            families=tuple(_in_full(fold_families(one.families), names)),
         )
+
+
+def _in_full(found: Iterable[Family], names: Names) -> Iterator[Counted]:
+    for one in found:
+        for entry in outline.in_full(one):
+            codes = f"  [{entry.embedded}]" if entry.embedded else ""
+            yield names.counted(f"{entry.name}{codes}", entry.count)
 
 
 def _on(finding: Finding, old: str, new: str) -> Finding:

@@ -36,6 +36,8 @@ class Meaning:
     id: str
     word: str
     text: str
+    state: State | None = None
+    """The state whose colour and shape a way to reach a device has."""
 
 
 @dataclass(frozen=True, slots=True)

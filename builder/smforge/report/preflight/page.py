@@ -50,10 +50,12 @@ _STATES = (
     Meaning(State.FOREIGN, "other", "Not compiled for it, nor in a list it was compared with."),
 )
 _REACHES = (
-    Meaning("missing", "lost", "A list that the device was compared with gets it."),
-    Meaning("ptx", "PTX only", "The driver assembles it at the first load."),
-    Meaning("native", "native", "Machine code for this device is compiled."),
-    Meaning("foreign", "for other devices", "Nothing of it is compiled for this device."),
+    Meaning("missing", "lost", "A list that the device was compared with gets it.", State.NONE),
+    Meaning("ptx", "PTX only", "The driver assembles it at the first load.", State.PTX),
+    Meaning("native", "native", "Machine code for this device is compiled.", State.NATIVE),
+    Meaning(
+        "foreign", "for other devices", "Nothing of it is compiled for this device.", State.FOREIGN
+    ),
 )
 _REACH_IDS = {Reach.NATIVE: "native", Reach.PTX: "ptx"}
 _LEVELS = tuple(Level)

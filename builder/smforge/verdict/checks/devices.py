@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from operator import attrgetter
 
 from smforge.arch.coverage import cubins_in_question, ptx_assembles_for
 from smforge.arch.drivers import DriverVersion, lowest_driver_for
 from smforge.arch.target import ComputeCapability
 from smforge.errors import UsageError
-from smforge.findings import Family, Finding, Level
+from smforge.findings import Family, Finding, Level, Member
 from smforge.verdict.kernels import KernelGroup
-from smforge.verdict.names import families
+from smforge.verdict.names import demangle, families, family
 from smforge.verdict.reach import Reach, reach
 from smforge.verdict.rules import (
     ALTERNATIVE_CODE,
@@ -26,6 +28,11 @@ from smforge.verdict.rules import (
 )
 from smforge.verdict.subject_view import SubjectView
 from smforge.verdict.views import DeviceView, FileView
+
+_FIRST = 3
+"""Families of a finding that people are shown."""
+_FEW = 3
+"""Members of a family up to which each is named in full."""
 
 
 def check_subject(subject: SubjectView) -> Iterator[Finding]:
@@ -107,7 +114,7 @@ def _missing(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator
             file=file.file.path,
             device=view.device,
             remedy=_rebuild(view.device),
-            families=_families(subject, names),
+            families=_named(subject, view, Reach.MISSING),
         )
     if names := view.names(Reach.NOT_PICKED):
         picked = _picked(view)
@@ -119,7 +126,7 @@ def _missing(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator
             device=view.device,
             remedy=f"Compile them for {picked} too, or leave {picked} out: other code beside it "
             "has them, but the driver does not pick that.",
-            families=_families(subject, names),
+            families=_named(subject, view, Reach.NOT_PICKED),
         )
 
 
@@ -259,6 +266,19 @@ def _lowest_driver(isa: str | None) -> DriverVersion | None:
 
 def _families(subject: SubjectView, names: tuple[str, ...]) -> tuple[Family, ...]:
     return families(names) if subject.names_read else ()
+
+
+def _named(subject: SubjectView, view: DeviceView, how: Reach) -> tuple[Family, ...]:
+    """The families of kernels that cannot run; the first name their members, if these are few."""
+    found = _families(subject, view.names(how))
+    few = {one.name: list[Member]() for one in found[:_FIRST] if one.count <= _FEW}
+    if not few:
+        return found
+    for name, embedded in view.kernels(how):
+        if (members := few.get(family(name))) is not None:
+            members.append(Member(demangle(name), embedded.names()))
+    named = {name: tuple(sorted(members, key=attrgetter("name"))) for name, members in few.items()}
+    return tuple(replace(one, members=named.get(one.name, ())) for one in found)
 
 
 def _for_families(subject: SubjectView, names: tuple[str, ...]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from smforge.findings import Finding, Level
 from smforge.inventory.linked import counted_regions
-from smforge.inventory.records import RUNNABLE, CodeObject, Origin
+from smforge.inventory.records import RUNNABLE, CodeObject, Kind, Origin, Region
 from smforge.verdict.reading import Backend
 from smforge.verdict.rules import (
     BACKEND_DISAGREEMENT,
@@ -21,6 +21,8 @@ from smforge.verdict.rules import (
 )
 from smforge.verdict.subject_view import SubjectView
 
+_LINKED_LATER = frozenset({Kind.LTO_IR, Kind.RELOCATABLE_PTX})
+_LINKER_INPUT = (".a", ".o", ".obj", ".lib")
 _LISTED = 5
 """Differences written out; the rest are counted."""
 
@@ -136,5 +138,22 @@ def check_unjudged(subject: SubjectView) -> Iterator[Finding]:
             f"{where}GPU code without a kernel to judge ({kinds}).",
             level=level,
             file=view.file.path,
-            remedy="Audit what it is linked into.",
+            remedy=_remedy(view.file.path, unjudged),
         )
+
+
+def _remedy(path: str, regions: Sequence[Region]) -> str:
+    """What can be done about code that has no kernel to judge, by what it is."""
+    kinds = {code.kind for region in regions for code in region.objects}
+    if path.endswith(_LINKER_INPUT):
+        return "Audit the library or program that it is linked into."
+    if kinds <= RUNNABLE:
+        return "It has no kernel of its own: audit what loads or links it."
+    if kinds & _LINKED_LATER:
+        return (
+            "nvJitLink has to link it on the device before anything of it runs, which no audit can "
+            "judge: run it there, or build it with machine code."
+        )
+    if Kind.TILE_IR in kinds:
+        return "The driver has to compile it on the device, which no audit can judge: run it there."
+    return "Load it on the device to know whether it runs, or build it with machine code."

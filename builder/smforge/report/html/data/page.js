@@ -9,10 +9,6 @@
   const rows = page.rows || [];
   const names = page.names || [];
   const meaning = new Map((page.states || []).map((one) => [one.id, one]));
-  const STATES_OF_REACH = {
-    native: "native", ptx: "ptx", "ptx-unsure": "ptx", foreign: "foreign",
-    missing: "none", "ptx-too-new": "none", unclear: "unclear", unreachable: "unreachable",
-  };
   const ROWS_AT_ONCE = 60;
   const FAMILIES_AT_ONCE = 60;
   const NOTES_AT_ONCE = 6;
@@ -343,7 +339,7 @@
 
   function drawReach(panel, row, way, groups, device) {
     if (!groups.length) return;
-    const state = STATES_OF_REACH[way.id] || "foreign";
+    const { state } = way;
     const count = groups.reduce((sum, group) => sum + group.families.reduce((part, one) => part + one.count, 0), 0);
     const fold = make("details", { class: "reach" }, make("summary", {}, tag(state, `${number(count)} ${way.word}`),
       make("span", { class: "why" }, text(way.text))));
