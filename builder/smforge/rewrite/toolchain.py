@@ -1,0 +1,137 @@
+"""NVIDIA's assembler of a named toolkit: found, or fetched from the package index by its digest."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from smforge.arch.target import Target
+from smforge.arch.toolkits import Toolkit, toolkit, toolkits
+from smforge.errors import ToolError, UsageError
+
+_DATA: Final = Path(__file__).parent / "data" / "assemblers.json"
+_RELEASE: Final = re.compile(r"V(\d+\.\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Assembler:
+    """A ptxas that is here."""
+
+    toolkit: Toolkit
+    path: Path
+    version: str
+    """As it says itself: ``13.0.88``."""
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(_DATA.read_text(encoding="utf-8"))
+    return table
+
+
+def offered() -> tuple[str, ...]:
+    """The toolkits whose assembler can be fetched, oldest first."""
+    return tuple(row["toolkit"] for row in _table()["assemblers"])
+
+
+@cache
+def option_forms() -> tuple[re.Pattern[str], ...]:
+    """The options that may be handed on from a file to the assembler."""
+    return tuple(re.compile(form) for form in _table()["options"]["forms"])
+
+
+def toolkit_for(isa: str, target: Target) -> Toolkit:
+    """Return the oldest toolkit that reads PTX of a version and assembles for a target.
+
+    The oldest one, because its machine code runs on the oldest drivers. Raises `UsageError` where
+    none can be fetched.
+    """
+    wanted = _numbers(isa)
+    for one in toolkits():
+        reads = _numbers(one.ptx_isa) >= wanted
+        if one.version in offered() and reads and one.knows(target):
+            return one
+    raise UsageError(
+        f"No assembler at hand reads PTX {isa} and knows {target.sm}.",
+        remedy=f"Toolkits that can be fetched: {', '.join(offered())}. Name a ptxas with --ptxas.",
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def local_assembler(path: Path) -> Assembler:
+    """Return the ptxas at a path. Raises `ToolError` where it does not say its release."""
+    try:
+        done = subprocess.run(
+            (str(path), "--version"), capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"{path} cannot be run: {error}.", remedy="Name a ptxas.") from error
+    found = _RELEASE.search(done.stdout)
+    if done.returncode or found is None:
+        raise ToolError(f"{path} does not say which release it is.", remedy="Name a ptxas.")
+    return Assembler(toolkit(found[1]), path, f"{found[1]}.{found[2]}")
+
+
+def fetched_assembler(version: str, cache_folder: Path) -> Assembler:
+    """Return the assembler of a toolkit, fetched once into the cache folder.
+
+    Raises `UsageError` for a toolkit that the table lacks and `ToolError` where it cannot be
+    fetched.
+    """
+    row = next((one for one in _table()["assemblers"] if one["toolkit"] == version), None)
+    if row is None:
+        raise UsageError(
+            f"The assembler of CUDA {version} cannot be fetched.",
+            remedy=f"Toolkits that can: {', '.join(offered())}. Name a ptxas with --ptxas.",
+        )
+    digest = row["sha256"].get(platform.machine())
+    if digest is None:
+        raise ToolError(
+            f"There is no ptxas of CUDA {version} for {platform.machine()}.",
+            remedy="Run this on x86_64 or aarch64, or name a ptxas with --ptxas.",
+        )
+    place = cache_folder / "assemblers" / f"{version}-{digest[:16]}" / "ptxas"
+    if not place.exists():
+        _fetch(row["requirement"], digest, row["path"], place)
+    return local_assembler(place)
+
+
+def _fetch(requirement: str, digest: str, member: str, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".fetching-") as work:
+        lock = Path(work) / "requirements.txt"
+        lock.write_text(f"{requirement} --hash=sha256:{digest}\n", encoding="utf-8")
+        done = subprocess.run(
+            (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+             "--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", work, "-r", lock),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        wheel = next(Path(work).glob("*.whl"), None)
+        if done.returncode or wheel is None:
+            last = done.stderr.strip().splitlines()[-1:] or ["pip says nothing"]
+            raise ToolError(
+                f"{requirement} cannot be fetched: {last[0]}",
+                remedy="Check pip's index settings, or name a ptxas with --ptxas.",
+            )
+        new = Path(work) / "ptxas"
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(member) as source,
+            new.open("wb") as to,
+        ):
+            shutil.copyfileobj(source, to)
+        new.chmod(0o755)
+        new.replace(place)
