@@ -15,7 +15,9 @@ from smforge import __version__
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
 from smforge.report.printable import printable
 
-COMMANDS = ("plan", "preflight", "build", "index", "audit", "diff", "matrix", "doctor")
+COMMANDS = (
+    "plan", "preflight", "build", "index", "audit", "diff", "slim", "repair", "matrix", "doctor",
+)  # fmt: skip
 """Each is `smforge.cli.NAME_command:command`, imported only when it is the one that runs."""
 
 SIGINT_EXIT = 130
