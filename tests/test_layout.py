@@ -3,7 +3,8 @@
     arch ► matrix ► plan ► preflight ► bake
     ► inventory ► verdict ► report ► publish ► workflow ► cli
     oci, which knows registries and layouts but nothing of smforge, stands beside arch;
-    policy, which preflight and verdict both read, stands left of preflight
+    policy, which preflight and verdict both read, stands left of preflight;
+    rewrite, which writes libraries anew, stands beside verdict: it reads inventories
 
 The right-hand half, from inventory on, judges things that smforge did not build, so it does not
 lean on the half that builds.
@@ -34,6 +35,7 @@ MAY_IMPORT = {
     "inventory": {"arch", "oci"},
     "verdict": {"arch", "inventory", "policy"},
     "report": {"arch", "inventory", "verdict", "policy"},
+    "rewrite": {"arch", "inventory"},
     "publish": {"oci", "bake", "inventory"},
     "workflow": {
         "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
@@ -41,7 +43,7 @@ MAY_IMPORT = {
     },
     "cli": {
         "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
-        "oci", "policy", "publish", "workflow",
+        "oci", "policy", "publish", "rewrite", "workflow",
     },
 }  # fmt: skip
 SHOWS_PREFLIGHT = PACKAGE / "report" / "preflight"

@@ -15,13 +15,13 @@ import pytest
 
 from smforge.arch.target import ComputeCapability
 from smforge.errors import DamagedInputError, NothingToAuditError, UsageError
+from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import FileBlob
 from smforge.inventory.native.reader import read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory
-from smforge.rewrite import proof
 from smforge.rewrite.entries import cubin_entry, region_header
-from smforge.rewrite.host_elf import packed_places
+from smforge.rewrite.host_elf import packed_places, read_host_elf
 from smforge.rewrite.proof import UnprovenError, prove_library
 from smforge.rewrite.records import Request
 from smforge.rewrite.subject import Rewritten, rewrite
@@ -278,9 +278,9 @@ def test_the_proof_sees_every_kind_of_change(
     other = tmp_path / "other.so"
     differences = 0
     with FileBlob.from_path(done.output) as blob:
-        after = proof.read_host_elf(blob)
+        after = read_host_elf(blob)
     for row, name in zip(after.sections, after.names, strict=True):
-        if not row.size or row.type == proof.elf.SHT_NOBITS:
+        if not row.size or row.type == elf.SHT_NOBITS:
             continue
         data = bytearray(whole)
         data[row.offset + row.size // 2] ^= 0xFF

@@ -21,7 +21,8 @@ from smforge.report.model import Report
 from smforge.report.table import render_table
 from smforge.rewrite.records import Request
 from smforge.rewrite.subject import Progress, Rewritten, rewrite
-from smforge.verdict.audit import Backend, audit
+from smforge.verdict.audit import audit
+from smforge.verdict.reading import Backend
 from smforge.verdict.request import AuditRequest
 
 _SILENT_SECONDS = 2.0
