@@ -66,6 +66,8 @@ def cell(cache: Cache, tmp_path: Path) -> MakeCell:
             )
         return dataclasses.replace(
             original,
+            # What the small vLLM asks for.
+            toolkit=dataclasses.replace(original.toolkit, torch="2.10.0"),
             components=tuple(planned),
             requirements=parse_requirements([require]),
             variables=variables,

@@ -63,6 +63,8 @@ def small(tmp_path: Path) -> Cell:
     original = resolve(load(ROOT / "versions.json"), ("demo",)).cells[0]
     return dataclasses.replace(
         original,
+        # What the small vLLM asks for.
+        toolkit=dataclasses.replace(original.toolkit, torch="2.10.0"),
         components=(_vllm("12.0f"),),
         requirements=parse_requirements(["12.0", "12.0f"]),
         variables={"VLLM_SHA256": digest},
@@ -144,7 +146,7 @@ def test_the_projects_that_were_fetched_are_examined(
         archive.writestr("mla/python/interface.py", "")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     mla = PlannedExternal(
-        "mla", "wheel", wheel.name, digest, None, "mla", None, None, extensions=("_mla_C",)
+        "mla", "wheel", wheel.name, digest, None, "mla", None, "0123abc", ("_mla_C",)
     )
     component = dataclasses.replace(
         _vllm("12.0"), settings={"extensions": "_mla_C"}, externals=(mla,)

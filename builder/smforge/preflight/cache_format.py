@@ -6,7 +6,7 @@ from typing import Any
 
 from smforge.arch.target import Target
 from smforge.findings import Location
-from smforge.preflight.records import Configuration, External, Refusal, Skip, Unit
+from smforge.preflight.records import Configuration, External, Refusal, Required, Skip, Unit
 
 
 def configuration_to_json(configuration: Configuration) -> dict[str, Any]:
@@ -32,6 +32,10 @@ def configuration_to_json(configuration: Configuration) -> dict[str, Any]:
         "not_examined": [_external(one) for one in configuration.not_examined],
         "fetched": [_external(one) for one in configuration.fetched],
         "host_only": list(configuration.host_only),
+        "required": [
+            [one.distribution, one.specifier, _place(one.location)]
+            for one in configuration.required
+        ],
         "refusal": refusal and [refusal.message, _place(refusal.location), refusal.by],
     }
 
@@ -62,6 +66,10 @@ def configuration_from_json(data: dict[str, Any]) -> Configuration:
         not_examined=tuple(_read_external(row) for row in data["not_examined"]),
         fetched=tuple(_read_external(row) for row in data["fetched"]),
         host_only=tuple(data["host_only"]),
+        required=tuple(
+            Required(name, specifier, Location(*place))
+            for name, specifier, place in data["required"]
+        ),
         refusal=None if refusal is None else Refusal(refusal[0], _read(refusal[1]), refusal[2]),
     )
 

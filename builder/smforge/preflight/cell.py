@@ -23,6 +23,7 @@ from smforge.preflight.compare.required import (
     target_missing,
     with_devices_instead,
 )
+from smforge.preflight.pins import differences
 from smforge.preflight.records import Collapse, Preflight
 from smforge.preflight.run import Question, preflight, with_findings
 from smforge.preflight.selection import Selection, flashinfer_selection, named_extensions
@@ -190,7 +191,9 @@ def _preflight_component(
         required=_required(cell.requirements, component),
         processor=PROCESSORS[cell.platform],
     )
-    return ComponentPreflight(component, preflight(question, circumstances.cache))
+    result = preflight(question, circumstances.cache)
+    pins = tuple(differences(cell, component, result))
+    return ComponentPreflight(component, with_findings(result, pins))
 
 
 def _source(cell: Cell, component: PlannedComponent, circumstances: Circumstances) -> Path:

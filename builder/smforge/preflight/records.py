@@ -59,6 +59,16 @@ class External:
 
 
 @dataclass(frozen=True, slots=True)
+class Required:
+    """A version that the sources require."""
+
+    distribution: str
+    specifier: str
+    """As packaging writes it: ``==2.14.0``."""
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Why the real build would stop while it configures."""
 
@@ -86,6 +96,8 @@ class Configuration:
     """All projects that the build fetches, examined or not."""
     host_only: tuple[str, ...] = ()
     """The extensions that have no CUDA source: host code, or Python files that are installed."""
+    required: tuple[Required, ...] = ()
+    """The versions of torch and FlashInfer that the sources require."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,11 @@ RULES: tuple[Rule, ...] = (
         Level.ERROR,
         "A selection names what an external project makes that was not there to look at.",
     ),
+    Rule(
+        "pin-differs",
+        Level.ERROR,
+        "The matrix pins a version or a commit other than the sources ask for.",
+    ),
     Rule("arch-dropped", Level.ERROR, "No source is compiled for a device."),
     Rule(
         "target-missing",

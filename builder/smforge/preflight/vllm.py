@@ -28,6 +28,7 @@ from smforge.preflight.probe.workspace import (
 from smforge.preflight.records import Configuration, External, Refusal, Unit
 from smforge.preflight.request import Launch, Request
 from smforge.preflight.sources.externals import difference
+from smforge.preflight.sources.requirements import read_required
 
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<name>[\w.]+)'")
 _CMAKE_ERROR = re.compile(r"^CMake Error.*(?:\n(?:[ \t].*)?)*", re.MULTILINE)
@@ -63,6 +64,7 @@ def result(request: Request, workspace: Workspace, code: int | None) -> Configur
         not_examined=tuple(_not_examined(trace, request, units)),
         fetched=trace.externals,
         host_only=host_only,
+        required=read_required(workspace.tree),
     )
 
 
