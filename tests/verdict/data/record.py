@@ -5,7 +5,8 @@
 A record holds, per file, the kernels by what they are embedded as. Of kernels that are missing on
 a recorded device (or whose suffix is not known) each family stands with its count and its shortest
 mangled name; the rest is only counted. Where a library has thousands of families, those whose names
-begin alike stand as one. The totals per device are those of an audit without exceptions.
+begin alike stand as one. Kernels that no host code registers are marked.
+The totals per device are those of an audit without exceptions.
 
 A folder stands for a wheel that is installed there; it is recorded under its own name.
 """
@@ -57,6 +58,7 @@ def record(inventory: Inventory, required: Requirements) -> dict[str, Any]:
                 "ptx": one.tally.ptx,
                 "foreign": one.tally.foreign,
                 "missing": one.tally.missing,
+                **({"unreachable": one.tally.unreachable} if one.tally.unreachable else {}),
             }
             for one in verdict.devices
         },
@@ -68,7 +70,8 @@ def record(inventory: Inventory, required: Requirements) -> dict[str, Any]:
 
 
 def _key(group: KernelGroup) -> str:
-    return " ".join(group.embedded.names())
+    unregistered = ("unregistered",) if group.embedded.unregistered else ()
+    return " ".join((*group.embedded.names(), *unregistered))
 
 
 def _group(several: list[KernelGroup], required: Requirements, *, loose: bool) -> dict[str, Any]:
@@ -79,6 +82,8 @@ def _group(several: list[KernelGroup], required: Requirements, *, loose: bool) -
         "ptx": sorted(f"{one.target}@{one.isa}" for one in embedded.ptx),
         "kernels": len(names),
     }
+    if embedded.unregistered:
+        kept["unregistered"] = True
     if any(reach(embedded, device, None) in CANNOT_RUN for device in required.devices):
         kept["families"] = [(len(names), min(names, key=len))] if loose else _families(names)
     return {key: value for key, value in kept.items() if value}
