@@ -436,6 +436,14 @@ class TestExceptions:
 
 
 class TestDoubt:
+    def test_what_is_not_known_of_one_device_leaves_another_one_certain(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        """Which code 9.0 gets is not known, and 8.6 gets none for certain."""
+        inventory = make_inventory(make_file("a.so", (("sm_90", ("k",)), ("sm_90a", ()))))
+        assert judge(Reading(inventory), terms("9.0")).outcome is Outcome.UNDETERMINED
+        assert judge(Reading(inventory), terms("9.0 8.6")).outcome is Outcome.FAIL
+
     def test_damage_alone_leaves_it_open(
         self, make_file: MakeFile, make_inventory: MakeInventory
     ) -> None:

@@ -10,6 +10,7 @@ and the audit says so.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from smforge.inventory.linked import counted_regions
@@ -25,26 +26,41 @@ _TARGET = re.compile(r"(?:sm|compute|arch)[-_]?\d{2,3}[af]?\Z", re.IGNORECASE)
 
 def alternatives_among(files: Iterable[FileInventory]) -> AlternativesOf:
     """Find the kernels of which a program can choose among several, over all `files`."""
-    scopes: dict[Scope, dict[str, set[Embedded]]] = {}
+    regions: dict[Scope, list[Region]] = {}
     for file in files:
         for region in counted_regions(file):
             scope = _scope(file, region)
-            if scope is None or any(code.kernels is None for code in region.objects):
-                continue
-            held = scopes.setdefault(scope, {})
-            for embedded, names in region_groups(region):
-                for name in names:
-                    held.setdefault(name, set()).add(embedded)
+            if scope is not None and all(code.kernels is not None for code in region.objects):
+                regions.setdefault(scope, []).append(region)
     several = {
-        scope: {name: frozenset(codes) for name, codes in held.items() if len(codes) > 1}
-        for scope, held in scopes.items()
+        scope: found
+        for scope, held in regions.items()
+        if len(held) > 1 and (found := _embedded_several_ways(held))
     }
 
     def of(file: FileInventory, region: Region) -> Mapping[str, frozenset[Embedded]]:
-        scope = _scope(file, region)
+        scope = _scope(file, region) if several else None
         return {} if scope is None else several.get(scope, {})
 
     return of
+
+
+def _embedded_several_ways(regions: list[Region]) -> dict[str, frozenset[Embedded]]:
+    """By name, what the kernels are embedded as that stand in more than one of the regions."""
+    held = Counter(
+        name
+        for region in regions
+        for name in {name for code in region.objects for name in code.kernels or ()}
+    )
+    # Thousands of cubins in one folder mostly have kernels of their own.
+    shared = {name for name, number in held.items() if number > 1}
+    found: dict[str, set[Embedded]] = {}
+    for region in regions:
+        if any(name in shared for code in region.objects for name in code.kernels or ()):
+            for embedded, names in region_groups(region):
+                for name in shared.intersection(names):
+                    found.setdefault(name, set()).add(embedded)
+    return {name: frozenset(codes) for name, codes in found.items() if len(codes) > 1}
 
 
 def _scope(file: FileInventory, region: Region) -> Scope | None:

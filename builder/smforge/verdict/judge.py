@@ -90,18 +90,23 @@ def _outcome(inventory: Inventory, findings: list[Finding]) -> Outcome:
 
     An error about a damaged file, or about a whole subject of which a part is damaged, is not
     certain: what is missing may lie in the part that could not be read. A library that is whole
-    and fails makes the answer no, whatever else is damaged.
+    and fails makes the answer no, whatever else is damaged. What is not known about one device
+    makes nothing uncertain about another one.
     """
     errors = [finding for finding in findings if finding.level is Level.ERROR]
     doubts = [finding for finding in errors if RULE_BY_ID[finding.rule].undetermined]
-    doubtful = {finding.file for finding in doubts}
-    for finding in errors:
-        if finding in doubts or finding.file in doubtful or (finding.file is None and doubts):
-            continue
+    certain = (finding for finding in errors if not RULE_BY_ID[finding.rule].undetermined)
+    if any(not any(_weakens(doubt, error) for doubt in doubts) for error in certain):
         return Outcome.FAIL
     if errors:
         return Outcome.UNDETERMINED
     return Outcome.PASS if inventory.files else Outcome.NOTHING
+
+
+def _weakens(doubt: Finding, error: Finding) -> bool:
+    """Whether an error may be wrong because of what is not known."""
+    same_place = error.file is None or error.file == doubt.file
+    return same_place and (None in {doubt.device, error.device} or doubt.device == error.device)
 
 
 def _uses(view: SubjectView) -> tuple[ExcuseUse, ...]:
