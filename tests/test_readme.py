@@ -40,6 +40,6 @@ def test_links_between_files_lead_somewhere(page: Path) -> None:
 def test_the_forms_for_issues_are_what_the_site_takes() -> None:
     forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
     schema = ("--builtin-schema", "vendor.github-issue-forms")
-    command = (sys.executable, "-m", "check_jsonschema", *schema, *forms)
+    command = [sys.executable, "-m", "check_jsonschema", *schema, *map(str, forms)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
