@@ -46,9 +46,8 @@ class Origin(StrEnum):
     EMBEDDED = "embedded"
     """A fatbin outside those sections, found by its magic; cuobjdump does not see it."""
     DATA = "data"
-    """A cubin or a PTX text among the data of a host file, which a program loads through the driver
-    API. Nothing registers it. One region holds all of a file's that have kernel names in common:
-    the program loads one of them."""
+    """A cubin or a PTX text among the data of a host file, one per region. A program loads it
+    through the driver API; nothing registers it, and nothing tells which of several it loads."""
 
 
 class CodeObject(NamedTuple):

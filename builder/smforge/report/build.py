@@ -71,6 +71,8 @@ def _file(file: FileView, *, named: bool, kernels: bool) -> model.File:
     counted = counted_regions(found)
     # By identity: comparing thousands of regions with one another takes minutes.
     kept = {id(region) for region in counted}
+    data = [region for region in found.regions if region.origin is Origin.DATA]
+    kept.update(map(id, data))
     return model.File(
         path=found.path,
         sha256=found.sha256,
@@ -79,6 +81,7 @@ def _file(file: FileView, *, named: bool, kernels: bool) -> model.File:
         objects=_objects(r for r in counted if r.origin is not Origin.EMBEDDED),
         relocatable=_objects(r for r in found.regions if id(r) not in kept),
         unseen=_objects(r for r in counted if r.origin is Origin.EMBEDDED),
+        data=_objects(data),
         sources=tuple(sorted({r.source for r in counted if r.source})),
         devices={
             str(device): _tally(tally, named=named)

@@ -150,6 +150,10 @@ class File(Published):
     unseen: Annotated[tuple[Objects, ...], Says("Counted, but not seen by cuobjdump.")] = field(
         default=(), metadata=LEFT_OUT
     )
+    data: Annotated[
+        tuple[Objects, ...],
+        Says("Among the file's data, for the driver API; not counted, see code-among-data."),
+    ] = field(default=(), metadata=LEFT_OUT)
     sources: Annotated[tuple[str, ...], Says("Translation units, where symbols name them.")] = (
         field(default=(), metadata=LEFT_OUT)
     )

@@ -67,7 +67,7 @@ def _scope(file: FileInventory, region: Region) -> Scope | None:
     """Where a program chooses the region from; None where the runtime registers it."""
     if region.origin is Origin.RAW and not region.member:
         return _folder(file.path), True
-    loaded = region.origin in {Origin.RAW, Origin.DATA} or region.loaded_by_program
+    loaded = region.origin is Origin.RAW or region.loaded_by_program
     return (file.path, False) if loaded else None
 
 

@@ -133,12 +133,7 @@ def region_groups(region: Region) -> Iterator[tuple[Embedded, list[str]]]:
     for (bits, unregistered), names in groups.items():
         held = [code for i, code in enumerate(objects) if bits >> i & 1]
         lacking = [code for i, code in enumerate(objects) if not bits >> i & 1]
-        yield _embedded(held, lacking if _one_is_picked(region) else (), unregistered), names
-
-
-def _one_is_picked(region: Region) -> bool:
-    """Whether the driver picks one object of the region. Of separate data the program picks one."""
-    return region.origin is not Origin.DATA
+        yield _embedded(held, lacking, unregistered), names
 
 
 def _embedded(

@@ -233,6 +233,12 @@ UNSEEN_CODE = Rule(
     Level.NOTE,
     "A library carries GPU code outside the sections that cuobjdump reads.",
 )
+CODE_AMONG_DATA = Rule(
+    "code-among-data",
+    Level.WARNING,
+    "A library keeps cubins or PTX among its data, and nothing tells which its program loads.",
+    undetermined=True,
+)
 UNJUDGED_CODE = Rule(
     "unjudged-code",
     Level.WARNING,
@@ -289,6 +295,7 @@ RULES: tuple[Rule, ...] = (
     REGIONS_UNKNOWN,
     FAMILIES_UNTOLD,
     UNSEEN_CODE,
+    CODE_AMONG_DATA,
     UNJUDGED_CODE,
     EXCEPTION_UNUSED,
     EXCEPTION_EXPIRED,

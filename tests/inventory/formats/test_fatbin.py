@@ -19,7 +19,7 @@ from smforge.inventory.formats.fatbin import KINDS, REGION_MAGIC, read_entries, 
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.payload import open_payload, stream_payload
 from smforge.inventory.native.damage_log import Trouble
-from smforge.inventory.native.magic_scan import find_regions
+from smforge.inventory.native.magic_scan import find_code
 from smforge.inventory.native.region_finder import raw_spans
 from smforge.inventory.records import Compression, Kind, Origin
 
@@ -145,8 +145,8 @@ def test_junk_between_regions_is_damage_and_costs_only_itself(junk, entries):
 def test_a_fatbin_is_found_among_other_bytes(entries, before, after):
     data = before + region(*entries) + after
 
-    found = list(find_regions(BytesBlob(data), 0, len(data), never))
-    assert (len(before), len(before) + len(region(*entries))) in found
+    found = list(find_code(BytesBlob(data), 0, len(data), never))
+    assert (Origin.EMBEDDED, len(before), len(before) + len(region(*entries))) in found
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_fatbin_is_found_among_other_bytes(entries, before, after):
     ids=["empty", "too large", "no entries", "cut off", "unknown kind"],
 )
 def test_the_magic_alone_is_no_fatbin(data):
-    assert list(find_regions(BytesBlob(data), 0, len(data), never)) == []
+    assert list(find_code(BytesBlob(data), 0, len(data), never)) == []
 
 
 @pytest.mark.parametrize("header_size", [0, 56, 5000])

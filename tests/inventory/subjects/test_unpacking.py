@@ -262,7 +262,7 @@ def windows_file(section: bytes, content: bytes) -> bytes:
         (b"MZ" + bytes(58) + b"\xff" * 9, False),
     ],
 )
-def test_gpu_code_for_windows_is_told_as_not_read(
+def test_gpu_code_for_windows_that_is_not_whole(
     content: bytes, damaged: bool, tmp_path: Path
 ) -> None:
     (tmp_path / "x.whl").write_bytes(zipped(**{"x/_C.pyd": content}))

@@ -203,6 +203,18 @@ def _section_rows(blob: Blob, header: Header) -> tuple[list[tuple[int, ...]], in
     return list(row.iter_unpack(table)), names_index
 
 
+def extent(blob: Blob, header: Header) -> int:
+    """Return how many bytes of `blob` an ELF file takes that begins it, by its tables.
+
+    Raises `DamagedInputError` where the section table lies outside.
+    """
+    rows, _ = _section_rows(blob, header)
+    ends = [row[4] + row[5] for row in rows if row[1] not in (0, SHT_NOBITS)]
+    ends.append(header.sections_offset + len(rows) * header.section_size)
+    ends.append(header.segments_offset + header.segment_count * header.segment_size)
+    return max(ends)
+
+
 def read_segments(blob: Blob, header: Header) -> list[Segment]:
     """Read the program header table; empty where there is none."""
     if header.segments_offset == 0 or header.segment_count == 0:

@@ -1,19 +1,20 @@
-"""Files that are a code object themselves: cubins and PTX texts."""
+"""Code objects without a fatbin around them: cubins and PTX texts, as files or among data."""
 
 from __future__ import annotations
 
-from smforge.inventory.formats import ptx
-from smforge.inventory.formats.blob import Blob, chunks
+from smforge.inventory.formats import elf, ptx
+from smforge.inventory.formats.blob import Blob, SliceBlob, chunks
 from smforge.inventory.formats.cubin import CubinReader
-from smforge.inventory.formats.elf import Header
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.records import CodeObject, Kind
+from smforge.inventory.native.region_finder import Span
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.records import CodeObject, Kind, Region
 
 _PTX_HEAD = 64 << 10
 
 
-def read_raw_cubin(blob: Blob, header: Header, *, names: bool) -> tuple[CodeObject, str | None]:
-    """Describe a file that is a cubin. Raises `DamagedInputError` where it cannot be read."""
+def read_raw_cubin(blob: Blob, header: elf.Header, *, names: bool) -> tuple[CodeObject, str | None]:
+    """Describe a blob that is a cubin. Raises `DamagedInputError` where it cannot be read."""
     reader = CubinReader(blob, header)
     contents = reader.contents() if names else None
     found = CodeObject(
@@ -27,7 +28,7 @@ def read_raw_cubin(blob: Blob, header: Header, *, names: bool) -> tuple[CodeObje
 
 
 def read_raw_ptx(blob: Blob, limits: Limits, *, names: bool) -> CodeObject:
-    """Describe a file that is PTX text."""
+    """Describe a blob that is PTX text. Raises as `read_raw_cubin` does."""
     header = ptx.parse_header(blob.read_at(0, min(_PTX_HEAD, blob.size)))
     kernels = ptx.entry_names(chunks(blob, 0, blob.size), limits.kernels) if names else None
     return CodeObject(
@@ -37,3 +38,17 @@ def read_raw_ptx(blob: Blob, limits: Limits, *, names: bool) -> CodeObject:
         ptx_isa="{}.{}".format(*header.isa),
         kernels=kernels,
     )
+
+
+def read_data(blob: Blob, span: Span, options: ReadOptions, member: str, base: int) -> Region:
+    """Describe one cubin or PTX text among the data of a host file that begins at byte `base`.
+
+    Raises `DamagedInputError` where it cannot be read.
+    """
+    part = SliceBlob(blob, span.offset, span.end - span.offset)
+    source = None
+    if part.read_at(0, len(elf.MAGIC)) == elf.MAGIC:
+        found, source = read_raw_cubin(part, elf.read_header(part), names=options.names)
+    else:
+        found = read_raw_ptx(part, options.limits, names=options.names)
+    return Region(span.origin, span.section, base + span.offset, (found,), source, member)

@@ -11,15 +11,19 @@ from smforge.inventory.formats import ar, elf, pe
 from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 from smforge.inventory.native.damage_log import Trouble
-from smforge.inventory.native.magic_scan import find_regions
 from smforge.inventory.native.region_finder import (
     Span,
     check_registered,
     elf_spans,
     raw_spans,
+    windows_spans,
 )
 from smforge.inventory.native.regions import RegionReader
-from smforge.inventory.native.registrations import registrations
+from smforge.inventory.native.registrations import (
+    registering_section,
+    registrations,
+    windows_registrations,
+)
 from smforge.inventory.native.unregistered import mark_unregistered
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory, Origin, Region
@@ -140,24 +144,12 @@ class _FileReader:
         elif is_misnamed(self._path, head):
             raise DamagedInputError("Its name promises GPU code, and its content is none.")
         elif head.startswith(pe.MAGIC):
-            self._refuse_windows_code()
+            self._read_windows_file()
         elif self._blob.size:
             from smforge.inventory.native.raw import read_raw_ptx  # noqa: PLC0415 - not for libraries
 
             found = read_raw_ptx(self._blob, self._options.limits, names=self._options.names)
             self._regions.append(Region(Origin.RAW, "", 0, (found,)))
-
-    def _refuse_windows_code(self) -> None:
-        """Raise `DamagedInputError` where a file for Windows holds GPU code."""
-        if not pe.is_windows_file(self._blob):
-            return
-        regions = find_regions(self._blob, 0, self._blob.size, self._trouble.check_time)
-        count = sum(1 for _ in regions)
-        if count or pe.has_gpu_section(self._blob):
-            raise DamagedInputError(
-                f"It is a program or library for Windows with {count} fatbins, which are not read.",
-                remedy="Audit it with cuobjdump on Windows; Linux loads none of it.",
-            )
 
     def _read_member(self, member: ar.ArchiveMember) -> None:
         blob = SliceBlob(self._blob, member.offset, member.size)
@@ -182,13 +174,10 @@ class _FileReader:
         self._machine = self._machine or elf.MACHINES.get(header.machine)
         sections = elf.read_sections(blob, header)
         spans = list(elf_spans(blob, sections, self._trouble))
-        registered = registrations(blob, header, sections)
+        registered = registrations(blob, header, sections) if header.wide else None
         if not self._trouble.damage:
-            check_registered(spans, sections, registered, self._trouble)
-        regions = self._read_spans(blob, spans, member, base)
-        if self._options.names and len(registered):
-            regions = mark_unregistered(blob, regions, spans, set(registered.values()))
-        self._regions += _marked_as_loaded(regions, spans, registered, header)
+            check_registered(spans, registered or {}, registering_section(sections), self._trouble)
+        self._read_host_code(blob, spans, registered, member, base)
         if self._regions and not member:
             self._needed = elf.read_needed(blob, header)
             if any(region.origin is Origin.RELOCATABLE for region in self._regions):
@@ -196,12 +185,52 @@ class _FileReader:
 
                 self._unlinked = unlinked_units(blob, header)
 
+    def _read_windows_file(self) -> None:
+        file = pe.read_windows_file(self._blob)
+        if file is None:
+            return
+        spans = list(windows_spans(self._blob, file, self._trouble))
+        registered = windows_registrations(self._blob, file)
+        if not self._trouble.damage:
+            check_registered(spans, registered, None, self._trouble)
+        self._machine = file.machine
+        self._read_host_code(self._blob, spans, registered)
+
+    def _read_host_code(
+        self,
+        blob: Blob,
+        spans: list[Span],
+        registered: Mapping[int, int] | None,
+        member: str = "",
+        base: int = 0,
+    ) -> None:
+        fatbins = [span for span in spans if span.origin is not Origin.DATA]
+        regions = self._read_spans(blob, fatbins, member, base)
+        if self._options.names and registered:
+            regions = mark_unregistered(blob, regions, spans, set(registered.values()))
+        self._regions += _marked_as_loaded(regions, fatbins, registered)
+        self._read_data(blob, [one for one in spans if one.origin is Origin.DATA], member, base)
+
     def _read_spans(
         self, blob: Blob, spans: list[Span], member: str = "", base: int = 0
     ) -> list[Region]:
         if spans and self._options.digests:
             self._start_hashing()
         return self._region_reader.read(blob, spans, member, base)
+
+    def _read_data(self, blob: Blob, spans: list[Span], member: str, base: int) -> None:
+        if not spans:
+            return
+        from smforge.inventory.native.raw import read_data  # noqa: PLC0415 - few libraries have any
+
+        for span in spans:
+            self._trouble.check_time()
+            try:
+                self._regions.append(read_data(blob, span, self._options, member, base))
+            except LimitExceededError:
+                raise
+            except DamagedInputError as error:
+                self._trouble.record(error, base + span.offset)
 
     def _start_hashing(self) -> None:
         if self._hashing is None:
@@ -211,13 +240,13 @@ class _FileReader:
 
 
 def _marked_as_loaded(
-    regions: list[Region], spans: list[Span], registered: Mapping[int, int], header: elf.Header
+    regions: list[Region], fatbins: list[Span], registered: Mapping[int, int] | None
 ) -> list[Region]:
     """Fill in `Region.loaded_by_program`, where the wrappers of a host file can be followed."""
-    named = set(registered.values())
+    named = None if registered is None else set(registered.values())
     return [
-        region._replace(loaded_by_program=header.wide and span.offset not in named)
+        region._replace(loaded_by_program=named is not None and span.offset not in named)
         if region.origin is Origin.EMBEDDED
         else region
-        for region, span in zip(regions, spans, strict=True)
+        for region, span in zip(regions, fatbins, strict=True)
     ]

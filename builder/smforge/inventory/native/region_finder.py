@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from smforge.errors import DamagedInputError
-from smforge.inventory.formats import elf
+from smforge.inventory.formats import elf, pe
 from smforge.inventory.formats.blob import Blob
-from smforge.inventory.formats.fatbin import region_end
+from smforge.inventory.formats.fatbin import REGION_MAGIC, region_end
 from smforge.inventory.native.damage_log import Trouble
-from smforge.inventory.native.magic_scan import MagicSearch, find_regions
-from smforge.inventory.native.registrations import SECTION
+from smforge.inventory.native.magic_scan import MagicSearch, find_code
 from smforge.inventory.records import Origin
 
 _SECTIONS = {".nv_fatbin": Origin.FATBIN, "__nv_relfatbin": Origin.RELOCATABLE}
+_WINDOWS_SECTIONS = {pe.FATBINS: Origin.FATBIN, pe.RELOCATABLE_FATBINS: Origin.RELOCATABLE}
 _GAP = 1 << 16
 _MOST_PADDING = 1 << 12
 """Zeros between regions beyond which something is missing; none over 63 bytes was seen."""
@@ -32,8 +32,7 @@ class Span(NamedTuple):
 def elf_spans(blob: Blob, sections: list[elf.Section], trouble: Trouble) -> Iterator[Span]:
     """Yield the regions of a host ELF file; `sections` is empty where they were stripped."""
     if not sections:
-        for offset, end in find_regions(blob, 0, blob.size, trouble.check_time):
-            yield Span(Origin.EMBEDDED, "", offset, end)
+        yield from _searched(blob, 0, blob.size, trouble)
     for section in elf.data_sections(sections):
         yield from _section_spans(blob, section, trouble)
 
@@ -48,30 +47,49 @@ def _section_spans(blob: Blob, section: elf.Section, trouble: Trouble) -> Iterat
         place = Span(origin, section.name, section.offset, section.end)
         yield from _walk(blob, place, trouble)
         return
-    for offset, end in find_regions(blob, section.offset, section.end, trouble.check_time):
-        yield Span(Origin.EMBEDDED, section.name, offset, end)
+    yield from _searched(blob, section.offset, section.end, trouble, section.name)
+
+
+def windows_spans(blob: Blob, file: pe.WindowsFile, trouble: Trouble) -> Iterator[Span]:
+    """Yield the regions of a file for Windows, and what lies outside its sections."""
+    position = 0
+    for section in sorted(file.sections, key=lambda one: one.offset):
+        origin = _WINDOWS_SECTIONS.get(section.name)
+        if origin is None:
+            continue
+        end = min(section.end, blob.size)
+        yield from _searched(blob, position, section.offset, trouble)
+        if end < section.end or not section.size:
+            message = f"The section {section.name!r} for GPU code is not whole, or empty."
+            trouble.record(DamagedInputError(message), section.offset)
+        yield from _walk(blob, Span(origin, section.name, min(section.offset, end), end), trouble)
+        position = max(position, end)
+    yield from _searched(blob, position, blob.size, trouble)
+
+
+def _searched(blob: Blob, start: int, end: int, trouble: Trouble, name: str = "") -> Iterator[Span]:
+    """Yield the code in a place that is not made for it."""
+    for found in find_code(blob, start, end, trouble.check_time):
+        yield Span(found.origin, name, found.offset, found.end)
 
 
 def check_registered(
-    spans: list[Span],
-    sections: list[elf.Section],
-    registered: Mapping[int, int],
-    trouble: Trouble,
+    spans: list[Span], registered: Mapping[int, int], section: int | None, trouble: Trouble
 ) -> None:
     """Record damage where a host file registers a region that is not there.
 
-    `registered` holds the place of each wrapper and of the region that it names. Somebody took the
-    GPU code out, or a torn copy has zeros in its place.
+    `registered` holds the place of each wrapper and of the region that it names, and `section` is
+    where a section for wrappers begins. Somebody took the GPU code out, or a torn copy has zeros
+    in its place.
     """
     starts = {span.offset for span in spans}
     for wrapper, region in registered.items():
         if region not in starts:
             message = f"It registers GPU code at byte {region}, and there is none."
             trouble.record(DamagedInputError(message), wrapper)
-    wrappers = next((one for one in elf.data_sections(sections) if one.name == SECTION), None)
-    if wrappers is not None and not spans and not registered:
+    if section is not None and not spans and not registered:
         message = "It registers GPU code with the runtime, but the code itself is not there."
-        trouble.record(DamagedInputError(message), wrappers.offset)
+        trouble.record(DamagedInputError(message), section)
 
 
 def raw_spans(blob: Blob, trouble: Trouble) -> Iterator[Span]:
@@ -92,7 +110,7 @@ def _walk(blob: Blob, place: Span, trouble: Trouble) -> Iterator[Span]:
             end = region_end(blob, position, place.end)
         except DamagedInputError as error:
             trouble.record(error, position)
-            found = MagicSearch(blob, place.end).next_from(position + 1)
+            found = MagicSearch(blob, place.end, REGION_MAGIC).next_from(position + 1)
             before = place.end if found is None else found
             continue
         yield Span(place.origin, place.section, position, end)

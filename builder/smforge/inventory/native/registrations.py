@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from smforge.inventory.formats import elf
+from smforge.inventory.formats import elf, pe
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.native.magic_scan import MagicSearch
 
@@ -34,8 +34,6 @@ def registrations(blob: Blob, header: elf.Header, sections: list[elf.Section]) -
     Both are offsets in the file. A wrapper whose address cannot be followed to a place in the file
     is left out. Raises `DamagedInputError` where the tables that tell it lie outside the file.
     """
-    if not header.wide:
-        return {}
     if header.type == elf.ET_REL:
         return _of_object_file(blob, sections)
     segments = [one for one in elf.read_segments(blob, header) if one.type == elf.PT_LOAD]
@@ -53,6 +51,30 @@ def registrations(blob: Blob, header: elf.Header, sections: list[elf.Section]) -
     return found
 
 
+def registering_section(sections: list[elf.Section]) -> int | None:
+    """Return where the section of the wrappers begins; None where there is none."""
+    return next((one.offset for one in elf.data_sections(sections) if one.name == SECTION), None)
+
+
+def windows_registrations(blob: Blob, file: pe.WindowsFile) -> Mapping[int, int]:
+    """Return for a file for Windows what `registrations` returns; its pointers stand in place."""
+    found = {}
+    for section in file.sections:
+        if section.name == pe.REGISTRATIONS and section.end <= blob.size:
+            for place, address in _in_section(blob, section.offset, section.size):
+                region = file.offset_of(address)
+                if region is not None:
+                    found[place] = region
+    return found
+
+
+def _in_section(blob: Blob, offset: int, size: int) -> Iterator[tuple[int, int]]:
+    data = blob.read_at(offset, size // _WRAPPER.size * _WRAPPER.size)
+    for index, (magic, version, address, _) in enumerate(_WRAPPER.iter_unpack(data)):
+        if magic == _MAGIC and version in _VERSIONS:
+            yield offset + index * _WRAPPER.size, address
+
+
 def _wrappers(
     blob: Blob, sections: list[elf.Section], segments: list[elf.Segment]
 ) -> Iterator[tuple[int, int]]:
@@ -63,20 +85,17 @@ def _wrappers(
                 yield from _searched(blob, segment.offset, segment.offset + segment.file_size)
     for section in sections:
         if section.name == SECTION and section.type == elf.SHT_PROGBITS:
-            data = blob.read_at(section.offset, section.size // _WRAPPER.size * _WRAPPER.size)
-            for index, (magic, version, address, _) in enumerate(_WRAPPER.iter_unpack(data)):
-                if magic == _MAGIC and version in _VERSIONS:
-                    yield section.offset + index * _WRAPPER.size, address
+            yield from _in_section(blob, section.offset, section.size)
 
 
 def _searched(blob: Blob, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield the wrappers in a range of a file without section headers; they are aligned to 8."""
     for version in _VERSIONS:
         begin = struct.pack("<II", _MAGIC, version)
-        search = MagicSearch(blob, min(end, blob.size) - _WRAPPER.size + len(begin), begin)
+        search = MagicSearch(blob, min(end, blob.size), begin)
         place = search.next_from(start)
         while place is not None:
-            if not place % 8:
+            if not place % 8 and place + _WRAPPER.size <= end:
                 yield place, _WRAPPER.unpack(blob.read_at(place, _WRAPPER.size))[2]
             place = search.next_from(place + 1)
 

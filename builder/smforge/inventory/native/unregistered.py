@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from smforge.arch.target import Suffix
+from smforge.arch.target import Suffix, Target
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.native.region_finder import Span
-from smforge.inventory.records import RUNNABLE, Region
+from smforge.inventory.records import RUNNABLE, Kind, Origin, Region
 
 _CHUNK = 1 << 20
 _FEW = 64
@@ -28,14 +28,16 @@ def mark_unregistered(
 ) -> list[Region]:
     """Fill in `Region.unregistered`.
 
-    `regions` were read at `spans` of `blob`, and `registered` holds the offsets in `blob` of the
-    regions that a wrapper names. Only regions are looked at in which ordinary code for one target
-    has a kernel that code for another one lacks, so that this costs nothing for most files.
+    `spans` are the places of all GPU code of `blob`, and `regions` were read at those of them that
+    are fatbins. `registered` holds the offsets of the fatbins that a wrapper names. Only regions
+    are looked at in which ordinary code for one target has a kernel that all code for another one
+    lacks, so that this costs nothing for most files.
     """
+    fatbins = (span for span in spans if span.origin is not Origin.DATA)
     doubtful = {
         index: found
-        for index, (region, span) in enumerate(zip(regions, spans, strict=True))
-        if span.offset in registered and (found := _of_some_objects(region))
+        for index, (region, span) in enumerate(zip(regions, fatbins, strict=True))
+        if span.offset in registered and (found := _of_some_targets(region))
     }
     if not doubtful:
         return regions
@@ -49,15 +51,21 @@ def mark_unregistered(
     return marked
 
 
-def _of_some_objects(region: Region) -> set[str]:
-    """Return the kernels of ordinary code that not all objects of the region have."""
+def _of_some_targets(region: Region) -> set[str]:
+    """Return the kernels of ordinary code that the code for some target of the region lacks."""
     objects = [code for code in region.objects if code.kind in RUNNABLE]
-    kernels = [code.kernels for code in objects]
-    if len(kernels) < 2 or len(set(kernels)) == 1 or any(names is None for names in kernels):
+    if len({code.kernels for code in objects}) < 2:
         return set()
-    everywhere = set(kernels[0] or ()).intersection(*(names or () for names in kernels))
-    ordinary = (code.kernels or () for code in objects if code.target.suffix not in _TIED)
-    return set().union(*ordinary) - everywhere
+    by_target: dict[tuple[Kind, Target], set[str]] = {}
+    ordinary: set[str] = set()
+    for code in objects:
+        if code.kernels is None:
+            return set()
+        by_target.setdefault((code.kind, code.target), set()).update(code.kernels)
+        if code.target.suffix not in _TIED:
+            ordinary.update(code.kernels)
+    first, *others = by_target.values()
+    return ordinary - first.intersection(*others)
 
 
 def _registered_by_name(region: Region, missing: set[str], text: _HostText) -> bool:

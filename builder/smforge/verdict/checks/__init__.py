@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from smforge.findings import Finding
+from smforge.inventory.records import Origin
 from smforge.verdict.checks import devices, integrity, loading, targets
 from smforge.verdict.subject_view import SubjectView
 
@@ -58,6 +59,14 @@ def _check_cuda_libraries(subject: SubjectView) -> Iterator[Finding]:
         yield from check_cuda_libraries(subject)
 
 
+def _check_data(subject: SubjectView) -> Iterator[Finding]:
+    """Loaded where a file has such code: few have."""
+    if any(r.origin is Origin.DATA for view in subject.files for r in view.file.regions):
+        from smforge.verdict.checks.data_code import check_data  # noqa: PLC0415
+
+        yield from check_data(subject)
+
+
 CHECKS: tuple[Check, ...] = (
     devices.check_subject,
     devices.check_files,
@@ -73,5 +82,6 @@ CHECKS: tuple[Check, ...] = (
     integrity.check_headers,
     integrity.check_backends,
     integrity.check_unseen,
+    _check_data,
     integrity.check_unjudged,
 )

@@ -124,7 +124,8 @@ def check_unjudged(subject: SubjectView) -> Iterator[Finding]:
         unjudged = [
             region
             for region in regions
-            if not view.groups or not any(code.kind in RUNNABLE for code in region.objects)
+            if region.origin is not Origin.DATA
+            and not (view.groups and any(code.kind in RUNNABLE for code in region.objects))
         ]
         if not unjudged:
             continue
