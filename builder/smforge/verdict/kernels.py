@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from smforge.arch.target import Suffix, Target
 from smforge.inventory.linked import counted_regions
-from smforge.inventory.records import RUNNABLE, CodeObject, FileInventory, Kind, Origin, Region
+from smforge.inventory.records import RUNNABLE, CodeObject, FileInventory, Kind, Region
 
 MACHINE_CODE = frozenset({Kind.CUBIN, Kind.OLD_CUBIN})
 
