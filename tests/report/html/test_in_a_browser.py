@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from smforge.arch.devices import current_devices
 from smforge.policy.excuses import Excuse
 from smforge.report.html.audit_page import audit_page
 from smforge.report.html.page import render_page
@@ -212,6 +213,67 @@ def test_paper_is_white_whatever_the_reader_prefers(html: str, open_report: Any)
     assert page.locator("button.cell").first.is_visible()
 
 
+def test_every_device_is_visible_at_1280_pixels(make: Any, open_report: Any) -> None:
+    names = tuple(f"k{n}" for n in range(12463))
+    html = make.html(
+        make.library("package/some_long_library_name_C.abi3.so", make.code("sm_80", *names)),
+        make.library("x.so", make.code("sm_90a", "a"), make.code("compute_80", *names)),
+    )
+    page = open_report(html, viewport={"width": 1280, "height": 900}).page
+    assert page.locator("#matrix thead th b").count() == len(current_devices())
+    for part in ("#matrix thead th", "button.cell", ".cell .count"):
+        for one in page.locator(part).all():
+            box = one.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= 1280, part
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_what_a_library_opens_to_lies_within_the_window(
+    html: str, open_report: Any, width: int
+) -> None:
+    page = open_report(html, viewport={"width": width, "height": 800}).page
+    page.locator("#matrix button.name").first.click()
+    for part in ("#panel", "#panel .close", "#panel table"):
+        box = page.locator(part).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width, part
+
+
+def test_numbers_on_a_phone_keep_their_units(make: Any, open_report: Any) -> None:
+    html = make.html(make.library("x.so", make.code("sm_90", "a"), make.code("sm_80", "b")))
+    phone = open_report(html, viewport={"width": 390, "height": 800})
+    assert phone.cell("x.so", "9.0").inner_text().split("\n") == ["9.0", "partial", "1 missing"]
+    wide = open_report(html, viewport={"width": 1280, "height": 800})
+    assert wide.cell("x.so", "9.0").inner_text().split("\n") == ["partial", "1"]
+
+
+def test_the_matrix_stands_before_the_findings_and_a_link_leads_to_them(
+    html: str, open_report: Any
+) -> None:
+    page = open_report(html, viewport={"width": 1280, "height": 600}).page
+    matrix, notes = page.locator("#matrix").bounding_box(), page.locator("#notes").bounding_box()
+    assert matrix is not None
+    assert notes is not None
+    assert matrix["y"] < notes["y"]
+    page.get_by_role("button", name="2 errors, 1 warning, 1 note below").click()
+    expect(page.locator("#notes-title")).to_be_in_viewport()
+    assert page.evaluate("document.activeElement.id") == "notes-title"
+
+
+@pytest.mark.parametrize(("require", "colour"), [("", False), ("7.5", True)])
+def test_where_nothing_was_required_nothing_is_red(
+    make: Any, open_report: Any, require: str, colour: bool
+) -> None:
+    html = make.html(make.library("x.so", make.code("sm_90", "a")), require=require)
+    page = open_report(html).page
+    for part in ("button.cell.none", "#outcome"):
+        found = page.locator(part).first.evaluate("(e) => getComputedStyle(e).backgroundColor")
+        assert (found == "rgb(180, 39, 31)") is colour, part
+
+
 @pytest.mark.parametrize("width", [360, 768, 1366])
 def test_it_fits_phones_and_laptops(html: str, open_report: Any, width: int) -> None:
     page = open_report(html, viewport={"width": width, "height": 800}).page
@@ -233,13 +295,15 @@ def test_hostile_names_are_inert(make: Any, open_report: Any) -> None:
     assert opened.page.locator("#panel img, #panel script").count() == 0
 
 
-def test_many_libraries_are_drawn_as_they_are_reached_and_all_are_printed(
+def test_many_libraries_are_drawn_when_asked_for_and_all_are_printed(
     make: Any, open_report: Any
 ) -> None:
     html = make.html(*(make.library(f"{i}.so", make.code("sm_90", "k")) for i in range(500)))
     opened = open_report(html)
     rows = opened.page.locator("#matrix tbody tr")
-    assert rows.count() < 300
+    assert rows.count() == 31
+    opened.page.get_by_role("button", name="Show 60 of 470 more libraries").click()
+    assert rows.count() == 91
     deep = open_report(html, "#lib=99.so&device=9.0")
     assert deep.page.locator("#panel h3").inner_text() == "99.so on 9.0"
     assert opened.page.pdf().startswith(b"%PDF")

@@ -48,7 +48,8 @@ _KERNELS = Words(
     families="families",
     embedded="Embedded as",
     hint="Words narrow the libraries (path or kernel) and the devices (12.1, Hopper, Spark). "
-    "Cells count all of a library; open one for its kernels.",
+    "Cells count what their state is about: kernels that run, run from PTX, or are missing. "
+    "Open one for its kernels.",
 )
 _REGIONS = replace(_KERNELS, item="region", items="regions", family="source", families="sources")
 _STATES = (

@@ -9,7 +9,9 @@
   const rows = page.rows || [];
   const names = page.names || [];
   const meaning = new Map((page.states || []).map((one) => [one.id, one]));
+  const ROWS_AT_FIRST = 30;
   const ROWS_AT_ONCE = 60;
+  const MANY_COLUMNS = 8;
   const FAMILIES_AT_ONCE = 60;
   const NOTES_AT_ONCE = 6;
 
@@ -81,6 +83,18 @@
     at("facts").append(...facts(page.facts));
   }
 
+  // The findings stand below the matrix, which can be long.
+  function drawFound() {
+    const notes = page.notes || [];
+    const levels = ["error", "warning", "note"].map((level) => [notes.filter((note) => note.level === level).length, level]);
+    const told = levels.filter(([count]) => count).map(([count, level]) => counted(count, level, `${level}s`)).join(", ");
+    if (!told) return;
+    at("found").append(make("button", { class: "link", type: "button", onclick: () => {
+      at("notes-section").scrollIntoView({ block: "start" });
+      at("notes-title").focus({ preventScroll: true });
+    } }, text(`${told} below`)));
+  }
+
   const facts = (pairs) => (pairs || []).map(([name, value]) =>
     make("div", {}, make("dt", {}, text(name)), make("dd", {}, text(value))));
 
@@ -131,7 +145,7 @@
     if (!families || !families.length) return null;
     const list = make("ul", { class: "families" });
     const fold = make("details", {},
-      make("summary", {}, text(counted(families.length, words.family, words.families))), list);
+      make("summary", {}, text(items(families.reduce((sum, one) => sum + one.count, 0)))), list);
     whenOpened(fold, () => longList(list, families, FAMILIES_AT_ONCE, drawFamily));
     return fold;
   }
@@ -195,7 +209,8 @@
   }
 
   function drawHead() {
-    at("matrix").classList.toggle("few", shownColumns.length < 8);
+    at("matrix").classList.toggle("few", shownColumns.length < MANY_COLUMNS);
+    at("matrix").classList.toggle("many", shownColumns.length >= MANY_COLUMNS);
     const archs = make("tr", {}, make("td"));
     let last = null;
     for (const index of shownColumns) {
@@ -223,7 +238,7 @@
 
   function drawMore() {
     const body = at("matrix").tBodies[0];
-    const next = shownRows.slice(drawn, drawn + ROWS_AT_ONCE);
+    const next = shownRows.slice(drawn, drawn + (drawn ? ROWS_AT_ONCE : ROWS_AT_FIRST));
     next.forEach((row, offset) => {
       const before = shownRows[drawn + offset - 1];
       if (row.section && (!before || before.section !== row.section)) {
@@ -233,7 +248,10 @@
     });
     drawn += next.length;
     const left = shownRows.length - drawn;
-    at("more").textContent = left > 0 ? `${counted(left, words.row, words.rows)} more` : rows.length && !shownRows.length ? `No ${words.row} matches.` : "";
+    if (left > 0) {
+      at("more").replaceChildren(make("button", { class: "link", type: "button", onclick: drawMore },
+        text(`Show ${number(Math.min(left, ROWS_AT_ONCE))} of ${counted(left, `more ${words.row}`, `more ${words.rows}`)}`)));
+    } else at("more").textContent = rows.length && !shownRows.length ? `No ${words.row} matches.` : "";
   }
 
   function drawRow(row) {
@@ -262,8 +280,8 @@
     const tally = cell.tally || {};
     const label = make("span", { class: "word" }, shape(cell.state), text(word(cell.state)));
     const alone = words.report !== "audit" && total(tally) === 1;
-    const short = alone ? null : make("span", { class: "count" }, text(summary(cell.state, tally)));
-    const excused = allExcused(tally) && cell.state !== "excused" ? make("span", { class: "count" }, text(`+${number(allExcused(tally))} excused`)) : null;
+    const short = alone ? null : summary(cell.state, tally);
+    const excused = allExcused(tally) && cell.state !== "excused" ? count(`+${number(allExcused(tally))}`, "excused") : null;
     const on = make("span", { class: "on" }, text(column.id));
     if (!row) return make("div", { class: `cell ${cell.state}` }, on, label, short, excused);
     const open = view.lib === row.id && view.device === column.id;
@@ -276,13 +294,25 @@
   const allExcused = (tally) => (tally.excused || 0) + (tally.excused_ptx || 0);
   const total = (tally) => Object.values(tally).reduce((sum, value) => sum + value, 0);
 
+  // What a cell counts is what its state is about. Where many columns leave no room, the units are
+  // in the legend alone.
   function summary(state, tally) {
-    if (state === "partial") return `${number(tally.missing)} ${words.report === "audit" ? "missing" : "lost"}`;
-    if (state === "unclear") return `${number(tally.unclear)} of ${number(total(tally))}`;
-    if (state === "ptx" && tally.native) return `${number(tally.ptx)} of ${number(tally.native + tally.ptx)}`;
-    const shown = { native: tally.native, ptx: tally.ptx, none: tally.missing, foreign: tally.foreign, unreachable: tally.unreachable, excused: allExcused(tally) };
-    return shown[state] ? number(shown[state]) : "";
+    const lacking = words.report === "audit" ? "missing" : "lost";
+    const runs = (tally.native || 0) + (tally.ptx || 0);
+    const told = {
+      native: [number(tally.native), (tally.native || 0) === 1 ? words.item : words.items],
+      ptx: [tally.native ? `${number(tally.ptx)} of ${number(runs)}` : number(tally.ptx), "from PTX"],
+      partial: [number(tally.missing), lacking],
+      none: [number(tally.missing), lacking],
+      unclear: [`${number(tally.unclear)} of ${number(total(tally))}`, "not known"],
+      foreign: [number(tally.foreign), (tally.foreign || 0) === 1 ? words.item : words.items],
+      unreachable: [number(tally.unreachable), (tally.unreachable || 0) === 1 ? words.item : words.items],
+      excused: [number(allExcused(tally)), "excused"],
+    }[state];
+    return told && told[0] !== "0" ? count(...told) : null;
   }
+
+  const count = (value, unit) => make("span", { class: "count" }, text(value), make("span", { class: "unit" }, text(` ${unit}`)));
 
   const wayWord = (id) => (page.reaches || []).find((way) => way.id === id).word;
 
@@ -433,12 +463,14 @@
   }
 
   drawHeader();
+  drawFound();
   drawNotes();
   drawExcuses();
   at("matrix-section").hidden = !rows.length;
   at("matrix-title").textContent = `${words.rows[0].toUpperCase()}${words.rows.slice(1)} by device`;
   at("filter-help").textContent = words.hint;
-  for (const state of page.states || []) {
+  const states = new Set([...columns.map((one) => one.state), ...rows.flatMap((row) => row.cells.map((cell) => cell.state))]);
+  for (const state of (page.states || []).filter((one) => states.has(one.id))) {
     at("legend").append(make("div", {}, make("dt", { class: state.id }, shape(state.id), text(state.word)), make("dd", {}, text(state.text))));
   }
   at("matrix").addEventListener("keydown", move);
@@ -454,7 +486,5 @@
   addEventListener("hashchange", restore);
   addEventListener("popstate", restore);
   addEventListener("beforeprint", () => { while (drawn < shownRows.length) drawMore(); });
-  new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting) && drawn < shownRows.length) drawMore(); },
-    { rootMargin: "600px" }).observe(at("more"));
   restore();
 })();
