@@ -9,12 +9,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-import smforge.plan
 from smforge.matrix.load import Matrix
+from smforge.plan import document
 from smforge.plan.document import plan_document
 from smforge.plan.resolve import resolve
 
-SCHEMA_FILE = Path(smforge.plan.__file__).parent / "data" / "plan.schema.json"
+SCHEMA_FILE = Path(document.__file__).parent / "data" / "plan.schema.json"
 
 
 @pytest.fixture

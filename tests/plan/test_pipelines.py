@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 import yaml
 
-import smforge.plan
 from smforge.matrix.load import Matrix
+from smforge.plan import records
 from smforge.plan.jobs import jobs, jobs_document
 from smforge.plan.pipelines import buildkite, github
 from smforge.plan.records import Plan
@@ -68,9 +68,7 @@ def test_one_job_per_cell_behind_what_it_needs(plan: Plan) -> None:
 
 
 def test_the_jobs_as_json_have_the_published_shape(plan: Plan) -> None:
-    schema = json.loads(
-        (Path(smforge.plan.__file__).parent / "data" / "jobs.schema.json").read_text()
-    )
+    schema = json.loads((Path(records.__file__).parent / "data" / "jobs.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(jobs_document(plan))
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from smforge import __version__
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
 from smforge.report.printable import printable
+from smforge.version import __version__
 
 COMMANDS = (
     "plan", "preflight", "build", "index", "audit", "diff", "slim", "repair", "matrix", "doctor",

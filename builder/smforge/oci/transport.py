@@ -15,10 +15,10 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from smforge import __version__
 from smforge.errors import DamagedInputError, ToolError
 from smforge.oci.patience import Patience, use
 from smforge.oci.reference import is_loopback, stays_secret
+from smforge.version import __version__
 
 BUSY = (408, 429, 500, 502, 503, 504)
 """Answers after which the same request may succeed."""

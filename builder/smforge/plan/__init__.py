@@ -3,3 +3,7 @@
 Enters: a matrix and the names of variants. Leaves: per variant, platform and bake target the
 toolkit, arch lists, build arguments, requirements, and what was dropped and why.
 """
+
+from smforge.callable_package import make_callable
+
+make_callable(__name__)

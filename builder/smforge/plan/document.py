@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from smforge import __version__
 from smforge.plan.records import Cell, Plan, PlannedComponent, PlannedExternal, PlannedImage
+from smforge.version import __version__
 
 SCHEMA_VERSION = 1
 

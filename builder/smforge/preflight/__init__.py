@@ -2,3 +2,7 @@
 
 Enters: sources, a CUDA version and an arch list. Leaves: units, skips and findings.
 """
+
+from smforge.callable_package import make_callable
+
+make_callable(__name__)

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from packaging.utils import canonicalize_version
 
-from smforge import __version__
 from smforge.inventory.subjects.packages import Ecosystem, Package
+from smforge.version import __version__
 
 _UNKNOWN = "NOASSERTION"
 _DOCUMENT = "SPDXRef-DOCUMENT"

@@ -7,7 +7,6 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from smforge import __version__
 from smforge.findings import Family, Finding, Tally
 from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import CodeObject, Kind, Origin, Region
@@ -16,6 +15,7 @@ from smforge.report.json_text import json_text
 from smforge.verdict.names import demangle
 from smforge.verdict.records import DeviceVerdict, ExcuseUse, Verdict
 from smforge.verdict.views import FileView
+from smforge.version import __version__
 
 if TYPE_CHECKING:
     from smforge.inventory.cuobjdump.agreement import Comparison

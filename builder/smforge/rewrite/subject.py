@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from smforge import __version__
 from smforge.arch.drivers import DriverVersion
 from smforge.errors import DamagedInputError, NothingToAuditError, UsageError
 from smforge.inventory.formats import elf
@@ -33,6 +32,7 @@ from smforge.rewrite.proof import (
 )
 from smforge.rewrite.records import LibraryChange, Request
 from smforge.rewrite.toolchain import Assembler, fetched_assembler, local_assembler
+from smforge.version import __version__
 
 _HEAD: Final = 64
 

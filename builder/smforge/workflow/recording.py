@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from smforge import __version__
 from smforge.bake.command import BakeCall
 from smforge.bake.host.engine import Engine
 from smforge.bake.inputs.checkout import checkout_of
@@ -23,6 +22,7 @@ from smforge.errors import EXIT_OF_VERDICT
 from smforge.plan.document import cell_document
 from smforge.plan.records import Cell
 from smforge.report.model import Report
+from smforge.version import __version__
 from smforge.workflow.results import Predicted
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smforge import __version__
 from smforge.bake.cell_paths import shown
 from smforge.bake.progress.display import clock_text
 from smforge.bake.record import TargetRecord
@@ -15,6 +14,7 @@ from smforge.errors import EXIT_PASS
 from smforge.report.model import Report
 from smforge.report.table import render_table as render_report
 from smforge.terminal import text_of
+from smforge.version import __version__
 from smforge.workflow.results import Built
 
 SCHEMA_VERSION = 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from smforge import __version__
 from smforge.bake.host.doctor import Finding, State, can_build
 from smforge.terminal import text_of
+from smforge.version import __version__
 
 SCHEMA_VERSION = 1
 _STYLES = {State.OK: "green", State.LACKING: "bold red", State.OPTIONAL: "yellow"}

@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from smforge import __version__
 from smforge.bake.artefacts import files_below
 from smforge.bake.command import BAKE_FILE
 from smforge.bake.inputs.rootfs import root_file_systems
 from smforge.plan.document import cell_document
 from smforge.plan.records import Cell
+from smforge.version import __version__
 
 CONTEXTS = ("docker", "builder/smforge/inventory/probing/programs")
 """Where the contexts of docker-bake.hcl lie, but for those that the host makes."""

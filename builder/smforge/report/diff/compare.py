@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from smforge import __version__
 from smforge.arch.requirement import Form, RequiredTarget
 from smforge.arch.target import ComputeCapability
 from smforge.errors import IncomparableError
@@ -15,6 +14,7 @@ from smforge.report.diff.pairing import Change
 from smforge.report.diff.sides import Library, Side, target_of_code
 from smforge.report.diff.tallies import Movement, movement
 from smforge.report.diff.terms import DiffTerms
+from smforge.version import __version__
 
 Families = Mapping[FamilyMove, Moved]
 Steps = dict[ComputeCapability, Movement]

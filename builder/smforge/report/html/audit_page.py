@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from smforge import __version__
 from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
 from smforge.arch.devices import find_device
 from smforge.arch.target import ComputeCapability
@@ -37,6 +36,7 @@ from smforge.verdict.reach import Reach
 from smforge.verdict.reading import Backend
 from smforge.verdict.records import ExcuseUse, Verdict
 from smforge.verdict.views import DeviceView
+from smforge.version import __version__
 
 _KERNELS = Words(
     report="audit",

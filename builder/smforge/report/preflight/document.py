@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from smforge import __version__
 from smforge.arch.target import ComputeCapability
 from smforge.findings import Finding, Tally
 from smforge.preflight.records import Configuration, External, Preflight, Skip, Unit
+from smforge.version import __version__
 
 SCHEMA_VERSION = 1
 

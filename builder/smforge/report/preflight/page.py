@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from smforge import __version__
 from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
 from smforge.arch.devices import current_devices, find_device
 from smforge.arch.target import ComputeCapability
@@ -26,6 +25,7 @@ from smforge.report.html.matrix import (
 from smforge.report.preflight.outline import headline
 from smforge.report.state import Counts, State, state_of, together
 from smforge.report.wording import plural
+from smforge.version import __version__
 
 _SOURCES = Words(
     report="preflight",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from smforge import __version__
 from smforge.findings import Finding
 from smforge.preflight.records import Preflight
 from smforge.preflight.rules import RULES
 from smforge.report.sarif import Result, Run, rule_object, write_sarif
+from smforge.version import __version__
 
 _NOWHERE = "CMakeLists.txt"
 """The file of a finding that is about none."""

@@ -1,0 +1,3 @@
+"""The version of smforge, which reports and records state."""
+
+__version__ = "0.1.0"
