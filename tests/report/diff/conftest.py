@@ -93,10 +93,11 @@ class Maker:
         require: str = "",
         damaged: bool = False,
         name: str = "some.whl",
+        platform: str | None = None,
     ) -> Side:
         """The report of a wheel with these files."""
         damage = (Damage("x.so", "x.so ends too early."),) if damaged else ()
-        subject = Subject(SubjectKind.WHEEL, name, None, None)
+        subject = Subject(SubjectKind.WHEEL, name, None, platform)
         inventory = Inventory(subject, files, len(files), damage)
         audit = judge(Reading(inventory), AuditRequest(parse_requirements([require])))
         return side_of(report_of(audit, kernels=listed), saved=True)

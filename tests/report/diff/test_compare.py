@@ -42,6 +42,31 @@ def test_a_library_that_is_not_linked_any_more_fails(make: Any) -> None:
     assert make.compare(unlinked, linked).verdict == "pass"
 
 
+def test_a_library_for_another_cpu_fails_though_it_lost_no_kernel(make: Any) -> None:
+    whole = make.library("p/x.so", (make.code("sm_120", ONE),))
+    right, wrong = (
+        make.side(
+            whole._replace(machine=cpu), name="p-1.whl", require="12.0", platform="linux/amd64"
+        )
+        for cpu in ("x86_64", "aarch64")
+    )
+    diff = make.compare(right, wrong, "12.0")
+    assert diff.verdict == "fail"
+    assert diff.failures == (
+        "p/x.so is for aarch64, and p-1.whl for x86_64: it cannot be loaded there.",
+    )
+    assert make.compare(wrong, right, "12.0").verdict == "pass"
+    assert make.compare(wrong, wrong, "12.0").verdict == "pass"
+
+
+def test_a_device_that_was_never_covered_is_no_loss(make: Any) -> None:
+    """The audit of both fails for 12.0; the comparison counts kernels itself."""
+    side = make.side(make.library("x.so", (make.code("sm_90", ONE),)), require="12.0")
+    assert make.compare(side, side, "12.0").verdict == "pass"
+    other = make.side(make.library("y.so", (make.code("sm_90", ONE),)), require="12.0")
+    assert make.compare(side, other, "12.0").verdict == "pass"
+
+
 def test_a_kernel_without_code_for_a_device_is_lost_there_alone(make: Any) -> None:
     old = single(make, ("sm_90", ONE, TWO), ("sm_120", ONE, TWO))
     new = single(make, ("sm_90", ONE, TWO), ("sm_120", ONE))

@@ -48,7 +48,7 @@ def compare(old: Side, new: Side, terms: DiffTerms) -> model.Diff:
     failures = (
         *_lost_kernels(held, old.unit),
         *_lost_targets(old, new, terms),
-        *(told for key, told in new.unlinked.items() if key not in old.unlinked),
+        *(told for key, told in new.broken.items() if key not in old.broken),
     )
     doubts = (*_damage(old), *_damage(new), *_unclear(before, after, required))
     return model.Diff(

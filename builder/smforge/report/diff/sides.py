@@ -12,7 +12,13 @@ from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.report import model
 from smforge.verdict.kernels import Embedded, Ptx
 from smforge.verdict.names import family
-from smforge.verdict.rules import DEVICE_LINK_MISSING, RULE_BY_ID
+from smforge.verdict.rules import (
+    DEVICE_MISSING,
+    DEVICE_PTX_ONLY,
+    KERNELS_MISSING,
+    RULE_BY_ID,
+    TARGET_MISSING,
+)
 
 MACHINE_CODE = frozenset({"cubin", "old-cubin"})
 _ABI = re.compile(r"\.(?:cpython-\d+[a-z]?(?:-[\w-]+?)?|abi\d)(?=\.so)")
@@ -54,6 +60,14 @@ def key_of(path: str) -> str:
     return _GRAFTED.sub("", _ABI.sub("", path))
 
 
+Broken = tuple[str, str, str | None]
+"""A rule, the key of the library that it is about, and the device."""
+COMPARED = frozenset(
+    rule.id for rule in (DEVICE_MISSING, KERNELS_MISSING, DEVICE_PTX_ONLY, TARGET_MISSING)
+)
+"""The rules about what a comparison follows kernel by kernel and target by target itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """One subject."""
@@ -67,9 +81,9 @@ class Side:
     """Those that the report counts."""
     doubts: tuple[str, ...]
     """What could not be read."""
-    unlinked: Mapping[str, str]
-    """Libraries that no device linker saw, by key, in the audit's words: they cannot be loaded,
-    whatever is embedded in them."""
+    broken: Mapping[Broken, str]
+    """What is wrong for certain beside the kernels, in the audit's words: a library that is for
+    another CPU, or that cannot be loaded."""
 
     @property
     def named(self) -> bool:
@@ -91,10 +105,12 @@ def side_of(report: model.Report, *, saved: bool) -> Side:
         libraries=tuple(_library(file, report.counted) for file in report.files),
         devices=frozenset(ComputeCapability.parse(one) for one in report.devices),
         doubts=tuple(_doubts(report)),
-        unlinked={
-            key_of(finding.file): finding.message
+        broken={
+            (finding.rule, key_of(finding.file or ""), finding.device): finding.message
             for finding in report.findings
-            if finding.rule == DEVICE_LINK_MISSING.id and finding.file is not None
+            if finding.level == "error"
+            and finding.rule not in COMPARED
+            and not _is_undetermined(finding)
         },
     )
 
@@ -182,13 +198,17 @@ def target_of_code(code: str) -> Target:
     return Target.parse(code)
 
 
+def _is_undetermined(finding: model.Finding) -> bool:
+    """Whether a finding says that something is not known. A rule of another release is unknown."""
+    rule = RULE_BY_ID.get(finding.rule)
+    return rule is not None and rule.undetermined
+
+
 def _doubts(report: model.Report) -> list[str]:
     unsure = [
         finding.message
         for finding in report.findings
-        if finding.level == "error"
-        and (rule := RULE_BY_ID.get(finding.rule)) is not None
-        and rule.undetermined
+        if finding.level == "error" and _is_undetermined(finding)
     ]
     if report.verdict == "undetermined" and not unsure:
         unsure = [f"The report of {report.subject.name} is itself undetermined."]
