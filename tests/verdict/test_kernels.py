@@ -193,9 +193,8 @@ def test_the_driver_picks_one_object_of_a_region(
     assert states(file, device) == {state: 1}
 
 
-def test_of_code_that_is_data_the_program_picks(make_file: MakeFile) -> None:
+def test_of_a_raw_fatbin_the_driver_picks_too(make_file: MakeFile) -> None:
     codes = (("sm_120", ("k",)), ("sm_121", ()))
-    assert states(make_file("a.so", codes, origin=Origin.DATA), "12.1") == {"native": 1}
     assert states(make_file("a.fatbin", codes, origin=Origin.RAW), "12.1") == {"not-picked": 1}
 
 
