@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9])(?P<word>cu|cuda)(?P<between>[-_]?)"
@@ -22,22 +22,36 @@ class CudaBuilds:
     def __init__(self, paths: Iterable[str]) -> None:
         self._majors: dict[str, set[tuple[int, ...]]] = {}
         for path in paths:
-            name, majors = _split(path)
-            self._majors.setdefault(name, set()).add(majors)
+            for place in _places(path):
+                name, majors = _split(place)
+                self._majors.setdefault(name, set()).add(majors)
 
     def has_other(self, path: str, major: int) -> bool:
         """Whether `path` is called after this CUDA major, and a build for another one is here.
 
         ``libbitsandbytes_cuda130.so`` is for 13, and ``libbitsandbytes_cuda128.so`` beside it is
-        the other build. Where a path has more than one such number, those that are the same in
-        both paths are left aside.
+        the other build. A file in a folder that is called so (``nixl_ep_cu12``) needs no
+        counterpart of its own name in the other folder (``nixl_ep_cu13``). Where a path has more
+        than one such number, those that are the same in both paths are left aside.
         """
-        name, own = _split(path)
+        return any(self._differs(place, major) for place in _places(path))
+
+    def _differs(self, place: str, major: int) -> bool:
+        name, own = _split(place)
         for others in self._majors.get(name, ()):
             differing = [(a, b) for a, b in zip(own, others, strict=True) if a != b]
             if differing and all(a == major for a, _ in differing):
                 return True
         return False
+
+
+def _places(path: str) -> Iterator[str]:
+    """The path, and its folder where that is called after a CUDA release, and not by it alone."""
+    yield path
+    above, found, _ = path.rpartition("/")
+    folder = above.rpartition("/")[2]
+    if found and (match := _NUMBER.search(folder)) and match[0] != folder:
+        yield f"{above}/"
 
 
 def _split(path: str) -> tuple[str, tuple[int, ...]]:

@@ -34,11 +34,16 @@ def check_cuda_libraries(subject: SubjectView) -> Iterator[Finding]:
         for user in users
     }
     loadable = CudaBuilds(one.path for one in users if one.needed and not absent[one.path])
+    excused = [user.path for user in users if _has_other_build(absent[user.path], user, loadable)]
     for user in users:
+        if user.path in excused:
+            continue
         if absent[user.path]:
-            yield from _not_there(brought, user.path, absent[user.path], loadable)
+            yield from _not_there(brought, user.path, absent[user.path])
         else:
             yield from _not_there_to_open(brought, user)
+    if excused:
+        yield _other_builds(excused)
     yield from _two_majors([one for one in users if not _is_certain(brought, absent[one.path])])
 
 
@@ -123,23 +128,34 @@ def _is_certain(brought: _Brought, absent: list[CudaLibrary]) -> bool:
     return any(complete or brought.contradicts(library) for library in absent)
 
 
-def _not_there(
-    brought: _Brought, path: str, absent: list[CudaLibrary], loadable: CudaBuilds
-) -> Iterator[Finding]:
+def _has_other_build(absent: list[CudaLibrary], user: LibraryUser, loadable: CudaBuilds) -> bool:
+    """Whether a file that cannot be loaded is a build of one that can."""
+    majors = (library.major for library in absent)
+    return any(major and loadable.has_other(user.path, major) for major in majors)
+
+
+def _other_builds(paths: list[str]) -> Finding:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return CUDART_MISMATCH.finding(
+        f"{', '.join(paths[:_NAMED])}{more} cannot be loaded without libraries of CUDA that the "
+        "subject does not bring; their builds for another CUDA major version can be.",
+        level=Level.NOTE,
+    )
+
+
+def _not_there(brought: _Brought, path: str, absent: list[CudaLibrary]) -> Iterator[Finding]:
     certain = _is_certain(brought, absent)
     may_come = brought.kind in {SubjectKind.WHEEL, SubjectKind.FILE} or (
         brought.kind is SubjectKind.TREE and not brought.any
     )
     if may_come and not certain:
         return
-    excused = any(lib.major and loadable.has_other(path, lib.major) for lib in absent)
     names = ", ".join(library.soname for library in absent)
     there = sorted({other for library in absent for other in brought.others(library)})
     instead = f"; it brings {', '.join(there)}" if there else ""
     yield CUDART_MISMATCH.finding(
-        f"{path} needs {names}, which the subject does not bring{instead}: it cannot be loaded."
-        + (" A build of it for another CUDA major version can be." if excused else ""),
-        level=Level.NOTE if excused else Level.ERROR if certain else Level.WARNING,
+        f"{path} needs {names}, which the subject does not bring{instead}: it cannot be loaded.",
+        level=Level.ERROR if certain else Level.WARNING,
         file=path,
         remedy=_remedy(path, absent, there),
     )
@@ -165,10 +181,10 @@ def _not_there_to_open(brought: _Brought, user: LibraryUser) -> Iterator[Finding
         if missed or any(brought.contradicts(library) for library in several):
             names = " or ".join(library.soname for library in several)
             there = brought.others(several[0])
-            instead = f" but {', '.join(there)}" if there else ""
+            instead = f" (it brings {', '.join(there)})" if there else ""
             yield CUDART_MISMATCH.finding(
-                f"{user.path} names {names}, which it may open when it runs; the subject does not "
-                f"bring it{instead}.",
+                f"{user.path} names {names}, which it may open when it runs and the subject does "
+                f"not bring{instead}.",
                 level=Level.WARNING,
                 file=user.path,
                 remedy=_remedy(user.path, several, there),
