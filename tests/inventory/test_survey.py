@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import os
@@ -97,10 +98,20 @@ def test_a_link_to_an_archive_outside_is_damage(tree, tmp_path):
     wheel = tmp_path / "q-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("k.ptx", PTX)
+    page = tmp_path / "page.1.gz"
+    page.write_bytes(gzip.compress(b"a manual's page"))
+    cut = tmp_path / "cut"
+    cut.write_bytes(wheel.read_bytes()[:-9])
     (tree / "q.whl").symlink_to(wheel)
     (tree / "data").symlink_to(wheel)
+    (tree / "page.1.gz").symlink_to(page)
+    (tree / "cut.zip").symlink_to(cut)
 
-    assert [item.path for item in take_inventory(str(tree)).damage] == ["data", "q.whl"]
+    assert [item.path for item in take_inventory(str(tree)).damage] == [
+        "cut.zip",
+        "data",
+        "q.whl",
+    ]
 
 
 def test_a_link_into_a_folder_that_may_not_be_entered_is_damage(tree):

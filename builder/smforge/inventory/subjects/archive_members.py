@@ -29,6 +29,8 @@ from smforge.inventory.subjects.members import (
 from smforge.inventory.subjects.zip_members import ZipMembers
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".tgz")
+_AT_ONCE = 4 << 20
+"""Bytes up to which one read of all costs less than a few for each member."""
 _WHERE = "The archive"
 """What messages call it; whoever reports them names its path."""
 
@@ -38,6 +40,8 @@ class ArchiveMembers:
 
     def __init__(self, blob: Blob, form: Form, path: str, limits: Limits) -> None:
         """`path` is the archive's own; a compressed file has its name without the suffix."""
+        if blob.size <= _AT_ONCE:
+            blob = BytesBlob(blob.read_at(0, blob.size))
         self._blob = blob
         self._form = form
         self._path = path

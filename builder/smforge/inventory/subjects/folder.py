@@ -10,12 +10,13 @@ from functools import partial
 
 from smforge.errors import DamagedInputError, SmforgeError
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.native.reader import may_hold_code
+from smforge.inventory.native.reader import may_hold_code, read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import Damage, Subject, SubjectKind
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.file import head_of, open_member
 from smforge.inventory.subjects.members import Member, path_text
+from smforge.inventory.subjects.unpacking import UnpackedSubject
 
 _PROMISED = re.compile(r"\.(so(\.\d+)*|cubin|fatbin|ptx|a|o|whl|dll|pyd)\Z")
 """Names of files that hold GPU code, or may."""
@@ -123,24 +124,28 @@ class FolderSubject(OpenSubject):
                 where = f"It is a link to {os.readlink(path)}"
                 self._miss(path, f"{where}, which cannot be read: {error.strerror}.")
             return
-        if self._leads_out(path) and stat.S_ISREG(mode) and self._may_hold_code(path):
+        if self._leads_out(path) and stat.S_ISREG(mode) and self._holds_code(path):
             self._miss(
                 path, "It is a link to a file outside the folder, whose GPU code was not read."
             )
 
-    def _may_hold_code(self, path: str) -> bool:
-        """Whether the file is an archive, or holds GPU code."""
-        from smforge.inventory.formats.archive_form import form_of  # noqa: PLC0415
-        from smforge.inventory.native.reader import read_file  # noqa: PLC0415
-
-        head, _ = head_of(path)
-        if not may_hold_code(path, head):
-            return form_of(head) is not None
-        try:
-            with open_member(path) as blob:
-                return read_file(path, blob, ReadOptions(names=False, digests=False)) is not None
-        except DamagedInputError:
-            return True
+    def _holds_code(self, path: str) -> bool:
+        """Whether a file, or what lies in it where it is an archive, is GPU code or damaged."""
+        head, size = head_of(path)
+        linked = Member(self._relative(path), size, partial(open_member, path), head)
+        options = ReadOptions(names=False, digests=False)
+        with UnpackedSubject(_SingleMember(linked), self._options.limits) as subject:
+            for member in subject.members():
+                if member.head is None or not may_hold_code(member.path, member.head):
+                    continue
+                try:
+                    with member.open() as blob:
+                        found = read_file(member.path, blob, options)
+                except DamagedInputError:
+                    return True
+                if found is not None and (found.regions or found.damage):
+                    return True
+            return bool(subject.damage)
 
     def _leads_out(self, path: str) -> bool:
         # Not Path.resolve: that raises where links go in a circle.
@@ -156,6 +161,20 @@ class FolderSubject(OpenSubject):
     def _unreadable(self, error: OSError) -> None:
         path = error.filename or self._root
         self._damage.append(Damage(self._relative(path), f"It cannot be read: {error.strerror}."))
+
+
+class _SingleMember(OpenSubject):
+    """One file of the host, so that it can be read with what lies in it."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(SubjectKind.FILE, self._member.path, None)
+
+    def members(self) -> Iterator[Member]:
+        yield self._member
 
 
 def is_layout(folder: str) -> bool:
