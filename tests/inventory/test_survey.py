@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -26,13 +27,19 @@ from smforge.inventory.survey import take_inventory
 PTX = b".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k()\n{\nret;\n}\n"
 
 
+def elf_head(elf_class: int = 2, data: int = 1, version: int = 1, machine: int = 62) -> bytes:
+    """A library's ELF header; `machine` as a little-endian file has it."""
+    ident = b"\x7fELF" + bytes([elf_class, data, version]) + bytes(9)
+    return ident + struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0)
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     root = tmp_path / "site-packages"
     (root / "a").mkdir(parents=True)
     (root / "a" / "kernels.ptx").write_bytes(PTX)
     (root / "b.txt").write_text("no code")
-    (root / "empty.so").touch()
+    (root / "libcuda.so.1").touch()
     return root
 
 
@@ -179,6 +186,7 @@ def test_a_wheel_within_a_folder_is_read(tree):
 @pytest.mark.parametrize(
     ("name", "content", "damaged"),
     [
+        ("a.cubin", elf_head(data=2, machine=190), True),
         ("a.cubin", b"version https://git-lfs.github.com/spec/v1\n", True),
         ("a.so", b"version https://git-lfs.github.com/spec/v1\n", True),
         ("a.cubin", b"", True),
@@ -186,8 +194,24 @@ def test_a_wheel_within_a_folder_is_read(tree):
         ("a.so", bytes(600), True),
         ("a.so.12.1", bytes(600), True),
         ("libthin.a", b"!<thin>\n", True),
-        ("a.so", b"", False),
+        ("_C.abi3.so", b"", True),
+        ("_C.abi3.so", b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', True),
+        ("a.so", bytes(16) + elf_head()[16:], True),
+        ("a.so", elf_head(data=2), True),
+        ("a.so", elf_head(elf_class=0), True),
+        ("a.so", elf_head(version=0), True),
+        ("program", elf_head()[:30], True),
+        ("libx.a", b"", True),
+        ("libx.a", bytes(600), True),
+        ("_C.pyd", b"<html>", True),
+        ("libcuda.so.1", b"", False),
+        ("libnvidia-ml.so.580.65.06", b"", False),
         ("a.so", b"/* GNU ld script */ INPUT(-lm)", False),
+        ("libm.a", b"OUTPUT_FORMAT(elf64-x86-64)\nGROUP ( /usr/lib/libm-2.36.a )", False),
+        ("a.so", b"\xcf\xfa\xed\xfe" + bytes(60), False),
+        ("a.so", elf_head(machine=243), False),
+        ("a.so", elf_head(data=2, machine=22 << 8), False),
+        ("_C.pyd", b"MZ" + bytes(600), False),
         ("a.bin", bytes(600), False),
     ],
 )
@@ -280,7 +304,7 @@ def test_progress_names_every_member(tree):
     seen: list[tuple[str, int]] = []
     take_inventory(str(tree), ReadOptions(progress=lambda *call: seen.append(call)))
 
-    assert [path for path, _ in seen] == ["b.txt", "empty.so", "a/kernels.ptx"]
+    assert [path for path, _ in seen] == ["b.txt", "libcuda.so.1", "a/kernels.ptx"]
     assert [position for _, position in seen] == [1, 2, 3]
 
 

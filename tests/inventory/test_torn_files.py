@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,80 @@ def test_relocatable_code_that_no_device_linker_saw(samples, read, tmp_path):
 
 def objcopy(*arguments: str | Path) -> None:
     subprocess.run(["objcopy", *map(str, arguments)], check=True, capture_output=True)
+
+
+@pytest.fixture
+def archive(samples, tmp_path) -> Path:
+    """A static archive of two object files, and one in a folder that holds that as a member."""
+    for name, code in (("first", "sm_120f"), ("second", "sm_90")):
+        built = samples.compile("k.o", "-c", *samples.gencode(code))
+        shutil.copy(built, tmp_path / f"{name}.o")
+    run = partial(samples.run, shutil.which("ar") or "ar", folder=tmp_path)
+    run("rc", "libboth.a", "first.o", "second.o")
+    run("rc", "inner.a", "second.o")
+    run("rc", "libouter.a", "first.o", "inner.a")
+    return tmp_path / "libboth.a"
+
+
+def read_archive(data: bytes) -> FileInventory:
+    found = read_file("libx.a", BytesBlob(data), ReadOptions())
+    assert found is not None
+    return found
+
+
+def member_of(data: bytes | bytearray, name: bytes) -> slice:
+    header = data.find(name)
+    return slice(header + 60, header + 60 + int(data[header + 48 : header + 58]))
+
+
+@pytest.mark.parametrize("lost", ["all", "its header", "its end", "its sections' table"])
+def test_a_member_of_a_static_archive_that_was_torn(archive, lost):
+    data = bytearray(archive.read_bytes())
+    place = member_of(data, b"second.o/")
+    assert read_archive(bytes(data)).damage == ()
+    match lost:
+        case "all":
+            data[place] = bytes(place.stop - place.start)
+        case "its header":
+            data[place.start : place.start + 32] = bytes(32)
+        case "its end":
+            middle = (place.start + place.stop) // 2
+            data[middle : place.stop] = bytes(place.stop - middle)
+        case _:
+            data[place.start + 40 : place.start + 48] = bytes(8)
+
+    found = read_archive(bytes(data))
+    assert len(found.damage) == 1
+    assert [region.member for region in found.regions] == ["first.o"]
+
+
+def test_an_empty_member_of_a_static_archive(archive, samples):
+    (archive.parent / "none.o").touch()
+    samples.run("ar", "rc", "libboth.a", "none.o", folder=archive.parent)
+    (damage,) = read_archive(archive.read_bytes()).damage
+    assert "'none.o'" in damage.message
+
+
+def test_other_members_of_a_static_archive_are_meant(archive, samples):
+    (archive.parent / "notes.txt").write_text("made by hand")
+    (archive.parent / "bitcode.o").write_bytes(b"BC\xc0\xde and so on")
+    samples.run("ar", "rc", "libboth.a", "notes.txt", "bitcode.o", folder=archive.parent)
+    found = read_archive(archive.read_bytes())
+    assert found.damage == ()
+    assert len(found.regions) == 2
+
+
+def test_an_archive_within_an_archive_is_read(archive):
+    found = read_archive(archive.with_name("libouter.a").read_bytes())
+    assert found.damage == ()
+    assert [region.member for region in found.regions] == ["first.o", "inner.a/second.o"]
+    assert [str(region.objects[0].target) for region in found.regions] == ["12.0f", "9.0"]
+
+
+def test_archives_that_lie_too_deep_are_damage(archive):
+    data = archive.read_bytes()
+    for _ in range(4):
+        header = b"%-16s%-12d%-6d%-6d%-8o%-10d`\n" % (b"in.a/", 0, 0, 0, 0o644, len(data))
+        data = b"!<arch>\n" + header + data + b"\n" * (len(data) & 1)
+    (damage,) = read_archive(data).damage
+    assert "deep" in damage.message

@@ -31,7 +31,10 @@ _PF_WRITE = 2
 _DT_NEEDED, _DT_STRTAB, _DT_RELA, _DT_RELASZ, _DT_STRSZ = 1, 5, 7, 8, 10
 _SHN_XINDEX = 0xFFFF
 
-_LITTLE_ENDIAN = 1
+_LITTLE_ENDIAN = b"\x01\x01"
+"""EI_DATA and EI_VERSION."""
+_SHORTEST = 52
+"""Bytes of the header of a 32-bit file."""
 _MAX_DYNAMIC_BYTES = 1 << 20
 _MAX_TABLE = 256 << 20
 MAX_SECTIONS: Final = 1 << 20
@@ -122,7 +125,7 @@ class Header(NamedTuple):
 
 def is_little_endian_elf(head: bytes) -> bool:
     """Tell from the first bytes whether this module can read the file."""
-    return head[:4] == MAGIC and len(head) > 5 and head[5] == _LITTLE_ENDIAN and head[4] in _LAYOUTS
+    return head[:4] == MAGIC and head[5:7] == _LITTLE_ENDIAN and head[4] in _LAYOUTS
 
 
 def is_host_or_cubin(head: bytes) -> bool:
@@ -133,10 +136,22 @@ def is_host_or_cubin(head: bytes) -> bool:
     return machine == MACHINE_CUDA or machine in MACHINES
 
 
+def contradicts_itself(head: bytes) -> bool:
+    """Tell whether a file that begins with `MAGIC` has the header of no ELF file.
+
+    Files for CPUs that CUDA has never supported are none of this package's, and whole. A file that
+    calls itself big-endian while its machine is a little-endian number of CUDA's is torn.
+    """
+    if len(head) < _SHORTEST or head[4] not in _LAYOUTS or head[5] not in (1, 2) or head[6] != 1:
+        return True
+    machine = int.from_bytes(head[18:20], "little")
+    return head[5] != 1 and (machine == MACHINE_CUDA or machine in MACHINES)
+
+
 def parse_header(head: bytes) -> Header:
     """Read the header. Raises `DamagedInputError` where it is cut off or of no known class."""
     if not is_little_endian_elf(head):
-        raise DamagedInputError("The ELF header names no little-endian class.")
+        raise DamagedInputError("Its ELF header is none of a little-endian file.")
     layout = _LAYOUTS[head[4]]
     if len(head) < layout.header.size:
         raise DamagedInputError("The file ends within its ELF header.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from smforge.inventory.formats import ar, elf, pe
 from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.promised import is_broken_member, is_misnamed
 from smforge.inventory.native.region_finder import (
     Span,
     check_registered,
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from smforge.inventory.digest import Hashing
 
 
-_LIBRARY = re.compile(r"\.so(\.\d+)*\Z")
-_GIT_LFS = b"version https://git-lfs"
 _AT_ONCE = 256 << 10
 """Bytes up to which one read of all costs less than several of parts."""
 
@@ -41,7 +39,7 @@ _AT_ONCE = 256 << 10
 def may_hold_code(path: str, head: bytes) -> bool:
     """Tell from the first bytes (`HEAD_BYTES` of them) whether `read_file` would look further."""
     if head.startswith(elf.MAGIC):
-        return elf.is_host_or_cubin(head)
+        return elf.is_host_or_cubin(head) or elf.contradicts_itself(head)
     if head.startswith((ar.MAGIC, ar.THIN_MAGIC, REGION_MAGIC, pe.MAGIC)):
         return True
     if path.endswith(".ptx") or is_misnamed(path, head):
@@ -49,20 +47,6 @@ def may_hold_code(path: str, head: bytes) -> bool:
     from smforge.inventory.formats.ptx import looks_like_ptx  # noqa: PLC0415 - not for libraries
 
     return looks_like_ptx(head)
-
-
-def is_misnamed(path: str, head: bytes) -> bool:
-    """Tell whether a file has the name of GPU code, or of a library, without any content of one.
-
-    So are the pointers that git leaves where the real file was not fetched, and what a torn copy
-    leaves: zeros. Empty libraries are a container runtime's mount points, and text may be a
-    linker's script: neither is meant.
-    """
-    if path.endswith((".cubin", ".fatbin")):
-        return not head.startswith((elf.MAGIC, REGION_MAGIC))
-    if head and _LIBRARY.search(path):
-        return head.startswith(_GIT_LFS) or not head.strip(b"\0")
-    return False
 
 
 def read_file(path: str, blob: Blob, options: ReadOptions) -> FileInventory | None:
@@ -131,8 +115,7 @@ class _FileReader:
 
     def _dispatch(self, head: bytes) -> None:
         if head.startswith(ar.MAGIC):
-            for member in ar.members(self._blob):
-                self._read_member(member)
+            self._read_archive(self._blob, "", 0, 0)
         elif head.startswith(elf.MAGIC):
             self._read_elf(self._blob, "", 0)
         elif head.startswith(REGION_MAGIC):
@@ -142,7 +125,10 @@ class _FileReader:
             message = "It is a thin archive, which names its members and does not hold them."
             raise DamagedInputError(message, remedy="Audit the object files, or what they become.")
         elif is_misnamed(self._path, head):
-            raise DamagedInputError("Its name promises GPU code, and its content is none.")
+            raise DamagedInputError(
+                "It is named like a library or GPU code, but its content is something else.",
+                remedy="Copy or download it again.",
+            )
         elif head.startswith(pe.MAGIC):
             self._read_windows_file()
         elif self._blob.size:
@@ -151,17 +137,32 @@ class _FileReader:
             found = read_raw_ptx(self._blob, self._options.limits, names=self._options.names)
             self._regions.append(Region(Origin.RAW, "", 0, (found,)))
 
-    def _read_member(self, member: ar.ArchiveMember) -> None:
-        blob = SliceBlob(self._blob, member.offset, member.size)
+    def _read_archive(self, archive: Blob, folder: str, base: int, depth: int) -> None:
+        """Read a static archive at byte `base` of the file, and archives within it."""
+        if depth > self._options.limits.nesting:
+            raise LimitExceededError(f"Archives lie more than {depth - 1} deep in one another.")
+        for member in ar.members(archive):
+            try:
+                self._read_member(archive, member, folder, base, depth)
+            except LimitExceededError:
+                raise
+            except DamagedInputError as error:
+                self._trouble.record(error, base + member.offset)
+
+    def _read_member(
+        self, archive: Blob, member: ar.ArchiveMember, folder: str, base: int, depth: int
+    ) -> None:
+        self._trouble.check_time()
+        blob = SliceBlob(archive, member.offset, member.size)
         head = blob.read_at(0, min(HEAD_BYTES, blob.size))
-        if not elf.is_host_or_cubin(head):
-            return
-        try:
-            self._read_elf(blob, member.name, member.offset)
-        except LimitExceededError:
-            raise
-        except DamagedInputError as error:
-            self._trouble.record(error, member.offset)
+        name = folder + member.name
+        if head.startswith(ar.MAGIC):
+            self._read_archive(blob, f"{name}/", base + member.offset, depth + 1)
+        elif head.startswith(elf.MAGIC):
+            if elf.is_host_or_cubin(head) or elf.contradicts_itself(head):
+                self._read_elf(blob, name, base + member.offset)
+        elif is_broken_member(member.name, head):
+            raise DamagedInputError(f"The member {name!r} of the archive is no object file.")
 
     def _read_elf(self, blob: Blob, member: str, base: int) -> None:
         header = elf.read_header(blob)
@@ -173,6 +174,8 @@ class _FileReader:
             return
         self._machine = self._machine or elf.MACHINES.get(header.machine)
         sections = elf.read_sections(blob, header)
+        if header.type == elf.ET_REL and not sections:
+            raise DamagedInputError("An object file has no section headers.")
         spans = list(elf_spans(blob, sections, self._trouble))
         registered = registrations(blob, header, sections) if header.wide else None
         if not self._trouble.damage:

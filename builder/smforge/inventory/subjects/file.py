@@ -10,7 +10,8 @@ from functools import partial
 from smforge.errors import DamagedInputError, UsageError
 from smforge.files import open_regular
 from smforge.inventory.formats.blob import HEAD_BYTES, Blob, FileBlob
-from smforge.inventory.native.reader import is_misnamed, may_hold_code
+from smforge.inventory.native.promised import is_misnamed
+from smforge.inventory.native.reader import may_hold_code
 from smforge.inventory.records import Subject, SubjectKind
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.members import Member, path_text
