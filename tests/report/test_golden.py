@@ -57,7 +57,6 @@ from smforge.report.diff.terms import DiffTerms
 from smforge.report.html.audit_page import audit_page
 from smforge.report.html.matrix import Page
 from smforge.report.html.page import json_for_script, render_page
-from smforge.report.json_text import json_text
 from smforge.report.preflight import junit as preflight_junit
 from smforge.report.preflight import markdown as preflight_markdown
 from smforge.report.preflight import sarif as preflight_sarif
@@ -66,6 +65,7 @@ from smforge.report.preflight.document import render_json
 from smforge.report.preflight.page import preflight_page
 from smforge.report.state import state_of
 from smforge.report.table import render_table
+from smforge.report.text.json_text import json_text
 from smforge.verdict.judge import judge
 from smforge.verdict.reading import Backend, Reading
 from smforge.verdict.records import Verdict

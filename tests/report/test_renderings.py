@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from sarif_pydantic import Sarif
 
 from smforge.inventory.records import FileInventory
-from smforge.report import outline
+from smforge.report import finding_groups, outline
 from smforge.report.junit import render_junit
 from smforge.report.markdown import MOST_BYTES, render_markdown
 from smforge.report.model import Report
@@ -25,12 +25,12 @@ MakeReport = Callable[..., Report]
 
 class TestOutline:
     def test_what_fails_comes_first(self, full_report: Report) -> None:
-        levels = [group.level for group in outline.groups(full_report)]
-        assert levels == sorted(levels, key=outline.LEVELS.index)
+        levels = [group.level for group in finding_groups.groups(full_report)]
+        assert levels == sorted(levels, key=finding_groups.LEVELS.index)
         assert levels[0] == "error"
 
     def test_findings_of_a_rule_are_told_as_one(self, make_report: MakeReport) -> None:
-        (missing, *_) = outline.groups(make_report("9.0"))
+        (missing, *_) = finding_groups.groups(make_report("9.0"))
         assert (missing.rule, missing.about) == ("device-missing", "9.0")
         assert [row.file for row in missing.rows] == ["part.so", "hidden.so", "odd|name`<b>&.so"]
 
@@ -38,7 +38,7 @@ class TestOutline:
         assert outline.lines(make_report("12.1"))[0].name == "part.so"
 
     def test_a_family_stands_for_its_kernels(self, make_report: MakeReport) -> None:
-        (missing, *_) = outline.groups(make_report("12.1"))
+        (missing, *_) = finding_groups.groups(make_report("12.1"))
         (row,) = missing.rows
         assert row.share == "5 of 7 kernels"
         assert [(one.name, one.count) for one in row.families] == [("add<…>", 4), ("plain", 1)]
@@ -47,7 +47,7 @@ class TestOutline:
         self, make_report: MakeReport, part: FileInventory
     ) -> None:
         report = make_report("9.0 10.0 11.0 12.1", files=(part,))
-        missing, part_missing = (g for g in outline.groups(report) if g.level == "error")
+        missing, part_missing = (g for g in finding_groups.groups(report) if g.level == "error")
         assert (missing.rule, missing.about) == ("device-missing", "9.0 10.0 11.0")
         assert "can run on 9.0, 10.0 and 11.0." in missing.told
         assert (missing.remedy or "").startswith("Build it for 9.0, 10.0 and 11.0,")
@@ -56,7 +56,7 @@ class TestOutline:
     def test_identical_copies_share_a_row(self, make_report: MakeReport) -> None:
         report = make_report("9.0")
         copies = [replace(f, sha256="0" * 64) for f in report.files]
-        (missing, *_) = outline.groups(replace(report, files=tuple(copies)))
+        (missing, *_) = finding_groups.groups(replace(report, files=tuple(copies)))
         (row,) = missing.rows
         assert row.file == "part.so and 2 copies"
 

@@ -21,7 +21,7 @@ from smforge.errors import (
     SmforgeError,
     UsageError,
 )
-from smforge.report.printable import printable
+from smforge.report.text.printable import printable
 
 if TYPE_CHECKING:
     from smforge.cli.probing import Probing

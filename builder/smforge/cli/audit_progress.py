@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from smforge.report.printable import printable
+from smforge.report.text.printable import printable
 
 _SILENT_SECONDS = 2.0
 _TERMINAL_SECONDS = 0.1

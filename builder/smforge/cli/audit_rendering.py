@@ -36,8 +36,8 @@ def render(reports: Sequence[Report], form: str, *, to_terminal: bool) -> str:
 
 
 def _tables(reports: Sequence[Report], *, to_terminal: bool) -> str:
-    from smforge.report.layout import WIDTH  # noqa: PLC0415
     from smforge.report.table import render_table  # noqa: PLC0415
+    from smforge.report.text.layout import WIDTH  # noqa: PLC0415
 
     color = to_terminal and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     width = WIDTH

@@ -93,7 +93,7 @@ def _read(argument: str, terms: DiffTerms, *, quiet: bool) -> Side:
 
 def _render(diff: Diff, spec: OutputSpec) -> str:
     if spec.format == "json":
-        from smforge.report.json_text import json_text  # noqa: PLC0415
+        from smforge.report.text.json_text import json_text  # noqa: PLC0415
 
         return json_text(diff)
     if spec.format == "markdown":

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
-from smforge.report.printable import printable
+from smforge.report.text.printable import printable
 from smforge.version import __version__
 
 COMMANDS = (

@@ -11,7 +11,7 @@ from smforge.findings import Family, Finding, Tally
 from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import CodeObject, Kind, Origin, Region
 from smforge.report import model
-from smforge.report.json_text import json_text
+from smforge.report.text.json_text import json_text
 from smforge.verdict.names import demangle
 from smforge.verdict.records import DeviceVerdict, ExcuseUse, Verdict
 from smforge.verdict.views import FileView

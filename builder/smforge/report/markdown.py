@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from smforge.report import model, outline
-from smforge.report.markdown_text import cell_code, code, html, link, plain
+from smforge.report import finding_groups, model, outline
 from smforge.report.state import brief, counts_of
-from smforge.report.wording import plural
+from smforge.report.text.markdown import cell_code, code, html, link, plain
+from smforge.report.text.wording import plural
 
 MOST_BYTES = 1_000_000
 """GitHub refuses step summaries over 1 MiB; what does not fit is cut at a line, and said."""
@@ -42,7 +42,7 @@ def _lines(report: model.Report) -> Iterator[str]:
     yield f"{plain(outline.subject_line(report))}; {plain(outline.backend_line(report))}."
     yield ""
     yield from _devices(report)
-    for group in outline.groups(report):
+    for group in finding_groups.groups(report):
         yield from _group(group)
     if report.exempted:
         yield from _excused(report)
@@ -66,7 +66,7 @@ def _devices(report: model.Report) -> Iterator[str]:
     yield ""
 
 
-def _group(group: outline.Group) -> Iterator[str]:
+def _group(group: finding_groups.Group) -> Iterator[str]:
     about = f" {group.about}" if group.about else ""
     yield f"### {group.level} `{group.rule}`{about}: {plain(group.told)}"
     yield ""

@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from smforge.arch.devices import find_device
 from smforge.arch.target import ComputeCapability
-from smforge.report import model, outline
-from smforge.report.coverage_table import coverage
-from smforge.report.layout import WIDTH, Column, Styled, cut, grid, paragraph, rendered, shortened
-from smforge.report.printable import printable
-from smforge.report.state import counts_of, words
-from smforge.report.wording import VERDICT_COLOURS, plural
+from smforge.report import finding_groups, model, outline
+from smforge.report.state import SHOWN, Counts, State, brief, counts_of, state_of, words
+from smforge.report.text.layout import (
+    WIDTH,
+    Column,
+    Styled,
+    cells,
+    cut,
+    grid,
+    paragraph,
+    rendered,
+    shortened,
+)
+from smforge.report.text.printable import printable
+from smforge.report.text.wording import VERDICT_COLOURS, plural
 
 _MOST_ROWS = 12
 """Libraries listed below one finding; `-o json` has all."""
 _WIDE = 56
 """Characters of a path beside its finding."""
 
-_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
-_DEVICE_VERDICTS = {"native": "green", "ptx": "yellow", "partial": "red", "none": "bold red"}
-_NOT_REQUIRED = {"native": "green", "ptx": "yellow"}
+_LEVELS = {"error": "red", "warning": "yellow", "note": "cyan"}
+_MOST_LINES = 40
+"""Libraries shown, the worst first; `-o json` has all."""
+_MOST_BRIEF = 3
+"""Devices up to which words say a library's state; for more, there is room for marks alone."""
+_SHORTEST_NAME = 20
+
+_STATES = {
+    State.NATIVE: "green",
+    State.PTX: "yellow",
+    State.PARTIAL: "red",
+    State.NONE: "bold red",
+    State.EXCUSED: "cyan",
+    State.FOREIGN: "dim",
+    State.UNREACHABLE: "dim",
+    State.UNCLEAR: "magenta",
+    State.EMPTY: "",
+}
+_UNASKED = {State.NATIVE: "green", State.PTX: "yellow"}
 """Where nothing was required, what does not run is nothing bad."""
 
 
@@ -44,12 +70,12 @@ def _parts(report: model.Report, width: int) -> Iterator[Styled]:
     if report.files:
         yield []
         yield from _devices(report, width)
-    for group in outline.groups(report):
+    for group in finding_groups.groups(report):
         yield []
         yield from _finding_group(group, width)
     if report.files:
         yield []
-        yield from coverage(report, width)
+        yield from _coverage(report, width)
     if report.exempted:
         yield []
         yield from _excused(report, width)
@@ -60,9 +86,9 @@ def _verdict(report: model.Report) -> tuple[str, str]:
     return word.upper(), VERDICT_COLOURS[word]
 
 
-def _finding_group(group: outline.Group, width: int) -> Iterator[Styled]:
+def _finding_group(group: finding_groups.Group, width: int) -> Iterator[Styled]:
     about = f" {group.about}" if group.about else ""
-    head = (f"{group.level} {group.rule}{about}:", f"bold {_COLOURS[group.level]}")
+    head = (f"{group.level} {group.rule}{about}:", f"bold {_LEVELS[group.level]}")
     yield from paragraph([head, (printable(f" {group.told}"), "")], width)
     rows = group.rows[:_MOST_ROWS]
     names = shortened([printable(row.file) for row in rows], _WIDE)
@@ -75,7 +101,7 @@ def _finding_group(group: outline.Group, width: int) -> Iterator[Styled]:
         yield from paragraph(_text(f"Remedy: {group.remedy}", "italic"), width, indent=2)
 
 
-def _finding_row(row: outline.Row, name: str, width: int) -> Iterator[Styled]:
+def _finding_row(row: finding_groups.Row, name: str, width: int) -> Iterator[Styled]:
     if not row.file:
         yield from paragraph(_text(row.detail), width, indent=4)
         return
@@ -105,12 +131,12 @@ def _excused(report: model.Report, width: int) -> Iterator[Styled]:
 
 
 def _devices(report: model.Report, width: int) -> Iterator[Styled]:
-    colours = _NOT_REQUIRED if report.nothing_required else _DEVICE_VERDICTS
+    colours = _UNASKED if report.nothing_required else _STATES
     rows = [
         [
             _text(device, "bold"),
             _text(_products(device), "dim"),
-            _text(tally.verdict, colours.get(tally.verdict, "")),
+            _text(tally.verdict, colours.get(State(tally.verdict), "")),
             _text(words(counts_of(tally))),
         ]
         for device, tally in report.devices.items()
@@ -135,3 +161,62 @@ def _kernels(report: model.Report) -> Iterator[Styled]:
         for kernel in file.kernels:
             excused = " (excused)" if kernel.exempt else ""
             yield _text(f"  {kernel.demangled}  [{' '.join(outline.forms(kernel))}]{excused}")
+
+
+def _coverage(report: model.Report, width: int) -> Iterator[Styled]:
+    """Yield the lines of the table, and the meaning of its marks where words do not fit."""
+    lines = outline.lines(report)
+    shown = lines[:_MOST_LINES]
+    devices = list(report.devices)
+    marked = len(devices) > _MOST_BRIEF
+    colours = _UNASKED if report.nothing_required else _STATES
+    # Many devices leave no room for what `-o json` has too.
+    headings = [*(() if marked else ("size", "CUDA")), report.counted, *devices]
+    states = [_coverage_cells(line, devices, colours, marked=marked) for line in shown]
+    columns = [
+        Column(
+            _side(report, heading, marked=marked),
+            least=max(cells(heading), *(cells(row[position][0]) for row in states)),
+        )
+        for position, heading in enumerate(headings)
+    ]
+    room = max(width - sum(column.least + 1 for column in columns), _SHORTEST_NAME)
+    rows: list[list[Styled]] = [[[(heading, "bold")] for heading in ("library", *headings)]]
+    names = shortened([printable(line.name) for line in shown], room)
+    for name, row in zip(names, states, strict=True):
+        rows.append([[(name, "")], *([cell] for cell in row)])
+    yield from grid([Column(most=room, cut=True), *columns], rows, width, gap=1)
+    if len(lines) > len(shown):
+        yield [(f"and {len(lines) - len(shown):,} more", "dim")]
+    if marked:
+        yield from paragraph([(_legend(), "dim")], width)
+
+
+def _legend() -> str:
+    meant = (one for state, one in SHOWN.items() if state is not State.EMPTY)
+    return "   ".join(f"{one.mark} {one.meaning}" for one in meant)
+
+
+def _side(
+    report: model.Report, heading: str, *, marked: bool
+) -> Literal["left", "center", "right"]:
+    if heading not in report.devices:
+        return "right"
+    return "center" if marked else "left"
+
+
+def _coverage_cells(
+    line: outline.Line, devices: list[str], colours: dict[State, str], *, marked: bool
+) -> list[tuple[str, str]]:
+    found = ["" if line.kernels is None else f"{line.kernels:,}"]
+    if not marked:
+        found = [f"{line.size / 1e6:,.1f} MB", line.toolkit or "?", *found]
+    return [
+        *((text, "") for text in found),
+        *(_cell(line.devices[device], colours, marked=marked) for device in devices),
+    ]
+
+
+def _cell(counts: Counts, colours: dict[State, str], *, marked: bool) -> tuple[str, str]:
+    state = state_of(counts)
+    return SHOWN[state].mark if marked else brief(counts), colours.get(state, "")

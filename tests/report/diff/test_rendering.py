@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from smforge.report.diff.markdown import render_markdown
 from smforge.report.diff.table import render_table
-from smforge.report.layout import WIDTH
+from smforge.report.text.layout import WIDTH
 
 LONG = "_ZN" + "".join(f"20a{i:019}" for i in range(12)) + "EvPi"
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from smforge.report.diff import model, outline
-from smforge.report.printable import printable
-from smforge.report.wording import plural
+from smforge.report.text.printable import printable
+from smforge.report.text.wording import plural
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#|!~$@:])")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from smforge.arch.devices import find_device
 from smforge.arch.target import ComputeCapability
 from smforge.report.diff import model
-from smforge.report.wording import size
+from smforge.report.text.wording import size
 
 _MOST_FAMILIES = 12
 _MOST_GROUPS = 12

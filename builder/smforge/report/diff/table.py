@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smforge.report.diff import model, outline
-from smforge.report.layout import WIDTH, Column, Styled, cut, grid, paragraph, rendered
-from smforge.report.printable import printable
-from smforge.report.wording import VERDICT_COLOURS, plural
+from smforge.report.text.layout import WIDTH, Column, Styled, cut, grid, paragraph, rendered
+from smforge.report.text.printable import printable
+from smforge.report.text.wording import VERDICT_COLOURS, plural
 
 
 def render_table(diff: model.Diff, *, width: int = WIDTH, color: bool = False) -> str:

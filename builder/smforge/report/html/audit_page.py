@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
-from smforge.arch.devices import find_device
-from smforge.arch.target import ComputeCapability
+from smforge.arch.target import ComputeCapability, Target
 from smforge.findings import Family, Finding, Level
 from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import RUNNABLE, CodeObject, Kind
-from smforge.report import outline
+from smforge.report import finding_groups, outline
 from smforge.report.build import report_of
+from smforge.report.html.audit_words import KERNELS, REACHES, REGIONS, STATES
+from smforge.report.html.columns import device_column, runs_on
 from smforge.report.html.matrix import (
     Cell,
     Column,
     Counted,
     Excuse,
     Group,
-    Meaning,
     Names,
     Note,
     Page,
@@ -29,7 +28,7 @@ from smforge.report.html.matrix import (
 )
 from smforge.report.html.row_groups import Shelf, fold_families, shelves
 from smforge.report.state import Counts, State, counted, state_of, together
-from smforge.report.wording import plural, size
+from smforge.report.text.wording import plural, size
 from smforge.verdict.kernels import MACHINE_CODE, Embedded
 from smforge.verdict.names import families
 from smforge.verdict.reach import Reach
@@ -38,91 +37,6 @@ from smforge.verdict.records import ExcuseUse, Verdict
 from smforge.verdict.views import DeviceView
 from smforge.version import __version__
 
-_KERNELS = Words(
-    report="audit",
-    row="library",
-    rows="libraries",
-    item="kernel",
-    items="kernels",
-    family="family",
-    families="families",
-    embedded="Embedded as",
-    hint="Words narrow the libraries (path or kernel) and the devices (12.1, Hopper, Spark). "
-    "Cells count what their state is about: kernels that run, run from PTX, or are missing. "
-    "Open one for its kernels.",
-)
-_REGIONS = replace(_KERNELS, item="region", items="regions", family="source", families="sources")
-_STATES = (
-    Meaning(State.NATIVE, "native", "All that is meant for the device runs from machine code."),
-    Meaning(State.PTX, "PTX", "All of it runs, some only after the driver has assembled PTX."),
-    Meaning(State.PARTIAL, "partial", "Some of it cannot run."),
-    Meaning(State.NONE, "none", "Nothing of it can run."),
-    Meaning(State.EXCUSED, "excused", "Nothing of it can run, and a policy excuses all of it."),
-    Meaning(State.FOREIGN, "for others", "Made for other devices, by design."),
-    Meaning(State.UNREACHABLE, "unreachable", "No host code can launch it on any device."),
-    Meaning(State.UNCLEAR, "not known", "It depends on a suffix that the cubin does not record."),
-)
-_REACHES = (
-    Meaning(
-        Reach.MISSING, "cannot run", "Ordinary code, and nothing embedded runs here.", State.NONE
-    ),
-    Meaning(
-        Reach.NOT_PICKED,
-        "cannot run",
-        "The driver picks code beside it, which lacks it.",
-        State.NONE,
-    ),
-    Meaning(
-        Reach.PTX_TOO_NEW,
-        "cannot run",
-        "There is PTX, but the driver is too old for it.",
-        State.NONE,
-    ),
-    Meaning(
-        Reach.UNCLEAR,
-        "not known",
-        "A cubin does not say whether it is plain, a or f code.",
-        State.UNCLEAR,
-    ),
-    Meaning(
-        Reach.PICK_UNCLEAR,
-        "not known",
-        "Nobody documents which of several codes is picked.",
-        State.UNCLEAR,
-    ),
-    Meaning(
-        Reach.PTX_UNSURE,
-        "PTX, not certain",
-        "Nobody knows whether the driver reads it.",
-        State.PTX,
-    ),
-    Meaning(Reach.PTX, "PTX only", "The driver assembles it at the first load.", State.PTX),
-    Meaning(Reach.NATIVE, "native", "Machine code for this device is embedded.", State.NATIVE),
-    Meaning(
-        Reach.FOREIGN,
-        "for other devices",
-        "Only a or f code, made for other devices.",
-        State.FOREIGN,
-    ),
-    Meaning(
-        Reach.ELSEWHERE,
-        "for other devices",
-        "Another package is loaded on this one.",
-        State.FOREIGN,
-    ),
-    Meaning(
-        Reach.ALTERNATIVE,
-        "for other devices",
-        "The program loads other code beside it.",
-        State.FOREIGN,
-    ),
-    Meaning(
-        Reach.UNREACHABLE,
-        "unreachable",
-        "No host code can launch it on any device.",
-        State.UNREACHABLE,
-    ),
-)
 _OUTCOMES = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")
 _LEVELS = tuple(level.value for level in Level)
 _BADNESS = (
@@ -146,7 +60,7 @@ _BACKENDS = {
 def audit_page(audits: Sequence[Verdict]) -> Page:
     """Say what the page of one or several audits of the same request shows."""
     devices = tuple(one.device for one in audits[0].devices)
-    words = _KERNELS if all(one.view.names_read for one in audits) else _REGIONS
+    words = KERNELS if all(one.view.names_read for one in audits) else REGIONS
     names = Names()
     parts = [_part(audit, names, alone=len(audits) == 1) for audit in audits]
     shelved = [shelf for part in parts for shelf in part.shelved]
@@ -160,13 +74,13 @@ def audit_page(audits: Sequence[Verdict]) -> Page:
         outcome=min(verdicts, key=_OUTCOMES.index),
         headline=outline.headline_of_all(reports),
         facts=_facts(audits, words),
-        states=_STATES,
-        reaches=_REACHES,
+        states=STATES,
+        reaches=REACHES,
         columns=tuple(_columns(audits, shelved)),
         rows=tuple(row for part in parts for row in part.rows),
         notes=tuple(sorted(notes, key=lambda note: _LEVELS.index(note.level))),
         excuses=tuple(excuse for part in parts for excuse in part.excuses),
-        runs=_runs(shelved, devices),
+        runs=runs_on(_runnable(shelved), devices),
         names=names.all,
     )
 
@@ -230,14 +144,11 @@ def _columns(audits: Sequence[Verdict], shelved: Sequence[Shelf]) -> Iterator[Co
     request = audits[0].view.request
     for judged in zip(*(audit.devices for audit in audits), strict=True):
         device = judged[0].device
-        known = find_device(device)
-        yield Column(
-            id=str(device),
-            architecture=known.architecture if known else "",
-            products=known.products if known else (),
+        yield device_column(
+            device,
             required=device in request.requirements.devices,
             state=_together([State(one.outcome.value) for one in judged]),
-            tally=_counts(view for shelf in shelved for view in shelf.views[device]),
+            counts=_counts(view for shelf in shelved for view in shelf.views[device]),
         )
 
 
@@ -326,16 +237,11 @@ def _code_name(code: CodeObject) -> str:
     return code.target.sm if code.kind in MACHINE_CODE else code.target.compute
 
 
-def _runs(
-    shelved: Sequence[Shelf], devices: Sequence[ComputeCapability]
-) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+def _runnable(shelved: Sequence[Shelf]) -> Iterator[tuple[Target, bool]]:
+    """The targets of all code that the driver loads, and whether it is PTX."""
     for code in (code for shelf in shelved for code in _codes(shelf)):
-        name = _code_name(code)
-        if code.kind in RUNNABLE and name not in found:
-            runs = ptx_assembles_for if code.kind is Kind.PTX else cubin_runs_on
-            found[name] = tuple(str(one) for one in devices if runs(code.target, one))
-    return found
+        if code.kind in RUNNABLE:
+            yield code.target, code.kind is Kind.PTX
 
 
 def _notes(findings: Iterable[Finding], place: Mapping[str, str], names: Names) -> Iterator[Note]:
@@ -343,9 +249,9 @@ def _notes(findings: Iterable[Finding], place: Mapping[str, str], names: Names) 
     alike: dict[Finding, list[str]] = {}
     for one in findings:
         device = "" if one.device is None else str(one.device)
-        alike.setdefault(_on(one, device, outline.ANY_DEVICE), []).append(device)
+        alike.setdefault(_on(one, device, finding_groups.ANY_DEVICE), []).append(device)
     for finding, devices in alike.items():
-        one = _on(finding, outline.ANY_DEVICE, outline.listed(devices))
+        one = _on(finding, finding_groups.ANY_DEVICE, finding_groups.listed(devices))
         yield Note(
             rule=one.rule,
             level=one.level.value,
@@ -359,15 +265,15 @@ def _notes(findings: Iterable[Finding], place: Mapping[str, str], names: Names) 
 
 def _in_full(found: Iterable[Family], names: Names) -> Iterator[Counted]:
     for one in found:
-        for entry in outline.in_full(one):
+        for entry in finding_groups.in_full(one):
             codes = f"  [{entry.embedded}]" if entry.embedded else ""
             yield names.counted(f"{entry.name}{codes}", entry.count)
 
 
 def _on(finding: Finding, old: str, new: str) -> Finding:
     """A finding about any device, or about several."""
-    remedy = None if finding.remedy is None else outline.renamed(finding.remedy, old, new)
-    message = outline.renamed(finding.message, old, new)
+    remedy = None if finding.remedy is None else finding_groups.renamed(finding.remedy, old, new)
+    message = finding_groups.renamed(finding.message, old, new)
     return replace(finding, device=None, message=message, remedy=remedy)
 
 

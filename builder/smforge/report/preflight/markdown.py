@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smforge.preflight.records import Preflight
-from smforge.report.markdown_text import plain
 from smforge.report.preflight.outline import Rows, devices, heading, headline, sources, told
+from smforge.report.text.markdown import plain
 
 
 def render_markdown(preflight: Preflight, *, listed: bool = False) -> str:

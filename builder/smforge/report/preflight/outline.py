@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from smforge.findings import Finding, Level
 from smforge.preflight.records import Preflight, Unit
-from smforge.report.wording import answer
+from smforge.report.text.wording import answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
-from smforge.arch.devices import current_devices, find_device
-from smforge.arch.target import ComputeCapability
+from smforge.arch.devices import current_devices
+from smforge.arch.target import ComputeCapability, Target
 from smforge.findings import Finding, Level
 from smforge.preflight.compare.losses import Reach, reach
 from smforge.preflight.records import Preflight, Skip, Unit
+from smforge.report.html.columns import device_column, runs_on
 from smforge.report.html.matrix import (
     Cell,
     Column,
@@ -24,7 +24,7 @@ from smforge.report.html.matrix import (
 )
 from smforge.report.preflight.outline import headline
 from smforge.report.state import Counts, State, state_of, together
-from smforge.report.wording import plural
+from smforge.report.text.wording import plural
 from smforge.version import __version__
 
 _SOURCES = Words(
@@ -109,7 +109,7 @@ def preflight_page(preflight: Preflight) -> Page:
             *(_note(one, entries, names) for one in sorted(found, key=_weight)),
             *(_skip(one) for one in preflight.configuration.skips),
         ),
-        runs=_runs(preflight.configuration.units, devices),
+        runs=runs_on(_compiled(preflight.configuration.units), devices),
         names=names.all,
     )
 
@@ -168,15 +168,9 @@ def _devices(preflight: Preflight) -> tuple[ComputeCapability, ...]:
 def _column(
     at: int, device: ComputeCapability, preflight: Preflight, rows: Sequence[Row]
 ) -> Column:
-    known = find_device(device)
     whole = together(row.cells[at].tally for row in rows)
-    return Column(
-        id=str(device),
-        architecture=known.architecture if known else "",
-        products=known.products if known else (),
-        required=device in preflight.required,
-        state=state_of(whole),
-        tally=whole,
+    return device_column(
+        device, required=device in preflight.required, state=state_of(whole), counts=whole
     )
 
 
@@ -233,15 +227,10 @@ def _counts(entry: _Entry, device: ComputeCapability, *, is_lost: bool) -> Count
     )
 
 
-def _runs(
-    units: Iterable[Unit], devices: Sequence[ComputeCapability]
-) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for target in {one for unit in units for one in unit.targets}:
-        found[target.sm] = tuple(str(one) for one in devices if cubin_runs_on(target, one))
-    for target in {one for unit in units for one in unit.ptx}:
-        found[target.compute] = tuple(str(one) for one in devices if ptx_assembles_for(target, one))
-    return dict(sorted(found.items()))
+def _compiled(units: Iterable[Unit]) -> Iterator[tuple[Target, bool]]:
+    """All targets that anything is compiled for, and whether it is PTX."""
+    yield from ((one, False) for one in sorted({one for unit in units for one in unit.targets}))
+    yield from ((one, True) for one in sorted({one for unit in units for one in unit.ptx}))
 
 
 def _note(finding: Finding, entries: Iterable[_Entry], names: Names) -> Note:

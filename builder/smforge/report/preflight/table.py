@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from smforge.findings import Level
 from smforge.preflight.records import Preflight
-from smforge.report.layout import WIDTH, Column, Styled, grid, paragraph, rendered
 from smforge.report.preflight.outline import Rows, devices, heading, headline, sources, told
-from smforge.report.printable import printable
-from smforge.report.wording import VERDICT_COLOURS
+from smforge.report.text.layout import WIDTH, Column, Styled, grid, paragraph, rendered
+from smforge.report.text.printable import printable
+from smforge.report.text.wording import VERDICT_COLOURS
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
 

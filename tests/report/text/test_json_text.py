@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.report.json_text import json_text
 from smforge.report.published import LEFT_OUT
+from smforge.report.text.json_text import json_text
 
 
 @dataclass(frozen=True, slots=True)

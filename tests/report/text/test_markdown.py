@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from smforge.report.markdown_text import cell_code, code, html, link, plain
-from smforge.report.printable import printable
+from smforge.report.text.markdown import cell_code, code, html, link, plain
+from smforge.report.text.printable import printable
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 NASTY = st.text(st.sampled_from("`|\\<>&*_[]()!#~$@: ab")) | st.text()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.report.layout import Column, cells, cut, grid, paragraph, rendered, shortened
+from smforge.report.text.layout import Column, cells, cut, grid, paragraph, rendered, shortened
 
 WORDS = st.text(st.sampled_from("abcdefgh ●中"), max_size=60)
 STYLED = st.lists(st.tuples(WORDS, st.sampled_from(["", "bold", "dim", "bold red"])), max_size=4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from smforge.report.printable import printable
+from smforge.report.text.printable import printable
 
 _MARKUP = re.compile(r"([\\`*_\[\]#|~$@]|:(?=//|[\w+-]+:))")
 """Emphasis, code, links, references to issues and people, formulas, emoji and addresses."""

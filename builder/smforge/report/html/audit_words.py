@@ -1,0 +1,95 @@
+"""What the page of an audit calls things, and how it explains states and ways to reach a device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from smforge.report.html.matrix import Meaning, Words
+from smforge.report.state import State
+from smforge.verdict.reach import Reach
+
+KERNELS = Words(
+    report="audit",
+    row="library",
+    rows="libraries",
+    item="kernel",
+    items="kernels",
+    family="family",
+    families="families",
+    embedded="Embedded as",
+    hint="Words narrow the libraries (path or kernel) and the devices (12.1, Hopper, Spark). "
+    "Cells count what their state is about: kernels that run, run from PTX, or are missing. "
+    "Open one for its kernels.",
+)
+REGIONS = replace(KERNELS, item="region", items="regions", family="source", families="sources")
+STATES = (
+    Meaning(State.NATIVE, "native", "All that is meant for the device runs from machine code."),
+    Meaning(State.PTX, "PTX", "All of it runs, some only after the driver has assembled PTX."),
+    Meaning(State.PARTIAL, "partial", "Some of it cannot run."),
+    Meaning(State.NONE, "none", "Nothing of it can run."),
+    Meaning(State.EXCUSED, "excused", "Nothing of it can run, and a policy excuses all of it."),
+    Meaning(State.FOREIGN, "for others", "Made for other devices, by design."),
+    Meaning(State.UNREACHABLE, "unreachable", "No host code can launch it on any device."),
+    Meaning(State.UNCLEAR, "not known", "It depends on a suffix that the cubin does not record."),
+)
+REACHES = (
+    Meaning(
+        Reach.MISSING, "cannot run", "Ordinary code, and nothing embedded runs here.", State.NONE
+    ),
+    Meaning(
+        Reach.NOT_PICKED,
+        "cannot run",
+        "The driver picks code beside it, which lacks it.",
+        State.NONE,
+    ),
+    Meaning(
+        Reach.PTX_TOO_NEW,
+        "cannot run",
+        "There is PTX, but the driver is too old for it.",
+        State.NONE,
+    ),
+    Meaning(
+        Reach.UNCLEAR,
+        "not known",
+        "A cubin does not say whether it is plain, a or f code.",
+        State.UNCLEAR,
+    ),
+    Meaning(
+        Reach.PICK_UNCLEAR,
+        "not known",
+        "Nobody documents which of several codes is picked.",
+        State.UNCLEAR,
+    ),
+    Meaning(
+        Reach.PTX_UNSURE,
+        "PTX, not certain",
+        "Nobody knows whether the driver reads it.",
+        State.PTX,
+    ),
+    Meaning(Reach.PTX, "PTX only", "The driver assembles it at the first load.", State.PTX),
+    Meaning(Reach.NATIVE, "native", "Machine code for this device is embedded.", State.NATIVE),
+    Meaning(
+        Reach.FOREIGN,
+        "for other devices",
+        "Only a or f code, made for other devices.",
+        State.FOREIGN,
+    ),
+    Meaning(
+        Reach.ELSEWHERE,
+        "for other devices",
+        "Another package is loaded on this one.",
+        State.FOREIGN,
+    ),
+    Meaning(
+        Reach.ALTERNATIVE,
+        "for other devices",
+        "The program loads other code beside it.",
+        State.FOREIGN,
+    ),
+    Meaning(
+        Reach.UNREACHABLE,
+        "unreachable",
+        "No host code can launch it on any device.",
+        State.UNREACHABLE,
+    ),
+)
