@@ -94,3 +94,19 @@ def test_a_kernel_that_the_host_names_is_missing_and_not_unreachable(compile_wit
     verdict = judged(compile_with(source, "k.so", *SHARED, *gencode("75", "80", "120")), "12.1")
     assert verdict.devices[0].tally == Tally(native=2, missing=1)
     assert verdict.outcome is Outcome.FAIL
+
+
+def test_a_kernel_that_the_host_compiles_and_does_not_register_is_missing(
+    compile_with: Compile,
+) -> None:
+    """nvcc registers what the pass for 12.0 has, and the host launches something else."""
+    source = """
+    __global__ void both(int *p) { p[0] = 1; }
+    template <int n> __global__ void guarded(int *p) { p[0] = n; }
+    #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ == 750
+    template __global__ void guarded<2>(int *p);
+    #endif
+    void launch(int *p) { both<<<1, 1>>>(p); }
+    """
+    verdict = judged(compile_with(source, "k.so", *SHARED, *gencode("75", "120")), "12.0")
+    assert verdict.devices[0].tally == Tally(native=1, missing=1)

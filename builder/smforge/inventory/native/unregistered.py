@@ -8,6 +8,7 @@ target's code, and nothing can ask the runtime for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 
 from smforge.arch.target import Suffix, Target
@@ -20,6 +21,8 @@ _FEW = 64
 """Names up to which each is searched for by itself."""
 _MOST = 1024
 """Names beyond which none is searched for: no pass of a compiler leaves that many."""
+_IDENTIFIER = re.compile(r"[1-9]\d{0,3}")
+"""The length before an identifier in a mangled name."""
 _TIED = (Suffix.ARCH_SPECIFIC, Suffix.FAMILY_SPECIFIC)
 
 
@@ -43,12 +46,37 @@ def mark_unregistered(
         return regions
     text = _HostText(blob, spans)
     absent = text.without(set().union(*doubtful.values()))
+    absent -= _with_host_function(absent, text)
     marked = list(regions)
     for index, found in doubtful.items():
         missing = found & absent
         if missing and _registered_by_name(regions[index], missing, text):
             marked[index] = regions[index]._replace(unregistered=frozenset(missing))
     return marked
+
+
+def _with_host_function(names: set[str], text: _HostText) -> set[str]:
+    """Return the kernels that the host compiled too, as symbols tell where they are not stripped.
+
+    nvcc makes a function of internal linkage of every template that the host's own pass has. Where
+    the pass that registers lacks the kernel, launching it fails on every device: a defect, not a
+    kernel that nothing asks for.
+    """
+    symbols = {name: symbol for name in names if (symbol := _host_symbol(name)) is not None}
+    absent = text.without(set(symbols.values()))
+    return {name for name, symbol in symbols.items() if symbol not in absent}
+
+
+def _host_symbol(kernel: str) -> str | None:
+    """The end of the mangled name of the host's function for a kernel template.
+
+    ``_ZN6marlin6MarlinILi3EEEvPi`` becomes ``_ZN6marlinL6MarlinILi3EEEvPi``. None where the name
+    does not begin with plain identifiers.
+    """
+    position, last = 3 if kernel.startswith("_ZN") else 2, None
+    while match := _IDENTIFIER.match(kernel, position):
+        last, position = position, match.end() + int(match[0])
+    return None if last is None else f"L{kernel[last:]}"
 
 
 def _of_some_targets(region: Region) -> set[str]:
