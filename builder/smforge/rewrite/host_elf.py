@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -161,17 +161,42 @@ def read_host_elf(blob: Blob) -> HostElf:
     around = found._segments_around(found.section)
     if len(around) != 1 or not found.section.flags & SHF_ALLOC:
         raise _refused(f"{FATBIN_SECTION} lies in {len(around)} loadable segments")
-    _check_table_size(blob, found)
+    _check_places(blob, found)
     return found
 
 
-def _check_table_size(blob: Blob, library: HostElf) -> None:
+def _check_places(blob: Blob, library: HostElf) -> None:
     for row, name in zip(library.sections, library.names, strict=True):
-        if row.type != elf.SHT_NOBITS and row.offset + row.size > blob.size:
+        if row.type == elf.SHT_NOBITS:
+            continue
+        if row.offset + row.size > blob.size:
             raise DamagedInputError(f"The file ends before its section {name!r} does.")
+        if row.flags & SHF_ALLOC and row.size and library.file_offset(row.address) != row.offset:
+            raise _refused(f"its section {name!r} is loaded from another place than it stands at")
     for one in library.segments:
         if one.offset + one.file_size > blob.size:
             raise DamagedInputError("The file ends before one of its segments does.")
+    header, table = library.header, SEGMENT.size * len(library.segments)
+    places = [(0, HEADER.size), (header[4], header[4] + table)]
+    places += [
+        (row.offset, row.offset + row.size)
+        for row in library.sections
+        if row.type not in (0, elf.SHT_NOBITS)
+    ]
+    loaded = [one for one in library.segments if one.type == elf.PT_LOAD]
+    if (
+        _overlap(places)
+        or any(one.file_size > one.memory_size for one in loaded)
+        or _overlap((one.address, one.address + one.memory_size) for one in loaded)
+        or _overlap((one.offset, one.offset + one.file_size) for one in loaded)
+    ):
+        raise _refused("its sections or segments overlap")
+
+
+def _overlap(ranges: Iterable[tuple[int, int]]) -> bool:
+    """Whether two ranges have a byte in common; empty ones have none."""
+    placed = sorted(one for one in ranges if one[0] < one[1])
+    return any(one[1] > other[0] for one, other in zip(placed, placed[1:], strict=False))
 
 
 def _rows(
@@ -206,7 +231,10 @@ def references(blob: Blob, library: HostElf) -> tuple[Reference, ...]:
             continue
         for offset, address, fills in words:
             found.setdefault(offset, Reference(offset, address, name, fills))
-    return tuple(found[offset] for offset in sorted(found))
+    places = sorted(found)
+    if any(after - before < _WORD.size for before, after in zip(places, places[1:], strict=False)):
+        raise _refused("words that point at its GPU code overlap")
+    return tuple(found[offset] for offset in places)
 
 
 def _addends(
