@@ -7,6 +7,7 @@ their processor supplements; SHT_RELR as in gABI's 2022 draft.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from array import array
 from collections.abc import Iterable, Iterator
@@ -196,7 +197,7 @@ def _check_places(blob: Blob, library: HostElf) -> None:
 def _overlap(ranges: Iterable[tuple[int, int]]) -> bool:
     """Whether two ranges have a byte in common; empty ones have none."""
     placed = sorted(one for one in ranges if one[0] < one[1])
-    return any(one[1] > other[0] for one, other in zip(placed, placed[1:], strict=False))
+    return any(one[1] > other[0] for one, other in itertools.pairwise(placed))
 
 
 def _rows(
@@ -232,7 +233,7 @@ def references(blob: Blob, library: HostElf) -> tuple[Reference, ...]:
         for offset, address, fills in words:
             found.setdefault(offset, Reference(offset, address, name, fills))
     places = sorted(found)
-    if any(after - before < _WORD.size for before, after in zip(places, places[1:], strict=False)):
+    if any(after - before < _WORD.size for before, after in itertools.pairwise(places)):
         raise _refused("words that point at its GPU code overlap")
     return tuple(found[offset] for offset in places)
 

@@ -148,7 +148,9 @@ def _prove_pointers(
 def _prove_segments(before: HostElf, after: HostElf) -> None:
     """Every loaded byte outside the regions keeps its address."""
     for number, row in enumerate(before.sections):
-        if number == before.fatbin or row.type == elf.SHT_NOBITS or not row.flags & SHF_ALLOC:
+        if number == before.fatbin or row.type == elf.SHT_NOBITS or not row.size:
+            continue
+        if not row.flags & SHF_ALLOC:
             continue
         now = after.sections[number]
         if after.file_offset(row.address) != now.offset:
