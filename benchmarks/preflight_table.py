@@ -21,7 +21,6 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,14 +31,20 @@ from smforge.plan.resolve import resolve
 from smforge.preflight.cell import examinable
 from smforge.preflight.sources.fetch import fetch_sdist
 
-RELEASES = ("0.18.1", "0.19.0", "0.20.0", "0.33.0")
+RELEASES = ("0.21.0", "0.26.0", "0.28.0", "0.32.0", "0.33.0")
 TOOLKITS = ("12.9", "13.0")
-LISTS = ("11.0", "12.0f", "12.1a", "9.0 12.1a")
+LISTS = (
+    ("10.0 10.0a", "10.3"), ("8.7", ""), ("10.0f 12.0f", ""), ("12.0+PTX", "12.0 compute_120"),
+)  # fmt: skip
+"""Lists from public reports, each with what is required; nothing for what the list asks for."""
+FLASHINFERS = (
+    ("0.7.0", "9.0a 10.3a 12.1a"), ("0.7.2.post1", "8.0 8.9 9.0a 10.0a 10.3a 11.0a 12.0f"),
+)  # fmt: skip
 COLD_BAR, WARM_BAR = 15.0, 2.0
-"""Seconds on two idle cores that a cell may take (issue 5)."""
+"""Seconds on two idle cores that a cell is meant to take."""
 _DEFAULT = re.compile(rb"ARG torch_cuda_arch_list=['\"]([^'\"]+)['\"]")
 _COLUMNS = (
-    "sources", "CUDA", "list", "units", "skips", "lost", "PTX only", "outcome",
+    "sources", "CUDA", "list", "requires", "units", "verdict", "causes",
     "cold s", "cold CPU s", "again s",
 )  # fmt: skip
 
@@ -52,10 +57,11 @@ class Question:
     cuda: str
     archs: str
     arguments: tuple[str, ...]
+    required: str = ""
 
     @property
     def key(self) -> str:
-        return f"{self.sources} | {self.cuda} | {self.archs}"
+        return f"{self.sources} | {self.cuda} | {self.archs} | {self.required}"
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,9 @@ class Measured:
     """What came of a cell; times in seconds."""
 
     key: str
-    outcome: str
+    verdict: str
+    causes: str
     units: int
-    skips: int
-    lost: int
-    ptx_only: int
     cold: float
     cold_cpu: float
     warm: float
@@ -81,7 +85,11 @@ def main() -> int:
     if options.anew:
         journal.unlink(missing_ok=True)
     seeds = options.keep / "xdg"
-    questions = [*_releases(options.keep, options.versions), *_variants(seeds)]
+    questions = [
+        *_releases(options.keep, options.versions),
+        *_flashinfers(options.keep),
+        *_variants(seeds),
+    ]
     known = {one.key: one for one in _measured(journal)}
     for number, question in enumerate(questions, start=1):
         if question.key not in known:
@@ -108,9 +116,21 @@ def _releases(keep: Path, versions: Sequence[str]) -> Iterator[Question]:
     for version in versions:
         archive = fetch_sdist("vllm", version, keep).absolute()
         for cuda in TOOLKITS:
-            for archs in (*LISTS, _dockerfile_default(archive)):
-                words = ("--source", str(archive), "--cuda", cuda, "--archs", archs)
-                yield Question(f"vllm {version}", cuda, archs, words)
+            for archs, required in (*LISTS, (_dockerfile_default(archive), "")):
+                yield _question(f"vllm {version}", archive, cuda, archs, required)
+
+
+def _flashinfers(keep: Path) -> Iterator[Question]:
+    for version, archs in FLASHINFERS:
+        archive = fetch_sdist("flashinfer-python", version, keep).absolute()
+        for cuda in TOOLKITS:
+            yield _question(f"flashinfer {version}", archive, cuda, archs, "")
+
+
+def _question(name: str, archive: Path, cuda: str, archs: str, required: str) -> Question:
+    words = ("--source", str(archive), "--cuda", cuda, "--archs", archs)
+    require = ("--require", required) if required else ()
+    return Question(name, cuda, archs, (*words, *require), required)
 
 
 def _variants(seeds: Path) -> Iterator[Question]:
@@ -125,7 +145,8 @@ def _variants(seeds: Path) -> Iterator[Question]:
             )
             words = (cell.variant, "--platform", cell.platform, "--component", component.name)
             name = f"{cell.variant} {cell.platform}, {component.name} {component.version}"
-            yield Question(name, cell.toolkit.cuda, " ".join(component.archs), words)
+            archs = " ".join(component.archs)
+            yield Question(name, cell.toolkit.cuda, archs, words, str(cell.requirements))
 
 
 def _measure(question: Question, seeds: Path) -> Measured:
@@ -140,16 +161,14 @@ def _measure(question: Question, seeds: Path) -> Measured:
         said = f"exit {first.returncode}: {' '.join(first.stderr.split())}"
         if first.stdout:
             said = "the cache changed the answer"
-        return Measured(question.key, said, 0, 0, 0, 0, cold, cpu, warm, [])
+        return Measured(question.key, said, "", 0, cold, cpu, warm, [])
     report = json.loads(first.stdout)
     findings = report["findings"]
     return Measured(
         key=question.key,
-        outcome=_outcome(report),
+        verdict=report["verdict"],
+        causes="; ".join(_cause(one) for one in findings if one["level"] == "error"),
         units=len(report["units"]),
-        skips=len(report["skipped"]),
-        lost=len(_sources(findings, "source-lost")),
-        ptx_only=len(_sources(findings, "source-ptx-only")),
         cold=cold,
         cold_cpu=cpu,
         warm=warm,
@@ -168,20 +187,12 @@ def _timed(
     return done, wall, cpu
 
 
-def _outcome(report: dict[str, Any]) -> str:
-    rules = Counter(one["rule"] for one in report["findings"] if one["level"] == "error")
-    errors = ", ".join(f"{rule} {number}" for rule, number in sorted(rules.items()))
-    return f"{report['verdict']} {errors}".strip()
-
-
-def _sources(findings: Sequence[dict[str, Any]], rule: str) -> set[str]:
-    """The sources of a rule's findings that nothing allows."""
-    return {
-        source
-        for one in findings
-        if one["rule"] == rule and one["allowed"] is None
-        for source in one["sources"]
-    }
+def _cause(finding: dict[str, Any]) -> str:
+    """An error in a few words: rule, devices, how many sources, where."""
+    place = f"at {finding['file']}:{finding['line']}" if finding["file"] else ""
+    number = len(finding["sources"])
+    words = (finding["rule"], *finding["devices"], f"({number})" if number else "", place)
+    return " ".join(filter(None, words))
 
 
 def _measured(journal: Path) -> Iterator[Measured]:
@@ -195,8 +206,9 @@ def _table(rows: Sequence[tuple[Question, Measured]]) -> Iterator[str]:
     yield f"|{'---|' * len(_COLUMNS)}"
     for question, one in rows:
         cells = (
-            question.sources, question.cuda, f"`{question.archs}`", one.units, one.skips, one.lost,
-            one.ptx_only, one.outcome, f"{one.cold:.1f}", f"{one.cold_cpu:.1f}", f"{one.warm:.2f}",
+            question.sources, question.cuda, f"`{question.archs}`", question.required or "the list",
+            one.units, one.verdict, one.causes or "-",
+            f"{one.cold:.1f}", f"{one.cold_cpu:.1f}", f"{one.warm:.2f}",
         )  # fmt: skip
         yield f"| {' | '.join(map(str, cells))} |"
     yield ""

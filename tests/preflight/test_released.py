@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from smforge.arch.requirement import parse_requirements
 from smforge.errors import DamagedInputError, ToolError
+from smforge.findings import Level, Outcome
 from smforge.preflight.cache import Cache
-from smforge.preflight.records import Configuration
+from smforge.preflight.records import Configuration, Preflight
 from smforge.preflight.run import Question, preflight
 from smforge.preflight.sources.fetch import fetch_sdist
 
@@ -46,6 +48,58 @@ def test_0_33_compiles_12_1a_as_its_family(
     units = compiled(result.configuration)
     assert units["csrc/quantization/w8a8/cutlass/scaled_mm_c3x_sm120.cu"] == "12.0f"
     assert not any("12.1" in targets for targets in units.values())
+
+
+def _errors(result: Preflight) -> list[tuple[str, str, int, str]]:
+    """Rule, device, how many sources, and where."""
+    return [
+        (one.rule, str(one.device), len(one.sources), str(one.location))
+        for one in result.findings
+        if one.level is Level.ERROR
+    ]
+
+
+def test_0_26_gives_10_3_nothing_where_the_list_has_10_0_and_10_0a(
+    released: Callable[[str], Path], cache: Cache
+) -> None:
+    """CMakeLists.txt:227 makes 10.0a of the whole list, so that all sources are 10.0a."""
+    required = parse_requirements(["10.3"])
+    result = preflight(Question(released("0.26.0"), "13.0", "10.0 10.0a", required=required), cache)
+    assert [one[:3] for one in _errors(result)] == [("arch-dropped", "10.3", 89)]
+
+
+def test_0_33_compiles_a_source_of_orin_for_8_6(
+    released: Callable[[str], Path], cache: Cache
+) -> None:
+    result = preflight(Question(released("0.33.0"), "13.0", "8.7"), cache)
+    assert _errors(result) == [("source-lost", "8.7", 1, "CMakeLists.txt:1176")]
+
+
+def test_0_32_takes_qutlass_from_12_0_where_the_list_has_10_0(
+    released: Callable[[str], Path], cache: Cache
+) -> None:
+    """The wheel that upstream published holds _qutlass_C for 10.0f alone."""
+    result = preflight(Question(released("0.32.0"), "13.0", "10.0f 12.0f"), cache)
+    line = "cmake/external_projects/qutlass.cmake:127"
+    assert _errors(result) == [("source-lost", "12.0", 6, line)]
+    assert preflight(Question(released("0.32.0"), "13.0", "12.0f"), cache).outcome is Outcome.PASS
+
+
+def test_0_33_gives_no_source_the_ptx_of_the_list(
+    released: Callable[[str], Path], cache: Cache
+) -> None:
+    required = parse_requirements(["12.0 compute_120"])
+    result = preflight(Question(released("0.33.0"), "13.0", "12.0+PTX", required=required), cache)
+    assert [one[:2] for one in _errors(result)] == [("target-missing", "12.0")]
+
+
+def test_comparing_flashinfer_finds_nothing_that_9_0a_loses(tmp_path: Path, cache: Cache) -> None:
+    archs = "8.0 8.9 9.0a 10.0a 10.3a 11.0a 12.0f"
+    source = fetch_sdist("flashinfer-python", "0.7.2.post1", tmp_path)
+    result = preflight(Question(source, "13.0", archs), cache)
+    assert [one[:3] for one in _errors(result)] == [("source-lost", "11.0", 1)]
+    remedies = [one.remedy or "" for one in result.findings]
+    assert not any("9.0a in place of 9.0a" in one for one in remedies)
 
 
 def test_what_the_index_does_not_have_is_one_clear_error(tmp_path: Path) -> None:

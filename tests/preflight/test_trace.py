@@ -33,6 +33,18 @@ def test_every_pattern_knows_its_example(row: dict[str, str], tmp_path: Path) ->
     assert [skip.message for skip in found.skips()] == [row["example"]]
 
 
+def test_where_the_list_is_read_is_the_last_call_that_fills_it(tmp_path: Path) -> None:
+    reader = _MESSAGES["list"]
+    found = _trace(
+        tmp_path,
+        (reader["command"], ["MARLIN_ARCHS", "8.0", "12.0"]),
+        (reader["command"], [reader["into"], "8.0;12.0", "12.0"]),
+        (reader["command"], []),
+    )
+    assert str(found.list_read) == "CMakeLists.txt:2"
+    assert _trace(tmp_path, (reader["command"], ["MARLIN_ARCHS"])).list_read is None
+
+
 def test_parts_are_joined_and_blanks_folded(tmp_path: Path) -> None:
     found = _trace(tmp_path, ("MESSAGE", ["STATUS", "Not building X as no ", "archs\n   found"]))
     (skip,) = found.skips()

@@ -36,6 +36,7 @@ def configuration_to_json(configuration: Configuration) -> dict[str, Any]:
             [one.distribution, one.specifier, _place(one.location)]
             for one in configuration.required
         ],
+        "list_read": _place(configuration.list_read),
         "refusal": refusal and [refusal.message, _place(refusal.location), refusal.by],
     }
 
@@ -70,6 +71,7 @@ def configuration_from_json(data: dict[str, Any]) -> Configuration:
             Required(name, specifier, Location(*place))
             for name, specifier, place in data["required"]
         ),
+        list_read=_read(data["list_read"]),
         refusal=None if refusal is None else Refusal(refusal[0], _read(refusal[1]), refusal[2]),
     )
 

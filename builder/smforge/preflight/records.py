@@ -98,6 +98,8 @@ class Configuration:
     """The extensions that have no CUDA source: host code, or Python files that are installed."""
     required: tuple[Required, ...] = ()
     """The versions of torch and FlashInfer that the sources require."""
+    list_read: Location | None = None
+    """Where the build description takes from the arch list what it supports."""
 
 
 @dataclass(frozen=True, slots=True)

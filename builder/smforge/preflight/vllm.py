@@ -65,6 +65,7 @@ def result(request: Request, workspace: Workspace, code: int | None) -> Configur
         fetched=trace.externals,
         host_only=host_only,
         required=read_required(workspace.tree),
+        list_read=trace.list_read,
     )
 
 

@@ -119,7 +119,10 @@ def _losses(case: Case, lost: Sequence[DeviceLosses], configure: Configure) -> l
         if not _is_the_toolkits(cause, case.toolkit)
     ]
     remedies = _remedies(case, causes, lost, configure)
-    found = [finding_of(*each) for each in zip(causes, remedies, strict=True)]
+    found = [
+        finding_of(cause, remedy, case.configuration.list_read)
+        for cause, remedy in zip(causes, remedies, strict=True)
+    ]
     return found + [one for each in lost for one in ptx_only(each, case.excuses)]
 
 

@@ -26,12 +26,13 @@ class Remedy:
     """The members of the list that take the sources away."""
 
 
-def finding_of(cause: Cause, remedy: Remedy) -> Finding:
-    """A cause in words."""
+def finding_of(cause: Cause, remedy: Remedy, list_read: Location | None) -> Finding:
+    """A cause in words; `list_read` is where the build description reads the list."""
     dropped = cause.rule == "arch-dropped"
     subject = cause.lost.subject
     needless = subject.required or cause.excused is not None
-    message = _dropped(cause) if dropped else _reduced(cause, remedy)
+    message = _dropped(cause, list_read) if dropped else _reduced(cause, remedy)
+    first = next(iter(cause.locations), None)
     return Finding(
         rule=cause.rule,
         level=cause.level,
@@ -39,7 +40,7 @@ def finding_of(cause: Cause, remedy: Remedy) -> Finding:
         remedy=_remedy(cause, remedy, _otherwise(cause) if dropped else _NO_REMEDY),
         device=subject.device,
         target=subject.target,
-        location=next(iter(cause.locations), None),
+        location=(list_read or first) if dropped else first,
         sources=tuple(sorted(set(cause.names))),
         excused=cause.excused,
     )
@@ -116,7 +117,7 @@ def _where(locations: Sequence[Location]) -> str:
     return f" ({locations[0]}{more})"
 
 
-def _dropped(cause: Cause) -> str:
+def _dropped(cause: Cause, list_read: Location | None) -> str:
     subject = cause.lost.subject
     ptx, none = (len(cause.lost.having(how)) for how in (Reach.PTX, Reach.NONE))
     said = [
@@ -133,6 +134,8 @@ def _dropped(cause: Cause) -> str:
         )
     elif none:
         said.append(f"{count_of(none)} {'has' if none == 1 else 'have'} no code for it.")
+    if list_read is not None:
+        said.append(f"The list is read at {list_read}.")
     return " ".join(said)
 
 

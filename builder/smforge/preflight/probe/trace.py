@@ -42,6 +42,8 @@ class Trace:
     messages: tuple[Message, ...]
     externals: tuple[External, ...]
     """Declared without a directory of their own, by name; each once."""
+    list_read: Location | None = None
+    """Where the description takes from the arch list what it supports."""
 
     def skips(self) -> tuple[Skip, ...]:
         """The messages that say something is left out, each once."""
@@ -57,6 +59,7 @@ def read_trace(path: Path, tree: Path) -> Trace:
     """Read a trace file; a last line that was cut short is left out."""
     messages: list[Message] = []
     externals: dict[str, External] = {}
+    list_read = None
     for call in _calls(path):
         command = call["cmd"].lower()
         location = Location(_relative(call["file"], tree), call["line"])
@@ -66,7 +69,9 @@ def read_trace(path: Path, tree: Path) -> Trace:
             external = _external(call["args"], location)
             if external is not None:
                 externals.setdefault(external.name, external)
-    return Trace(tuple(messages), tuple(externals.values()))
+        elif _reads_list(command, call["args"]):
+            list_read = location
+    return Trace(tuple(messages), tuple(externals.values()), list_read)
 
 
 def _calls(path: Path) -> Iterator[dict[str, Any]]:
@@ -98,6 +103,11 @@ def _external(arguments: list[str], location: Location) -> External | None:
     return External(arguments[0].lower(), repository, details.get("GIT_TAG"), location)
 
 
+def _reads_list(command: str, arguments: list[str]) -> bool:
+    reader = _table()["list"]
+    return bool(command == reader["command"] and arguments[:1] == [reader["into"]])
+
+
 def _says_skip(message: Message) -> bool:
     if message.mode == "WARNING":
         return True
@@ -106,8 +116,14 @@ def _says_skip(message: Message) -> bool:
 
 @cache
 def _skip_pattern() -> re.Pattern[str]:
-    rows = json.loads(_DATA.read_text(encoding="utf-8"))["skips"]
+    rows = _table()["skips"]
     return re.compile("|".join(row["pattern"] for row in rows), re.IGNORECASE)
+
+
+@cache
+def _table() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(_DATA.read_text(encoding="utf-8"))
+    return content
 
 
 def _relative(path: str, tree: Path) -> str:
