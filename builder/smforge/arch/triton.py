@@ -77,7 +77,7 @@ def triton_releases() -> tuple[TritonRules, ...]:
 
 
 def triton_release(release: str) -> TritonRules | None:
-    """The rules of a release (``3.5.0``, ``3.5.0+git7416ffcb``); None where nobody looked."""
+    """The rules of a release (``3.5.0``, ``3.5.0+git7416ffcb``); None for one not in the table."""
     public = release.partition("+")[0]
     known = next((one for one in triton_releases() if one.release == public), None)
     return replace(known, release=release) if known else None

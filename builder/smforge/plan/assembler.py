@@ -25,7 +25,7 @@ def assembler_choices(
     """Per assembler that Triton knows of, ``bundled``, or ``toolkit`` where that must replace it.
 
     It must where a device of `devices` asks it for a target that it does not know. Raises
-    `ConfigurationError` for a torch whose Triton nobody looked into, and `ImpossibleCellError`
+    `ConfigurationError` for a torch whose Triton is not in the table, and `ImpossibleCellError`
     where the toolkit's does not know the target either, or where this Triton cannot use it.
     """
     rules = _triton_of(torch)
@@ -62,7 +62,7 @@ def _triton_of(torch: str) -> TritonRules:
     if rules is None:
         known = ", ".join(_table()["torch"])
         raise ConfigurationError(
-            f"Nobody looked into the Triton that torch {torch} requires.",
+            f"The Triton that torch {torch} requires is not known.",
             remedy=f"Add it to {_DATA.name}, which knows {known}.",
         )
     return rules

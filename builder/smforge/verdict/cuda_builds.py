@@ -29,8 +29,8 @@ class CudaBuilds:
     def has_other(self, path: str, major: int) -> bool:
         """Whether `path` is called after this CUDA major, and a build for another one is here.
 
-        ``libbitsandbytes_cuda130.so`` is for 13, and ``libbitsandbytes_cuda128.so`` beside it is
-        the other build. A file in a folder that is called so (``nixl_ep_cu12``) needs no
+        ``libbitsandbytes_cuda130.so`` is for 13, and ``libbitsandbytes_cuda128.so`` is another
+        build of it. A file in a folder that is called so (``nixl_ep_cu12``) needs no
         counterpart of its own name in the other folder (``nixl_ep_cu13``). Where a path has more
         than one such number, those that are the same in both paths are left aside.
         """

@@ -66,7 +66,7 @@ def triton_choice(subject: SubjectView, triton: Triton, device: ComputeCapabilit
 def assembler_at(subject: SubjectView, path: str) -> Assembler | None:
     """The assembler at a path, links of an image followed.
 
-    Where no link is known, as in a folder, /usr/local/cuda stands for a versioned folder beside it.
+    Where no link is known, as in a folder, /usr/local/cuda is taken for /usr/local/cuda-13.0.
     """
     host_files = subject.reading.host_files
     led = dict(host_files.links).get(path)

@@ -12,7 +12,7 @@ from smforge.verdict.subject_view import SubjectView
 def triton_remedy(
     subject: SubjectView, rules: TritonRules, variable: str, device: ComputeCapability
 ) -> str:
-    """Name an assembler of the subject that will do, else CUDA releases, else another Triton."""
+    """Name an assembler of the subject that can be used, else CUDA releases, else a Triton."""
     target = rules.target_for(device)
     for assembler in subject.reading.host_files.assemblers:
         if _serves(rules, assembler, device):

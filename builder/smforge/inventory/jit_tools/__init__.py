@@ -1,1 +1,1 @@
-"""What a subject brings beside GPU code and decides whether GPU code can be made on the device."""
+"""The files of the host on which GPU code depends: assemblers, JIT compilers, libraries of CUDA."""

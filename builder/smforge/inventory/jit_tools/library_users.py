@@ -27,7 +27,7 @@ _TEXT = re.compile(rb"\0(lib[A-Za-z]{1,32}\.so\.\d{1,4}(?:\.\d{1,4}){0,3})\0")
 def read_user(path: str, blob: Blob) -> LibraryUser | None:
     """What a program or library of the host uses of CUDA; None for other files and for nothing.
 
-    Tables that cannot be read count as empty: such a file is damaged, which is told elsewhere.
+    A file whose tables cannot be read counts as one that uses nothing: it is damaged.
     """
     try:
         header = elf.read_header(blob)

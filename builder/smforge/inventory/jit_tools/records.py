@@ -1,4 +1,4 @@
-"""Assemblers and compilers that a JIT finds in a subject."""
+"""The files of the host in a subject on which its GPU code depends."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class HostFiles:
 
     @classmethod
     def joined(cls, several: Iterable[HostFiles]) -> HostFiles:
-        """The files of several subjects, told apart by their folders."""
+        """The files of several subjects, each in a folder of its own."""
         several = tuple(several)
         return cls(
             tuple(found for one in several for found in one.assemblers),

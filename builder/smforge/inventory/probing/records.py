@@ -137,7 +137,7 @@ class ExtensionNotes(Foreign):
     needed: tuple[str, ...] = ()
     """DT_NEEDED."""
     module: bool = True
-    """Whether Python or torch loads it; otherwise it is somebody's plugin or dependency."""
+    """Whether Python or torch loads it; otherwise another program loads it."""
     without_driver: str | None = None
     """The loader's message where the driver alone was missing at first."""
 
@@ -151,7 +151,7 @@ class ExtensionSettings(Foreign):
     driver: bool = False
     """Whether libcuda.so.1 could be loaded."""
     stand_in: bool | None = None
-    """Whether a library could stand for the driver; None where there was no need."""
+    """Whether a stand-in for the driver could be loaded; None where none was needed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Runs the probes: in a container of an image, or with a Python of this host.
 
 A container gets no network, no capabilities, no GPU, a read-only file system with a temporary
-folder, and limits on memory and processes. A Python of this host runs with the caller's rights, as
-whoever names it would run it.
+folder, and limits on memory and processes. A Python of this host runs with the user's rights.
+
+python-on-whales does not run the containers: it has no limit on time, nor on what a container
+writes, all of which it keeps in memory.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def probe_image(
 ) -> Probed:
     """Run the probes in a container of an engine's image, with its `python` (``python3``).
 
-    What keeps them from running is told in `Probed.trouble`. Raises `DamagedInputError` where what
+    `Probed.trouble` says what kept them from running. Raises `DamagedInputError` where what
     they write cannot be read, and `ToolError` where the engine cannot be asked at all.
     """
     name = f"smforge-probes-{uuid.uuid4().hex[:12]}"

@@ -79,7 +79,7 @@ def _check_known(
     driver: DriverVersion,
     device: ComputeCapability,
 ) -> Iterator[Finding]:
-    # What the libraries of a file need is told once, for all devices.
+    # One finding says for all devices what the libraries of a file need.
     told = {path for path, needed in libraries.items() if driver < needed.driver}
     running: list[str] = []
     old: list[tuple[FileView, Needed]] = []

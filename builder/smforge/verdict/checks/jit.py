@@ -47,7 +47,7 @@ def check_assemblers(subject: SubjectView) -> Iterator[Finding]:
 
 
 def check_compilers(subject: SubjectView) -> Iterator[Finding]:
-    """What there is for compiling on the device, told where there is any of it."""
+    """What the subject brings for compiling on the device."""
     for assembler in subject.reading.host_files.assemblers:
         if assembler.targets:
             newest = ", ".join(target.sm for target in sorted(assembler.targets)[-6:])

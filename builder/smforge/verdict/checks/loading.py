@@ -17,7 +17,7 @@ _NAMED = 3
 def check_machine(subject: SubjectView) -> Iterator[Finding]:
     """Libraries for another CPU than the subject's platform.
 
-    A wheel is installed for one CPU. An image may hold libraries for others beside its own, to
+    A wheel is installed for one CPU. An image may hold libraries for others too, to
     compile for them; where it holds no others, it is the wrong image.
     """
     identity = subject.inventory.subject

@@ -85,7 +85,6 @@ def test_facts_written_elsewhere(smforge: Smforge, kernels: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--probe",), "cannot be run"),
         (("--probed", os.devnull), "holds no facts"),
         (("--probe", "--probed", RECORDED), "Leave one of them out"),
         (("also", "--probed", RECORDED), "belong to one subject"),
@@ -95,3 +94,10 @@ def test_usage(smforge: Smforge, tmp_path: Path, flags: tuple[str, ...], said: s
     done = smforge(tmp_path, *flags)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_probing_a_folder_without_a_python_is_no_pass(smforge: Smforge, tmp_path: Path) -> None:
+    """Once a usage error: now the assemblers of a folder can be run, and here there is none."""
+    done = smforge(tmp_path, "--probe")
+    assert done.returncode == 4
+    assert "name a Python with --probe-python" in done.stdout

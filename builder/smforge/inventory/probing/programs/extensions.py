@@ -2,7 +2,7 @@
 
 Each is loaded in a fork of a process that has imported torch, as importing its package would, with
 all symbols bound at once (RTLD_NOW). The dynamic loader's message says what stopped it. Where that
-is the missing driver, the library is loaded once more beside one that stands for the driver
+is the missing driver, the library is loaded once more with a stand-in for the driver
 (driver.py), so that everything else of it is still examined.
 """
 
@@ -23,7 +23,7 @@ TOGETHER = False
 _LINKED = re.compile(r"lib(cuda|cudart|torch|torch_\w+|c10|c10_\w+)\.so")
 """What makes a library an extension in the sense of this probe."""
 _TORCH = re.compile(r"lib(torch|c10)(_\w+)?\.so")
-"""What torch itself loads, beside the modules that Python imports."""
+"""What torch itself loads. Python imports other modules."""
 _stand_in: list[str] = []
 
 

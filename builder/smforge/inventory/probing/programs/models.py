@@ -2,10 +2,10 @@
 
 vLLM inspects a model in a process that must not use CUDA: it loads the general plugins, imports the
 model's module and derives a description from the class. The same is done here. Calls into torch's
-lazy initialisation of CUDA are noted even where somebody catches what they raise.
+lazy initialisation of CUDA are noted even where the exception is caught.
 
 Some modules ask for names that vLLM defines only where it finds a GPU. What fails is therefore also
-imported beside a library that stands for the driver, with vLLM's CUDA platform, which shows whether
+imported with a stand-in for the driver and vLLM's CUDA platform, which shows whether
 the GPU was all that was missing.
 """
 
@@ -44,7 +44,7 @@ def prepare(_: list[str]) -> tuple[list[str], dict[str, Any]] | None:
 def assume(devices: list[str]) -> None:
     """Put the stand-in in the driver's place, and have vLLM take the CUDA platform.
 
-    On a GPU vLLM learns the capability from NVML, without CUDA; here it is told a required one.
+    On a GPU vLLM learns the capability from NVML, without CUDA; here it gets a required one.
     """
     ctypes.CDLL(driver.written(driver.environment_functions()), mode=ctypes.RTLD_GLOBAL)
     platforms = importlib.import_module("vllm.platforms")

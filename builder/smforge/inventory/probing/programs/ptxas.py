@@ -2,7 +2,7 @@
 
 Triton itself is asked: which assembler (its variables and fallbacks included), which target, and
 which PTX version. The command is the one it runs. Copies of Triton under other names are found by
-their files and asked likewise.
+their files and asked in the same way.
 """
 
 from __future__ import annotations

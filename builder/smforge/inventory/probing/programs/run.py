@@ -2,7 +2,7 @@
 
     python3 run.py [--devices "12.1 11.0"] [--only PROBE] [--seconds N] FOLDER
 
-writes FOLDER/PROBE.json for every probe beside this file; ``-`` for the folder writes all of them
+writes FOLDER/PROBE.json for every probe of this folder; ``-`` for the folder writes all of them
 to standard output as one object. Nothing but Python 3.10 and its standard library is needed, no
 network is used, and a GPU that is there is hidden: a builder has none, and the facts are the same
 on every machine. What smforge makes of the facts is no concern of this program, so it exits with 0

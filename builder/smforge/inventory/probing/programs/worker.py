@@ -2,7 +2,7 @@
 
     python3 worker.py PROBE DESCRIPTOR REQUEST
 
-A probe is a module beside this one with
+A probe is a module in this folder with
 
 - ``PACKAGES``: distributions whose versions are reported;
 - ``TOGETHER``: whether one fork examines all items, one after the other, or each gets its own;
@@ -153,7 +153,7 @@ def _fork(probe: ModuleType, batch: Sequence[str], seconds: float) -> Iterator[L
     """Yield a line for each examined item; the last says how the fork ended, if before its time."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # Since Python 3.12 a fork beside threads warns. Hanging is what time limits are for.
+        # From 3.12 on Python warns of forks in a process with threads; the time limit ends a hang.
         warnings.simplefilter("ignore")
         pid = os.fork()
     if pid == 0:

@@ -61,7 +61,7 @@ def _remedy(
     subject: SubjectView, notes: AssemblyNotes, compiler: str, device: ComputeCapability
 ) -> str:
     if not notes.path:
-        return "Mend what the message names: nothing that Triton compiles can run."
+        return "Correct what the message names: nothing that Triton compiles can run."
     installs = triton_installs(subject)
     named = (one.rules for one in installs if one.package.rpartition("/")[2] == compiler)
     rules = next(named, triton_releases()[-1])

@@ -70,7 +70,7 @@ def _gaps(subject: SubjectView, name: str, document: AnyDocument) -> Iterator[Fi
     if document.failure is not None:
         yield PROBE_FAILED.finding(
             f"The probe {name} could not begin: {raised(document.failure)}.",
-            remedy="Mend what the message names, or name another Python with --probe-python.",
+            remedy="Correct what the message names, or name another Python with --probe-python.",
         )
     elif document.ended is not None:
         said = document.said.strip().splitlines()

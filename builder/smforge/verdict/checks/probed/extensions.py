@@ -17,7 +17,7 @@ from smforge.verdict.subject_view import SubjectView
 
 _DRIVER = "driver"
 _SYSTEM = "version"
-"""The system's own libraries are too old, which nobody who loads a library can mend."""
+"""The system's own libraries are too old; the program that loads a library cannot change that."""
 _REMEDIES = {
     "library": "Install the package that brings {name}, or put its folder on the loader's path.",
     "symbol": "Build it against the torch and CUDA that are installed, or install those that it "
@@ -33,9 +33,9 @@ def check_extensions(subject: SubjectView, document: Extensions) -> Iterator[Fin
             f"torch {document.packages['torch']} is installed and cannot be imported: "
             f"{brief(document.settings.torch)}.",
             file="torch/__init__.py",
-            remedy="Mend that first: extensions that need torch cannot be loaded without it.",
+            remedy="Repair torch first: extensions that need torch cannot be loaded without it.",
         )
-    unexamined, beside_stand_in = [], []
+    unexamined, with_stand_in = [], []
     set_aside: dict[str, list[str]] = {}
     chosen = set()
     for item in document.items:
@@ -52,13 +52,13 @@ def check_extensions(subject: SubjectView, document: Extensions) -> Iterator[Fin
         else:
             chosen.add(_reason_to_set_aside(path))
             if item.notes.without_driver is not None:
-                beside_stand_in.append(path)
-    yield from _about_driver(unexamined, beside_stand_in)
+                with_stand_in.append(path)
+    yield from _about_driver(unexamined, with_stand_in)
     for reason, paths in set_aside.items():
         number = counted(len(paths), "library does not load", "libraries do not load")
         served = reason in chosen
         yield EXTENSION_UNUSED.finding(
-            f"{number}, which need not matter: {reason} ({listed(paths)})."
+            f"{number}. This does no harm: {reason} ({listed(paths)})."
             if served
             else f"{number}: {reason}, and none of the builds loads here ({listed(paths)}).",
             level=Level.NOTE if served else Level.WARNING,
@@ -80,8 +80,8 @@ def _refused(item: Item[ExtensionNotes], path: str, kind: str | None) -> Finding
     }.get(kind or "", brief(message))
     if not item.notes.module and kind != _SYSTEM:
         return EXTENSION_NOT_LOADABLE.finding(
-            f"{path} cannot be loaded by itself: {told}. Python does not import it, so that may "
-            "be brought by whoever loads it.",
+            f"{path} cannot be loaded by itself: {told}. Python does not import it; the program "
+            "that loads it may bring that.",
             level=Level.WARNING,
             file=path,
         )
@@ -92,18 +92,18 @@ def _refused(item: Item[ExtensionNotes], path: str, kind: str | None) -> Finding
     )
 
 
-def _about_driver(unexamined: list[str], beside_stand_in: list[str]) -> Iterator[Finding]:
+def _about_driver(unexamined: list[str], with_stand_in: list[str]) -> Iterator[Finding]:
     if unexamined:
         yield EXTENSION_NEEDS_DRIVER.finding(
-            f"{counted(len(unexamined), 'library needs', 'libraries need')} what only a "
-            f"driver brings and nothing could stand for: whether anything else of them is "
-            f"unresolved was not examined ({listed(unexamined)}).",
+            f"{counted(len(unexamined), 'library needs', 'libraries need')} what only a driver "
+            "brings, and there is no stand-in for it. Whether anything else is unresolved was not "
+            f"examined ({listed(unexamined)}).",
             level=Level.WARNING,
         )
-    if beside_stand_in:
+    if with_stand_in:
         yield EXTENSION_NEEDS_DRIVER.finding(
-            f"{counted(len(beside_stand_in), 'library needs', 'libraries need')} the driver, "
-            f"and load beside a stand-in for it ({listed(beside_stand_in)})."
+            f"{counted(len(with_stand_in), 'library needs', 'libraries need')} the driver, "
+            f"and can be loaded with a stand-in for it ({listed(with_stand_in)})."
         )
 
 

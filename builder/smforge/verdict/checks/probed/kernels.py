@@ -28,7 +28,7 @@ def _judge(item: Item[KernelNotes], device: ComputeCapability) -> Iterator[Findi
             f"FlashInfer does not start for {device}: {why}.",
             device=device,
             file=_file(item),
-            remedy="Mend what the message names; vLLM imports FlashInfer.",
+            remedy="Correct what the message names: vLLM imports FlashInfer.",
         )
     elif not notes.providers:
         yield KERNELS_NOT_FOUND.finding(

@@ -40,7 +40,7 @@ class _Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Defect:
-    """What is wrong with an architecture; equal defects of several are told once."""
+    """What is wrong with an architecture; equal defects of several make one finding."""
 
     kind: _Kind
     place: Frame | None
@@ -117,7 +117,7 @@ def _finding(defect: _Defect, items: Sequence[Item[ModelNotes]]) -> Finding:
             )
         case _Kind.GPU:
             return MODEL_NEEDS_GPU.finding(
-                f"{models} can be imported only beside a driver: {where}, {defect.what}. With a "
+                f"{models} can be imported only with a driver: {where}, {defect.what}. With a "
                 "stand-in for it and vLLM's CUDA platform the import succeeds.",
                 file=file,
             )
@@ -132,7 +132,7 @@ def _finding(defect: _Defect, items: Sequence[Item[ModelNotes]]) -> Finding:
             return MODEL_NOT_IMPORTABLE.finding(
                 f"{models} cannot be imported: {where}, {defect.what}{defect.detail}.",
                 file=file,
-                remedy="Mend what the message names, or take the models out of the registry.",
+                remedy="Correct what the message names, or take the models out of the registry.",
             )
 
 
