@@ -586,7 +586,11 @@ HOLDS = {
         "(gate.toml, until 2027-01-01): made for Ampere alone",
     ),
     "audit/failing.page.json": ('"state": "ptx"', '"reason": "made for Ampere alone'),
-    "audit/unasked.txt": ("\nand 7 more\n", "● native   P part from PTX", "e excused", "   P  "),
+    "audit/unasked.txt": (
+        "\nand 7 more\n",
+        "● native   P part from PTX   ◐ kernels missing   ✗ nothing runs",
+        "   P  ",
+    ),
     "audit/excused.txt": (
         "e 5 excused",
         "P 20 excused",

@@ -79,11 +79,16 @@ def _why_not_writable(path: Path) -> str | None:
             return "it is a folder"
         if not path.parent.is_dir():
             return f"there is no folder {path.parent}"
-        # A report replaces a regular file, and is written into a device or a pipe.
-        place = path if path.exists() and not path.is_file() else path.parent
-        return None if os.access(place, os.W_OK) else f"you may not write to {place}"
+        if path.exists() and not path.is_file():
+            # A device or a pipe is written to.
+            return None if os.access(path, os.W_OK) else "you may not write to it"
+        # A regular file is replaced by a new one beside it: only trying tells whether that can be.
+        trial = path.parent / f".{path.name[:100]}.{os.getpid()}"
+        os.close(os.open(trial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        trial.unlink()
     except (OSError, ValueError) as error:
-        return str(error)
+        return getattr(error, "strerror", None) or str(error)
+    return None
 
 
 def _unwritable(path: Path, reason: str) -> UsageError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Literal
 
 from smforge.arch.devices import find_device
@@ -189,12 +189,20 @@ def _coverage(report: model.Report, width: int) -> Iterator[Styled]:
     if len(lines) > len(shown):
         yield [(f"and {len(lines) - len(shown):,} more", "dim")]
     if marked:
-        yield from paragraph([(_legend(), "dim")], width)
+        used = {state_of(line.devices[device]) for line in shown for device in devices}
+        yield from _legend(used, width)
 
 
-def _legend() -> str:
-    meant = (one for state, one in SHOWN.items() if state is not State.EMPTY)
-    return "   ".join(f"{one.mark} {one.meaning}" for one in meant)
+def _legend(used: Set[State], width: int) -> Iterator[Styled]:
+    """What the marks mean that stand in the table; no meaning is broken over two lines."""
+    meant = [
+        f"{one.mark} {one.meaning}" for state, one in SHOWN.items() if state in used - {State.EMPTY}
+    ]
+    while meant:
+        line = meant.pop(0)
+        while meant and cells(line) + 3 + cells(meant[0]) <= width:
+            line += f"   {meant.pop(0)}"
+        yield [(line, "dim")]
 
 
 def _side(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from smforge.errors import DamagedInputError
 from smforge.inventory.records import Origin
 from smforge.policy.excuses import Excuse
 from smforge.report.html.audit_page import audit_page
@@ -13,6 +14,7 @@ from smforge.report.html.matrix import Page
 from smforge.report.html.page import render_page
 from smforge.report.state import Counts, State
 from smforge.verdict.reach import Reach
+from smforge.verdict.unread import unread
 
 EXCUSE = Excuse("Hopper's alone", "the test", kernel="hopper*")
 
@@ -108,6 +110,20 @@ def test_several_subjects_share_a_page(make: Any) -> None:
     assert page.columns[0].state is State.PARTIAL
     assert page.columns[0].tally == Counts(native=1, missing=1)
     assert [note.row for note in page.notes if note.rule == "device-missing"] == [None, "b/x.so"]
+    assert page.headline == "2 subjects: 1 pass, 1 fail."
+
+
+def test_a_subject_without_rows_is_named_with_its_verdict(make: Any) -> None:
+    lib = make.library("x.so", make.code("sm_90", "k"))
+    read, empty = make.audit(lib, require="9.0", name="a"), make.audit(require="9.0", name="b")
+    error = DamagedInputError("The archive has no end record.", remedy="Download it again.")
+    torn = unread("c.whl", error, read.view.request)
+    page = audit_page([read, empty, torn])
+    assert page.facts[-3:] == (("a", "pass"), ("b", "nothing"), ("c.whl", "undetermined"))
+    assert page.outcome == "undetermined"
+    assert page.columns[0].state is State.NATIVE
+    assert [note.rule for note in page.notes] == ["subject-unread"]
+    assert audit_page([torn]).rows == ()
 
 
 def test_a_page_of_hundreds_of_libraries_stays_small(make: Any) -> None:

@@ -68,12 +68,13 @@ def audit_page(audits: Sequence[Verdict]) -> Page:
     subjects = [one.view.inventory.subject.name for one in audits]
     reports = [report_of(one) for one in audits]
     verdicts = [outline.verdict_word(report) for report in reports]
+    named = zip(subjects, verdicts, strict=True)
     return Page(
         words=words,
         title=subjects[0] if len(subjects) == 1 else f"{len(subjects)} subjects",
         outcome=min(verdicts, key=_OUTCOMES.index),
         headline=outline.headline_of_all(reports),
-        facts=_facts(audits, words),
+        facts=(*_facts(audits, words), *(named if len(audits) > 1 else ())),
         states=STATES,
         reaches=REACHES,
         columns=tuple(_columns(audits, shelved)),
@@ -142,7 +143,9 @@ def _facts(audits: Sequence[Verdict], words: Words) -> tuple[tuple[str, str], ..
 
 def _columns(audits: Sequence[Verdict], shelved: Sequence[Shelf]) -> Iterator[Column]:
     request = audits[0].view.request
-    for judged in zip(*(audit.devices for audit in audits), strict=True):
+    # A subject without GPU code, or one that could not be read, says nothing of a device.
+    holding = [audit for audit in audits if audit.view.files] or audits
+    for judged in zip(*(audit.devices for audit in holding), strict=True):
         device = judged[0].device
         yield device_column(
             device,
