@@ -191,6 +191,20 @@ def test_junit_has_a_case_per_requested_target(smforge: Smforge, small_tree: Pat
     assert suites.get("failures") == str(sum(failed.values()))
 
 
+def test_junit_fails_each_device_that_a_cause_holds_for(smforge: Smforge, small_tree: Path) -> None:
+    """FP4 is lost on 12.0 and 12.1 for the same line, and 10.3 is in no list."""
+    done = smforge("--source", small_tree, "--cuda", "13.0", "--archs", "12.0 12.1a",
+                   "--require", "10.3,12.0,12.1", "-o", "junit")  # fmt: skip
+    suites = ElementTree.fromstring(done.stdout)
+    failed = {
+        case.get("name"): case.find("failure") is not None for case in suites.iter("testcase")
+    }
+    assert failed["compiles for 12.0"]
+    assert failed["compiles for 12.1a"]
+    assert failed["runs on 10.3"]
+    assert suites.get("failures") == str(sum(failed.values()))
+
+
 def test_every_rule_is_described_and_used() -> None:
     folder = Path(package.__file__).parent / "preflight"
     used = {

@@ -170,7 +170,7 @@ def not_examined(configuration: Configuration) -> Iterator[Finding]:
     named = [
         f"{count_of(one.named_sources)} of {one.name}" for one in externals if one.named_sources
     ]
-    among = f" Of their sources {joined(named)} are among the units." if named else ""
+    among = f" {joined(named)} are among the units, by name." if named else ""
     verb = "was" if len(externals) == 1 else "were"
     yield Finding(
         rule="not-examined",

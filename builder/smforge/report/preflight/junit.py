@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from smforge.arch.target import Target
 from smforge.findings import Finding, Level
 from smforge.preflight.records import Preflight
 from smforge.report.junit import Case, Problem, Suite, write_junit
@@ -20,15 +21,30 @@ def render_junit(preflight: Preflight) -> str:
 
 def _cases(preflight: Preflight) -> Iterator[Case]:
     errors = [one for one in preflight.findings if one.level is Level.ERROR]
+    told_of: set[int] = set()
     for target in preflight.requested:
-        about = [one for one in errors if one.target == target]
+        about = [one for one in errors if _is_about(one, target)]
+        told_of.update(map(id, about))
         yield Case(_PLACE, f"compiles for {target}", failure=_failure(about))
+    named = {target.capability for target in preflight.requested}
+    for device in sorted(preflight.required - named):
+        about = [one for one in errors if device in {one.device, *one.devices}]
+        told_of.update(map(id, about))
+        yield Case(_PLACE, f"runs on {device}", failure=_failure(about))
     for one in errors:
-        if one.target not in preflight.requested:
+        if id(one) not in told_of:
             yield Case(_PLACE, one.rule, failure=_failure([one]))
     if preflight.outcome.value not in {"pass", "fail"}:
         problem = Problem(preflight.outcome.value, headline(preflight))
         yield Case(_PLACE, "verdict", error=problem)
+
+
+def _is_about(finding: Finding, target: Target) -> bool:
+    """Whether a finding is about a target, by itself or as one of its device's."""
+    if target.capability in finding.devices:
+        return True
+    of_device = finding.target is None and finding.device == target.capability
+    return of_device or finding.target == target
 
 
 def _failure(errors: Sequence[Finding]) -> Problem | None:
