@@ -159,6 +159,19 @@ def test_a_commit_that_the_repository_does_not_have(
     assert not list(tmp_path.glob(".fetching-*"))
 
 
+@pytest.mark.parametrize("annotated", [False, True])
+def test_a_tag_that_is_at_another_commit_is_refused(
+    deepgemm: str, mirror: Path, tmp_path: Path, annotated: bool
+) -> None:
+    where = mirror / "example.invalid" / "vllm-project" / "DeepGEMM"
+    how = ("--annotate", "--message=v1") if annotated else ()
+    git(where, "tag", *how, "v1", deepgemm)
+    fetch(planned("git", DEEPGEMM, deepgemm), Origin(mirror), tmp_path / "tree")
+    newer = git(where, "rev-parse", "HEAD")
+    with pytest.raises(BuildFailedError, match=f"has v1 at {deepgemm}, and .* pins project to"):
+        fetch(planned("git", DEEPGEMM, newer), Origin(mirror), tmp_path / "other")
+
+
 def test_a_repository_that_the_mirror_does_not_have(mirror: Path, tmp_path: Path) -> None:
     with pytest.raises(BuildFailedError, match=r"no repository example\.invalid/gone") as caught:
         fetch(planned("git", "https://example.invalid/gone", "0" * 40), Origin(mirror), tmp_path)

@@ -33,9 +33,7 @@ def set_toolkit(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_the_repository_s_own_matrix_is_accepted(document: dict[str, Any]) -> None:
     parsed = parse(json.dumps(document).encode())
-    assert {"demo", "cu129", "cu130", "cu130-thor", "cu130-rtx", "cu130-spark"} <= set(
-        parsed.variants
-    )
+    assert {"demo", "cu130", "cu130-thor", "cu130-rtx", "cu130-spark"} <= set(parsed.variants)
 
 
 @pytest.mark.parametrize(
@@ -340,3 +338,28 @@ def test_an_external_that_pins_nothing(
     small["sources"]["vllm"]["externals"]["deepgemm"][key] = value
     said = lines(small)
     assert all(line.startswith("$.sources.vllm.externals.deepgemm") for line in said)
+
+
+def test_an_image_on_a_base_from_a_registry(small: dict[str, Any], lines: Lines) -> None:
+    small["variants"]["x"] |= {"base": "registry", "image": {"name": "a/b"}}
+    (line,) = lines(small)
+    assert line.startswith("$.variants.x.image: an image is put together on Debian packages")
+
+
+@pytest.mark.parametrize(
+    "name", ["vllm", "a/b_c", "localhost:5000/a/b", "registry.example.com:443/x", "ghcr.io/a/b"]
+)
+def test_names_of_images_may_begin_with_a_registry(small: dict[str, Any], name: str) -> None:
+    small["variants"]["x"]["image"] = {"name": name}
+    base = small["toolkits"]["13.0"]["bases"]["registry"]
+    base["image"] = f"{name}:13.0.2-devel_1"
+    parse(json.dumps(small).encode())
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b:tag", "host:5000", "host:/a", "host:port/a", "a:1/b:2/c", "/a", "a//b", "A/b"]
+)
+def test_what_is_no_name_of_an_image(small: dict[str, Any], lines: Lines, name: str) -> None:
+    small["variants"]["x"]["image"] = {"name": name}
+    (line,) = lines(small)
+    assert line.startswith("$.variants.x.image.name: ")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,13 @@ from smforge.matrix.load import Matrix
 from smforge.plan.records import Dropped
 from smforge.plan.resolve import resolve
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "cu129.json"
 Changed = Callable[[Callable[[dict[str, Any]], None]], Matrix]
+
+
+def add_cu129(document: dict[str, Any]) -> None:
+    """Put the variant that docs/matrix.md shows into a matrix."""
+    document["variants"] |= json.loads(EXAMPLE.read_text())
 
 
 def test_the_demo(matrix: Matrix) -> None:
@@ -86,7 +94,8 @@ def test_the_variants_of_one_device(
     assert list(map(str, flashinfer.targets)) == targets
 
 
-def test_cu129_is_built_on_the_registry_s_image(matrix: Matrix) -> None:
+def test_cu129_of_the_examples_is_built_on_the_registry_s_image(changed: Changed) -> None:
+    matrix = changed(add_cu129)
     for cell in resolve(matrix, ["cu129"]).cells:
         assert cell.toolkit.tag == "cu129"
         assert cell.base.kind == "registry"
@@ -147,6 +156,7 @@ def test_a_digest_pins_the_image(changed: Changed) -> None:
     digest = "sha256:" + "a" * 64
 
     def change(document: dict[str, Any]) -> None:
+        add_cu129(document)
         document["toolkits"]["12.9"]["bases"]["registry"]["digest"] = digest
 
     for cell in resolve(changed(change), ["cu129"]).cells:
@@ -176,3 +186,24 @@ def test_an_unknown_variant(matrix: Matrix, name: str, remedy: str) -> None:
         resolve(matrix, ["demo", name])
     assert f"has no variant {name!r}" in caught.value.message
     assert remedy in str(caught.value)
+
+
+def test_a_checkout_s_version_is_in_the_plan_and_the_tag(matrix: Matrix) -> None:
+    version = "0.33.1.dev7+g0a1b2c3d4"
+    (cell,) = resolve(matrix, ["cu130-rtx"], {"vllm": version}).cells
+    vllm = cell.component("vllm")
+    assert vllm is not None
+    assert (vllm.version, vllm.checkout) == (version, True)
+    assert cell.image is not None
+    assert cell.image.tag == "0.33.1.dev7-g0a1b2c3d4-cu130-rtx"
+    assert (cell.variables["VLLM_VERSION"], cell.variables["VLLM_SHA256"]) == (version, "")
+    flashinfer = cell.component("flashinfer")
+    assert flashinfer is not None
+    assert not flashinfer.checkout
+
+
+def test_policies_are_those_that_the_matrix_names(matrix: Matrix) -> None:
+    policies = {cell.variant: cell.policies for cell in resolve(matrix).cells}
+    assert policies["cu130"] == ("docker/connectors/policy.toml", "docker/vllm/policy-fat.toml")
+    assert policies["cu130-thor"] == ("docker/image/policy-thor.toml",)
+    assert policies["demo"] == ()

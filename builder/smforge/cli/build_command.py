@@ -124,7 +124,8 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     specs = checked_outputs(outputs)
     # Asked before docker is led to an engine of smforge's own, which has its own settings.
     logins = configuration_folder()
-    matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms)
+    host = HostSettings.from_environment(os.environ)
+    matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms, host.versions)
     for path in policies:
         load_policy(path)  # A wrong one is refused before anything is done.
     use_own_engine()
@@ -132,7 +133,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     settings = BuildSettings(
         matrix=matrix,
         out=out,
-        host=HostSettings.from_environment(os.environ),
+        host=host,
         messages=messages,
         look_ahead=LookAhead(look_ahead),
         policies=policies,

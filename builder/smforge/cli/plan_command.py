@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +13,10 @@ import click
 
 from smforge.cli.flags import matrix_option, output_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
+from smforge.errors import EXIT_FINDINGS, EXIT_PASS
 
 if TYPE_CHECKING:
+    from smforge.bake.host.settings import HostSettings
     from smforge.plan.records import Plan
 
 FORMATS = ("table", "json")
@@ -25,39 +30,77 @@ FORMATS = ("table", "json")
     is_flag=True,
     help="Ask the sources too, and show which targets they compile as others.",
 )
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Check that every cell can be built as planned: its files, its pins, its sources.",
+)
 @output_option(FORMATS)
 @matrix_option
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     ctx: click.Context,
     variants: tuple[str, ...],
     ask_sources: bool,
+    check: bool,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:
     """Show what each variant builds: toolkit, arch lists, build arguments, requirements.
 
-    Without a VARIANT all of them are shown. Nothing is built and no engine is needed.
+    Without a VARIANT all of them are shown. Nothing is built and no engine is needed. With --check
+    the exit code is 1 where a cell cannot be built as planned.
     """
     # Imported when it runs: pydantic costs more than all the rest.
+    from smforge.bake.host.settings import HostSettings  # noqa: PLC0415
     from smforge.matrix.load import load  # noqa: PLC0415
     from smforge.plan.resolve import resolve  # noqa: PLC0415
 
     specs = checked_outputs(outputs)
     matrix = load(config or ctx.obj["config"])
-    plan = resolve(matrix, variants)
+    host = HostSettings.from_environment(os.environ)
+    plan = resolve(matrix, variants, host.versions)
+    if check:
+        return _check(plan, matrix.path.resolve().parent, host, specs, quiet=ctx.obj["quiet"])
     if ask_sources:
-        plan = _as_compiled(plan, matrix.path.resolve().parent)
+        plan = _as_compiled(plan, matrix.path.resolve().parent, host)
     emit({spec: _render(plan, spec) for spec in specs})
     return 0
 
 
-def _as_compiled(plan: Plan, root: Path) -> Plan:
+def _check(
+    plan: Plan, root: Path, host: HostSettings, specs: Sequence[OutputSpec], *, quiet: bool
+) -> int:
+    """Check every cell, and say what stands against it."""
+    from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415
+    from smforge.sigterm import ended_tidily  # noqa: PLC0415
+    from smforge.workflow.plan_check import (  # noqa: PLC0415
+        check_cells,
+        check_document,
+        check_table,
+    )
+
+    def announce(text: str) -> None:
+        if not quiet:
+            sys.stderr.write(f"smforge: {text}\n")
+
+    with ended_tidily():
+        checks = check_cells(plan.cells, root, Cache(default_directory()), host, announce)
+    emit(
+        {
+            spec: json.dumps(check_document(checks), indent=2)
+            if spec.format == "json"
+            else check_table(checks)
+            for spec in specs
+        }
+    )
+    return EXIT_PASS if all(one.passed for one in checks) else EXIT_FINDINGS
+
+
+def _as_compiled(plan: Plan, root: Path, host: HostSettings) -> Plan:
     """The plan with what the sources make of it (cached, else a few seconds per component)."""
-    import os  # noqa: PLC0415
     from dataclasses import replace  # noqa: PLC0415
 
-    from smforge.bake.host.settings import HostSettings  # noqa: PLC0415
     from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415
     from smforge.preflight.cell import (  # noqa: PLC0415
         Circumstances,
@@ -67,7 +110,6 @@ def _as_compiled(plan: Plan, root: Path) -> Plan:
     )
     from smforge.sigterm import ended_tidily  # noqa: PLC0415
 
-    host = HostSettings.from_environment(os.environ)
     circumstances = Circumstances(root, Cache(default_directory()), host.checkouts)
     with ended_tidily():
         cells = tuple(
@@ -88,7 +130,4 @@ def _render(plan: Plan, spec: OutputSpec) -> str:
 
 
 def _color_wanted() -> bool:
-    import os  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

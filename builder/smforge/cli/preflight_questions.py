@@ -115,17 +115,21 @@ def of_variant(
             remedy=f"Change require of {choice.variant} in versions.json.",
         )
     matrix = load(choice.config)
-    cell = _cell(resolve(matrix, (choice.variant,)).cells, choice)
     host = HostSettings.from_environment(os.environ)
+    cell = _cell(resolve(matrix, (choice.variant,), host.versions).cells, choice)
     components = _components(cell, choice, most)
+    root = matrix.path.resolve().parent
     circumstances = Circumstances(
-        root=matrix.path.resolve().parent,
+        root=root,
         cache=cache,
         checkouts=host.checkouts,
         baselines=flags.baselines,
         externals=flags.checkouts,
         fetched=_fetched(flags, components, host),
-        excuses=flags.excuses,
+        excuses=(
+            *(one for name in cell.policies for one in load_policy(root / name).sources),
+            *flags.excuses,
+        ),
     )
     found = preflight_cell(cell, components, circumstances)
     return tuple(one.result for one in found.components)

@@ -202,6 +202,13 @@ def _check_variant(
             f"CUDA {variant.toolkit} has no {variant.base} base.",
             f"Use {' or '.join(offered)}." if offered else "Give the toolkit a base.",
         )
+    if variant.image is not None and variant.base == "registry":
+        yield _impossible(
+            (*path, "image"),
+            "an image is put together on Debian packages, and the base of this variant comes from "
+            "a registry.",
+            "Use the base 'packages', or leave the image out.",
+        )
     names = list(components_of(variant.components))
     if not names:
         yield _problem((*path, "components"), "nothing is to be built.", "Name a component.")

@@ -27,12 +27,13 @@ Distribution = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+\.(tar\.gz|whl)$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+# A registry with a port stands before the first slash: localhost:5000/team/name.
+_REGISTRY = r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}/)?"
+_REPOSITORY = r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 ImageName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    str, StringConstraints(pattern=rf"{_REGISTRY}{_REPOSITORY}:[A-Za-z0-9_][A-Za-z0-9_.-]*$")
 ]
-ImageRepository = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$")
-]
+ImageRepository = Annotated[str, StringConstraints(pattern=rf"{_REGISTRY}{_REPOSITORY}$")]
 ImageUser = Literal["root", "vllm"]
 Suite = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
 Extension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
@@ -118,6 +119,13 @@ class GitExternal(External):
         Field(description="Pins it; null when nobody has looked it up: it is then not fetched."),
     ]
     tag: Annotated[Tag | None, Field(description="The release that the commit is.")] = None
+    secondary: Annotated[
+        bool,
+        Field(
+            description="Whether the commit was read from other projects' pins, and not from the "
+            "repository: fetching compares it with the tag."
+        ),
+    ] = False
     submodules: Annotated[
         tuple[InnerPath, ...] | None,
         Field(description="Only these submodules; all when absent."),
@@ -259,7 +267,10 @@ class Components(Strict):
 class Image(Strict):
     """The image that a variant's wheels are put into."""
 
-    name: Annotated[ImageRepository, Field(description="Its name, without registry and tag.")]
+    name: Annotated[
+        ImageRepository,
+        Field(description="Its name without a tag, with a registry where that is fixed."),
+    ]
     user: Annotated[ImageUser, Field(description="Whom it runs as.")] = "vllm"
 
 
@@ -277,6 +288,13 @@ class Variant(Strict):
         ),
     ]
     components: Components
+    policies: Annotated[
+        tuple[InnerPath, ...],
+        Field(
+            description="Policy files for its preflight and its audits, by their path from this "
+            "file's directory."
+        ),
+    ] = ()
     image: Annotated[
         Image | None, Field(description="Only the wheels are built when it is absent.")
     ] = None

@@ -79,8 +79,8 @@ def _compiled(name: str, source: Source, cell: Cell) -> dict[str, str]:
     if component is None:
         return {f"{prefix}_ARCHS": ""}
     return {
-        f"{prefix}_VERSION": source.version,
-        f"{prefix}_SHA256": sdist_sha256(source) or "",
+        f"{prefix}_VERSION": component.version,
+        f"{prefix}_SHA256": "" if component.checkout else sdist_sha256(source) or "",
         f"{prefix}_ARCHS": " ".join(_list_for(component)),
     }
 

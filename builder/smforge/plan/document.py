@@ -44,6 +44,7 @@ def cell_document(cell: Cell) -> dict[str, Any]:
             "devices": [str(device) for device in cell.requirements.devices],
             "targets": [str(target) for target in cell.requirements.targets],
         },
+        "policies": list(cell.policies),
         "components": [_component(component) for component in cell.components],
         "image": _image(cell.image),
         "targets": list(cell.targets),
@@ -62,6 +63,7 @@ def _component(component: PlannedComponent) -> dict[str, Any]:
     return {
         "name": component.name,
         "version": component.version,
+        "checkout": component.checkout,
         "archs": list(component.archs),
         "targets": [str(target) for target in component.targets],
         "ptx": [str(target) for target in component.ptx],

@@ -1,4 +1,4 @@
-"""The CI jobs of a plan: one that checks the matrix, then one per cell."""
+"""The CI jobs of a plan: one that checks that all of it can be built, then one per cell."""
 
 from __future__ import annotations
 
@@ -63,8 +63,11 @@ def _plan_job(plan: Plan) -> Job:
         runner=Runner.LIGHT,
         needs=(),
         targets=(),
-        commands=(f"{PROGRAM} plan {' '.join(variants)} -o table -o json=plan.json",),
-        artifacts=("plan.json",),
+        commands=(
+            f"{PROGRAM} plan {' '.join(variants)} -o table -o json=plan.json",
+            f"{PROGRAM} plan {' '.join(variants)} --check -o table -o json=check.json",
+        ),
+        artifacts=("plan.json", "check.json"),
     )
 
 

@@ -79,6 +79,8 @@ class PlannedComponent:
     """What else versions.json says of it, for example the selection of modules."""
     externals: tuple[PlannedExternal, ...] = ()
     """What its build would otherwise clone."""
+    checkout: bool = False
+    """Whether a checkout is built in place of the release that the matrix names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ class Cell:
     variables: Mapping[str, str]
     """The variables of docker-bake.hcl; those that depend on the host are added by the build."""
     dropped: tuple[Dropped, ...]
+    policies: tuple[str, ...] = ()
+    """Policy files for preflight and the audits, by their path from the matrix's directory."""
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from smforge.arch import toolkits
@@ -26,8 +26,14 @@ from smforge.plan.records import (
 )
 
 
-def resolve(matrix: Matrix, variant_names: Sequence[str] = ()) -> Plan:
+def resolve(
+    matrix: Matrix,
+    variant_names: Sequence[str] = (),
+    checkouts: Mapping[str, str] | None = None,
+) -> Plan:
     """Resolve the named variants, all when none is named; each counts once.
+
+    `checkouts` has the versions of trees that are built in place of releases, by component.
 
     Raises `UsageError` for a name that the matrix lacks, and `ConfigurationError` when its
     `variable` block is stale. Everything else was refused when the matrix was loaded.
@@ -41,7 +47,7 @@ def resolve(matrix: Matrix, variant_names: Sequence[str] = ()) -> Plan:
     check_block(matrix, default_variables(matrix))
     names = dict.fromkeys(variant_names or document.variants)
     cells = tuple(
-        _resolve_cell(document, name, platform)
+        _resolve_cell(document, name, platform, checkouts or {})
         for name in names
         for platform in document.variants[name].require
     )
@@ -52,10 +58,12 @@ def default_variables(matrix: Matrix) -> dict[str, str]:
     """The variables of the default variant's first platform."""
     document = matrix.document
     platform = next(iter(document.variants[document.default].require))
-    return dict(_resolve_cell(document, document.default, platform).variables)
+    return dict(_resolve_cell(document, document.default, platform, {}).variables)
 
 
-def _resolve_cell(document: Document, name: str, platform: Platform) -> Cell:
+def _resolve_cell(
+    document: Document, name: str, platform: Platform, checkouts: Mapping[str, str]
+) -> Cell:
     variant = document.variants[name]
     declared = document.toolkits[variant.toolkit]
     cuda = toolkits.toolkit(declared.cuda)
@@ -79,7 +87,7 @@ def _resolve_cell(document: Document, name: str, platform: Platform) -> Cell:
         if getattr(variant.components, component) is not None
     }
     components = tuple(
-        _resolve_component(document, variant, component, lists.get(component, ()))
+        _resolve_component(document, variant, component, lists.get(component, ()), checkouts)
         for component in components_of(variant.components)
     )
     cell = Cell(
@@ -89,9 +97,10 @@ def _resolve_cell(document: Document, name: str, platform: Platform) -> Cell:
         base=base,
         requirements=parse_requirements(variant.require[platform]),
         components=components,
-        image=_resolve_image(document, name, variant),
+        image=_resolve_image(name, variant, components),
         targets=(),
         variables={},
+        policies=variant.policies,
         dropped=(*_changed(lists), *bake.without_target(components)),
     )
     return replace(
@@ -112,14 +121,19 @@ def _resolve_base(toolkit: Toolkit, variant: Variant) -> PlannedBase:
 
 
 def _resolve_component(
-    document: Document, variant: Variant, name: str, entries: Sequence[Entry]
+    document: Document,
+    variant: Variant,
+    name: str,
+    entries: Sequence[Entry],
+    checkouts: Mapping[str, str],
 ) -> PlannedComponent:
     declared = getattr(variant.components, name)
     source = source_of(document.sources, name, document.toolkits[variant.toolkit].cuda)
     assert source is not None, "the matrix was loaded without this component's source"
     return PlannedComponent(
         name=name,
-        version=source.version,
+        version=checkouts.get(name, source.version),
+        checkout=name in checkouts,
         archs=tuple(dict.fromkeys(entry.word for entry in entries)),
         targets=tuple(entry.target for entry in entries),
         ptx=tuple(entry.target for entry in entries if entry.ptx),
@@ -130,11 +144,16 @@ def _resolve_component(
     )
 
 
-def _resolve_image(document: Document, name: str, variant: Variant) -> PlannedImage | None:
+def _resolve_image(
+    name: str, variant: Variant, components: Sequence[PlannedComponent]
+) -> PlannedImage | None:
     if variant.image is None:
         return None
-    content = document.sources.vllm if variant.components.vllm else document.sources.flashinfer
-    return PlannedImage(variant.image.name, f"{content.version}-{name}", variant.image.user)
+    versions = {one.name: one.version for one in components}
+    content = versions.get("vllm") or versions.get("flashinfer") or components[0].version
+    # A tag may not hold the plus sign of a checkout's version.
+    tag = f"{content.replace('+', '-')}-{name}"
+    return PlannedImage(variant.image.name, tag, variant.image.user)
 
 
 def _settings(component: object) -> Iterator[tuple[str, str]]:

@@ -47,6 +47,8 @@ def _rows(cell: Cell) -> Iterator[tuple[str, str]]:
     yield "devices", " ".join(str(device) for device in requirements.devices) or "none required"
     if requirements.targets:
         yield "targets", " ".join(str(target) for target in requirements.targets)
+    if cell.policies:
+        yield "policies", " ".join(cell.policies)
     for component in cell.components:
         yield component.name, _component(component)
     if cell.image is not None:
@@ -82,4 +84,5 @@ def _component(component: PlannedComponent) -> str:
     if not component.archs:
         return f"{component.version}, taken as published"
     settings = "".join(f", {name} {value}" for name, value in component.settings.items())
-    return f"{component.version}{settings}, for {' '.join(component.archs)}"
+    checkout = " (a checkout)" if component.checkout else ""
+    return f"{component.version}{checkout}{settings}, for {' '.join(component.archs)}"

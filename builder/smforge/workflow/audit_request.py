@@ -35,10 +35,12 @@ def request_of(  # noqa: PLR0913 - one per flag
                 "nothing is required.",
             )
     requirements = [parse_requirements(words)]
+    of_variant: tuple[Path, ...] = ()
     if variant is not None:
-        requirements.append(_requirements_of(variant, config))
+        required, of_variant = _of_variant(variant, config)
+        requirements.append(required)
     excuses: list[Excuse] = []
-    for path in policies:
+    for path in (*of_variant, *policies):
         policy = load_policy(path)
         requirements.append(policy.requirements)
         native = native or policy.native
@@ -63,11 +65,16 @@ def request_of(  # noqa: PLR0913 - one per flag
     )
 
 
-def _requirements_of(variant: str, config: Path | None) -> Requirements:
+def _of_variant(variant: str, config: Path | None) -> tuple[Requirements, tuple[Path, ...]]:
+    """What a variant of a matrix requires, and its policies."""
     from smforge.matrix.load import load  # noqa: PLC0415
     from smforge.plan.resolve import resolve  # noqa: PLC0415
 
-    return _joined([cell.requirements for cell in resolve(load(config), (variant,)).cells])
+    matrix = load(config)
+    cells = resolve(matrix, (variant,)).cells
+    root = matrix.path.resolve().parent
+    policies = dict.fromkeys(root / name for cell in cells for name in cell.policies)
+    return _joined([cell.requirements for cell in cells]), tuple(policies)
 
 
 def _joined(several: Sequence[Requirements]) -> Requirements:

@@ -32,7 +32,7 @@ def audit_cell(
     Raises `BuildFailedError` where the image is not there, and what an audit raises.
     """
     wheels = sorted(directory.rglob("*.whl"))
-    request = request_of_build(cell, predicted, directory, wheels, settings.policies)
+    request = request_of_build(cell, predicted, directory, wheels, settings.policies_of(cell))
     return CellAudit(
         audit_wheels(cell, wheels or [directory], request, settings.backend),
         audit_image(cell, directory, request, settings.backend),

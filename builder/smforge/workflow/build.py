@@ -71,7 +71,8 @@ class Builder:
     def _build(self, cell: Cell, paths: CellPaths, *, force: bool) -> Built:
         settings = self.settings
         checkout = settings.host.checkout
-        digest = inputs_digest(cell, settings.root, settings.matrix, settings.policies, checkout)
+        policies = settings.policies_of(cell)
+        digest = inputs_digest(cell, settings.root, settings.matrix, policies, checkout)
         former = None if force else up_to_date(paths, digest)
         if former is not None and settings.look_ahead.accepts(former.preflight):
             return Built(cell, paths, former, up_to_date=True)

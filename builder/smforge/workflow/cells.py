@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smforge.errors import UsageError
@@ -12,14 +12,19 @@ from smforge.plan.resolve import resolve
 
 
 def cells_of(
-    config: Path | None, variants: Sequence[str], platforms: Sequence[str]
+    config: Path | None,
+    variants: Sequence[str],
+    platforms: Sequence[str],
+    checkouts: Mapping[str, str],
 ) -> tuple[Path, tuple[Cell, ...]]:
     """The matrix file and the cells to build: the default variant's when none is named.
+
+    `checkouts` has the versions of trees that are built in place of releases, by component.
 
     Raises `UsageError` when a platform is none of those variants', and what loading raises.
     """
     matrix = load(config)
-    plan = resolve(matrix, variants or (matrix.document.default,))
+    plan = resolve(matrix, variants or (matrix.document.default,), checkouts)
     offered = {cell.platform for cell in plan.cells}
     for platform in platforms:
         if platform not in offered:

@@ -56,7 +56,9 @@ def predict(settings: BuildSettings, cell: Cell) -> Predicted:
         cache=Cache(default_directory()),
         checkouts=settings.host.checkouts,
         fetched=kept_sources(externals_of(cell), settings.sources_store),
-        excuses=tuple(one for path in settings.policies for one in load_policy(path).sources),
+        excuses=tuple(
+            one for path in settings.policies_of(cell) for one in load_policy(path).sources
+        ),
         announce=settings.messages.announce,
     )
     with ended_tidily():

@@ -41,6 +41,10 @@ class BuildSettings:
         """The directory of the matrix, which holds docker-bake.hcl and docker/ too."""
         return self.matrix.resolve().parent
 
+    def policies_of(self, cell: Cell) -> tuple[Path, ...]:
+        """The policies of a cell: those that the matrix names for it, and those of this run."""
+        return (*(self.root / name for name in cell.policies), *self.policies)
+
     def paths(self, cell: Cell) -> CellPaths:
         """Where everything of a cell lies."""
         return CellPaths(self.out.resolve(), cell.variant, cell.platform)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smforge.bake.host.compiler_cache import bucket_settings
+from smforge.bake.inputs.checkout import version_of
 from smforge.bake.inputs.origin import Origin
 from smforge.errors import UsageError
 
@@ -67,6 +68,11 @@ class HostSettings:
     def checkouts(self) -> dict[str, Path]:
         """The trees that are built instead of releases, by component."""
         return {} if self.checkout is None else {"vllm": self.checkout}
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of these trees. Raises `UsageError` where one cannot be counted."""
+        return {name: version_of(tree) for name, tree in self.checkouts.items()}
 
     @property
     def origin(self) -> Origin:

@@ -45,6 +45,7 @@ def check_out(external: PlannedExternal, commit: str, origin: Origin, into: Path
         git("init", "--quiet", str(work))
         git("-C", str(work), "remote", "add", "origin", external.location)
         git("-C", str(work), "fetch", "--quiet", "--depth=1", "--no-tags", "origin", commit)
+        _require_tag(external, commit, git("-C", str(work), "ls-remote", "--tags", "origin"))
         git("-C", str(work), "checkout", "--quiet", "--detach", commit)
         paths = external.submodules
         if paths is None or paths:
@@ -52,6 +53,26 @@ def check_out(external: PlannedExternal, commit: str, origin: Origin, into: Path
             git("-C", str(work), *update, "--", *(paths or ()))
         for repository in [*work.rglob(".git")]:
             shutil.rmtree(repository) if repository.is_dir() else repository.unlink()
+
+
+def _require_tag(external: PlannedExternal, commit: str, listed: str) -> None:
+    """Raise `BuildFailedError` where the repository has the release's tag at another commit.
+
+    A tag that the repository does not have says nothing. Of an annotated tag the line that ends in
+    ``^{}`` names the commit, and comes last.
+    """
+    tag = f"refs/tags/{external.release}"
+    at = [
+        line.split("\t")[0]
+        for line in listed.splitlines()
+        if line.partition("\t")[2] in {tag, f"{tag}^{{}}"}
+    ]
+    if at and at[-1] != commit:
+        raise BuildFailedError(
+            f"{external.location} has {external.release} at {at[-1]}, and versions.json pins "
+            f"{external.name} to {commit} as that release.",
+            remedy="Find out which is meant, and correct the tag or the commit in versions.json.",
+        )
 
 
 class _Git:
@@ -78,7 +99,7 @@ class _Git:
             self._environment[f"GIT_CONFIG_KEY_{number}"] = key
             self._environment[f"GIT_CONFIG_VALUE_{number}"] = value
 
-    def __call__(self, *arguments: str) -> None:
+    def __call__(self, *arguments: str) -> str:
         try:
             done = subprocess.run(
                 ("git", *arguments),
@@ -96,6 +117,7 @@ class _Git:
             ) from None
         if done.returncode != 0:
             raise self._failure(done.stderr)
+        return done.stdout
 
     def _failure(self, said: str) -> BuildFailedError:
         found = (pattern.search(said) for pattern in _LACKS_OBJECT)

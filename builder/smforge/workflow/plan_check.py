@@ -1,0 +1,178 @@
+"""Whether every cell of a plan can be built as planned: its files, its pins and its sources.
+
+Nothing is built, and no engine is asked. What the matrix itself contradicts was refused when it
+was loaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smforge.bake.host.settings import HostSettings
+from smforge.bake.inputs.externals import default_store, externals_of, kept_sources
+from smforge.errors import ConfigurationError, SmforgeError
+from smforge.findings import Finding, Level
+from smforge.plan.records import Cell
+from smforge.policy.files import Policy, load_policy
+from smforge.preflight.cache import Cache
+from smforge.preflight.cell import CellPreflight, Circumstances, examinable, preflight_cell
+
+LOCKS = Path("docker", "image", "requirements")
+"""Below the directory of the matrix: per CUDA, one lock for each component of an image."""
+_TORCH = re.compile(r"^torch==(?P<version>\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class CellCheck:
+    """What stands against the build of one cell."""
+
+    cell: Cell
+    problems: tuple[str, ...]
+    """Sentences: files that are not there, missing pins, sources that cannot be had."""
+    preflight: CellPreflight | None
+    """None where the sources could not be examined."""
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Everything that would stop the build or fail its audit, as sentences."""
+        found = self.preflight.components if self.preflight else ()
+        return (
+            *self.problems,
+            *(
+                f"{one.title}: {_sentence(finding)}"
+                for one in found
+                for finding in one.result.findings
+                if finding.level is Level.ERROR
+            ),
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing stands against it."""
+        return not self.errors
+
+
+def check_cells(
+    cells: Sequence[Cell],
+    root: Path,
+    cache: Cache,
+    host: HostSettings,
+    announce: Callable[[str], None] = lambda _text: None,
+) -> tuple[CellCheck, ...]:
+    """Check each cell; `root` is the directory of the matrix."""
+    return tuple(_check_cell(cell, root, cache, host, announce) for cell in cells)
+
+
+def _check_cell(
+    cell: Cell, root: Path, cache: Cache, host: HostSettings, announce: Callable[[str], None]
+) -> CellCheck:
+    problems: list[str] = []
+    policies: list[Policy] = []
+    for name in cell.policies:
+        try:
+            policies.append(load_policy(root / name))
+        except ConfigurationError as error:
+            problems.append(str(error))
+    problems += [*_unpinned(cell), *_without_locks(cell, root)]
+    circumstances = Circumstances(
+        root=root,
+        cache=cache,
+        checkouts=host.checkouts,
+        fetched=kept_sources(externals_of(cell), default_store()),
+        excuses=tuple(excuse for policy in policies for excuse in policy.sources),
+        announce=lambda text: announce(f"{cell.variant} {cell.platform}, {text}"),
+    )
+    try:
+        found = preflight_cell(cell, examinable(cell), circumstances)
+    except SmforgeError as error:
+        return CellCheck(cell, (*problems, str(error)), None)
+    return CellCheck(cell, tuple(problems), found)
+
+
+def _unpinned(cell: Cell) -> Iterator[str]:
+    for external in externals_of(cell):
+        if external.pin is None:
+            yield (
+                f"The sources of {external.name} ({external.release}) are not pinned to a commit, "
+                "so they are not fetched."
+            )
+
+
+def _without_locks(cell: Cell, root: Path) -> Iterator[str]:
+    """What an image's packages lack: each component has a lock, with the torch of the toolkit."""
+    if cell.image is None:
+        return
+    for component in cell.components:
+        lock = LOCKS / cell.toolkit.tag / f"{component.name}.txt"
+        if not (root / lock).is_file():
+            yield (
+                f"The image has no lock for {component.name} with CUDA {cell.toolkit.cuda}: there "
+                f"is no {lock}."
+            )
+            continue
+        torch = _TORCH.search((root / lock).read_text(encoding="utf-8"))
+        if torch is not None and torch["version"] != cell.toolkit.torch:
+            yield (
+                f"{lock} locks torch {torch['version']}, and the toolkit has torch "
+                f"{cell.toolkit.torch}. Make the locks anew: make lock."
+            )
+
+
+def check_table(checks: Sequence[CellCheck]) -> str:
+    """The checks for people: a line per cell, and below it what stands against it."""
+    lines: list[str] = []
+    for one in checks:
+        name = f"{one.cell.variant} {one.cell.platform}"
+        lines.append(f"{'pass' if one.passed else 'FAIL'}  {name}: {_summary(one)}")
+        lines += [f"      {error}" for error in one.errors]
+    failed = sum(not one.passed for one in checks)
+    cells = "1 cell" if len(checks) == 1 else f"{len(checks)} cells"
+    lines.append(f"{cells} checked, {failed or 'none'} cannot be built as planned.")
+    return "\n".join(lines) + "\n"
+
+
+def _summary(check: CellCheck) -> str:
+    if check.preflight is None:
+        return "its sources could not be examined"
+    parts = [
+        f"{one.title} {len(one.result.configuration.units)} CUDA sources"
+        for one in check.preflight.components
+    ]
+    examined = {one.component.name for one in check.preflight.components}
+    others = [one.name for one in check.cell.components if one.name not in examined]
+    if others:
+        parts.append(f"{', '.join(others)} not examined")
+    return "; ".join(parts)
+
+
+def check_document(checks: Sequence[CellCheck]) -> dict[str, Any]:
+    """The checks as plain data."""
+    return {
+        "schema_version": 1,
+        "checks": [
+            {
+                "variant": one.cell.variant,
+                "platform": one.cell.platform,
+                "verdict": "pass" if one.passed else "fail",
+                "errors": list(one.errors),
+                "components": [
+                    {
+                        "component": each.component.name,
+                        "version": each.component.version,
+                        "verdict": each.result.outcome.value,
+                        "units": len(each.result.configuration.units),
+                    }
+                    for each in (one.preflight.components if one.preflight else ())
+                ],
+            }
+            for one in checks
+        ],
+    }
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.rule}: {finding.message} {finding.remedy or ''}".rstrip()
