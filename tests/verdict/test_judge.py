@@ -500,7 +500,7 @@ class TestDoubt:
                 make_inventory(file),
                 backend=Backend.BOTH,
                 comparison=Comparison(1, 1, 1, (), ()),
-                families_told=False,
+                prints_suffix_f=False,
             ),
             terms("12.0"),
         )

@@ -48,7 +48,7 @@ class Excuse:
     expires: date | None = None
     """The last day it holds (UTC)."""
     shipped: bool = False
-    """Whether it comes with smforge, so that nobody needs to hear that it was not used."""
+    """Whether it comes with smforge: then it is not reported where it excuses nothing."""
 
     @property
     def pattern(self) -> str:

@@ -1,8 +1,8 @@
-"""Packages per architecture that stand side by side, of which a device loads one.
+"""Packages of which one is installed per architecture, and of which a program loads one.
 
-A library of such a package need not run everywhere: another package does. But somewhere every
-device has to be served, and by its own package where that is there. Which packages these are is
-data (data/alternatives.json).
+A library of such a package need not run on every device, because another package serves the
+others. One of the packages has to serve each required device, and where a package is named after a
+device, that one. Which packages these are is data (data/alternatives.json).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from smforge.verdict.reach import RUNS, Reach
 
 
 class Part(Enum):
-    """What a library that does not run on a device has to do with it."""
+    """Why a library does not run on a device, and whether that is right."""
 
     ELSEWHERE = "elsewhere"
     """Another package serves the device."""
-    OWED = "owed"
-    """Nothing else serves the device, or this package says that it does."""
+    HERE = "here"
+    """Nothing else serves the device, or this package is named after it."""
 
 
 Parts = tuple[tuple[ComputeCapability, Part], ...]
-"""What a file is for the devices on which nothing of its package runs; empty for all others."""
+"""By device on which nothing of the file's package runs: whether another package serves it."""
 
 Package = tuple[str, str]
 """The kind of package, and the folder in which packages of its kind stand."""
@@ -36,7 +36,7 @@ Package = tuple[str, str]
 def parts_of(
     running: Mapping[str, frozenset[ComputeCapability]], devices: Sequence[ComputeCapability]
 ) -> dict[str, Parts]:
-    """Find the packages that stand side by side, and what each file is for `devices`, by path.
+    """Find the packages of one kind and place, and by path what others serve on `devices`.
 
     `running` has, by path, the devices on which anything of the file runs.
     """
@@ -58,7 +58,7 @@ def parts_of(
 
 
 def as_part(how: Reach, part: Part | None) -> Reach:
-    """How a kernel reaches a device, given what its library is for the device."""
+    """How a kernel reaches a device, given what the packages beside its library serve."""
     if part is None or how in RUNS:
         return how
     if part is Part.ELSEWHERE:
@@ -76,7 +76,7 @@ def _parts(
         if device in served[target]:
             continue
         others = any(device in found for found in served.values())
-        yield device, Part.ELSEWHERE if others and device != own else Part.OWED
+        yield device, Part.ELSEWHERE if others and device != own else Part.HERE
 
 
 def _package(path: str) -> tuple[Package, str] | None:

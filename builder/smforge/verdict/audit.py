@@ -48,7 +48,7 @@ def audit_together(
 ) -> Verdict:
     """Audit several subjects as one, called `name`: wheels that serve different devices, say.
 
-    Files are told apart by their subject's name in front of the path.
+    The path of each file begins with the name of its subject.
     """
     if not arguments:
         raise UsageError("There is nothing to audit.", remedy="Name at least one subject.")

@@ -44,8 +44,8 @@ class Expectation:
     extensions: Mapping[str, tuple[ExpectedUnit, ...]]
     """Units by extension: ``_C_stable_libtorch``."""
     build: str | None = None
-    """Which of a report's builds it is: ``flashinfer-sm120f``; None where they are not told
-    apart."""
+    """Which of a report's builds it is: ``flashinfer-sm120f``; None where a report has
+    one build alone."""
     within: tuple[str, ...] | None = None
     """How the paths of the files begin that it is about; None for all files."""
 

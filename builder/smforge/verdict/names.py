@@ -121,7 +121,7 @@ _CLOSED_BY = {"<": ">", "(": ")", "{": "}", "[": "]"}
 def _depths(text: str) -> Iterator[tuple[int, str, int]]:
     """Yield brackets, commas and spaces with how many brackets enclose them.
 
-    An angle bracket without its like is an operator: ``enable_if<((8)>(0))>``.
+    An angle bracket without a partner is an operator: ``enable_if<((8)>(0))>``.
     """
     awaited: list[str] = []
     for mark in _MARK.finditer(text):

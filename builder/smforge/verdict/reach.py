@@ -22,13 +22,13 @@ class Reach(StrEnum):
     PTX = "ptx"
     """No cubin runs, but the driver assembles embedded PTX."""
     PTX_UNSURE = "ptx-unsure"
-    """As PTX, but nobody knows whether the given driver reads that PTX ISA version."""
+    """As PTX, but it is not known whether the given driver reads that PTX ISA version."""
     PTX_TOO_NEW = "ptx-too-new"
     """There is PTX, but the given driver is too old to read it."""
     FOREIGN = "foreign"
     """It exists only as a or f code for other devices: specialised by design."""
     ELSEWHERE = "elsewhere"
-    """Its library is one of several for one architecture each, and another serves the device."""
+    """Its package is one of several, one for each architecture, and another serves the device."""
     ALTERNATIVE = "alternative"
     """Code beside it, of which the program loads one, has a kernel of this name that runs."""
     MISSING = "missing"
@@ -40,7 +40,7 @@ class Reach(StrEnum):
     UNCLEAR = "unclear"
     """It depends on the suffix of a cubin that does not record it."""
     PICK_UNCLEAR = "pick-unclear"
-    """It depends on which of several code objects the driver picks, which nobody documents."""
+    """It depends on which of several code objects the driver picks, which is not documented."""
 
 
 RUNS = frozenset({Reach.NATIVE, Reach.PTX, Reach.PTX_UNSURE})
@@ -52,12 +52,12 @@ CANNOT_RUN = (*LACKING, Reach.PTX_TOO_NEW, Reach.UNCLEAR, Reach.PICK_UNCLEAR)
 """Foreign code, code whose place another library takes, and code that nothing launches cannot run
 either, but is not meant to."""
 NOT_KNOWN = (Reach.UNCLEAR, Reach.PICK_UNCLEAR)
-"""Whether it runs depends on what nobody has written down."""
+"""Whether it runs depends on what is neither recorded nor documented."""
 EXCUSABLE: Mapping[str, frozenset[Reach]] = {
     "missing": frozenset({*LACKING, Reach.UNCLEAR, Reach.PICK_UNCLEAR}),
     "ptx": frozenset({Reach.PTX, Reach.PTX_UNSURE, Reach.PTX_TOO_NEW}),
 }
-"""What an exception can excuse, by the word that policies have for it."""
+"""What an excuse can be for, by the word that policies have for it."""
 
 
 @lru_cache(maxsize=65536)
@@ -125,7 +125,7 @@ def _ptx_reach(usable: list[Ptx], driver: DriverVersion | None) -> Reach:
 
 
 def assembles(isa: str | None, driver: DriverVersion) -> bool | None:
-    """Whether a driver reads PTX of version `isa`; None where nobody knows."""
+    """Whether a driver reads PTX of version `isa`; None where that is not known."""
     if isa is None:
         return None
     try:

@@ -34,7 +34,7 @@ class Reading:
     """What two backends agreed on; None where one alone was used."""
     host_files: HostFiles = field(default_factory=HostFiles)
     """What the subject brings for compiling on the device."""
-    families_told: bool = True
+    prints_suffix_f: bool = True
     """Whether the cuobjdump that was used prints the suffix f."""
     probed: Probed | None = None
     """What was learned by running the subject; None where nothing of it was run."""

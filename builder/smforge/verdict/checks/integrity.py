@@ -1,4 +1,4 @@
-"""Is what was read all there is, and believable?"""
+"""Was everything read, and can what was read be trusted?"""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def check_backends(subject: SubjectView) -> Iterator[Finding]:
             "from the order of its listing and from shared kernels.",
             remedy="Use the native backend, or both.",
         )
-    if not subject.reading.families_told:
+    if not subject.reading.prints_suffix_f:
         yield FAMILIES_UNTOLD.finding(
             "This cuobjdump is older than family-specific code: it prints sm_120 for sm_120f, so "
             "it confirms neither.",

@@ -58,7 +58,7 @@ def _absent(without: list[FileView], required: RequiredTarget) -> Iterator[Findi
 def _holds(file: FileInventory, required: RequiredTarget) -> bool:
     """Whether the file embeds the target in the required form, with a kernel in it.
 
-    The device linker leaves empty code objects behind, which do nothing for anybody.
+    The device linker leaves empty code objects behind, which nothing uses.
     """
     return any(
         code.target == required.target and code.kind in _KINDS[required.form] and code.kernels != ()
@@ -68,7 +68,7 @@ def _holds(file: FileInventory, required: RequiredTarget) -> bool:
 
 
 def _near(subject: SubjectView, target: Target) -> str:
-    """What there is for the same capability, when the suffix alone differs."""
+    """What there is for the same major version."""
     targets = {found for view in subject.files for found in view.targets}
     near = sorted(t for t in targets if t.capability.major == target.capability.major)
     return f"; there is {', '.join(t.sm for t in near)}" if near else ""
