@@ -11,7 +11,8 @@ import pytest
 from markdown_it import MarkdownIt
 from sarif_pydantic import Sarif
 
-from smforge.inventory.records import FileInventory
+from smforge.arch.target import Target
+from smforge.inventory.records import CodeObject, FileInventory, Kind, Origin, Region
 from smforge.report import finding_groups, outline
 from smforge.report.junit import render_junit
 from smforge.report.markdown import MOST_BYTES, render_markdown
@@ -59,6 +60,27 @@ class TestOutline:
         (missing, *_) = finding_groups.groups(replace(report, files=tuple(copies)))
         (row,) = missing.rows
         assert row.file == "part.so and 2 copies"
+
+    def test_code_without_kernels_is_not_said_to_run_nowhere(self, make_report: MakeReport) -> None:
+        unlinked = CodeObject(Kind.LTO_IR, Target.parse("sm_90"), 500)
+        region = Region(Origin.FATBIN, ".nv_fatbin", 0, (unlinked,))
+        report = make_report(files=(FileInventory("a.a", 1, None, (region,)),))
+        assert outline.headline(report) == (
+            "Nothing was required, so this is no pass. No kernel of it could be judged."
+        )
+        assert "none" not in render_table(report)
+        assert "nothing to judge" in render_markdown([report])
+
+    def test_rules_of_another_release_are_rendered_too(self, full_report: Report) -> None:
+        """A saved report may be older or newer than the program that renders it."""
+        known, *others = full_report.findings
+        strange = replace(known, rule="rule-to-come", message="What it says.")
+        report = replace(full_report, findings=(strange, *others))
+        texts = [render_table(report), render_markdown([report]), render_junit([report])]
+        assert all("rule-to-come" in text and "What it says." in text for text in texts)
+        (run,) = json.loads(render_sarif([report]))["runs"]
+        rules = run["tool"]["driver"]["rules"]
+        assert rules[run["results"][0]["ruleIndex"]]["id"] == "rule-to-come"
 
     def test_headlines(self, make_report: MakeReport, full_report: Report) -> None:
         assert outline.headline(make_report("12.0f sm_80")) == "Covers 12.0f sm_80."

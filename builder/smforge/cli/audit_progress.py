@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from smforge.cli.output import TABLE
+from smforge.cli.plain_text import encodable
 from smforge.report.text.printable import printable
 
 _SILENT_SECONDS = 2.0
@@ -33,6 +35,7 @@ class Progress:
         text = printable(f"reading file {position:,}: {path}")
         if len(text) > _COLUMNS:
             text = f"{text[: _COLUMNS - 31]}…{text[-30:]}"
+        text = encodable(text, TABLE, self._stream.encoding)
         if self._on_terminal:
             self._stream.write(f"\r\x1b[K{text}")
             self._next = now + _TERMINAL_SECONDS

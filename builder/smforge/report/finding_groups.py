@@ -87,8 +87,11 @@ def groups(report: model.Report) -> tuple[Group, ...]:
         gathered.setdefault((finding.level, finding.rule, about), []).append(finding)
     files = {file.path: file for file in report.files}
     found = [_group(report, key, findings, files) for key, findings in gathered.items()]
-    order = list(RULE_BY_ID)
-    return tuple(sorted(_joined(found), key=lambda g: (LEVELS.index(g.level), order.index(g.rule))))
+    # A saved report may hold rules of another release.
+    order = {rule: position for position, rule in enumerate(RULE_BY_ID)}
+    return tuple(
+        sorted(_joined(found), key=lambda g: (LEVELS.index(g.level), order.get(g.rule, len(order))))
+    )
 
 
 def _joined(found: list[Group]) -> Iterator[Group]:
@@ -142,7 +145,8 @@ def _group(
     listed = [finding for finding in findings if finding.file in files]
     others = [finding for finding in findings if finding.file not in files]
     if template is None or not listed:
-        told = findings[0].message if len(findings) == 1 else RULE_BY_ID[rule].summary
+        alone = len(findings) == 1 or rule not in RULE_BY_ID
+        told = findings[0].message if alone else RULE_BY_ID[rule].summary
         rows = () if len(findings) == 1 else tuple(_plain_row(finding) for finding in findings)
     else:
         number = sum(family.count for finding in listed for family in finding.families)

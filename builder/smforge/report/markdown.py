@@ -62,7 +62,7 @@ def _devices(report: model.Report) -> Iterator[str]:
     yield "|---|---|" + "--:|" * len(shown)
     for position, (device, tally) in enumerate(report.devices.items()):
         numbers = " | ".join(f"{found[position]:,}" for _, found in shown)
-        yield f"| {device} | {tally.verdict} | {numbers} |"
+        yield f"| {device} | {outline.device_verdict(tally)} | {numbers} |"
     yield ""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smforge.report import model
-from smforge.report.state import Counts, counts_of, together
+from smforge.report.state import Counts, State, counts_of, state_of, together
 from smforge.report.text.wording import answer, plural
 
 NOTHING_REQUIRED = "nothing required"
@@ -24,6 +24,16 @@ COLUMNS: Mapping[str, Callable[[Counts], int]] = {
     "excused": lambda one: one.all_excused,
 }
 """The columns of a table of devices."""
+_RUNS = {
+    State.NATIVE: "runs on",
+    State.PTX: "runs on",
+    State.PARTIAL: "runs in part on",
+    State.NONE: "does not run on",
+    State.EXCUSED: "does not run on",
+    State.FOREIGN: "is not made for",
+    State.UNCLEAR: "may or may not run on",
+}
+"""What a subject does on a device of this state."""
 ALWAYS = frozenset({"native", "PTX", "for others", "missing", "excused"})
 """Columns that stand there although all their numbers are 0."""
 
@@ -69,13 +79,18 @@ def headline_of_all(reports: Sequence[model.Report]) -> str:
 
 def _nothing_required(report: model.Report) -> str:
     """Say that it is no pass, and what runs where."""
-    where = {
-        "runs on": [d for d, one in report.devices.items() if one.verdict in {"native", "ptx"}],
-        "runs in part on": [d for d, one in report.devices.items() if one.verdict == "partial"],
-        "does not run on": [d for d, one in report.devices.items() if one.verdict == "none"],
-    }
+    where: dict[str, list[str]] = {how: [] for how in _RUNS.values()}
+    for device, tally in report.devices.items():
+        if how := _RUNS.get(state_of(counts_of(tally))):
+            where[how].append(device)
     parts = [f"{how} {' '.join(devices)}" for how, devices in where.items() if devices]
-    return f"Nothing was required, so this is no pass. It {', '.join(parts)}."
+    runs = f"It {', '.join(parts)}." if parts else "No kernel of it could be judged."
+    return f"Nothing was required, so this is no pass. {runs}"
+
+
+def device_verdict(tally: model.DeviceTally) -> str:
+    """The verdict on a device for people: where there is no kernel, none was judged."""
+    return tally.verdict if counts_of(tally).total else "nothing to judge"
 
 
 def subject_line(report: model.Report) -> str:

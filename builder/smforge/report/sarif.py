@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from smforge.report import model, outline
-from smforge.verdict.rules import RULES
+from smforge.verdict.rules import RULE_BY_ID, RULES
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -126,7 +126,7 @@ def _audited(report: model.Report) -> Run:
     return Run(
         tool=report.tool.name,
         version=report.tool.version,
-        rules=[rule_object(rule.id, rule.summary, rule.level.value) for rule in RULES],
+        rules=_rules(report),
         results=[_finding(finding, report) for finding in report.findings],
         properties={
             "subject": report.subject.name,
@@ -140,6 +140,13 @@ def _audited(report: model.Report) -> Run:
             for file in report.files
         ],
     )
+
+
+def _rules(report: model.Report) -> list[Mapping[str, Any]]:
+    """All rules; a saved report may hold some of another release."""
+    found = [rule_object(rule.id, rule.summary, rule.level.value) for rule in RULES]
+    others = {one.rule: one for one in report.findings if one.rule not in RULE_BY_ID}
+    return [*found, *(rule_object(one.rule, one.message, one.level) for one in others.values())]
 
 
 def _finding(finding: model.Finding, report: model.Report) -> Result:

@@ -136,7 +136,7 @@ def _devices(report: model.Report, width: int) -> Iterator[Styled]:
         [
             _text(device, "bold"),
             _text(_products(device), "dim"),
-            _text(tally.verdict, colours.get(State(tally.verdict), "")),
+            _text(outline.device_verdict(tally), colours.get(State(tally.verdict), "")),
             _text(words(counts_of(tally))),
         ]
         for device, tally in report.devices.items()

@@ -113,6 +113,14 @@ def test_several_subjects_share_a_page(make: Any) -> None:
     assert page.headline == "2 subjects: 1 pass, 1 fail."
 
 
+def test_a_device_for_which_nothing_could_be_judged_is_not_one_on_which_nothing_runs(
+    make: Any,
+) -> None:
+    page = audit_page([make.audit(make.library("x.so"), require="9.0")])
+    assert page.columns[0].state is State.EMPTY
+    assert page.rows[0].cells[0].state is State.EMPTY
+
+
 def test_a_subject_without_rows_is_named_with_its_verdict(make: Any) -> None:
     lib = make.library("x.so", make.code("sm_90", "k"))
     read, empty = make.audit(lib, require="9.0", name="a"), make.audit(require="9.0", name="b")

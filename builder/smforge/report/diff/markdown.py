@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from smforge.report.diff import model, outline
-from smforge.report.text.printable import printable
+from smforge.report.text.markdown import plain
 from smforge.report.text.wording import plural
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#|!~$@:])")
 
 
 def render_markdown(diff: model.Diff) -> str:
@@ -18,12 +15,12 @@ def render_markdown(diff: model.Diff) -> str:
 
 
 def _lines(diff: model.Diff) -> Iterator[str]:
-    yield f"## {_plain(outline.title(diff))}"
+    yield f"## {plain(outline.title(diff))}"
     yield ""
     yield f"**{diff.verdict}**"
     yield ""
     for sentence in outline.sentences(diff):
-        yield f"- {_plain(sentence)}"
+        yield f"- {plain(sentence)}"
     for section in outline.families(diff):
         yield from _families(section)
     for rows in outline.tables(diff):
@@ -33,9 +30,9 @@ def _lines(diff: model.Diff) -> Iterator[str]:
 def _families(section: outline.Groups) -> Iterator[str]:
     yield f"\n### {section.title}\n"
     for group in section.groups:
-        yield f"- {_plain(group.heading)}"
+        yield f"- {plain(group.heading)}"
         for count, name in group.families:
-            yield f"  - {count:,} {_plain(name)}"
+            yield f"  - {count:,} {plain(name)}"
         if group.left_off:
             yield f"  - and {plural(group.left_off, 'more family', 'more families')}"
     if section.left_off:
@@ -47,14 +44,8 @@ def _table(rows: outline.Rows) -> Iterator[str]:
     yield _row([column.title for column in rows.columns])
     yield _row(["--:" if column.number else ":--" for column in rows.columns])
     for row in rows.rows:
-        yield _row([_plain(cell) for cell in row])
+        yield _row([plain(cell) for cell in row])
 
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    """Foreign names can neither start markup nor end a cell."""
-    escaped = _MARKUP.sub(r"\\\1", printable(text))
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

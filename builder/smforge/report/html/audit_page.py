@@ -150,7 +150,9 @@ def _columns(audits: Sequence[Verdict], shelved: Sequence[Shelf]) -> Iterator[Co
         yield device_column(
             device,
             required=device in request.requirements.devices,
-            state=_together([State(one.outcome.value) for one in judged]),
+            state=_together(
+                [State(one.outcome.value) if one.tally.total else State.EMPTY for one in judged]
+            ),
             counts=_counts(view for shelf in shelved for view in shelf.views[device]),
         )
 
