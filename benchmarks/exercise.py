@@ -20,7 +20,13 @@ from smforge.inventory.subjects.wheel import PackedSubject
 from smforge.inventory.survey import survey
 
 _MIB = 1 << 20
-LIMITS = Limits(payload_bytes=16 * _MIB, ratio_floor=16 * _MIB, ratio=100, seconds=2.0)
+LIMITS = Limits(
+    payload_bytes=16 * _MIB,
+    whole_payload_bytes=16 * _MIB,
+    ratio_floor=16 * _MIB,
+    ratio=100,
+    seconds=2.0,
+)
 _TAR_MAGIC = slice(257, 262)
 
 
@@ -38,6 +44,7 @@ def exercise(data: bytes) -> None:
         # What a file holds never raises: it is recorded as damage.
         name = "x.ptx" if data[:1] in {b"\n", b"/", b"."} else "x.so"
         read_file(name, BytesBlob(data), options)
+        read_file(name, BytesBlob(data), options._replace(names=False))
 
 
 def _refusable(

@@ -21,6 +21,7 @@ __device__ __noinline__ int helper(int* x) { return x[threadIdx.x] * 7; }
 extern "C" __global__ void calls(int* x) { x[0] = helper(x); }
 extern "C" __global__ void plain(int* x) { *x = 1; }
 """
+CODES = [f"-gencode=arch=compute_{number},code=sm_{number}" for number in (75, 90)]
 PTX = b"\n\n.version 9.0\n.target sm_90\n.address_size 64\n\n.visible .entry k(\n)\n{\n\tret;\n}\n"
 
 
@@ -37,7 +38,11 @@ def handmade() -> Iterator[bytes]:
     ]
     yield region(*packed)
     yield host_elf(region(*packed) + fatbin)
-    yield ar(("first.o", host_elf(fatbin)), ("a_second_object_file.o", host_elf(fatbin)))
+    archive = ar(("first.o", host_elf(fatbin)), ("a_second_object_file.o", host_elf(fatbin)))
+    yield archive
+    yield ar(("inner.a", archive), ("zeros.o", bytes(70)), ("notes.txt", b"notes"))
+    yield registering_library(region(*packed))
+    yield windows_library(region(*packed))
     yield wheel(("pkg/x.so", host_elf(region(*packed))), ("pkg/x.py", b"print()\n" * 20))
     yield tar(("pkg/x.so", host_elf(fatbin)), ("a" * 120, b"long name"))
 
@@ -57,6 +62,7 @@ def compiled() -> Iterator[bytes]:
             "size.o": ["-c", "--compress-mode=size", "-Xfatbin", "-compress-all", "-arch=sm_100f"],
             "speed.o": ["-c", "--compress-mode=speed", "-Xfatbin", "-compress-all", "-arch=sm_90"],
             "none.o": ["-dc", "--compress-mode=none", "-arch=sm_80"],
+            "lib.so": ["-shared", "-Xcompiler", "-fPIC", "-cudart=none", *CODES],
         }
         for output, flags in outputs.items():
             subprocess.run([nvcc, *flags, "-o", output, "k.cu"], cwd=folder, check=True)
@@ -96,6 +102,43 @@ def host_elf(fatbin: bytes) -> bytes:
     ]
     body = header + fatbin + names
     return body + bytes(table - len(body)) + b"".join(rows)
+
+
+def registering_library(fatbin: bytes) -> bytes:
+    """An x86_64 library without section headers that registers a fatbin, with PTX as a string."""
+    start = 0x200
+    text = b"\0" + PTX.strip() + b"\0"
+    wrapper_at = (start + len(fatbin) + len(text) + 7) // 8 * 8
+    wrapper = struct.pack("<IIQQ", 0x466243B1, 1, 0, 0)
+    moved = struct.pack("<QQq", wrapper_at + 8, 8, start)
+    dynamic_at = wrapper_at + len(wrapper) + len(moved)
+    dynamic = struct.pack("<6q", 7, wrapper_at + len(wrapper), 8, len(moved), 0, 0)
+    end = dynamic_at + len(dynamic)
+    header = struct.pack(
+        "<4s5B7xHHIQQQIHHHHHH",
+        b"\x7fELF", 2, 1, 1, 0, 0, 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0,
+    )  # fmt: skip
+    segment = struct.Struct("<IIQQQQQQ")
+    segments = segment.pack(1, 6, 0, 0, 0, end, end, 8)
+    segments += segment.pack(2, 6, dynamic_at, dynamic_at, 0, len(dynamic), len(dynamic), 8)
+    body = (header + segments).ljust(start, b"\0") + fatbin + text
+    return body.ljust(wrapper_at, b"\0") + wrapper + moved + dynamic
+
+
+def windows_library(fatbin: bytes) -> bytes:
+    """A 64-bit library for Windows that registers a fatbin."""
+    optional = struct.pack("<H22xQ", 0x20B, 0x180000000).ljust(112, b"\0")
+    head = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0"
+    head += struct.pack("<HH12xHH", 0x8664, 2, len(optional), 0x2022) + optional
+    wrapper = struct.pack("<IIQQ", 0x466243B1, 1, 0x180001000, 0)
+    rows, body, offset = b"", b"", 0x400
+    for name, content in ((b".nv_fatb", fatbin), (b".nvFatBi", wrapper)):
+        rows += struct.pack(
+            "<8s4I12xI", name, len(content), offset + 0xC00, len(content), offset, 0x40
+        )
+        body += content
+        offset += len(content)
+    return (head + rows).ljust(0x400, b"\0") + body
 
 
 def ar(*members: tuple[str, bytes]) -> bytes:

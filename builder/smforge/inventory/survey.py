@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from smforge.errors import DamagedInputError
+from smforge.inventory.formats.blob import Blob
 from smforge.inventory.native.reader import may_hold_code, read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import Damage, FileInventory, Inventory, Subject, SubjectKind
@@ -30,7 +33,7 @@ def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_fil
     found: list[tuple[Member, FileInventory]] = []
     broken: list[tuple[Member, Damage]] = []
     examined = 0
-    with OverlappingReader(read, options) as reader:
+    with OverlappingReader(_Bounded(read), options) as reader:
         for examined, member in enumerate(subject.members(), start=1):
             options.progress(member.path, examined)
             if member.head is None or may_hold_code(member.path, member.head):
@@ -55,6 +58,33 @@ def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_fil
         examined=examined,
         damage=subject.damage + tuple(sorted(damage, key=lambda item: item.path)),
     )
+
+
+class _Bounded:
+    """Reads files until those of one subject have too many kernels together, or take too long.
+
+    What is not read then is damage of each file.
+    """
+
+    def __init__(self, read: ReadFile) -> None:
+        self._read = read
+        self._names: set[str] = set()
+        self._listed = 0
+        self._started = time.monotonic()
+
+    def __call__(self, path: str, blob: Blob, options: ReadOptions) -> FileInventory | None:
+        limits = options.limits
+        limits.check_subject_seconds(time.monotonic() - self._started)
+        limits.check_subject_kernels(len(self._names), self._listed)
+        found = self._read(path, blob, options)
+        if found is not None:
+            for region in found.regions:
+                for code in region.objects:
+                    if code.kernels:
+                        self._names.update(code.kernels)
+                        self._listed += len(code.kernels)
+            limits.check_subject_kernels(len(self._names), self._listed)
+        return found
 
 
 def _identity(subject: Subject, files: tuple[FileInventory, ...], options: ReadOptions) -> Subject:

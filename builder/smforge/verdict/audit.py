@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -34,9 +35,19 @@ def audit(
     """Audit the subject that `argument` names, with what running it showed (`probed`).
 
     Raises `UsageError` where there is no such subject, `DamagedInputError` where its members
-    cannot be listed and `ToolError` where cuobjdump is asked for and missing.
+    cannot be listed, `LimitExceededError` where reading and judging take more time than the options
+    allow, and `ToolError` where cuobjdump is asked for and missing.
     """
-    return judge(replace(read(argument, backend, options or ReadOptions()), probed=probed), request)
+    options = options or ReadOptions()
+    check_time = _clock(options)
+    reading = replace(read(argument, backend, options), probed=probed)
+    return judge(reading, request, check_time)
+
+
+def _clock(options: ReadOptions) -> Callable[[], None]:
+    """Return what raises `LimitExceededError` once the time for a subject, from now on, is over."""
+    started = time.monotonic()
+    return lambda: options.limits.check_subject_seconds(time.monotonic() - started)
 
 
 def audit_together(
@@ -52,8 +63,10 @@ def audit_together(
     """
     if not arguments:
         raise UsageError("There is nothing to audit.", remedy="Name at least one subject.")
-    readings = [read(argument, backend, options or ReadOptions()) for argument in arguments]
-    return judge(_join(readings, name), request)
+    options = options or ReadOptions()
+    check_time = _clock(options)
+    readings = [read(argument, backend, options) for argument in arguments]
+    return judge(_join(readings, name), request, check_time)
 
 
 def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:

@@ -5,7 +5,7 @@ Pure: the same reading and request give the same verdict, and nothing is read or
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import add
 
@@ -30,15 +30,25 @@ from smforge.verdict.views import FileView, view_beside, view_file
 _ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
 
 
-def judge(reading: Reading, request: AuditRequest) -> Verdict:
+def _no_limit() -> None:
+    """Allow any time."""
+
+
+def judge(
+    reading: Reading, request: AuditRequest, check_time: Callable[[], None] = _no_limit
+) -> Verdict:
     """Judge a subject: per device and kernel whether it runs, the findings, and the outcome.
 
     Where no device is required all current ones are counted, and none of them can fail.
+    `check_time` is called before each check, and may raise to end the judging.
     """
     devices = request.requirements.devices or current_devices()
     view = _view(reading, request, devices)
     uses = _uses(view)
-    findings = [finding for check in CHECKS for finding in check(view)]
+    findings: list[Finding] = []
+    for check in CHECKS:
+        check_time()
+        findings.extend(check(view))
     findings.extend(_excuse_findings(request, uses))
     findings.sort(key=lambda finding: _ORDER[finding.level])
     return Verdict(

@@ -38,12 +38,16 @@ class Limits(NamedTuple):
     """Bytes of all different kernel names of one file."""
     listed: int = 2_000_000
     """Kernel names of one file, those of each code object counted. The most known is 170,000."""
+    subject_kernels: int = 600_000
+    """Different kernel names in all files of one subject. The largest image known has 110,000."""
     subject_listed: int = 3_000_000
     """Kernel names of all files of one subject, those of each code object counted."""
     damages: int = 100
     """Damaged places recorded for one file before the rest of it is given up."""
     seconds: float = 600.0
     """Time for reading one file."""
+    subject_seconds: float = 7200.0
+    """Time for reading and judging one subject."""
 
     def check_members(self, count: int, where: str) -> None:
         """Raise `LimitExceededError` when `where` has more members than allowed."""
@@ -77,11 +81,28 @@ class Limits(NamedTuple):
                 f"The names of its kernels take more than {self.name_bytes} bytes", "name_bytes"
             )
 
-    def check_subject_listed(self, count: int) -> None:
-        """Raise `LimitExceededError` when the files of a subject list too many kernels."""
-        if count > self.subject_listed:
+    def check_subject_kernels(self, count: int, listed: int) -> None:
+        """Raise `LimitExceededError` when all files of one subject have more kernels than allowed.
+
+        `count` is the number of different names, and `listed` counts those of each code object.
+        """
+        if count > self.subject_kernels:
             raise _exceeded(
-                f"The subject lists more than {self.subject_listed} kernel names", "subject_listed"
+                f"The files read so far have more than {self.subject_kernels} kernels together",
+                "subject_kernels",
+            )
+        if listed > self.subject_listed:
+            raise _exceeded(
+                f"The files read so far list more than {self.subject_listed} kernel names together",
+                "subject_listed",
+            )
+
+    def check_subject_seconds(self, seconds: float) -> None:
+        """Raise `LimitExceededError` when one subject took more time than allowed."""
+        if seconds > self.subject_seconds:
+            raise LimitExceededError(
+                f"The subject takes more than {self.subject_seconds:g} s.",
+                remedy="If it is trusted, raise the limit 'subject_seconds'.",
             )
 
     def check_expansion(self, packed: int, unpacked: int, where: str) -> None:
