@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.arch.coverage import cubin_runs_on, family, ptx_assembles_for
+from smforge.arch.coverage import cubin_runs_on, cubins_in_question, family, ptx_assembles_for
 from smforge.arch.devices import devices
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.arch.toolkits import Toolkit, toolkits
@@ -163,3 +163,36 @@ def test_cubins_by_name(target: str, runs_on: str, not_on: str) -> None:
 def test_ptx_by_name(target: str, assembles_for: str, not_for: str) -> None:
     assert [one for one in assembles_for.split() if not ptx(target, one)] == []
     assert [one for one in not_for.split() if ptx(target, one)] == []
+
+
+@pytest.mark.parametrize(
+    ("embedded", "device", "in_question"),
+    [
+        ("8.0 8.6 8.9", "8.9", "8.9"),
+        ("8.0 8.6", "8.9", "8.0 8.6"),
+        ("9.0 9.0a", "9.0", "9.0 9.0a"),
+        ("12.0f 12.1a", "12.1", "12.1a"),
+        ("12.0f 12.1a", "12.0", "12.0f"),
+        ("9.0a 10.0", "12.0", ""),
+    ],
+)
+def test_the_cubins_of_which_the_driver_picks_one(
+    embedded: str, device: str, in_question: str
+) -> None:
+    def targets(text: str) -> frozenset[Target]:
+        return frozenset(map(Target.parse, text.split()))
+
+    found = cubins_in_question(targets(embedded), ComputeCapability.parse(device))
+    assert found == targets(in_question)
+
+
+@given(targets=st.frozensets(any_target, max_size=5), device=capabilities)
+def test_one_of_the_cubins_that_run_is_picked(
+    targets: frozenset[Target], device: ComputeCapability
+) -> None:
+    running = {target for target in targets if cubin_runs_on(target, device)}
+    found = cubins_in_question(targets, device)
+    assert found <= running
+    assert bool(found) is bool(running)
+    own = {target for target in running if target.capability == device}
+    assert not own or found == own

@@ -48,6 +48,8 @@ def judged(make_file: MakeFile, make_inventory: MakeInventory) -> Callable[..., 
         (("k_90", "k_120"), "12.1", Outcome.PASS, Tally(native=1, foreign=1)),
         (("sm_90/k", "sm_120/k"), "12.1", Outcome.PASS, Tally(native=1, foreign=1)),
         (("x/sm90a/k", "x/sm120f/k"), "9.0", Outcome.PASS, Tally(native=1, foreign=1)),
+        (("hopper/k", "Blackwell/k"), "12.1", Outcome.PASS, Tally(native=1, foreign=1)),
+        (("cu128/k", "cuda-13.0/k"), "12.1", Outcome.PASS, Tally(native=1, foreign=1)),
         # Nothing of the name runs there: all of them are missing.
         (("k_90", "k_120"), "8.0", Outcome.FAIL, Tally(missing=2)),
         # Folders of other names hold other programs' code.

@@ -12,7 +12,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
+from smforge.arch.devices import devices
 from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import FileInventory, Origin, Region
 from smforge.verdict.kernels import AlternativesOf, Embedded, region_groups
@@ -21,7 +23,7 @@ Scope = tuple[str, bool]
 """Where a program chooses: a folder (True) or a file, by path."""
 
 _TARGET = re.compile(r"(?:sm|compute|arch)[-_]?\d{2,3}[af]?\Z", re.IGNORECASE)
-"""The name of a folder that holds the code for one target: ``sm_90a``."""
+_TOOLKIT = re.compile(r"(?:cuda|cu)[-_]?\d{1,3}(?:[._]\d+)*\Z", re.IGNORECASE)
 
 
 def alternatives_among(files: Iterable[FileInventory]) -> AlternativesOf:
@@ -72,6 +74,17 @@ def _scope(file: FileInventory, region: Region) -> Scope | None:
 
 
 def _folder(path: str) -> str:
-    """The folder of a file; folders that are named after targets count as one."""
+    """The folder of a file.
+
+    Folders that are named after a target (``sm_90a``), an architecture (``hopper``) or a toolkit
+    (``cu128``) hold the alternatives of one another, and count as one.
+    """
     *folders, _ = path.split("/")
-    return "/".join("*" if _TARGET.match(one) else one for one in folders)
+    return "/".join("*" if _names_a_choice(one) else one for one in folders)
+
+
+@lru_cache(maxsize=4096)
+def _names_a_choice(folder: str) -> bool:
+    if _TARGET.match(folder) or _TOOLKIT.match(folder):
+        return True
+    return folder.lower() in {one.architecture.lower() for one in devices()}
