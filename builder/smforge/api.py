@@ -101,7 +101,7 @@ def preflight(  # noqa: PLR0913 - as the flags of the command
     changed. `cuda` is the CUDA release that compiles (``"13.0"``), `archs` the arch list in the
     grammar of the project's build (``"9.0 12.1a"``). `require` names the devices that must lose
     nothing and the targets that must come out; without it those of the list. `baselines` are lists
-    to compare with, in place of the siblings of the requested targets. `externals` are checkouts
+    to compare with, in place of those that smforge chooses. `externals` are checkouts
     of the projects that the build would fetch, by name. `policies` name sources that may be lost.
     Results are kept in `cache`, by default below the user's cache folder.
 

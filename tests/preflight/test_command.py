@@ -58,7 +58,7 @@ def test_every_form_of_the_report(smforge: Smforge, small_tree: Path, tmp_path: 
         "--source", small_tree, "--cuda", "13.0", "--archs", "12.1a",
         "-o", "table", "-o", f"json={tmp_path}/r.json", "-o", f"markdown={tmp_path}/r.md",
         "-o", f"junit={tmp_path}/r.xml", "-o", f"sarif={tmp_path}/r.sarif",
-        "-o", f"html={tmp_path}/r.html", "--sources",
+        "-o", f"html={tmp_path}/r.html", "--list-sources",
     )  # fmt: skip
     assert done.returncode == 1
     assert "source-lost: 1 source that 12.0f gets is not compiled for 12.1a" in done.stdout
@@ -160,7 +160,7 @@ def test_the_answer_leads_and_the_sources_come_on_request(
     assert places == sorted(places)
     assert not any("machine code for" in line for line in lines)
     assert not any("Not building FP4" in line for line in lines)
-    whole = smforge(*asked, "--sources").stdout.splitlines()
+    whole = smforge(*asked, "--list-sources").stdout.splitlines()
     assert whole[: len(lines)] == lines
     assert any("machine code for" in line for line in whole)
     assert any("Not building FP4" in line for line in whole)

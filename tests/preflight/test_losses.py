@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.arch.coverage import cubin_runs_on
-from smforge.arch.requirement import parse_requirements
+from smforge.arch.devices import current_devices
+from smforge.arch.grammar.torch_list import TorchEntry
+from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.arch.toolkits import toolkit
 from smforge.findings import Finding, Level, Location, Tally
@@ -396,6 +398,49 @@ def test_every_unit_is_in_one_state(
     assert tally.native + tally.ptx + tally.foreign <= len(ours.units)
     sources = {unit.source for unit in ours.units} | {unit.source for unit in theirs.units}
     assert tally.native + tally.ptx + tally.foreign + tally.missing <= len(sources)
+
+
+@given(
+    st.lists(_TARGETS, min_size=1, max_size=4, unique=True),
+    st.none() | st.lists(st.sampled_from(current_devices()), min_size=1, max_size=3, unique=True),
+    st.lists(_CONFIGURATIONS, min_size=2, max_size=5),
+)
+def test_whatever_the_sources_make_no_required_device_without_code_passes(
+    targets: list[Target],
+    devices: list[ComputeCapability] | None,
+    pool: list[Configuration],
+) -> None:
+    """Any list, with sources that do as they like for every other list that is tried."""
+    archs = tuple(TorchEntry(one) for one in targets)
+    required = None if devices is None else Requirements(tuple(devices))
+
+    def make(lists: Iterable[Archs]) -> dict[Archs, Configuration]:
+        return {one: pool[len(str(one)) % len(pool)] for one in lists}
+
+    ours = pool[0]
+    subjects = subjects_of(targets, devices)
+    comparisons = {
+        one.device: [
+            Comparison(baseline, make([baseline.archs])[baseline.archs])
+            for baseline in baselines_of(one.device, one.asked, _CUDA_13, _spell)
+        ]
+        for one in subjects
+    }
+    found = judge(Case(ours, archs, comparisons, _CUDA_13, required=required), make)
+    errors = [one for one in found.findings if one.level is Level.ERROR]
+    for one in found.devices:
+        device = one.subject.device
+        about = [each for each in errors if device in {each.device, *each.devices}]
+        reached = any(reach(unit, device) is not Reach.NONE for unit in ours.units)
+        if one.subject.required and not reached:
+            assert about
+        if one.subject.required and any(loss.now is Reach.NONE for loss in one.losses.values()):
+            assert about
+        if not one.subject.required:
+            assert all(each.rule in {"toolkit-lacks-target", "ptx-dropped"} for each in about)
+    for finding in found.findings:
+        said = finding.remedy or ""
+        assert not any(f"{one} in place of {one}:" in said for one in targets)
 
 
 @pytest.mark.parametrize("targets", ["12.0f", "12.0", "9.0a", "8.0"])

@@ -69,7 +69,7 @@ _ABOUT_ONE = frozenset({"junit", "sarif", "html"})
 )
 @policy_option("Sources that may be lost, each with its reason; repeatable.")
 @click.option(
-    "--sources",
+    "--list-sources",
     "listed",
     is_flag=True,
     help="Of table and markdown: add what each extension or module is compiled for, and what the "
