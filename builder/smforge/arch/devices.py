@@ -45,6 +45,8 @@ class Device:
     status: Status
     alias_of: ComputeCapability | None = None
     note: str | None = None
+    names: tuple[str, ...] = ()
+    """The words that a command line takes for it: ``spark``."""
 
 
 @cache
@@ -61,6 +63,7 @@ def devices() -> tuple[Device, ...]:
             status=Status(row["status"]),
             alias_of=ComputeCapability.parse(row["alias_of"]) if "alias_of" in row else None,
             note=row.get("note"),
+            names=tuple(row.get("names", ())),
         )
         for row in rows
     )
@@ -76,6 +79,12 @@ def current_devices() -> tuple[ComputeCapability, ...]:
 def find_device(capability: ComputeCapability) -> Device | None:
     """The device with this capability, or None where the table has no row."""
     return _by_capability().get(capability)
+
+
+def named_device(word: str) -> Device | None:
+    """The device that a word means, however it is spelled: ``RTX-5090`` is ``rtx5090``."""
+    plain = "".join(one for one in word.lower() if one.isalnum())
+    return next((one for one in devices() if plain in one.names), None)
 
 
 def device(capability: ComputeCapability) -> Device:

@@ -7,11 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from smforge.arch.devices import named_device
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import ArchitectureError
 
 _SEPARATORS = re.compile(r"[\s,;]+")
-_REMEDY = "Write a device as 12.1, a target as 12.0f, 12.1a, sm_120 or compute_90."
+_REMEDY = (
+    "Write a device as 12.1 or spark ('smforge devices' lists the names), "
+    "a target as 12.0f, 12.1a, sm_120 or compute_90."
+)
 
 
 class Form(StrEnum):
@@ -60,8 +64,8 @@ def parse_requirements(words: Iterable[str]) -> Requirements:
     """Read the values of ``--require``, each one or several words.
 
     Words are separated by white space, commas or semicolons; a repeated word counts once.
-    ``12.1`` is a device. ``12.0f``, ``sm_120`` and ``compute_90`` are targets. Raises
-    `ArchitectureError` for any other word.
+    ``12.1`` is a device, and so is ``spark``. ``12.0f``, ``sm_120`` and ``compute_90`` are targets.
+    Raises `ArchitectureError` for any other word.
     """
     devices: dict[ComputeCapability, None] = {}
     targets: dict[RequiredTarget, None] = {}
@@ -80,6 +84,9 @@ def _parse_word(word: str) -> ComputeCapability | RequiredTarget:
     try:
         target = Target.parse(word)
     except ArchitectureError:
+        named = named_device(word)
+        if named is not None:
+            return named.capability
         raise ArchitectureError(
             f"{word!r} is neither a device nor a target.", remedy=_REMEDY
         ) from None

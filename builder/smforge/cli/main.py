@@ -16,7 +16,8 @@ from smforge.report.text.printable import printable
 from smforge.version import __version__
 
 COMMANDS = (
-    "plan", "preflight", "build", "index", "audit", "diff", "slim", "repair", "matrix", "doctor",
+    "plan", "preflight", "build", "index", "audit", "diff", "report", "slim", "repair", "devices",
+    "explain", "matrix", "doctor",
 )  # fmt: skip
 """Each is `smforge.cli.NAME_command:command`, imported only when it is the one that runs."""
 

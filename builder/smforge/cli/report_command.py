@@ -1,0 +1,45 @@
+"""``smforge report``: renders a report that an audit saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from smforge.cli.audit_rendering import render
+from smforge.cli.flags import output_option
+from smforge.cli.output import OutputSpec, checked_outputs, emit
+from smforge.errors import EXIT_OF_VERDICT, ConfigurationError, UsageError
+from smforge.files import read_small
+
+FORMATS = ("table", "json", "markdown", "junit", "sarif")
+_MOST_BYTES = 1 << 30
+
+
+@click.command("report")
+@click.argument("saved", type=click.Path(path_type=Path))
+@output_option(FORMATS)
+def command(saved: Path, outputs: tuple[OutputSpec, ...]) -> int:
+    """Render a report that 'smforge audit -o json=FILE' saved, in another form.
+
+    The exit code is that of the audit: 0 pass, 1 findings, 3 no GPU code, 4 undetermined.
+
+    \b
+    smforge report audit.json -o markdown=summary.md -o sarif=audit.sarif
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - defers pydantic
+
+    from smforge.report.saved import report_from_json  # noqa: PLC0415 - defers pydantic
+
+    specs = checked_outputs(outputs)
+    try:
+        report = report_from_json(read_small(saved, _MOST_BYTES))
+    except OSError as error:
+        raise UsageError(f"Cannot read {saved}: {error.strerror or error}.") from error
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{saved} is no report of an audit.",
+            remedy="Save one with 'smforge audit SUBJECT -o json=FILE'.",
+        ) from error
+    emit({spec: render([report], spec.format, to_terminal=spec.file is None) for spec in specs})
+    return EXIT_OF_VERDICT[report.verdict]
