@@ -23,7 +23,7 @@ _HEADINGS = ("device", "names", "products", "targets", "CUDA", "driver")
 @click.option("--all", "everything", is_flag=True, help="Older ones and former numbers too.")
 @output_option(FORMATS)
 def command(everything: bool, outputs: tuple[OutputSpec, ...]) -> int:
-    """List the devices: compute capability, names, products, own targets, first CUDA release and driver.
+    """List the devices: names, products, own targets, and the first CUDA release and its driver.
 
     A name may stand wherever a device is asked for: smforge audit X.whl --require "spark thor".
     """
@@ -70,20 +70,20 @@ def _driver(first: Toolkit) -> str | None:
 def _render(rows: list[dict[str, Any]], form: str) -> str:
     if form == "json":
         return json.dumps(rows, indent=2)
-    lines = [_HEADINGS]
-    for row in rows:
-        lines.append(
-            (
-                row["capability"],
-                " ".join(row["names"]),
-                ", ".join(row["products"]),
-                " ".join(row["targets"]),
-                f"{row['first_toolkit'] or '?'}{' or older' if row['or_older'] else ''}",
-                row["first_driver"] or "",
-            )
-        )
+    lines = [_HEADINGS, *map(_cells, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
+    )
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["capability"],
+        " ".join(row["names"]),
+        ", ".join(row["products"]),
+        " ".join(row["targets"]),
+        f"{row['first_toolkit'] or '?'}{' or older' if row['or_older'] else ''}",
+        row["first_driver"] or "",
     )
