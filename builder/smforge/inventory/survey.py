@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.native.reader import may_hold_code, read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import Damage, FileInventory, Inventory, Subject, SubjectKind
-from smforge.inventory.subjects.background_reader import OverlappingReader, ReadFile
+from smforge.inventory.subjects.background_reader import BackgroundReader, ReadFile
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.members import Member
 from smforge.inventory.subjects.opening import open_unpacked
@@ -33,7 +34,7 @@ def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_fil
     found: list[tuple[Member, FileInventory]] = []
     broken: list[tuple[Member, Damage]] = []
     examined = 0
-    with OverlappingReader(_Bounded(read), options) as reader:
+    with closing(BackgroundReader(_Bounded(read), options)) as reader:
         for examined, member in enumerate(subject.members(), start=1):
             options.progress(member.path, examined)
             if member.head is None or may_hold_code(member.path, member.head):

@@ -150,7 +150,7 @@ class PushClient:
             return self._location(response, self._uploads)
 
     def _look_after(self, upload: _Upload, place: str) -> None:
-        """Ask how far an upload came; it begins anew where that cannot be told."""
+        """Ask how far an upload came; it begins anew where the registry does not say."""
         with self._session.ask("GET", place, {}) as response:
             found = _RANGE.fullmatch(response.headers.get("Range", ""))
             received = int(found[1]) + 1 if found else 0
@@ -181,7 +181,8 @@ class PushClient:
                 remedy=f"Run docker login {host} with an account that may push there.",
             )
         return ToolError(
-            f"{host} answers {urlsplit(url).path} with HTTP {response.status}{_told(response)}.",
+            f"{host} answers {urlsplit(url).path} with HTTP {response.status}"
+            f"{_message_in(response)}.",
             remedy="Try again later, or look into the registry's log.",
         )
 
@@ -200,10 +201,10 @@ class _Upload:
         self.retry_after: str | None = None
 
 
-def _told(response: urllib3.BaseHTTPResponse) -> str:
+def _message_in(response: urllib3.BaseHTTPResponse) -> str:
     """What the registry says about an error, if it does; distribution-spec 1.1, "Error Codes"."""
     try:
-        told = json.loads(response.data)["errors"][0]["message"]
+        message = json.loads(response.data)["errors"][0]["message"]
     except (ValueError, LookupError, TypeError, HTTPError):
         return ""
-    return f": {told[:200]}" if isinstance(told, str) else ""
+    return f": {message[:200]}" if isinstance(message, str) else ""

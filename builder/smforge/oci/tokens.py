@@ -33,9 +33,9 @@ def authorization_for(
     Raises `ToolError` where a login is missing or refused, and where it would be sent openly.
     """
     scheme, _, rest = challenge.partition(" ")
-    values = urllib.request.parse_keqv_list(
-        [item for item in urllib.request.parse_http_list(rest) if "=" in item]
-    )
+    # Not parse_keqv_list, which raises IndexError for a value that is empty.
+    pairs = (item.partition("=") for item in urllib.request.parse_http_list(rest))
+    values = {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
     found = find_credentials(reference.credentials)
     if scheme.lower() == "basic":
         if found is None or not found.username:

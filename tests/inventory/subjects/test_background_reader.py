@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from smforge.errors import DamagedInputError
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory
-from smforge.inventory.subjects.background_reader import OverlappingReader
+from smforge.inventory.subjects.background_reader import BackgroundReader
 from smforge.inventory.subjects.members import Member
 
 MIB = 1 << 20
@@ -57,7 +57,7 @@ def read(path, blob, options):
 def test_every_member_has_its_outcome(workers):
     contents = Contents()
     sizes = [10, 3 * MIB, 0, 40 * MIB, *[5000] * 300, 2 << 30]
-    with OverlappingReader(read, ReadOptions(workers=workers)) as reader:
+    with closing(BackgroundReader(read, ReadOptions(workers=workers))) as reader:
         for number, size in enumerate(sizes):
             reader.take(contents.member(f"{number}", size))
         reader.take(contents.member("damaged", 7))
@@ -79,7 +79,7 @@ def test_what_waits_is_bounded():
         started.wait(0.5)
         started.set()
 
-    with OverlappingReader(slow, ReadOptions()) as reader:
+    with closing(BackgroundReader(slow, ReadOptions())) as reader:
         for number in range(20):
             reader.take(contents.member(f"{number}", 5 * MIB))
         assert len(list(reader.outcomes())) == 20
@@ -88,7 +88,7 @@ def test_what_waits_is_bounded():
 
 def test_members_beyond_the_limit_are_not_opened():
     contents = Contents()
-    with OverlappingReader(read, ReadOptions()) as reader:
+    with closing(BackgroundReader(read, ReadOptions())) as reader:
         reader.take(contents.member("huge", 1 << 60))
         ((_, outcome),) = reader.outcomes()
     assert isinstance(outcome, DamagedInputError)
@@ -99,7 +99,7 @@ def test_a_defect_of_a_reader_is_raised_and_nothing_stays_open():
     contents = Contents()
 
     def failing() -> None:
-        with OverlappingReader(read, ReadOptions()) as reader:
+        with closing(BackgroundReader(read, ReadOptions())) as reader:
             for number in range(100):
                 reader.take(contents.member("defect" if number == 3 else "x", MIB))
             reader.outcomes()
@@ -113,7 +113,7 @@ def test_giving_up_closes_what_waits():
     contents = Contents()
 
     def interrupted() -> None:
-        with OverlappingReader(read, ReadOptions()) as reader:
+        with closing(BackgroundReader(read, ReadOptions())) as reader:
             for number in range(10):
                 reader.take(contents.member(f"{number}", MIB if number < 9 else 10))
             raise KeyboardInterrupt
@@ -130,7 +130,7 @@ def test_small_files_of_the_host_are_read_at_once(tmp_path):
     def note(path, blob, options):
         seen.append(threading.current_thread() is threading.main_thread())
 
-    with OverlappingReader(note, ReadOptions()) as reader:
+    with closing(BackgroundReader(note, ReadOptions())) as reader:
         reader.take(Member("small", 5, lambda: FileBlob.from_path(tmp_path / "small")))
         assert seen == [True]
 
@@ -141,7 +141,7 @@ def test_a_subject_of_one_file_is_read_without_a_thread():
         return FileInventory(path, blob.size, None, ())
 
     member = Contents().member("lone.so", 40 * MIB)._replace(only=True)
-    with OverlappingReader(read_here, ReadOptions()) as reader:
+    with closing(BackgroundReader(read_here, ReadOptions())) as reader:
         reader.take(member)
         ((_, found),) = reader.outcomes()
     assert isinstance(found, FileInventory)

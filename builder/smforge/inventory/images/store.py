@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from smforge.inventory.images.choice import Documents, Image, Layer, choose_image
-from smforge.inventory.images.image import LayerStream
+from smforge.inventory.images.source import LayerStream
 from smforge.oci.documents import Descriptor, parse_index
 from smforge.oci.fields import parse_document
 from smforge.oci.parts import verified

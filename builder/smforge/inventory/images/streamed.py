@@ -23,8 +23,8 @@ from smforge.inventory.images import saved_list
 from smforge.inventory.images.changes import clean
 from smforge.inventory.images.choice import Image, Layer, choose_image, familiar_name
 from smforge.inventory.images.configuration import normalised_platform, parse_configuration
-from smforge.inventory.images.image import LayerStream
 from smforge.inventory.images.saved_list import BLOB, SavedImage
+from smforge.inventory.images.source import LayerStream
 from smforge.inventory.images.store import layout_roots
 from smforge.oci.documents import DOCUMENT_BYTES, Descriptor, checked_document, digest_of
 from smforge.oci.fields import parse_document
@@ -183,7 +183,7 @@ class StreamedSource:
     def _check_diff_ids(self, image: Image) -> None:
         for layer, diff_id in zip(image.layers, image.configured.diff_ids, strict=True):
             found = self._diff_ids.get(layer.key)
-            # A layer that failed or is missing is told as such by whoever reads the layers.
+            # Whoever reads the layers reports one that failed or is missing.
             if found is not None and found != diff_id:
                 raise DamagedInputError(
                     f"Layer {layer.key} in {self.where} unpacks to {found}, "

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
-from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats.blob import Blob, FileBlob
@@ -42,7 +41,7 @@ class _Task(NamedTuple):
     blob: Blob
 
 
-class OverlappingReader:
+class BackgroundReader:
     """Takes members in order; one thread in the background reads them, within bounds."""
 
     def __init__(self, read: ReadFile, options: ReadOptions) -> None:
@@ -75,7 +74,7 @@ class OverlappingReader:
             self._hand_over(self._memory)
 
     def outcomes(self) -> Iterator[tuple[Member, Outcome]]:
-        """Wait for the last member, and give what became of each that was taken."""
+        """Wait until all members are read; yield each with its inventory, or with its damage."""
         if self._batch:
             self._hand_over(self._memory)
         if self._worker is not None:
@@ -109,15 +108,8 @@ class OverlappingReader:
             outcome = error
         self._outcomes.append((task.member, outcome))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the thread; members that it has not begun are left unread."""
         for task in self._batch:
             task.content.close()
         if self._worker is not None:

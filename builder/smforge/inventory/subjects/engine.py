@@ -15,9 +15,9 @@ from typing import IO
 
 from smforge.errors import ToolError, UsageError
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.images.image import ImageSubject
 from smforge.inventory.images.streamed import StreamedSource
 from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects.image import ImageSubject
 from smforge.oci.parts import PART_BYTES
 
 _INSPECT_SECONDS = 60

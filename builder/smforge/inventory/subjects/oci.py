@@ -7,9 +7,9 @@ from pathlib import Path
 
 from smforge.errors import UsageError
 from smforge.inventory.images.choice import Layer
-from smforge.inventory.images.image import ImageSubject
 from smforge.inventory.images.store import StoredSource
 from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects.image import ImageSubject
 from smforge.oci.layout import LayoutFolder
 
 

@@ -100,7 +100,7 @@ def _form_of(path: str, head: bytes) -> Form | None:
 
 
 def _is_file(path: str) -> bool:
-    """Raises `OSError` where it cannot be told: os.path.isfile calls such a file missing."""
+    """Raises `OSError` where a folder may not be entered; os.path.isfile would say no."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smforge.inventory.images.choice import Layer
-from smforge.inventory.images.image import ImageSubject
 from smforge.inventory.images.store import StoredSource
 from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects.image import ImageSubject
 from smforge.oci.credentials import find_credentials
 from smforge.oci.documents import (
     INDEX_TYPES,

@@ -15,10 +15,11 @@ from smforge.inventory.formats.tar import EntryType, entries
 from smforge.inventory.images import saved_list
 from smforge.inventory.images.changes import clean
 from smforge.inventory.images.choice import Layer
-from smforge.inventory.images.image import ImageSource, ImageSubject
+from smforge.inventory.images.source import ImageSource
 from smforge.inventory.images.store import StoredSource, layout_roots
 from smforge.inventory.images.streamed import StreamedSource
 from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects.image import ImageSubject
 from smforge.inventory.subjects.oci import split_reference
 from smforge.oci.documents import DOCUMENT_BYTES, Descriptor, check_document_size, checked_document
 from smforge.oci.parts import file_parts

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
 
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats.compression import inflated
@@ -12,35 +10,13 @@ from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.part_reader import ByteReader
 from smforge.inventory.formats.tar import Entry, EntryType, entries
 from smforge.inventory.images.changes import LayerChanges
-from smforge.inventory.images.choice import Image, familiar_name
+from smforge.inventory.images.choice import familiar_name
 from smforge.inventory.images.filesystem import FinalFiles
+from smforge.inventory.images.source import ImageSource, LayerStream
 from smforge.inventory.images.streams import read_ahead
 from smforge.inventory.records import Subject, SubjectKind
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.members import Member, StreamedContent, path_text
-
-
-@dataclass(frozen=True, slots=True)
-class LayerStream:
-    """One layer as stored: its bytes, verified as they are read."""
-
-    key: str
-    parts: Iterator[bytes]
-    certain: bool = True
-    """False for a blob that may turn out to be no layer of the image."""
-
-
-class ImageSource(Protocol):
-    """Where an image is stored."""
-
-    def layers(self) -> Iterator[LayerStream]:
-        """Yield every layer once, in any order; each must be read before the next is asked for."""
-
-    def image(self) -> Image:
-        """Return the image. Ask after the last layer: some sources describe it at their end."""
-
-    def close(self) -> None:
-        """Release connections, processes and files."""
 
 
 class ImageSubject(OpenSubject):
@@ -48,9 +24,9 @@ class ImageSubject(OpenSubject):
 
     An image with a damaged layer is not readable in part: it has no damage, it raises.
 
-    Layers are read once, in the order in which they come. A file that an upper layer hides is
-    read in vain, which is rare; in return nothing depends on the order, no file is kept on the
-    host until the last layer is known, and hard links need no second reading.
+    Layers are read once, in the order in which they come. Files that an upper layer hides are read
+    too, which is rare. In return the order does not matter, no file is kept on the host until the
+    last layer is known, and hard links need no second reading.
     """
 
     def __init__(self, source: ImageSource, name: str, limits: Limits) -> None:
@@ -91,7 +67,7 @@ class ImageSubject(OpenSubject):
         return self._paths.get(member.serial, ())
 
     def resolve(self, path: str) -> str | None:
-        """Return where `path` leads in the image, links followed; None where it cannot be told.
+        """Return where `path` leads in the image, links followed; None where links go in circles.
 
         Ask after the last member.
         """
