@@ -50,7 +50,7 @@ def test_the_default_is_versions_json_of_the_current_directory(
         (b'{"default": "x",\n  "variants" {}}', "line 2, column 14: Expecting ':' delimiter"),
         (b'{"default": "x"} {}', "line 1, column 18: Extra data"),
         (b'{"default": "\xff"}', "byte 13 is not UTF-8"),
-        (b'{"default": "a", "default": "b"}', "the key 'default' stands twice"),
+        (b'{"default": "a", "default": "b"}', "has the key 'default' twice"),
         (b"[" * 100_000, "not usable JSON"),
         (b'{"source_date_epoch": 1' + b"0" * 5000 + b"}", "not usable JSON"),
         (b"[]", "$: input should be an object"),

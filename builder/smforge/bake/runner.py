@@ -27,7 +27,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Observer(Protocol):
-    """Is told of every change while a build runs."""
+    """Gets every change while a build runs."""
 
     def changed(self, state: BuildState, changes: tuple[Change, ...]) -> None:
         """`changes` have just been folded into `state`."""

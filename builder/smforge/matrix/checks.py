@@ -5,7 +5,6 @@ Each check takes the document and yields problems, so that one reading reports t
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 
@@ -17,9 +16,9 @@ from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.errors import ArchitectureError, ConfigurationError, ImpossibleCellError
 from smforge.matrix import paths
 from smforge.matrix.lists import Entry, explain_impossible, read_word
+from smforge.matrix.lookup import COMPILED, closest, components_of, cuda_tag, source_of
 from smforge.matrix.majors import majors_of
 from smforge.matrix.models import (
-    Components,
     Document,
     Source,
     Sources,
@@ -30,9 +29,6 @@ from smforge.matrix.models import (
 )
 from smforge.matrix.paths import Path
 
-COMPILED = ("flashinfer", "vllm", "lmcache")
-"""Components with an arch list of their own; the others are taken as published."""
-
 
 def problems(document: Document) -> Iterator[ConfigurationError]:
     """Everything that contradicts itself or cannot be built, in the document's order."""
@@ -42,34 +38,6 @@ def problems(document: Document) -> Iterator[ConfigurationError]:
         yield from _check_toolkit(document, name, toolkit)
     for name, variant in document.variants.items():
         yield from _check_variant(document, ("variants", name), variant)
-
-
-def components_of(components: Components) -> Iterator[str]:
-    """The names of the components that a variant has, in the flow's order."""
-    for name in type(components).model_fields:
-        if getattr(components, name) is not None:
-            yield name
-
-
-def source_of(sources: Sources, component: str, cuda: str) -> Source | None:
-    """The release of a component for a CUDA version (``13.0.2``), or None where there is none."""
-    source: Source | dict[str, Source] = getattr(sources, component)
-    if isinstance(source, Source):
-        return source
-    return source.get(cuda.split(".", maxsplit=1)[0])
-
-
-def cuda_tag(cuda: str) -> str:
-    """The name of a CUDA release in wheel versions: ``cu130`` for 13.0.2."""
-    major, minor, *_ = cuda.split(".")
-    return f"cu{major}{minor}"
-
-
-def closest(word: str, known: Iterable[str]) -> str:
-    """A sentence that helps with a misspelt name."""
-    names = list(known)
-    match = difflib.get_close_matches(word, names, n=1)
-    return f"Did you mean {match[0]}?" if match else f"Known are {', '.join(names)}."
 
 
 def _problem(path: Path, message: str, remedy: str | None) -> ConfigurationError:

@@ -1,4 +1,4 @@
-"""From the path of versions.json to a matrix, or to every reason why it is none."""
+"""Reads versions.json into a matrix, or reports every mistake in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from smforge.errors import ConfigurationError, SeveralProblemsError
 from smforge.matrix import paths
-from smforge.matrix.checks import closest, problems
+from smforge.matrix.checks import problems
+from smforge.matrix.lookup import closest
 from smforge.matrix.models import Document
 
 if TYPE_CHECKING:
@@ -85,9 +86,9 @@ def _read(file: Path) -> bytes:
 
 
 def _check_syntax(data: bytes) -> None:
-    """Find what pydantic's parser does not say well: positions, and keys that stand twice."""
+    """Find what pydantic's parser does not say well: positions, and duplicate keys."""
     try:
-        json.loads(data.decode("utf-8"), object_pairs_hook=_refuse_twins)
+        json.loads(data.decode("utf-8"), object_pairs_hook=_refuse_duplicates)
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f"byte {error.start} is not UTF-8.", remedy="Save the file as UTF-8."
@@ -101,12 +102,12 @@ def _check_syntax(data: bytes) -> None:
         raise ConfigurationError(f"this is not usable JSON: {error}.", remedy="Mend it.") from None
 
 
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
             raise ConfigurationError(
-                f"the key {key!r} stands twice in one object.", remedy="Take one of them out."
+                f"one object has the key {key!r} twice.", remedy="Take one of them out."
             )
         found[key] = value
     return found

@@ -1,4 +1,4 @@
-"""The shape of versions.json: what may stand where, before any of it is compared with CUDA.
+"""The shape of versions.json: its keys and values, before they are compared with CUDA.
 
 These models are also the source of the published JSON Schema (`smforge.matrix.schema`), so each
 field carries the sentence that an editor shows beside it.

@@ -1,4 +1,4 @@
-"""Which ptxas Triton runs in an image: those it brings, or the toolkit's where they fall short."""
+"""Which ptxas Triton runs in an image: its own, or the toolkit's where its own lacks a target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seam to docker-bake.hcl: which targets build a cell, and what their variables say."""
+"""Which targets of docker-bake.hcl build a cell, and the values of their variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from smforge.matrix.checks import COMPILED, source_of
+from smforge.matrix.lookup import COMPILED, source_of
 from smforge.matrix.models import Document, Source
 from smforge.plan.assembler import assembler_choices
 from smforge.plan.records import Cell, Dropped, PlannedComponent

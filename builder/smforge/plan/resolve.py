@@ -8,9 +8,9 @@ from dataclasses import replace
 from smforge.arch import toolkits
 from smforge.arch.requirement import parse_requirements
 from smforge.errors import UsageError
-from smforge.matrix.checks import COMPILED, closest, components_of, cuda_tag, source_of
 from smforge.matrix.lists import Entry, read_list
 from smforge.matrix.load import Matrix
+from smforge.matrix.lookup import COMPILED, closest, components_of, cuda_tag, source_of
 from smforge.matrix.models import Document, Platform, Toolkit, Variant, VllmSource
 from smforge.plan import bake
 from smforge.plan.block import check_block

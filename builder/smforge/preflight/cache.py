@@ -1,4 +1,4 @@
-"""Keeps what was worked out once, under the digest of everything it depends on.
+"""Keeps results under the digest of everything that they depend on.
 
 Entries are only ever added whole, by renaming; a damaged or foreign one is worked out again.
 """

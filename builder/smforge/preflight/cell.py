@@ -1,4 +1,4 @@
-"""Preflight of what a build compiles: its components, each as its bake targets will build it.
+"""Preflight of the components that a build compiles, each as its bake targets will build it.
 
 ``smforge build`` and ``smforge preflight VARIANT`` both come through here.
 """
@@ -90,7 +90,7 @@ class Circumstances:
     excuses: tuple[Excuse, ...] = ()
     """Losses that are accepted beside those that smforge ships."""
     announce: Callable[[str], None] = field(default=lambda _text: None)
-    """Is told what may take seconds."""
+    """Called with a sentence before what may take seconds."""
 
 
 def with_collapses(found: CellPreflight) -> Cell:

@@ -1,4 +1,4 @@
-"""FlashInfer: its own generators of ahead-of-time modules, run without compiling anything."""
+"""FlashInfer: runs its own generators of ahead-of-time modules, without compiling anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the matrix pins, held against what the sources themselves ask for. Pure.
+"""Compares what the matrix pins with what the sources ask for. Pure.
 
 vLLM's CMake names the commits of the projects that it fetches and the torch that it is built with;
 its requirements name torch and FlashInfer. A matrix that says anything else builds another product.

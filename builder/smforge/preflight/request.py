@@ -1,4 +1,4 @@
-"""What one configuration is asked with, and how the program that answers is started."""
+"""One configuration to run, and the program that runs it."""
 
 from __future__ import annotations
 

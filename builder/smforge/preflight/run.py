@@ -1,4 +1,4 @@
-"""The whole preflight: configure the list and its baselines, compare, conclude."""
+"""The whole preflight: it configures the list and its baselines, and compares them."""
 
 from __future__ import annotations
 

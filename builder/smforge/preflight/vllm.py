@@ -1,4 +1,4 @@
-"""vLLM: real CMake over the real build description, and what it decided."""
+"""vLLM: runs real CMake on the real build description, and reads what it decided."""
 
 from __future__ import annotations
 

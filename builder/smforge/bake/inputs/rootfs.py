@@ -99,7 +99,7 @@ def ensure_rootfs(
 ) -> Path:
     """Return the directory whose ``rootfs.tar`` is `wanted`, making it when it is not there yet.
 
-    `announce` is told when a minute's work begins. Raises `ToolError` without mmdebstrap and
+    `announce` is called before a minute's work. Raises `ToolError` without mmdebstrap and
     `BuildFailedError` when it fails; an archive is there whole or not at all.
     """
     directory = store / wanted.directory_name

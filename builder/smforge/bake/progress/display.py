@@ -56,7 +56,7 @@ class SilentProgress(AbstractContextManager["SilentProgress"]):
 class PlainProgress(AbstractContextManager["PlainProgress"]):
     """One line per step that ends, and now and then a line of what a long step prints.
 
-    A step that several targets share is told of once, with the first of them.
+    A step that several targets share is shown once, with the first of them.
     """
 
     def __init__(self, stream: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
