@@ -105,6 +105,18 @@ def test_ptx_alone(samples, read, targets):
     assert_agreement(library)
 
 
+@pytest.mark.parametrize("flags", [(), ("-rdc=true",)])
+def test_ptx_in_a_fatbin_that_is_a_file_is_compared(samples, flags):
+    """Without kernels too, as the functions that cuDF links on the device."""
+    source = 'extern "C" __device__ int shim(int x) { return x * 3; }\n'
+    for kernels in ("", 'extern "C" __global__ void k(int* x) { *x = 1; }'):
+        path = samples.compile(
+            "k.fatbin", "-fatbin", *flags, *samples.gencode("compute_75", "lto_90", "compute_90a"),
+            source=source + kernels,
+        )  # fmt: skip
+        assert assert_agreement(path) == 3
+
+
 def test_lto_ir_has_a_target_but_no_names(samples, read):
     path = samples.compile("kernels.o", "-dc", *samples.gencode("lto_90"))
     (region,) = read(path).regions

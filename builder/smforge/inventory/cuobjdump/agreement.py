@@ -102,5 +102,5 @@ def _objects(file: FileInventory | None) -> Counter[Key]:
         for region in counted_regions(file)
         if region.origin is not Origin.EMBEDDED
         for code in region.objects
-        if not (region.origin is Origin.RAW and code.kind is Kind.PTX)
+        if not (code.kind is Kind.PTX and code.stored_bytes == file.size)
     )
