@@ -85,11 +85,15 @@ def _loose_foreign(files: list[FileView], device: ComputeCapability) -> Iterator
     if beside:
         number = sum(len(view.names(Reach.ALTERNATIVE)) for view in beside)
         yield ALTERNATIVE_CODE.finding(
-            f"{number} kernels in {len(beside)} files of GPU code cannot run on {device}, and "
-            "files beside them have kernels of the same names for it: the program is taken to load "
-            "those.",
+            f"{_counted(number, 'kernel')} in {_counted(len(beside), 'file')} of GPU code cannot "
+            f"run on {device}, and other files beside have kernels of the same names for it: the "
+            "program is taken to load those.",
             device=device,
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _alternative(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
