@@ -74,6 +74,11 @@ class TestNeeded:
         assert finding.remedy == "Bring libcufft.so.11."
         assert found(user("a.so", "libcufft.so.12"), brought=brought) == []
 
+    def test_cudnn_of_another_major(self, found: Look) -> None:
+        (finding,) = found(user("a.so", "libcudnn.so.8"), brought=("lib/libcudnn.so.9",))
+        assert finding.level is Level.ERROR
+        assert found(user("a.so", "libcudnn.so.9"), brought=("lib/libcudnn.so.9",)) == []
+
     def test_a_runtime_of_another_major_contradicts(self, found: Look) -> None:
         (finding,) = found(user("a.so", "libcublas.so.12"), brought=("libcudart.so.13",))
         assert finding.level is Level.ERROR
@@ -198,6 +203,7 @@ def test_what_is_a_build_of_another(path: str, other: str, major: int, is_build:
         ("libcudart.so.11.0", "libcudart", 11),
         ("libcublasLt.so.12.9.1.4", "libcublasLt", 12),
         ("libcufft.so.11", "libcufft", None),
+        ("libcudnn.so.9", "libcudnn", None),
     ],
 )
 def test_what_a_soname_says(soname: str, name: str, major: int | None) -> None:

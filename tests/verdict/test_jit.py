@@ -216,6 +216,12 @@ class TestReleasesOfCuda:
         assert (finding.rule, finding.level) == ("jit-assembler-unread", Level.WARNING)
         assert "judged as Triton 3.9.0" in finding.message
 
+    def test_one_of_no_known_release_is_doubt(self, found: Callable[..., list[Finding]]) -> None:
+        nameless = replace(assembler(f"{BIN}/ptxas", NEW), release=None)
+        (finding,) = found(nameless, require="12.1", release="3.4.0")
+        assert (finding.rule, finding.level) == ("jit-assembler-unread", Level.ERROR)
+        assert "which CUDA release it is of could not be read" in finding.message
+
     def test_one_without_any_assembler_is_doubt(self, found: Callable[..., list[Finding]]) -> None:
         (finding,) = found(require="12.1", release="3.5.0")
         assert (finding.rule, finding.level) == ("jit-assembler-unread", Level.ERROR)

@@ -22,7 +22,6 @@ strace: 35 programs of CUDA 12.0 to 13.5 (23 calls), and what older C libraries 
 import ctypes
 import errno
 import os
-import platform
 import resource
 import struct
 import sys
@@ -70,7 +69,7 @@ def main() -> NoReturn:
     ):
         resource.setrlimit(limit, (value, value))
     libc = ctypes.CDLL(None, use_errno=True)
-    if platform.machine() != _MACHINE or libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
+    if os.uname().machine != _MACHINE or libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
         sys.exit(NOT_CONFINED)
     # Landlock first: seccomp forbids the calls that set it up.
     if not (_give_up_files(libc) and _give_up_calls(libc)):

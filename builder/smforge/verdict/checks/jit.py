@@ -66,14 +66,15 @@ def check_compilers(subject: SubjectView) -> Iterator[Finding]:
 
 def _judge(subject: SubjectView, choice: Choice, device: ComputeCapability) -> Iterator[Finding]:
     assembler, rules, target = choice.assembler, choice.rules, choice.target
-    if assembler is None or not assembler.targets:
+    if assembler is None or not assembler.targets or not assembler.release:
+        what = "which CUDA release it is of" if assembler and assembler.targets else "what it knows"
         yield JIT_ASSEMBLER_UNREAD.finding(
-            f"{rules.name} uses {choice.path} on {device}, and what it assembles for is not known.",
+            f"{rules.name} uses {choice.path} on {device}, and {what} could not be read.",
             file=choice.path,
             device=device,
             remedy=triton_remedy(subject, rules, choice.variable, device),
         )
-    elif refusal := rules.refusal(assembler.release) if assembler.release else None:
+    elif refusal := rules.refusal(assembler.release):
         yield JIT_ASSEMBLER_REFUSED.finding(
             f"{refusal}, and {choice.path} on {device} is such a one: kernels compiled at run time "
             "fail there.",
