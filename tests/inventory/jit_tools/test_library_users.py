@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smforge.arch.cuda_libraries import cuda_library_names
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.jit_tools.library_users import read_user
 from smforge.inventory.jit_tools.records import LibraryUser
@@ -88,3 +89,12 @@ def test_a_survey_notes_files_without_gpu_code(library: Path, tmp_path: Path) ->
     assert inventory.files == ()
     assert [one.path for one in found.users] == ["bin/tool", "lib/_C.so", "lib/libcudart.so.13"]
     assert found.libraries == ("lib/libcudart.so.13",)
+
+
+def test_every_library_of_the_table_is_noted_as_brought(tmp_path: Path) -> None:
+    names = [f"{name}.so.{number}" for name in cuda_library_names() for number in ("13", "12.0.1")]
+    for name in (*names, "libcudart.so", "libnuma.so.1", "libcudart-0a1b2c3d.so.12"):
+        (tmp_path / name).write_bytes(b"\x7fELF")
+    with WatchedSubject(open_subject(str(tmp_path), ReadOptions())) as subject:
+        list(subject.members())
+        assert set(subject.host_files().libraries) == {*names, "libcudart.so"}

@@ -116,7 +116,7 @@ def _is_assembler(name: str) -> bool:
 def _is_library(name: str) -> bool:
     """Whether a file is named like one of CUDA's libraries: ``libnvrtc.so.13``, ``libnvrtc.so``."""
     stem, found, _ = name.partition(".so")
-    if not found or not name.startswith(("libcu", "libnv")):
+    if not found or not name.startswith(("libcu", "libn")):
         return False
     from smforge.arch.cuda_libraries import cuda_library, cuda_library_names  # noqa: PLC0415 - few
 
