@@ -75,6 +75,7 @@ class Manifest:
 
 def parse_index(document: Mapping[str, Any], where: str) -> tuple[Descriptor, ...]:
     """Return what an image index refers to, attestations included."""
+    _check_kind(document, where)
     return tuple(
         parse_descriptor(item, where) for item in list_of(document.get("manifests"), where)
     )
@@ -98,11 +99,21 @@ def parse_contents(document: Mapping[str, Any], where: str) -> Manifest:
             f"{where} is a Docker schema 1 manifest, which carries no reliable digests.",
             remedy="Push the image again with a current engine.",
         )
+    _check_kind(document, where)
     configuration = parse_descriptor(document.get("config"), where)
     layers = list_of(document.get("layers"), where)
     if len(layers) > _MAX_LAYERS:
         raise DamagedInputError(f"{where} has {len(layers)} layers, more than {_MAX_LAYERS}.")
     return Manifest(configuration, tuple(parse_descriptor(layer, where) for layer in layers))
+
+
+def _check_kind(document: Mapping[str, Any], where: str) -> None:
+    """Refuse what is both an index and a manifest: readers differ in what they take it for.
+
+    Source: OCI image-spec 1.0.2, "Ambiguous document" (CVE-2021-41190).
+    """
+    if "manifests" in document and ("config" in document or "layers" in document):
+        raise DamagedInputError(f"{where} is an index and a manifest at once.")
 
 
 def parse_descriptor(item: object, where: str) -> Descriptor:

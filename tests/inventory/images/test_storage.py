@@ -219,6 +219,23 @@ def test_the_two_lists_of_an_archive_have_to_name_the_same_images(
         files_of(archive_subject(saved((0, "first:1"), (1, "second:1"))))
 
 
+@pytest.mark.parametrize("extra", ["config", "layers"])
+def test_an_index_that_is_a_manifest_too_is_refused(
+    extra: str, writing: Any, layout: Any, tmp_path: Path
+) -> None:
+    folder = layout.write_folder(tmp_path)
+    index = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps({**index, extra: []}))
+    with pytest.raises(DamagedInputError, match="an index and a manifest at once"):
+        oci_subject(str(folder))
+    manifest = json.loads(layout.blobs[layout.manifests[0]["digest"]])
+    data = json.dumps({**manifest, "manifests": []}).encode()
+    layout.put(data)
+    layout.manifests[0] |= {"digest": writing.digest(data), "size": len(data)}
+    with pytest.raises(DamagedInputError, match="an index and a manifest at once"):
+        oci_subject(str(layout.write_folder(tmp_path / "second")))
+
+
 def test_named_pipes_and_devices_are_no_images(layout: Any, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", Path("/dev/zero")):

@@ -298,3 +298,26 @@ def test_a_compressed_text_is_not_read_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(gzip.compress(bytes(64 << 20))[:-9])
     limits = Limits(ratio_floor=1 << 20, ratio=100)
     assert take_inventory(str(tmp_path), ReadOptions(limits=limits)).damage == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "damaged"),
+    [
+        ("q.whl", b"<html>not found</html>", True),
+        ("q.whl", b"", True),
+        ("q.whl", zipped(), True),
+        ("q.whl", gzip.compress(tarred(a=b"text")), True),
+        ("q.zip", b"version https://git-lfs.github.com/spec/v1\n", True),
+        ("q.tar.gz", b"<html>not found</html>", True),
+        ("q.jar", b"text", True),
+        ("q.zip", b"", False),
+        ("q.zip", zipped(), False),
+        ("q.tar", gzip.compress(tarred(a=b"text")), False),
+        ("q.gz", b"text", False),
+    ],
+)
+def test_what_is_named_like_an_archive_and_is_none_is_damage(
+    name: str, content: bytes, damaged: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert [item.path for item in take_inventory(str(tmp_path)).damage] == [name] * damaged

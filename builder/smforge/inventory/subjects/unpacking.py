@@ -19,6 +19,12 @@ from smforge.inventory.subjects.members import Member
 if TYPE_CHECKING:
     from smforge.inventory.formats.archive_form import Form
 
+WHEEL_SUFFIX = ".whl"
+_NAMED = (
+    WHEEL_SUFFIX, ".zip", ".jar", ".conda", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz",
+    ".tar.zst",
+)  # fmt: skip
+"""Names that promise an archive."""
 _ELF = b"\x7fELF"
 """Of most files with GPU code; nothing has to be loaded to tell that they are no archives."""
 
@@ -59,9 +65,10 @@ class UnpackedSubject(WrappedSubject):
     def _with_content(self, member: Member, depth: int) -> Iterator[Member]:
         yield member
         form = archive_form_of(member.path, member.head)
-        if form is None:
-            return
         try:
+            _check_name(member, form)
+            if form is None:
+                return
             if depth == self._limits.nesting:
                 raise LimitExceededError(
                     f"It lies within {depth} other archives, and deeper ones are not read."
@@ -79,8 +86,10 @@ class UnpackedSubject(WrappedSubject):
             self._packed += archive.size
         with archive.open() as blob:
             members = ArchiveMembers(blob, form, archive.path, self._limits)
+            empty = True
             try:
                 for member in members:
+                    empty = False
                     self._check(member, archive)
                     path = f"{archive.path}/{member.path}"
                     inner = member._replace(path=path, serial=0, outer=archive)
@@ -89,6 +98,8 @@ class UnpackedSubject(WrappedSubject):
                 for item in members.damage:
                     place = f"{archive.path}/{item.path}"
                     self._miss(archive._replace(path=place, outer=archive), item.message)
+            if empty and not members.damage and archive.path.endswith(WHEEL_SUFFIX):
+                raise DamagedInputError("It is named like a wheel and holds no file.")
 
     def _check(self, member: Member, archive: Member) -> None:
         self._count += 1
@@ -99,6 +110,19 @@ class UnpackedSubject(WrappedSubject):
     def _miss(self, member: Member, message: str) -> None:
         if len(self._found) < self._limits.damages:
             self._found.append((member, Damage(member.path, message)))
+
+
+def _check_name(member: Member, form: Form | None) -> None:
+    """Raise `DamagedInputError` for a file that is named like an archive and is none.
+
+    So are a pointer that git leaves where the real file was not fetched, and the page that a
+    server sends instead of a file.
+    """
+    if member.head is None or not member.path.endswith(_NAMED):
+        return
+    is_wheel = member.path.endswith(WHEEL_SUFFIX)
+    if (form is None and (member.head or is_wheel)) or (is_wheel and form and form.name != "zip"):
+        raise DamagedInputError("It is named like an archive, and its content is something else.")
 
 
 def archive_form_of(path: str, head: bytes | None) -> Form | None:

@@ -15,8 +15,8 @@ from smforge.inventory.records import Damage, Subject, SubjectKind
 from smforge.inventory.subjects.archive_members import ArchiveMembers
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.members import Member
+from smforge.inventory.subjects.unpacking import WHEEL_SUFFIX
 
-WHEEL_SUFFIX = ".whl"
 _LAYOUT_MARK = "oci-layout"
 _SAVED_LIST = ("manifest.json", b'[{"Config"')
 
