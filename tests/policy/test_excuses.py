@@ -9,9 +9,9 @@ import pytest
 
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.policy.excuses import Excuse
-from smforge.verdict.excused import excuses
 from smforge.verdict.names import demangle
 from smforge.verdict.reach import Reach
+from smforge.verdict.views.excused import excuses
 
 KERNEL = "_ZN6marlin6MarlinILi3EEEvPi"
 PATH = "vllm/_C.abi3.so"

@@ -26,7 +26,7 @@ from smforge.policy.excuses import Excuse
 from smforge.policy.files import FOLDER as POLICIES
 from smforge.policy.files import load_policy, shipped_for_kernels
 from smforge.verdict.request import AuditRequest
-from smforge.verdict.views import view_file
+from smforge.verdict.views.files import view_file
 
 DAY = date(2026, 11, 21)
 ROOT = Path(__file__).parents[2]

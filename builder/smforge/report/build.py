@@ -14,7 +14,7 @@ from smforge.report import model
 from smforge.report.text.json_text import json_text
 from smforge.verdict.names import demangle
 from smforge.verdict.records import DeviceVerdict, ExcuseUse, Verdict
-from smforge.verdict.views import FileView
+from smforge.verdict.views.files import FileView
 from smforge.version import __version__
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from smforge.arch.target import ComputeCapability, Target
 from smforge.arch.triton import TritonRules, triton_release, triton_releases
 from smforge.inventory.jit_tools.records import Assembler, TritonInstall
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 _FOLDER = "backends/nvidia/bin"
 _BUNDLED = re.compile(rf"(?P<package>(?:.*/)?\w*triton)/{_FOLDER}/(?P<file>[^/]+)\Z")

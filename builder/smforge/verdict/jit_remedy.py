@@ -6,7 +6,7 @@ from smforge.arch.target import ComputeCapability
 from smforge.arch.toolkits import Toolkit, toolkits
 from smforge.arch.triton import TritonRules, triton_releases
 from smforge.inventory.jit_tools.records import Assembler
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 
 def triton_remedy(

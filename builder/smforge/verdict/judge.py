@@ -14,8 +14,6 @@ from smforge.arch.target import ComputeCapability
 from smforge.findings import Finding, Level, Outcome, Tally
 from smforge.inventory.records import Inventory
 from smforge.policy.excuses import Excuse
-from smforge.verdict.alternatives import alternatives_among
-from smforge.verdict.arch_packages import parts_of
 from smforge.verdict.checks import CHECKS
 from smforge.verdict.kernels import names_read
 from smforge.verdict.names import families
@@ -24,8 +22,10 @@ from smforge.verdict.reading import Reading
 from smforge.verdict.records import DeviceOutcome, DeviceVerdict, ExcuseUse, Verdict
 from smforge.verdict.request import AuditRequest
 from smforge.verdict.rules import EXCEPTION_EXPIRED, EXCEPTION_UNUSED, RULE_BY_ID
-from smforge.verdict.subject_view import SubjectView
-from smforge.verdict.views import FileView, view_beside, view_file
+from smforge.verdict.views.alternatives import alternatives_among
+from smforge.verdict.views.arch_packages import parts_of
+from smforge.verdict.views.files import FileView, view_beside, view_file
+from smforge.verdict.views.subject import SubjectView
 
 _ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
 

@@ -41,7 +41,7 @@ class Embedded:
     """Whether no host code can launch it (`smforge.inventory.records.Region.unregistered`)."""
     alternatives: frozenset[Embedded] = frozenset()
     """What kernels of the same name are embedded as beside it, where the program loads one of them
-    (`smforge.verdict.alternatives`)."""
+    (`smforge.verdict.views.alternatives`)."""
 
     @property
     def targets(self) -> frozenset[Target]:

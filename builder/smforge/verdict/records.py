@@ -8,7 +8,7 @@ from enum import StrEnum
 from smforge.arch.target import ComputeCapability
 from smforge.findings import Family, Finding, Outcome, Tally
 from smforge.policy.excuses import Excuse
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 
 class DeviceOutcome(StrEnum):

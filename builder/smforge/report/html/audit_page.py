@@ -34,7 +34,7 @@ from smforge.verdict.names import families
 from smforge.verdict.reach import Reach
 from smforge.verdict.reading import Backend
 from smforge.verdict.records import ExcuseUse, Verdict
-from smforge.verdict.views import DeviceView
+from smforge.verdict.views.files import DeviceView
 from smforge.version import __version__
 
 _OUTCOMES = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")

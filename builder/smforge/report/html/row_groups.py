@@ -13,7 +13,7 @@ from posixpath import dirname
 
 from smforge.arch.target import ComputeCapability
 from smforge.findings import Family
-from smforge.verdict.views import DeviceView, FileView
+from smforge.verdict.views.files import DeviceView, FileView
 
 _MOST_FAMILIES = 250
 """Families that one group of kernels may show."""

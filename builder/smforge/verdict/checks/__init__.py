@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from smforge.findings import Finding
 from smforge.inventory.records import Origin
 from smforge.verdict.checks import devices, integrity, loading, targets
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 Check = Callable[[SubjectView], Iterator[Finding]]
 

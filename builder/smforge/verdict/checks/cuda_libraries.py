@@ -16,7 +16,7 @@ from smforge.inventory.jit_tools.records import LibraryUser
 from smforge.inventory.records import SubjectKind
 from smforge.verdict.cuda_builds import CudaBuilds
 from smforge.verdict.rules import CUDART_MISMATCH
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 _RUNTIME = "libcudart"
 _NAMED = 3

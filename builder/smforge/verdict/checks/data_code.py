@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from smforge.arch.target import ComputeCapability
 from smforge.findings import Finding, Level
 from smforge.inventory.records import CodeObject, Kind, Origin
-from smforge.verdict.excused import excuses
 from smforge.verdict.kernels import Embedded, Ptx
 from smforge.verdict.names import demangle
 from smforge.verdict.reach import RUNS, Reach, reach
 from smforge.verdict.request import AuditRequest
 from smforge.verdict.rules import CODE_AMONG_DATA
-from smforge.verdict.subject_view import SubjectView
-from smforge.verdict.views import FileView
+from smforge.verdict.views.excused import excuses
+from smforge.verdict.views.files import FileView
+from smforge.verdict.views.subject import SubjectView
 
 _LISTED = 3
 """Kernels and targets written out; the rest are counted."""

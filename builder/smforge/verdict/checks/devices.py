@@ -26,8 +26,8 @@ from smforge.verdict.rules import (
     PTX_NEWER_THAN_DRIVER,
     SUFFIX_UNKNOWN,
 )
-from smforge.verdict.subject_view import SubjectView
-from smforge.verdict.views import DeviceView, FileView
+from smforge.verdict.views.files import DeviceView, FileView
+from smforge.verdict.views.subject import SubjectView
 
 _FIRST = 3
 """Families of a finding that people are shown."""

@@ -17,8 +17,8 @@ from smforge.verdict.cuda_builds import CudaBuilds
 from smforge.verdict.kernels import MACHINE_CODE
 from smforge.verdict.reading import Backend
 from smforge.verdict.rules import DRIVER_TOO_OLD, DRIVER_UNCHECKED
-from smforge.verdict.subject_view import SubjectView
-from smforge.verdict.views import FileView
+from smforge.verdict.views.files import FileView
+from smforge.verdict.views.subject import SubjectView
 
 
 class Needed(NamedTuple):

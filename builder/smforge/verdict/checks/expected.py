@@ -19,7 +19,7 @@ from smforge.inventory.records import FileInventory, Kind, Region
 from smforge.verdict.expectation import Expectation, ExpectedUnit, symbol_name
 from smforge.verdict.kernels import MACHINE_CODE
 from smforge.verdict.rules import EXPECTED_NOT_EMBEDDED, EXPECTED_UNREAD
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 _SHOWN = 6
 

@@ -19,7 +19,7 @@ from smforge.verdict.rules import (
     UNJUDGED_CODE,
     UNSEEN_CODE,
 )
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 _LINKED_LATER = frozenset({Kind.LTO_IR, Kind.RELOCATABLE_PTX})
 _LINKER_INPUT = (".a", ".o", ".obj", ".lib")

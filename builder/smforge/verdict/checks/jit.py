@@ -23,7 +23,7 @@ from smforge.verdict.rules import (
     JIT_ASSEMBLER_UNREAD,
     JIT_COMPILER,
 )
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 _LIBRARIES = ("nvrtc", "nvJitLink")
 

@@ -8,7 +8,7 @@ from smforge.arch.platforms import PROCESSORS
 from smforge.findings import Finding, Level
 from smforge.inventory.records import SubjectKind
 from smforge.verdict.rules import DEVICE_LINK_MISSING, MACHINE_MISMATCH
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 _NAMED = 3
 """Translation units named in a finding; the rest are counted."""

@@ -11,8 +11,8 @@ from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import FileInventory, Kind
 from smforge.verdict.kernels import MACHINE_CODE
 from smforge.verdict.rules import TARGET_ABSENT, TARGET_MISSING
-from smforge.verdict.subject_view import SubjectView
-from smforge.verdict.views import FileView
+from smforge.verdict.views.files import FileView
+from smforge.verdict.views.subject import SubjectView
 
 _KINDS = {
     Form.CUBIN: MACHINE_CODE,

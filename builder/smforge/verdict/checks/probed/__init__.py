@@ -11,7 +11,7 @@ from smforge.verdict.checks.probed.completeness import check_completeness
 from smforge.verdict.checks.probed.extensions import check_extensions
 from smforge.verdict.checks.probed.kernels import check_kernels
 from smforge.verdict.checks.probed.models import check_models
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 
 def check_probed(subject: SubjectView, probed: Probed) -> Iterator[Finding]:

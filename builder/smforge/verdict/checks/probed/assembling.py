@@ -13,7 +13,7 @@ from smforge.verdict.checks.probed.wording import brief, is_late, path_in_subjec
 from smforge.verdict.jit_choice import triton_installs
 from smforge.verdict.jit_remedy import triton_remedy
 from smforge.verdict.rules import JIT_ASSEMBLER_FAILS
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 
 def check_assembling(subject: SubjectView, document: Assembly) -> Iterator[Finding]:

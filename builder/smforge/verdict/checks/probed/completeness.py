@@ -19,7 +19,7 @@ from smforge.inventory.probing.records import (
 from smforge.verdict.checks.probed.wording import brief, counted, is_late, listed, raised
 from smforge.verdict.data import table
 from smforge.verdict.rules import PROBE_FAILED, PROBED
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 _PYTHON_REMEDY = "Name the Python that the image's programs run with: --probe-python PYTHON."
 _LIBRARY = re.compile(r"\.so(\.\d+)*\Z")

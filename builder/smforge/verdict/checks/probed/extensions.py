@@ -13,7 +13,7 @@ from smforge.verdict.checks.probed.wording import brief, counted, is_late, liste
 from smforge.verdict.data import table
 from smforge.verdict.names import demangle
 from smforge.verdict.rules import EXTENSION_NEEDS_DRIVER, EXTENSION_NOT_LOADABLE, EXTENSION_UNUSED
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 _DRIVER = "driver"
 _SYSTEM = "version"

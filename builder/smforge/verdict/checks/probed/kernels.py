@@ -9,7 +9,7 @@ from smforge.findings import Finding, Level
 from smforge.inventory.probing.records import Item, KernelNotes, Kernels
 from smforge.verdict.checks.probed.wording import brief, counted, is_late, listed, raised
 from smforge.verdict.rules import KERNELS_NOT_FOUND
-from smforge.verdict.subject_view import SubjectView
+from smforge.verdict.views.subject import SubjectView
 
 
 def check_kernels(subject: SubjectView, document: Kernels) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from smforge.verdict.kernels import KernelGroup
 from smforge.verdict.names import demangle
 from smforge.verdict.reach import EXCUSABLE, Reach
 from smforge.verdict.request import AuditRequest
-from smforge.verdict.shapes import ShapeView
+from smforge.verdict.views.shapes import ShapeView
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from smforge.inventory.records import Inventory
 from smforge.verdict.reading import Reading
 from smforge.verdict.request import AuditRequest
-from smforge.verdict.views import FileView
+from smforge.verdict.views.files import FileView
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from smforge.arch.target import ComputeCapability, Target
 from smforge.findings import Tally
 from smforge.inventory.records import FileInventory, Origin
-from smforge.verdict.arch_packages import Parts
-from smforge.verdict.excused import Excused, ExcusedKernels, excused_kernels
 from smforge.verdict.kernels import (
     AlternativesOf,
     Embedded,
@@ -19,7 +17,9 @@ from smforge.verdict.kernels import (
 )
 from smforge.verdict.reach import CANNOT_RUN, NOT_KNOWN, Reach
 from smforge.verdict.request import AuditRequest
-from smforge.verdict.shapes import ShapeView, view_shape
+from smforge.verdict.views.arch_packages import Parts
+from smforge.verdict.views.excused import Excused, ExcusedKernels, excused_kernels
+from smforge.verdict.views.shapes import ShapeView, view_shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from functools import lru_cache
 from smforge.arch.drivers import DriverVersion
 from smforge.arch.target import ComputeCapability
 from smforge.findings import Tally
-from smforge.verdict.arch_packages import Parts, as_part
 from smforge.verdict.kernels import Embedded
 from smforge.verdict.reach import (
     CANNOT_RUN,
@@ -23,6 +22,7 @@ from smforge.verdict.reach import (
     Reach,
     reach,
 )
+from smforge.verdict.views.arch_packages import Parts, as_part
 
 Shape = tuple[tuple[Embedded, int], ...]
 """What the groups of a file are embedded as, and how many kernels each has."""

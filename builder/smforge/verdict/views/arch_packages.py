@@ -2,7 +2,7 @@
 
 A library of such a package need not run on every device, because another package serves the
 others. One of the packages has to serve each required device, and where a package is named after a
-device, that one. Which packages these are is data (data/alternatives.json).
+device, that one. Which packages these are is data (data/arch_packages.json).
 """
 
 from __future__ import annotations
@@ -88,5 +88,5 @@ def _package(path: str) -> tuple[Package, str] | None:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    rows = table("alternatives")["alternatives"]
+    rows = table("arch_packages")["packages"]
     return tuple((row["name"], re.compile(row["path"])) for row in rows)
