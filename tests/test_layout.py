@@ -13,6 +13,8 @@ lean on the half that builds.
 from __future__ import annotations
 
 import ast
+import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +51,7 @@ MAY_IMPORT = {
 SHOWS_PREFLIGHT = PACKAGE / "report" / "preflight"
 """The folder of the report's modules that render a preflight; they alone import that stage."""
 EVERYWHERE = {
+    "amounts",
     "api",
     "callable_package",
     "docker",
@@ -194,3 +197,58 @@ def test_the_check_for_circles_sees_one_of_three() -> None:
     imported = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
     assert "a" in reachable("a", imported)
     assert "d" not in reachable("d", imported)
+
+
+MARKED = ("bake", "cli", "publish", "workflow", "matrix")
+"""The stages whose late imports say what they defer; of the others each says why in a comment."""
+DEFERS = re.compile(r"# noqa: PLC0415  # defers ([a-z0-9_]+)$")
+
+
+@pytest.mark.parametrize("stage", MARKED)
+def test_what_is_imported_late_defers_what_it_says(stage: str) -> None:
+    wrong = []
+    for module in sorted((PACKAGE / stage).rglob("*.py")):
+        lines = module.read_text(encoding="utf-8").splitlines()
+        for node in late_imports(module):
+            said = DEFERS.search(lines[node.lineno - 1])
+            if said is None or said[1] not in loaded_by(first_module(node)):
+                wrong.append(f"{module.relative_to(PACKAGE)}:{node.lineno}")
+    assert wrong == []
+
+
+def late_imports(module: Path) -> Iterator[ast.Import | ast.ImportFrom]:
+    for function in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    yield node
+
+
+def first_module(node: ast.Import | ast.ImportFrom) -> str:
+    return node.names[0].name if isinstance(node, ast.Import) else node.module or ""
+
+
+@functools.cache
+def loaded_by(name: str) -> frozenset[str]:
+    """What importing a module loads: first names of others, and all parts of the names of ours."""
+    if not name.startswith("smforge."):
+        return frozenset({name.partition(".")[0]})
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    found = set(name.split(".")[1:])
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [one for one in inner if is_module(one)] or [node.module]
+        else:
+            continue
+        for one in names:
+            found |= loaded_by(one)
+    return frozenset(found)
+
+
+def is_module(name: str) -> bool:
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    return name.startswith("smforge.") and (path.is_dir() or path.with_suffix(".py").is_file())

@@ -20,7 +20,7 @@ def printed(write: Callable[[Console], None], *, width: int, color: bool) -> str
 
     Names come from foreign files: nothing in them is read as markup or as an emoji's name.
     """
-    from rich.console import Console  # noqa: PLC0415  # slow to import
+    from rich.console import Console  # noqa: PLC0415  # defers rich
 
     stream = io.StringIO()
     console = Console(

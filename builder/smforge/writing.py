@@ -18,7 +18,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         path.write_bytes(_encoded(content))
         return
     # Beside the destination, so that the final step is a rename.
-    import tempfile  # noqa: PLC0415 - slow to load, and most results go to standard output
+    import tempfile  # noqa: PLC0415  # defers tempfile
 
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)

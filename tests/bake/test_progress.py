@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from smforge.amounts import clock_text
 from smforge.bake.progress.display import (
     LOG_SECONDS,
     LiveProgress,
@@ -19,7 +20,6 @@ from smforge.bake.progress.display import (
     SilentProgress,
     choose_progress,
     clean,
-    clock_text,
     short_action,
 )
 from smforge.bake.progress.events import parse_line

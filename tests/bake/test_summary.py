@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from smforge.amounts import size_text
 from smforge.bake.cell_paths import CellPaths
 from smforge.bake.diagnosis import StepFailedError
 from smforge.bake.record import RunRecord
 from smforge.errors import EngineUnavailableError
 from smforge.plan.records import Cell
 from smforge.workflow.results import Built
-from smforge.workflow.summary import closing_lines, document, render_table, size_text
+from smforge.workflow.summary import closing_lines, document, render_table
 
 MakeCell = Callable[..., Cell]
 

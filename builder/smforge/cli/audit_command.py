@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from smforge.cli.audit_progress import Progress
+from smforge.cli.audit_rendering import render
 from smforge.cli.flags import matrix_option, output_option, policy_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
+from smforge.cli.probing import Probing
 from smforge.errors import (
     EXIT_FINDINGS,
     EXIT_NOTHING,
@@ -21,14 +23,17 @@ from smforge.errors import (
     SmforgeError,
     UsageError,
 )
+from smforge.inventory.options import ReadOptions
+from smforge.inventory.subjects.opening import names_image, names_one_file
+from smforge.report.build import report_of
+from smforge.report.model import Report
 from smforge.report.text.printable import printable
-
-if TYPE_CHECKING:
-    from smforge.cli.probing import Probing
-    from smforge.inventory.options import ReadOptions
-    from smforge.report.model import Report
-    from smforge.verdict.records import Verdict
-    from smforge.verdict.request import AuditRequest
+from smforge.verdict.audit import audit
+from smforge.verdict.reading import Backend
+from smforge.verdict.records import Verdict
+from smforge.verdict.request import AuditRequest
+from smforge.verdict.unread import unread
+from smforge.workflow.audit_request import request_of
 
 FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
 _WITHOUT_DIGESTS = frozenset({"table", "markdown", "junit"})
@@ -132,11 +137,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         raise UsageError(
             "--kernels and --no-kernels contradict each other.", remedy="Leave one of them out."
         )
-    # Imported when it runs: --help must not wait for what reads and judges.
-    from smforge.cli.probing import Probing  # noqa: PLC0415
-    from smforge.inventory.options import ReadOptions  # noqa: PLC0415
-    from smforge.inventory.subjects.opening import names_image  # noqa: PLC0415
-    from smforge.workflow.audit_request import request_of  # noqa: PLC0415
 
     if platform is not None and not any(names_image(subject) for subject in subjects):
         raise UsageError(
@@ -184,8 +184,6 @@ class _Audits:
         listed: bool,
         quiet: bool,
     ) -> None:
-        from smforge.cli.audit_progress import Progress  # noqa: PLC0415
-        from smforge.verdict.reading import Backend  # noqa: PLC0415
 
         self._request = request
         self._backend = Backend(backend)
@@ -206,14 +204,12 @@ class _Audits:
         return next((code for code in _WORST_FIRST if code in self._exits), max(self._exits))
 
     def _one(self, subject: str) -> Report:
-        from smforge.report.build import report_of  # noqa: PLC0415
 
         try:
             done = self._audited(subject)
         except SmforgeError as error:
             if error.exit_code == EXIT_USAGE:
                 raise
-            from smforge.verdict.unread import unread  # noqa: PLC0415
 
             told = str(error)
             _complain(told if subject in told else f"{subject}: {told}")
@@ -229,13 +225,10 @@ class _Audits:
         return report
 
     def _audited(self, subject: str) -> Verdict:
-        from smforge.inventory.subjects.opening import names_one_file  # noqa: PLC0415
-        from smforge.verdict.audit import audit  # noqa: PLC0415
-
         alone = names_one_file(subject)
         if self._options.names or not alone:
             # Several threads will read.
-            from smforge.inventory.subjects.memory import share_heaps  # noqa: PLC0415
+            from smforge.inventory.subjects.memory import share_heaps  # noqa: PLC0415  # defers ctypes
 
             share_heaps()
         options = self._options._replace(digests=self._options.digests or not alone)
@@ -248,12 +241,11 @@ class _Audits:
 
 def _render(reports: Sequence[Report], audits: Sequence[Verdict], spec: OutputSpec) -> str:
     if spec.format == "html":
-        from smforge.report.html.audit_page import audit_page  # noqa: PLC0415
-        from smforge.report.html.page import render_page  # noqa: PLC0415
+        from smforge.report.html.audit_page import audit_page  # noqa: PLC0415  # defers html
+        from smforge.report.html.page import render_page  # noqa: PLC0415  # defers hashlib
 
         # The page shows more than a report holds: the families of every kernel.
         return render_page(audit_page(audits))
-    from smforge.cli.audit_rendering import render  # noqa: PLC0415
 
     return render(reports, spec.format, to_terminal=spec.file is None)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
+from smforge.arch.requirement import parse_requirements
+from smforge.cli.audit_progress import Progress
 from smforge.cli.flags import output_option
-from smforge.cli.output import OutputSpec, checked_outputs, emit
+from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.errors import EXIT_FINDINGS, EXIT_NOTHING, EXIT_PASS, EXIT_UNDETERMINED
-
-if TYPE_CHECKING:
-    from smforge.report.diff.model import Diff
-    from smforge.report.diff.sides import Side
-    from smforge.report.diff.terms import DiffTerms
+from smforge.inventory.options import ReadOptions
+from smforge.report.diff.compare import compare
+from smforge.report.diff.markdown import render_markdown
+from smforge.report.diff.model import Diff
+from smforge.report.diff.reading import read_side
+from smforge.report.diff.sides import Side
+from smforge.report.diff.table import render_table
+from smforge.report.diff.terms import DiffTerms
+from smforge.report.text.json_text import json_text
 
 FORMATS = ("table", "json", "markdown")
 _EXITS = {
@@ -66,11 +70,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     codes: 0 nothing lost, 1 a required device loses kernels, 2 usage, 3 OLD has no GPU code, 4 the
     two cannot be compared.
     """
-    # Imported when it runs: --help must not wait for pydantic and rich.
-    from smforge.arch.requirement import parse_requirements  # noqa: PLC0415
-    from smforge.report.diff.compare import compare  # noqa: PLC0415
-    from smforge.report.diff.terms import DiffTerms  # noqa: PLC0415
-
     specs = checked_outputs(outputs)
     terms = DiffTerms(parse_requirements(words), native, strict, allowed, allow_removed)
     before, after = (_read(one, terms, quiet=ctx.obj["quiet"]) for one in (old, new))
@@ -80,9 +79,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
 
 
 def _read(argument: str, terms: DiffTerms, *, quiet: bool) -> Side:
-    from smforge.cli.audit_progress import Progress  # noqa: PLC0415
-    from smforge.inventory.options import ReadOptions  # noqa: PLC0415
-    from smforge.report.diff.reading import read_side  # noqa: PLC0415
 
     progress = Progress(sys.stderr, quiet=quiet)
     try:
@@ -93,17 +89,8 @@ def _read(argument: str, terms: DiffTerms, *, quiet: bool) -> Side:
 
 def _render(diff: Diff, spec: OutputSpec) -> str:
     if spec.format == "json":
-        from smforge.report.text.json_text import json_text  # noqa: PLC0415
-
         return json_text(diff)
     if spec.format == "markdown":
-        from smforge.report.diff.markdown import render_markdown  # noqa: PLC0415
-
         return render_markdown(diff)
-    from smforge.report.diff.table import render_table  # noqa: PLC0415
 
-    return render_table(diff, color=spec.file is None and _color_wanted())
-
-
-def _color_wanted() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return render_table(diff, color=color_wanted(spec))

@@ -7,15 +7,15 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from smforge.bake.host.doctor import Finding, Host, can_build, examine
+from smforge.bake.host.doctor_report import document, render_table
+from smforge.bake.host.own_engine import use_own_engine
 from smforge.cli.flags import output_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
-
-if TYPE_CHECKING:
-    from smforge.bake.host.doctor import Finding
+from smforge.inventory.cuobjdump.locate import locate
 
 FORMATS = ("table", "json")
 
@@ -34,10 +34,6 @@ def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
 
     Exit codes: 0 when a build can run, 1 when something it needs is lacking.
     """
-    from smforge.bake.host.doctor import Host, can_build, examine  # noqa: PLC0415
-    from smforge.bake.host.own_engine import use_own_engine  # noqa: PLC0415
-    from smforge.inventory.cuobjdump.locate import locate  # noqa: PLC0415
-
     specs = checked_outputs(outputs)
     use_own_engine()
     findings = examine(Host(out, cuobjdump=lambda: locate().version))
@@ -47,10 +43,7 @@ def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
 
 def _render(findings: tuple[Finding, ...], spec: OutputSpec) -> str:
     if spec.format == "json":
-        from smforge.bake.host.doctor_report import document  # noqa: PLC0415
-
         return json.dumps(document(findings), indent=2)
-    from smforge.bake.host.doctor_report import render_table  # noqa: PLC0415
 
     terminal = spec.file is None and sys.stdout.isatty()
     width = shutil.get_terminal_size((100, 24)).columns if terminal else 100

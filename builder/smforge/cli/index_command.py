@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from smforge.amounts import size_text
 from smforge.cli.flags import output_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
-
-if TYPE_CHECKING:
-    from smforge.publish.index import Index
-    from smforge.publish.outputs import Output
-    from smforge.publish.wheels import Wheel
+from smforge.publish.index import Index, make_index, write_index
+from smforge.publish.limits import Limits
+from smforge.publish.outputs import Output, find_outputs
+from smforge.publish.wheels import Wheel
 
 FORMATS = ("table", "json")
 
@@ -67,10 +66,6 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     lies there, and replaces the former one in one step. Exit codes: 0 written, 1 a limit does not
     hold or two wheels of one name differ, 2 nothing that passed was found.
     """
-    from smforge.publish.index import make_index, write_index  # noqa: PLC0415
-    from smforge.publish.limits import Limits  # noqa: PLC0415
-    from smforge.publish.outputs import find_outputs  # noqa: PLC0415
-
     specs = checked_outputs(outputs)
     groups = _grouped(find_outputs(outputs_of or (Path("out"),)), per)
     limits = Limits(max_wheel_mb, max_index_mb)
@@ -95,7 +90,6 @@ def _grouped(found: Sequence[Output], per: str) -> dict[str, dict[str, list[Whee
 def _render(indexes: Sequence[Index], places: Sequence[Path], spec: OutputSpec) -> str:
     if spec.format == "json":
         return json.dumps(_document(indexes, places), indent=2)
-    from smforge.workflow.summary import size_text  # noqa: PLC0415
 
     lines = []
     for index, place in zip(indexes, places, strict=True):

@@ -11,15 +11,10 @@ from typing import Any
 
 import click
 
+from smforge.cli.commands import COMMANDS
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
 from smforge.report.text.printable import printable
 from smforge.version import __version__
-
-COMMANDS = (
-    "plan", "preflight", "build", "index", "audit", "diff", "report", "slim", "repair", "devices",
-    "explain", "matrix", "doctor",
-)  # fmt: skip
-"""Each is `smforge.cli.NAME_command:command`, imported only when it is the one that runs."""
 
 SIGINT_EXIT = 130
 _ALLOCATIONS = 50_000
@@ -31,7 +26,7 @@ class Context(click.Context):
     """A context whose help is rich-click's, loaded when somebody asks for help."""
 
     def get_help(self) -> str:
-        from smforge.cli.rich_help import rich_help  # noqa: PLC0415
+        from smforge.cli.rich_help import rich_help  # noqa: PLC0415  # defers rich_click
 
         return rich_help(self)
 
@@ -42,11 +37,14 @@ class LazyGroup(click.Group):
     context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        here = Path(__file__).parent
-        return [name for name in COMMANDS if (here / f"{name}_command.py").exists()]
+        return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"smforge.cli.{cmd_name}_command")
         command = module.command

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from smforge.cli.flags import matrix_option, output_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
-
-if TYPE_CHECKING:
-    from smforge.plan.records import Plan
+from smforge.matrix.load import load
+from smforge.plan import pipelines
+from smforge.plan.jobs import jobs_document
+from smforge.plan.records import Plan
+from smforge.plan.resolve import resolve
 
 FORMATS = ("github", "buildkite", "json")
 
@@ -33,10 +34,6 @@ def command(
     Without a VARIANT all of them are in it. pipelines/ holds what this prints for the
     repository's own matrix.
     """
-    # Imported when it runs: pydantic costs more than all the rest.
-    from smforge.matrix.load import load  # noqa: PLC0415
-    from smforge.plan.resolve import resolve  # noqa: PLC0415
-
     specs = checked_outputs(outputs)
     plan = resolve(load(config or ctx.obj["config"]), variants)
     emit({spec: _render(plan, spec.format) for spec in specs})
@@ -45,9 +42,6 @@ def command(
 
 def _render(plan: Plan, form: str) -> str:
     if form == "json":
-        from smforge.plan.jobs import jobs_document  # noqa: PLC0415
-
         return json.dumps(jobs_document(plan), indent=2)
-    from smforge.plan import pipelines  # noqa: PLC0415
 
     return pipelines.github(plan) if form == "github" else pipelines.buildkite(plan)

@@ -98,6 +98,11 @@ def _unwritable(path: Path, reason: str) -> UsageError:
     )
 
 
+def color_wanted(spec: OutputSpec) -> bool:
+    """Whether an output is coloured: on a terminal, unless NO_COLOR is set."""
+    return spec.file is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
 def emit(texts: Mapping[OutputSpec, str]) -> None:
     """Write each text to where its output says.
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from smforge.bake.host.settings import HostSettings
 from smforge.cli.flags import matrix_option, output_option
-from smforge.cli.output import OutputSpec, checked_outputs, emit
+from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.errors import EXIT_FINDINGS, EXIT_PASS
-
-if TYPE_CHECKING:
-    from smforge.bake.host.settings import HostSettings
-    from smforge.plan.records import Plan
+from smforge.matrix.load import load
+from smforge.plan.document import plan_document
+from smforge.plan.records import Plan
+from smforge.plan.resolve import resolve
+from smforge.sigterm import ended_tidily
 
 FORMATS = ("table", "json")
 
@@ -51,11 +51,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     Without a VARIANT all of them are shown. Nothing is built and no engine is needed. With --check
     the exit code is 1 where a cell cannot be built as planned.
     """
-    # Imported when it runs: pydantic costs more than all the rest.
-    from smforge.bake.host.settings import HostSettings  # noqa: PLC0415
-    from smforge.matrix.load import load  # noqa: PLC0415
-    from smforge.plan.resolve import resolve  # noqa: PLC0415
-
     specs = checked_outputs(outputs)
     matrix = load(config or ctx.obj["config"])
     host = HostSettings.from_environment(os.environ)
@@ -63,7 +58,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     if check:
         return _check(plan, matrix.path.resolve().parent, host, specs, quiet=ctx.obj["quiet"])
     if ask_sources:
-        plan = _as_compiled(plan, matrix.path.resolve().parent, host)
+        from smforge.workflow.compiled_plan import as_compiled  # noqa: PLC0415  # defers preflight
+
+        plan = as_compiled(plan, matrix.path.resolve().parent, host)
     emit({spec: _render(plan, spec) for spec in specs})
     return 0
 
@@ -72,18 +69,15 @@ def _check(
     plan: Plan, root: Path, host: HostSettings, specs: Sequence[OutputSpec], *, quiet: bool
 ) -> int:
     """Check every cell, and say what stands against it."""
-    from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415
-    from smforge.sigterm import ended_tidily  # noqa: PLC0415
-    from smforge.workflow.plan_check import (  # noqa: PLC0415
+    from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415  # defers preflight
+    from smforge.workflow.messages import Messages  # noqa: PLC0415  # defers progress
+    from smforge.workflow.plan_check import (  # noqa: PLC0415  # defers preflight
         check_cells,
         check_document,
         check_table,
     )
 
-    def announce(text: str) -> None:
-        if not quiet:
-            sys.stderr.write(f"smforge: {text}\n")
-
+    announce = Messages(quiet=quiet).announce
     with ended_tidily():
         checks = check_cells(plan.cells, root, Cache(default_directory()), host, announce)
     emit(
@@ -97,37 +91,9 @@ def _check(
     return EXIT_PASS if all(one.passed for one in checks) else EXIT_FINDINGS
 
 
-def _as_compiled(plan: Plan, root: Path, host: HostSettings) -> Plan:
-    """The plan with what the sources make of it (cached, else a few seconds per component)."""
-    from dataclasses import replace  # noqa: PLC0415
-
-    from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415
-    from smforge.preflight.cell import (  # noqa: PLC0415
-        Circumstances,
-        examinable,
-        preflight_cell,
-        with_collapses,
-    )
-    from smforge.sigterm import ended_tidily  # noqa: PLC0415
-
-    circumstances = Circumstances(root, Cache(default_directory()), host.checkouts)
-    with ended_tidily():
-        cells = tuple(
-            with_collapses(preflight_cell(cell, examinable(cell), circumstances))
-            for cell in plan.cells
-        )
-    return replace(plan, cells=cells)
-
-
 def _render(plan: Plan, spec: OutputSpec) -> str:
     if spec.format == "json":
-        from smforge.plan.document import plan_document  # noqa: PLC0415
-
         return json.dumps(plan_document(plan), indent=2)
-    from smforge.plan.table import render_table  # noqa: PLC0415
+    from smforge.plan.table import render_table  # noqa: PLC0415  # defers rich
 
-    return render_table(plan, color=spec.file is None and _color_wanted())
-
-
-def _color_wanted() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return render_table(plan, color=color_wanted(spec))

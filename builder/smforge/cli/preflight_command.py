@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from smforge.cli.flags import matrix_option, output_option, policy_option
-from smforge.cli.output import OutputSpec, checked_outputs, emit
+from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
+from smforge.cli.preflight_questions import Choice, Flags, of_sources, of_variant
 from smforge.errors import EXIT_FINDINGS, EXIT_PASS, UsageError
-
-if TYPE_CHECKING:
-    from smforge.preflight.records import Preflight
+from smforge.findings import Outcome
+from smforge.preflight.cache import temporary_or_default
+from smforge.preflight.records import Preflight
+from smforge.report.preflight.document import render_json
+from smforge.report.preflight.markdown import render_markdown
+from smforge.report.preflight.table import render_table
+from smforge.sigterm import ended_tidily
 
 FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
 _ABOUT_ONE = frozenset({"junit", "sarif", "html"})
@@ -104,11 +106,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     description of the real sources is configured in a private copy, without compiler, GPU or
     torch. Exit code 1 means that a requested architecture loses sources.
     """
-    from smforge.cli.preflight_questions import Choice, Flags, of_sources, of_variant  # noqa: PLC0415
-    from smforge.findings import Outcome  # noqa: PLC0415
-    from smforge.preflight.cache import temporary_or_default  # noqa: PLC0415
-    from smforge.sigterm import ended_tidily  # noqa: PLC0415
-
     specs = checked_outputs(outputs)
     if (variant is None) == (source is None):
         raise UsageError(
@@ -137,32 +134,22 @@ def _render(results: Sequence[Preflight], spec: OutputSpec, *, listed: bool) -> 
 
 
 def _render_one(result: Preflight, spec: OutputSpec, *, listed: bool) -> str:
-    # Imported one by one: rich takes longer to load than a cached preflight to answer.
     if spec.format == "json":
-        from smforge.report.preflight.document import render_json  # noqa: PLC0415
-
         return render_json(result)
     if spec.format == "junit":
-        from smforge.report.preflight.junit import render_junit  # noqa: PLC0415
+        from smforge.report.preflight.junit import render_junit  # noqa: PLC0415  # defers xml
 
         return render_junit(result)
     if spec.format == "sarif":
-        from smforge.report.preflight.sarif import render_sarif  # noqa: PLC0415
+        from smforge.report.preflight.sarif import render_sarif  # noqa: PLC0415  # defers hashlib
 
         return render_sarif(result)
     if spec.format == "markdown":
-        from smforge.report.preflight.markdown import render_markdown  # noqa: PLC0415
-
         return render_markdown(result, listed=listed)
     if spec.format == "html":
-        from smforge.report.html.page import render_page  # noqa: PLC0415
-        from smforge.report.preflight.page import preflight_page  # noqa: PLC0415
+        from smforge.report.html.page import render_page  # noqa: PLC0415  # defers hashlib
+        from smforge.report.preflight.page import preflight_page  # noqa: PLC0415  # defers html
 
         return render_page(preflight_page(result))
-    from smforge.report.preflight.table import render_table  # noqa: PLC0415
 
-    return render_table(result, color=spec.file is None and _color_wanted(), listed=listed)
-
-
-def _color_wanted() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return render_table(result, color=color_wanted(spec), listed=listed)

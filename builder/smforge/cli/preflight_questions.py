@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smforge.arch.requirement import Requirements, parse_requirements
+from smforge.bake.host.settings import HostSettings
 from smforge.errors import UsageError
 from smforge.policy.excuses import Excuse, allowed_on_command_line
 from smforge.policy.files import load_policy
 from smforge.preflight.cache import Cache
+from smforge.preflight.cell import Circumstances, examinable, preflight_cell
 from smforge.preflight.records import Preflight
 from smforge.preflight.run import Question, preflight
 
 if TYPE_CHECKING:
-    from smforge.bake.host.settings import HostSettings
     from smforge.plan.records import Cell, PlannedComponent
 
 
@@ -104,10 +105,8 @@ def of_variant(
     `most` is how many components the forms of the report can hold; None for any number. Raises
     `UsageError` when the variant leaves a choice open, and what `preflight_cell` raises.
     """
-    from smforge.bake.host.settings import HostSettings  # noqa: PLC0415
-    from smforge.matrix.load import load  # noqa: PLC0415
-    from smforge.plan.resolve import resolve  # noqa: PLC0415
-    from smforge.preflight.cell import Circumstances, preflight_cell  # noqa: PLC0415
+    from smforge.matrix.load import load  # noqa: PLC0415  # defers pydantic
+    from smforge.plan.resolve import resolve  # noqa: PLC0415  # defers pydantic
 
     if flags.required:
         raise UsageError(
@@ -139,7 +138,7 @@ def _fetched(
     flags: Flags, components: Sequence[PlannedComponent], host: HostSettings
 ) -> dict[str, Path]:
     """The sources of the projects that the components need, as far as they are there."""
-    from smforge.bake.inputs.externals import (  # noqa: PLC0415
+    from smforge.bake.inputs.externals import (  # noqa: PLC0415  # defers filelock
         default_store,
         ensure_externals,
         kept_sources,
@@ -167,8 +166,6 @@ def _cell(cells: Sequence[Cell], choice: Choice) -> Cell:
 
 
 def _components(cell: Cell, choice: Choice, most: int | None) -> tuple[PlannedComponent, ...]:
-    from smforge.preflight.cell import examinable  # noqa: PLC0415
-
     offered = examinable(cell)
     found = tuple(one for one in offered if choice.component in {None, one.name})
     names = ", ".join(one.name for one in offered) or "nothing that preflight can examine"

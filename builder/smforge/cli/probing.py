@@ -50,12 +50,12 @@ class Probing:
         Raises `UsageError` where a Python is named and there is no folder to use it with.
         """
         if self.facts is not None:
-            from smforge.inventory.probing.reading import read_folder  # noqa: PLC0415
+            from smforge.inventory.probing.reading import read_folder  # noqa: PLC0415  # defers pydantic
 
             return read_folder(self.facts)
         if not self.runs_programs:
             return None
-        from smforge.inventory.probing.running import probe_image, probe_python  # noqa: PLC0415
+        from smforge.inventory.probing.running import probe_image, probe_python  # noqa: PLC0415  # defers pydantic
 
         devices = request.requirements.devices
         if subject.startswith(_IMAGE):

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from smforge.cli.rewriting import devices_of, run
+from smforge.rewrite.records import Request
+
 
 @click.command("repair")
 @click.argument("subject", type=click.Path(path_type=Path))
@@ -43,9 +46,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     \b
     smforge repair _vllm_fa2_C.abi3.so --for 12.0 -o repaired.so
     """
-    # Imported when it runs: --help must not wait for what reads and writes.
-    from smforge.cli.rewriting import devices_of, run  # noqa: PLC0415
-    from smforge.rewrite.records import Request  # noqa: PLC0415
 
     request = Request((), devices_of(words, "--for"), toolkit=toolkit, ptxas=ptxas)
     return run(subject, request, out, load=not no_load, quiet=ctx.obj["quiet"])

@@ -27,9 +27,9 @@ def command(saved: Path, outputs: tuple[OutputSpec, ...]) -> int:
     \b
     smforge report audit.json -o markdown=summary.md -o sarif=audit.sarif
     """
-    from pydantic import ValidationError  # noqa: PLC0415 - defers pydantic
+    from pydantic import ValidationError  # noqa: PLC0415  # defers pydantic
 
-    from smforge.report.saved import report_from_json  # noqa: PLC0415 - defers pydantic
+    from smforge.report.saved import report_from_json  # noqa: PLC0415  # defers pydantic
 
     specs = checked_outputs(outputs)
     try:

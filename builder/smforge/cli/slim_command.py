@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from smforge.cli.rewriting import devices_of, run
+from smforge.rewrite.records import Request
+
 
 @click.command("slim")
 @click.argument("subject", type=click.Path(path_type=Path))
@@ -48,9 +51,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     smforge slim vllm-0.33.0-cp38-abi3-manylinux_2_28_x86_64.whl --keep 12.1 -o .
     smforge slim --repair --keep 12.1 vllm-0.33.0-…-x86_64.whl -o .
     """
-    # Imported when it runs: --help must not wait for what reads and writes.
-    from smforge.cli.rewriting import devices_of, run  # noqa: PLC0415
-    from smforge.rewrite.records import Request  # noqa: PLC0415
 
     devices = devices_of(words, "--keep")
     request = Request(devices, devices if repair else (), keep_ptx, toolkit, ptxas)

@@ -16,6 +16,7 @@ from smforge.matrix import paths
 from smforge.matrix.checks import problems
 from smforge.matrix.lookup import closest
 from smforge.matrix.models import Document
+from smforge.matrix.schema import keys_at
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -128,9 +129,6 @@ def _explain(detail: ErrorDetails) -> ConfigurationError:
     match detail["type"]:
         case "extra_forbidden":
             message = f"the key {where[-1]!r} is unknown here"
-            # Made only here: building the schema costs more than reading a good file.
-            from smforge.matrix.schema import keys_at  # noqa: PLC0415
-
             remedy = closest(str(where[-1]), keys_at(where[:-1]))
         case "missing":
             message = "this is missing"

@@ -11,6 +11,7 @@ from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.errors import UsageError
 from smforge.policy.excuses import Excuse, allowed_on_command_line
 from smforge.policy.files import load_policy, shipped_for_kernels
+from smforge.verdict.expectation import read_expectation
 from smforge.verdict.request import AuditRequest
 
 
@@ -50,8 +51,6 @@ def request_of(  # noqa: PLR0913 - one per flag
         excuses += shipped_for_kernels()
     expectations = []
     if expected is not None:
-        from smforge.verdict.expectation import read_expectation  # noqa: PLC0415
-
         expectations.append(read_expectation(expected))
     asked = _joined(requirements)
     for capability in asked.devices:
@@ -67,8 +66,8 @@ def request_of(  # noqa: PLR0913 - one per flag
 
 def _of_variant(variant: str, config: Path | None) -> tuple[Requirements, tuple[Path, ...]]:
     """What a variant of a matrix requires, and its policies."""
-    from smforge.matrix.load import load  # noqa: PLC0415
-    from smforge.plan.resolve import resolve  # noqa: PLC0415
+    from smforge.matrix.load import load  # noqa: PLC0415  # defers pydantic
+    from smforge.plan.resolve import resolve  # noqa: PLC0415  # defers pydantic
 
     matrix = load(config)
     cells = resolve(matrix, (variant,)).cells

@@ -112,8 +112,6 @@ def publish(built: Built, tag: str, publication: Publication) -> Published | Non
     image = built.cell.image
     if built.exit_code != 0 or image is None:
         return None
-    from smforge.publish.push import push  # noqa: PLC0415
-
     folder = built.paths.final / LAYOUT
     digest = read_root(LayoutFolder(folder)).digest
     loaded = pushed = None

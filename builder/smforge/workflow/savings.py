@@ -13,10 +13,9 @@ from pathlib import Path
 
 import click
 
-from smforge.bake.progress.display import clock_text
+from smforge.amounts import clock_text, size_text
 from smforge.errors import UsageError
 from smforge.publish.outputs import Output, find_outputs
-from smforge.workflow.summary import size_text
 
 
 @dataclass(frozen=True, slots=True)

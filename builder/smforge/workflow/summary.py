@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from smforge.amounts import clock_text, size_text
 from smforge.bake.cell_paths import shown
-from smforge.bake.progress.display import clock_text
 from smforge.bake.record import TargetRecord
 from smforge.errors import EXIT_PASS
 from smforge.report.model import Report
@@ -52,8 +52,8 @@ def rows(results: Sequence[Built]) -> Iterator[Row]:
 
 def render_table(results: Sequence[Built], *, width: int, color: bool) -> str:
     """The summary table as text."""
-    from rich.table import Table  # noqa: PLC0415  # slow to import
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # defers rich
+    from rich.text import Text  # noqa: PLC0415  # defers rich
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("build", "target"):
@@ -129,16 +129,6 @@ def verdict(built: Built) -> str:
     audits = (built.record.audit, built.record.image_audit or built.record.audit)
     failed = (one.verdict for one in audits if one.exit_code != EXIT_PASS)
     return next(failed, built.record.audit.verdict)
-
-
-def size_text(size: int) -> str:
-    """``15.9 MB``: decimal units, as package indexes show them."""
-    value = float(size)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.2f} GB"
 
 
 _STYLES = {"pass": "green", "fail": "bold red", "failed": "bold red", "not built": "red"}

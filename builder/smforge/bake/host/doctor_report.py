@@ -33,8 +33,8 @@ def document(findings: Sequence[Finding]) -> dict[str, Any]:
 
 def render_table(findings: Sequence[Finding], *, width: int, color: bool) -> str:
     """One row per check, and the answer."""
-    from rich.table import Table  # noqa: PLC0415  # slow to import
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # defers rich
+    from rich.text import Text  # noqa: PLC0415  # defers rich
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("check", no_wrap=True)

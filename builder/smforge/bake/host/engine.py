@@ -76,8 +76,8 @@ def inspect() -> Engine:
     version = client_answer()
     if version is None:
         raise EngineUnavailableError(f"No Docker Engine answers on {address()}.", remedy=REMEDY)
-    from python_on_whales import DockerClient  # noqa: PLC0415  # slow to import
-    from python_on_whales.exceptions import DockerException  # noqa: PLC0415
+    from python_on_whales import DockerClient  # noqa: PLC0415  # defers python_on_whales
+    from python_on_whales.exceptions import DockerException  # noqa: PLC0415  # defers python_on_whales
 
     client = DockerClient()
     try:

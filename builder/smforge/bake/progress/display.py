@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Protocol, Self
 
+from smforge.amounts import clock_text
 from smforge.bake.progress.state import (
     BuildState,
     Change,
@@ -118,7 +119,7 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
     """A table on a terminal: per target how far, how long, which step, its last line of output."""
 
     def __init__(self, console: Console, title: str) -> None:
-        from rich.live import Live  # noqa: PLC0415  # slow to import
+        from rich.live import Live  # noqa: PLC0415  # defers rich
 
         self._title = title
         self._rows: tuple[_Row, ...] = ()
@@ -150,8 +151,8 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         self._rows = tuple(_row(target) for target in state.targets.values())
 
     def _table(self) -> Table:
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415  # defers rich
+        from rich.text import Text  # noqa: PLC0415  # defers rich
 
         now = datetime.now(UTC)
         table = Table(box=None, padding=(0, 2, 0, 0), expand=True, title_justify="left")
@@ -178,7 +179,7 @@ def choose_progress(stream: IO[str], title: str, *, quiet: bool) -> Progress:
         return SilentProgress()
     if not stream.isatty():
         return PlainProgress(stream)
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415  # defers rich
 
     console = Console(file=stream)
     return PlainProgress(stream) if console.is_dumb_terminal else LiveProgress(console, title)
@@ -192,13 +193,6 @@ def short_action(action: str) -> str:
 def clean(text: str) -> str:
     """`text` on one line, without the control sequences that would move a terminal's cursor."""
     return _CONTROL.sub("", text.replace("\t", " ").replace("\n", " "))
-
-
-def clock_text(seconds: float) -> str:
-    """``0:42``, ``12:05``, ``1:02:03``."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 def _row(target: TargetState) -> _Row:
