@@ -9,7 +9,7 @@ from functools import partial
 from smforge.errors import SmforgeError
 from smforge.inventory.formats.archive_form import Form
 from smforge.inventory.formats.blob import HEAD_BYTES, BytesBlob
-from smforge.inventory.formats.cubin_prefix import leading_kernels, may_lead, names_end
+from smforge.inventory.formats.cubin_prefix import kernels_of_prefix, names_come_first, names_end
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.part_reader import ByteReader
 from smforge.inventory.formats.tar import entries
@@ -38,9 +38,9 @@ def exercise(data: bytes) -> None:
     if form := archive_form_of("x", data[:HEAD_BYTES]):
         _refusable(partial(_read_archive, form), data, options)
     else:
-        if may_lead(data) and (end := names_end(data, 0)) >= 0:
+        if names_come_first(data) and (end := names_end(data, 0)) >= 0:
             # As if it had been unpacked: no mutant of packed bytes gets there.
-            leading_kernels(data, end)
+            kernels_of_prefix(data, end)
         # What a file holds never raises: it is recorded as damage.
         name = "x.ptx" if data[:1] in {b"\n", b"/", b"."} else "x.so"
         read_file(name, BytesBlob(data), options)

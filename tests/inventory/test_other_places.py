@@ -13,7 +13,6 @@ from smforge.inventory.cuobjdump.locate import locate
 from smforge.inventory.cuobjdump.readers import BothReaders
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
-from smforge.inventory.linked import counted_regions
 from smforge.inventory.native.reader import read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory, Kind, Origin, Region
@@ -75,8 +74,8 @@ def test_a_cubin_as_an_array(samples, library, target, names):
     assert region.section == ".rodata"
     assert found.damage == ()
     # It is no code that the runtime loads, and cuobjdump does not list it.
-    assert region not in counted_regions(found)
-    assert [one.kernels for r in counted_regions(found) for one in r.objects] == [
+    assert region not in found.counted_regions
+    assert [one.kernels for r in found.counted_regions for one in r.objects] == [
         ("registered",) if names else None
     ]
 

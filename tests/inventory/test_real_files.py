@@ -16,8 +16,7 @@ from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.formats.fatbin import read_entries
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.linked import counted_regions
-from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.damage_log import DamageLog
 from smforge.inventory.native.reader import read_file
 from smforge.inventory.native.region_finder import elf_spans
 from smforge.inventory.options import ReadOptions
@@ -131,14 +130,14 @@ def test_relocatable_code_counts_where_nothing_is_linked(samples, read, targets)
     assert {region.origin for region in file.regions} == {Origin.RELOCATABLE}
     assert targets(file) == [("cubin", "12.0a"), ("cubin", "9.0")]
     assert [code.kernels for code in file.regions[0].objects] == [("remote",)] * 2
-    assert len(counted_regions(file)) == 1
+    assert len(file.counted_regions) == 1
     assert_agreement(samples.linked() / "second.o")
 
 
 def test_linked_code_hides_what_it_was_linked_from(samples, read):
     library = samples.linked() / "libunits.so"
     file = read(library)
-    counted = counted_regions(file)
+    counted = file.counted_regions
 
     assert {region.origin for region in counted} == {Origin.FATBIN}
     assert {region.origin for region in file.regions} == {Origin.FATBIN, Origin.RELOCATABLE}
@@ -267,7 +266,7 @@ def test_a_damaged_payload_is_recorded_and_the_rest_is_read(samples):
     data = bytearray(samples.packed("size").read_bytes())
     blob = BytesBlob(bytes(data))
     sections = elf.read_sections(blob, elf.read_header(blob))
-    (span,) = elf_spans(blob, sections, Trouble("kernels.o", ReadOptions().limits))
+    (span,) = elf_spans(blob, sections, DamageLog("kernels.o", ReadOptions().limits))
     first = next(read_entries(blob, span.offset, span.end))
     data[first.offset : first.offset + 16] = b"\xff" * 16
 

@@ -118,6 +118,22 @@ class FileInventory(NamedTuple):
     unlinked: tuple[str, ...] = ()
     """The translation units whose relocatable code was never linked for the device."""
 
+    @property
+    def counted_regions(self) -> tuple[Region, ...]:
+        """The regions whose code is loaded as it is.
+
+        Relocatable code is the device linker's input: where the file (or the member of a static
+        archive) has linked code too, that is what the runtime loads, and what cuobjdump lists. Code
+        among the data of a host file is loaded by what its program decides.
+        """
+        linked = {region.member for region in self.regions if region.origin is Origin.FATBIN}
+        return tuple(
+            region
+            for region in self.regions
+            if region.origin is not Origin.DATA
+            and (region.origin is not Origin.RELOCATABLE or region.member not in linked)
+        )
+
     def at(self, path: str) -> Self:
         """Give the same file, found at another path."""
         damage = tuple(item._replace(path=path) for item in self.damage)

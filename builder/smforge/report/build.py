@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from smforge.findings import Family, Finding, Tally
-from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import CodeObject, Kind, Origin, Region
 from smforge.report import model
 from smforge.report.text.json_text import json_text
@@ -68,7 +67,7 @@ def _word(member: StrEnum) -> Any:
 
 def _file(file: FileView, *, named: bool, kernels: bool) -> model.File:
     found = file.file
-    counted = counted_regions(found)
+    counted = found.counted_regions
     # By identity: comparing thousands of regions with one another takes minutes.
     kept = {id(region) for region in counted}
     data = [region for region in found.regions if region.origin is Origin.DATA]

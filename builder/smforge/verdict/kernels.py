@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smforge.arch.target import Suffix, Target
-from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import RUNNABLE, CodeObject, FileInventory, Kind, Region
 
 MACHINE_CODE = frozenset({Kind.CUBIN, Kind.OLD_CUBIN})
@@ -88,7 +87,7 @@ def group_kernels(
 ) -> tuple[KernelGroup, ...]:
     """Group the file's kernels by what they are embedded as, in order of the first of each."""
     groups: dict[Embedded, list[str]] = {}
-    for region in counted_regions(file):
+    for region in file.counted_regions:
         beside = alternatives(file, region)
         for embedded, names in region_groups(region):
             if not beside:
@@ -105,7 +104,7 @@ def names_read(file: FileInventory) -> bool:
     """Whether the kernel names of the file's runnable code were asked for."""
     return all(
         code.kernels is not None
-        for region in counted_regions(file)
+        for region in file.counted_regions
         for code in region.objects
         if code.kind in RUNNABLE
     )

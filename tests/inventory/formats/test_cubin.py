@@ -6,11 +6,17 @@ import struct
 
 import pytest
 
-from smforge.errors import DamagedInputError
+from smforge.errors import DamagedInputError, LimitExceededError
+from smforge.inventory.formats import cubin
 from smforge.inventory.formats.blob import BytesBlob
 from smforge.inventory.formats.cubin import CubinReader
 from smforge.inventory.formats.cubin_ends import NotKeptError, PartialBlob
-from smforge.inventory.formats.cubin_prefix import Leading, leading_kernels, may_lead, names_end
+from smforge.inventory.formats.cubin_prefix import (
+    PrefixDoubt,
+    kernels_of_prefix,
+    names_come_first,
+    names_end,
+)
 from smforge.inventory.formats.source_names import source_of
 
 TARGETS = ["sm_75", "sm_90a", "sm_100f", "sm_121a"]
@@ -20,9 +26,9 @@ MANY = "\n".join(
 )
 
 
-def leading(data: bytes) -> tuple[str, ...] | Leading | None:
+def leading(data: bytes) -> tuple[str, ...] | PrefixDoubt | None:
     end = names_end(data, 0)
-    return leading_kernels(data, end) if may_lead(data[:128]) and end >= 0 else None
+    return kernels_of_prefix(data, end) if names_come_first(data[:128]) and end >= 0 else None
 
 
 @pytest.mark.toolchain
@@ -38,7 +44,9 @@ def test_the_first_part_ends_where_the_names_do(samples):
     data = samples.compile("many.cubin", "-cubin", "-arch=sm_120", source=MANY).read_bytes()
     end = names_end(data, 0)
 
-    assert leading_kernels(data[: end + 40], end) == CubinReader(BytesBlob(data)).contents().kernels
+    assert (
+        kernels_of_prefix(data[: end + 40], end) == CubinReader(BytesBlob(data)).contents().kernels
+    )
     assert len(CubinReader(BytesBlob(data)).contents().kernels or ()) == 300
     # Found in pieces as well as at once, and never in a part that ends before.
     assert names_end(data[: end + 40], end - 1) == end
@@ -62,7 +70,7 @@ def test_code_that_is_no_kernel_is_told_by_the_symbols(samples, target):
     # Less than all symbols is never taken for all.
     (symbols,) = (row for row in CubinReader(BytesBlob(data))._rows if row[1] == 2)
     cuts = range(end + 1, symbols[4] + symbols[5], 997)
-    assert {leading_kernels(data[:cut], end) for cut in cuts} == {Leading.UNFINISHED}
+    assert {kernels_of_prefix(data[:cut], end) for cut in cuts} == {PrefixDoubt.UNFINISHED}
 
 
 @pytest.mark.toolchain
@@ -79,22 +87,22 @@ def test_symbols_that_say_otherwise_are_left_to_the_whole_cubin(samples):
         if data[at + 4] & 0xF == 2:
             changed = bytearray(data)
             changed[at + 5] ^= 0x10
-            assert leading(bytes(changed)) is Leading.UNPROVEN
+            assert leading(bytes(changed)) is PrefixDoubt.UNPROVEN
 
 
 @pytest.mark.toolchain
 def test_other_layouts_are_left_to_the_whole_cubin(samples):
     data = bytearray(samples.cubin("sm_90a").read_bytes())
 
-    assert not may_lead(b"\x7fELF" + bytes(200))
-    assert not may_lead(bytes(data[:70]))
+    assert not names_come_first(b"\x7fELF" + bytes(200))
+    assert not names_come_first(bytes(data[:70]))
     for offset, value in ((4, 1), (18, 62), (62, 7)):
         changed = bytearray(data)
         changed[offset] = value
-        assert not may_lead(bytes(changed[:128]))
+        assert not names_come_first(bytes(changed[:128]))
     # More sections than names: something is missing.
     struct.pack_into("<H", data, 60, 5000)
-    assert leading(bytes(data)) is Leading.UNPROVEN
+    assert leading(bytes(data)) is PrefixDoubt.UNPROVEN
 
 
 @pytest.mark.toolchain
@@ -108,6 +116,18 @@ def test_a_damaged_cubin_is_refused(samples, offset, form, value):
 
     with pytest.raises(DamagedInputError):
         CubinReader(BytesBlob(bytes(data))).contents()
+
+
+@pytest.mark.toolchain
+def test_symbols_that_share_a_long_string_are_refused(samples, monkeypatch):
+    """Each name is the end of the one before: their lengths add up by the square."""
+    data = samples.compile("many.cubin", "-cubin", "-arch=sm_120", source=MANY).read_bytes()
+    total = sum(len(name) for name in CubinReader(BytesBlob(data)).contents().kernels or ())
+    monkeypatch.setattr(cubin, "_MOST_NAMES", total)
+    CubinReader(BytesBlob(data)).contents()
+    monkeypatch.setattr(cubin, "_MOST_NAMES", total - 1)
+    with pytest.raises(LimitExceededError):
+        CubinReader(BytesBlob(data)).contents()
 
 
 def test_of_an_unknown_abi_the_target_is_not_guessed():

@@ -18,7 +18,7 @@ from smforge.inventory.formats.blob import BytesBlob
 from smforge.inventory.formats.fatbin import KINDS, REGION_MAGIC, read_entries, region_end
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.payload import open_payload, stream_payload
-from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.damage_log import DamageLog
 from smforge.inventory.native.magic_scan import find_code
 from smforge.inventory.native.region_finder import raw_spans
 from smforge.inventory.records import Compression, Kind, Origin
@@ -121,10 +121,10 @@ def test_entries_are_read_as_they_were_written(entries):
 @given(st.lists(st.tuples(st.lists(written, max_size=3), st.integers(0, 5)), max_size=5))
 def test_regions_with_gaps_are_all_found(parts):
     data = b"".join(region(*entries) + bytes(8 * gap) for entries, gap in parts)
-    trouble = Trouble("x", Limits())
+    log = DamageLog("x", Limits())
 
-    spans = list(raw_spans(BytesBlob(data), trouble))
-    assert trouble.damage == ()
+    spans = list(raw_spans(BytesBlob(data), log))
+    assert log.damage == ()
     assert [data[span.offset : span.end] for span in spans] == [region(*e) for e, _ in parts]
     assert {span.origin for span in spans} <= {Origin.RAW}
 
@@ -133,11 +133,11 @@ def test_regions_with_gaps_are_all_found(parts):
 def test_junk_between_regions_is_damage_and_costs_only_itself(junk, entries):
     junk = b"\x01" + junk + bytes(-(len(junk) + 1) % 8)
     first, second = region(SAMPLE), region(*entries)
-    trouble = Trouble("x", Limits())
+    log = DamageLog("x", Limits())
 
-    spans = list(raw_spans(BytesBlob(first + junk + second), trouble))
-    assert len(trouble.damage) == 1
-    assert trouble.damage[0].offset == len(first)
+    spans = list(raw_spans(BytesBlob(first + junk + second), log))
+    assert len(log.damage) == 1
+    assert log.damage[0].offset == len(first)
     assert [span.offset for span in spans] == [0, len(first + junk)]
 
 
@@ -211,7 +211,7 @@ def test_no_bytes_make_the_container_readers_raise_anything_else(noise, position
     data[position : position + len(noise)] = noise
     blob = BytesBlob(bytes(data))
 
-    for span in raw_spans(blob, Trouble("x", Limits())):
+    for span in raw_spans(blob, DamageLog("x", Limits())):
         try:
             for entry in read_entries(blob, span.offset, span.end):
                 open_payload(

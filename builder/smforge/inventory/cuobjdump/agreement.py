@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 from smforge.arch.target import Suffix, Target
-from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import Damage, FileInventory, Inventory, Kind, Origin
 
 Names = tuple[str, ...] | None
@@ -99,7 +98,7 @@ def _objects(file: FileInventory | None) -> Counter[Key]:
         return Counter()
     return Counter(
         (code.kind, code.target, code.kernels)
-        for region in counted_regions(file)
+        for region in file.counted_regions
         if region.origin is not Origin.EMBEDDED
         for code in region.objects
         if not (code.kind is Kind.PTX and code.stored_bytes == file.size)

@@ -10,7 +10,7 @@ import struct
 from typing import Final
 
 from smforge.arch.target import ComputeCapability, Suffix, Target
-from smforge.errors import DamagedInputError
+from smforge.errors import DamagedInputError, LimitExceededError
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.formats.contents import Contents
 from smforge.inventory.formats.elf import (
@@ -33,6 +33,7 @@ _COMPAT_ARCH_SPECIFIC = 9
 _COMPAT_SIZED = 4
 _MAX_NOTES = 1 << 20
 
+_MOST_NAMES = 256 << 20
 _MOST_MAJOR = 100
 _FIRST_FAMILY = ComputeCapability(10, 0)
 """Family-specific targets begin with compute capability 10.0 (PTX ISA 11.1.2)."""
@@ -167,12 +168,19 @@ def _entry_names(symbols: bytes, table: bytes, wide: bool) -> set[bytes]:
     if len(symbols) % size:
         raise DamagedInputError("A cubin's symbol table is cut off within a symbol.")
     names = set()
+    length = 0
     for index, flags in enumerate(symbols[other::size]):
         if flags & _STO_CUDA_ENTRY and is_entry(symbols[index * size + info], flags):
             (start,) = _OFFSET.unpack_from(symbols, index * size)
             end = table.find(b"\0", start)
             if end < 0:
                 raise DamagedInputError("A cubin's symbol name lies outside its string table.")
+            # Symbols may share the end of a long string: copying it for each takes for ever.
+            length += end - start
+            if length > _MOST_NAMES:
+                raise LimitExceededError(
+                    f"The kernel names of a cubin take more than {_MOST_NAMES} bytes."
+                )
             names.add(table[start:end])
     return names
 

@@ -27,11 +27,13 @@ _NOT_ZERO = re.compile(rb"[^\0]")
 _HIGHEST_TYPE = 13
 """Of symbols; NVIDIA's own begin at 10."""
 _MOST_SYMBOLS = 1 << 16
+_MOST_SEARCHED = 1 << 31
+"""Bytes that are searched for names, each name counted, before the whole cubin is read instead."""
 MAX_PREFIX = 8 << 20
 """Bytes after which looking for the end of the names stops paying."""
 
 
-class Leading(Enum):
+class PrefixDoubt(Enum):
     """Why a prefix gives no names."""
 
     UNFINISHED = "unfinished"
@@ -48,7 +50,7 @@ def names_end(prefix: bytes | bytearray, searched: int) -> int:
     return prefix.find(_TABLE, max(_START + 1, searched - len(_TABLE)))
 
 
-def may_lead(prefix: bytes) -> bool:
+def names_come_first(prefix: bytes) -> bool:
     """Tell from at least 128 bytes whether the cubin has the layout that this module reads."""
     if prefix[_START : _START + len(_TABLE)] != _TABLE:
         return False
@@ -59,10 +61,10 @@ def may_lead(prefix: bytes) -> bool:
     return header.wide and header.machine == MACHINE_CUDA and header.names_index == 1
 
 
-def leading_kernels(prefix: bytes, end: int) -> tuple[str, ...] | Leading:
+def kernels_of_prefix(prefix: bytes, end: int) -> tuple[str, ...] | PrefixDoubt:
     """Return the sorted kernel names from `prefix`, whose ``.shstrtab`` ends at `end`.
 
-    `Leading` where the prefix does not prove that these are all.
+    `PrefixDoubt` where the prefix does not prove that these are all.
     """
     if prefix[end - 1] == prefix[end - 2] == 0:
         # ptxas may leave tens of thousands of zeros behind the last name: they slow every search.
@@ -78,18 +80,18 @@ def leading_kernels(prefix: bytes, end: int) -> tuple[str, ...] | Leading:
             < parse_header(prefix).section_count
             <= prefix.count(b"\0.", _START, table_end) + 1
         ):
-            return Leading.UNPROVEN
+            return PrefixDoubt.UNPROVEN
     elif kernels < code:
         # Functions that are no kernels have code of their own, and no constants.
         doubt = _confirmed(prefix, end, kernels)
         if doubt is not None:
             return doubt
     else:
-        return Leading.UNPROVEN
+        return PrefixDoubt.UNPROVEN
     return tuple(sorted(name.decode("utf-8", "backslashreplace") for name in kernels))
 
 
-def _confirmed(prefix: bytes, end: int, kernels: set[bytes]) -> Leading | None:
+def _confirmed(prefix: bytes, end: int, kernels: set[bytes]) -> PrefixDoubt | None:
     """Return None where the symbols mark `kernels` as entries and nothing else.
 
     ``.strtab`` begins at `end` or, with a few other names, some bytes before it. So where symbols
@@ -98,27 +100,29 @@ def _confirmed(prefix: bytes, end: int, kernels: set[bytes]) -> Leading | None:
     last = prefix.find(b"\0\0", end + 1)
     found = _NOT_ZERO.search(prefix, last) if last >= 0 else None
     if found is None:
-        return Leading.UNFINISHED
+        return PrefixDoubt.UNFINISHED
     # The table of symbols begins with an empty one. Of the others the first eight bytes are never
     # all zero, and symbols are aligned to eight.
     first = found.start() // 8 * 8
     if first - last <= SYMBOL_64.size:
-        return Leading.UNPROVEN
+        return PrefixDoubt.UNPROVEN
     symbols = _symbols(prefix, first, last - _START)
-    if isinstance(symbols, Leading):
+    if isinstance(symbols, PrefixDoubt):
         return symbols
     offsets = sorted(name for name, entry in symbols.items() if entry)
     strings = prefix[end : last + 1]
+    if len(kernels) * len(strings) > _MOST_SEARCHED:
+        return PrefixDoubt.UNPROVEN
     places = sorted(end + 1 + strings.find(b"\0" + name + b"\0") for name in kernels)
     bases = {place - offset for place, offset in zip(places, offsets, strict=False)}
     if len(places) != len(offsets) or len(bases) != 1:
-        return Leading.UNPROVEN
+        return PrefixDoubt.UNPROVEN
     (base,) = bases
     begins = _START < base <= end and not any(prefix[base + name - 1] for name in symbols if name)
-    return None if begins and end < places[0] else Leading.UNPROVEN
+    return None if begins and end < places[0] else PrefixDoubt.UNPROVEN
 
 
-def _symbols(prefix: bytes, first: int, longest: int) -> dict[int, bool] | Leading:
+def _symbols(prefix: bytes, first: int, longest: int) -> dict[int, bool] | PrefixDoubt:
     """Return where names of symbols stand in their table, and which are marked as entries.
 
     Where the symbols from `first` on end, only the section table would tell, which follows the
@@ -132,4 +136,4 @@ def _symbols(prefix: bytes, first: int, longest: int) -> dict[int, bool] | Leadi
         if info & 0xF > _HIGHEST_TYPE or name > longest:
             return found
         found[name] = is_entry(info, other) or found.get(name, False)
-    return Leading.UNFINISHED if len(prefix) < limit else Leading.UNPROVEN
+    return PrefixDoubt.UNFINISHED if len(prefix) < limit else PrefixDoubt.UNPROVEN

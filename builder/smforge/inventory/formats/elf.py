@@ -37,6 +37,8 @@ _SHORTEST = 52
 """Bytes of the header of a 32-bit file."""
 _MAX_DYNAMIC_BYTES = 1 << 20
 _MAX_TABLE = 256 << 20
+_LONGEST_STRING = 64 << 10
+"""Bytes of a section's, library's or symbol's name beyond which it is none."""
 MAX_SECTIONS: Final = 1 << 20
 
 MACHINES = {3: "i386", 20: "ppc", 21: "ppc64le", 40: "arm", 62: "x86_64", 183: "aarch64"}
@@ -304,7 +306,7 @@ def read_table(blob: Blob, offset: int, size: int) -> bytes:
 
 def string_at(table: bytes, offset: int) -> str:
     """Return the NUL-terminated string at `offset`; symbol names need not be valid UTF-8."""
-    end = table.find(b"\0", offset)
+    end = table.find(b"\0", offset, offset + _LONGEST_STRING)
     if offset >= len(table) or end < 0:
         raise DamagedInputError("An ELF string lies outside its string table.")
     return table[offset:end].decode("utf-8", "backslashreplace")

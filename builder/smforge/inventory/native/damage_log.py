@@ -9,7 +9,7 @@ from smforge.inventory.formats.limits import Limits
 from smforge.inventory.records import Damage
 
 
-class Trouble:
+class DamageLog:
     """Collects the damage of one file and keeps its time."""
 
     def __init__(self, path: str, limits: Limits) -> None:

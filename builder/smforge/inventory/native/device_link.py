@@ -1,4 +1,4 @@
-"""Which translation units of a library wait in vain for the device linker.
+"""Which translation units of a library the device linker never saw.
 
 nvcc gives every unit of relocatable code (``-rdc=true``) a constructor that calls
 ``__cudaRegisterLinkedBinary_<hash>_<length>_<file>_…``. The device linker defines that function; a

@@ -17,9 +17,9 @@ from smforge.inventory.formats.contents import NOT_READ, Contents
 from smforge.inventory.formats.cubin_ends import NotKeptError, open_ends
 from smforge.inventory.formats.cubin_prefix import (
     MAX_PREFIX,
-    Leading,
-    leading_kernels,
-    may_lead,
+    PrefixDoubt,
+    kernels_of_prefix,
+    names_come_first,
     names_end,
 )
 from smforge.inventory.formats.fatbin import TEXTS, Entry
@@ -66,7 +66,7 @@ def read_contents(blob: Blob, entry: Entry, limits: Limits) -> Contents:
     if entry.kind is not Kind.CUBIN:
         return NOT_READ
     if entry.compression in _STREAMED:
-        leading = _leading_contents(blob, entry, limits)
+        leading = _contents_of_prefix(blob, entry, limits)
         if leading is not None:
             return leading
         if entry.size > _LARGE:
@@ -100,26 +100,26 @@ def _room_for(entry: Entry) -> AbstractContextManager[None]:
     return _unpacked.hold(entry.size + entry.stored)
 
 
-def _leading_contents(blob: Blob, entry: Entry, limits: Limits) -> Contents | None:
+def _contents_of_prefix(blob: Blob, entry: Entry, limits: Limits) -> Contents | None:
     """Try to read the names from the first part of the payload; None where it does not suffice."""
     prefix = bytearray()
     end = -1
     enough = 0
-    kernels: tuple[str, ...] | Leading = Leading.UNFINISHED
+    kernels: tuple[str, ...] | PrefixDoubt = PrefixDoubt.UNFINISHED
     for piece in stream_payload(blob, entry, limits, _FIRST_PIECE):
         searched = len(prefix)
         prefix += piece
-        if not searched and not may_lead(piece):
+        if not searched and not names_come_first(piece):
             return None
         if end < 0:
             end = names_end(prefix, searched)
         if end >= 0 and len(prefix) >= enough:
             # Where it does not suffice, looking again pays when there is much more of it.
             leading, enough = bytes(prefix), 2 * len(prefix)
-            kernels = leading_kernels(leading, end)
-        if kernels is not Leading.UNFINISHED or len(prefix) > MAX_PREFIX:
+            kernels = kernels_of_prefix(leading, end)
+        if kernels is not PrefixDoubt.UNFINISHED or len(prefix) > MAX_PREFIX:
             break
-    if isinstance(kernels, Leading):
+    if isinstance(kernels, PrefixDoubt):
         return None
     notes = leading[end:]
     target = cubin.target_of(elf.parse_header(leading))

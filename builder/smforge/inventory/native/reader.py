@@ -9,7 +9,7 @@ from smforge.errors import DamagedInputError, LimitExceededError
 from smforge.inventory.formats import ar, elf, pe
 from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
-from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.damage_log import DamageLog
 from smforge.inventory.native.promised import is_broken_member, is_misnamed
 from smforge.inventory.native.region_finder import (
     Span,
@@ -75,8 +75,8 @@ class _FileReader:
         self._path = path
         self._blob = blob
         self._options = options
-        self._trouble = Trouble(path, options.limits)
-        self._region_reader = RegionReader(options, self._trouble)
+        self._log = DamageLog(path, options.limits)
+        self._region_reader = RegionReader(options, self._log)
         self._hashing: Hashing | None = None
         self._regions: list[Region] = []
         self._machine: str | None = None
@@ -88,11 +88,11 @@ class _FileReader:
         try:
             self._dispatch(head)
         except DamagedInputError as error:
-            self._trouble.give_up(error)
+            self._log.give_up(error)
 
     def inventory(self) -> FileInventory | None:
         """Give what was found."""
-        damage = self._trouble.damage
+        damage = self._log.damage
         if not self._regions and not damage:
             return None
         if self._options.digests:
@@ -119,7 +119,7 @@ class _FileReader:
         elif head.startswith(elf.MAGIC):
             self._read_elf(self._blob, "", 0)
         elif head.startswith(REGION_MAGIC):
-            spans = list(raw_spans(self._blob, self._trouble))
+            spans = list(raw_spans(self._blob, self._log))
             self._regions += self._read_spans(self._blob, spans)
         elif head.startswith(ar.THIN_MAGIC):
             message = "It is a thin archive, which names its members and does not hold them."
@@ -147,12 +147,12 @@ class _FileReader:
             except LimitExceededError:
                 raise
             except DamagedInputError as error:
-                self._trouble.record(error, base + member.offset)
+                self._log.record(error, base + member.offset)
 
     def _read_member(
         self, archive: Blob, member: ar.ArchiveMember, folder: str, base: int, depth: int
     ) -> None:
-        self._trouble.check_time()
+        self._log.check_time()
         blob = SliceBlob(archive, member.offset, member.size)
         head = blob.read_at(0, min(HEAD_BYTES, blob.size))
         name = folder + member.name
@@ -176,10 +176,10 @@ class _FileReader:
         sections = elf.read_sections(blob, header)
         if header.type == elf.ET_REL and not sections:
             raise DamagedInputError("An object file has no section headers.")
-        spans = list(elf_spans(blob, sections, self._trouble))
+        spans = list(elf_spans(blob, sections, self._log))
         registered = registrations(blob, header, sections) if header.wide else None
-        if not self._trouble.damage:
-            check_registered(spans, registered or {}, registering_section(sections), self._trouble)
+        if not self._log.damage:
+            check_registered(spans, registered or {}, registering_section(sections), self._log)
         self._read_host_code(blob, spans, registered, member, base)
         if self._regions and not member:
             self._needed = elf.read_needed(blob, header)
@@ -192,10 +192,10 @@ class _FileReader:
         file = pe.read_windows_file(self._blob)
         if file is None:
             return
-        spans = list(windows_spans(self._blob, file, self._trouble))
+        spans = list(windows_spans(self._blob, file, self._log))
         registered = windows_registrations(self._blob, file)
-        if not self._trouble.damage:
-            check_registered(spans, registered, None, self._trouble)
+        if not self._log.damage:
+            check_registered(spans, registered, None, self._log)
         self._machine = file.machine
         self._read_host_code(self._blob, spans, registered)
 
@@ -227,13 +227,13 @@ class _FileReader:
         from smforge.inventory.native.raw import read_data  # noqa: PLC0415 - few libraries have any
 
         for span in spans:
-            self._trouble.check_time()
+            self._log.check_time()
             try:
                 self._regions.append(read_data(blob, span, self._options, member, base))
             except LimitExceededError:
                 raise
             except DamagedInputError as error:
-                self._trouble.record(error, base + span.offset)
+                self._log.record(error, base + span.offset)
 
     def _start_hashing(self) -> None:
         if self._hashing is None:

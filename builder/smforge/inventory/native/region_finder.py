@@ -9,7 +9,7 @@ from smforge.errors import DamagedInputError
 from smforge.inventory.formats import elf, pe
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.formats.fatbin import REGION_MAGIC, region_end
-from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.damage_log import DamageLog
 from smforge.inventory.native.magic_scan import MagicSearch, find_code
 from smforge.inventory.records import Origin
 
@@ -29,28 +29,28 @@ class Span(NamedTuple):
     end: int
 
 
-def elf_spans(blob: Blob, sections: list[elf.Section], trouble: Trouble) -> Iterator[Span]:
+def elf_spans(blob: Blob, sections: list[elf.Section], log: DamageLog) -> Iterator[Span]:
     """Yield the regions of a host ELF file; `sections` is empty where they were stripped."""
     if not sections:
-        yield from _searched(blob, 0, blob.size, trouble)
+        yield from _searched(blob, 0, blob.size, log)
     for section in elf.data_sections(sections):
-        yield from _section_spans(blob, section, trouble)
+        yield from _section_spans(blob, section, log)
 
 
-def _section_spans(blob: Blob, section: elf.Section, trouble: Trouble) -> Iterator[Span]:
+def _section_spans(blob: Blob, section: elf.Section, log: DamageLog) -> Iterator[Span]:
     if section.end > blob.size:
         message = f"The file ends at byte {blob.size}, before its section {section.name!r} does."
-        trouble.record(DamagedInputError(message), section.offset)
+        log.record(DamagedInputError(message), section.offset)
         return
     origin = _SECTIONS.get(section.name)
     if origin is not None:
         place = Span(origin, section.name, section.offset, section.end)
-        yield from _walk(blob, place, trouble)
+        yield from _walk(blob, place, log)
         return
-    yield from _searched(blob, section.offset, section.end, trouble, section.name)
+    yield from _searched(blob, section.offset, section.end, log, section.name)
 
 
-def windows_spans(blob: Blob, file: pe.WindowsFile, trouble: Trouble) -> Iterator[Span]:
+def windows_spans(blob: Blob, file: pe.WindowsFile, log: DamageLog) -> Iterator[Span]:
     """Yield the regions of a file for Windows, and what lies outside its sections."""
     position = 0
     for section in sorted(file.sections, key=lambda one: one.offset):
@@ -58,23 +58,23 @@ def windows_spans(blob: Blob, file: pe.WindowsFile, trouble: Trouble) -> Iterato
         if origin is None:
             continue
         end = min(section.end, blob.size)
-        yield from _searched(blob, position, section.offset, trouble)
+        yield from _searched(blob, position, section.offset, log)
         if end < section.end or not section.size:
             message = f"The section {section.name!r} for GPU code is not whole, or empty."
-            trouble.record(DamagedInputError(message), section.offset)
-        yield from _walk(blob, Span(origin, section.name, min(section.offset, end), end), trouble)
+            log.record(DamagedInputError(message), section.offset)
+        yield from _walk(blob, Span(origin, section.name, min(section.offset, end), end), log)
         position = max(position, end)
-    yield from _searched(blob, position, blob.size, trouble)
+    yield from _searched(blob, position, blob.size, log)
 
 
-def _searched(blob: Blob, start: int, end: int, trouble: Trouble, name: str = "") -> Iterator[Span]:
+def _searched(blob: Blob, start: int, end: int, log: DamageLog, name: str = "") -> Iterator[Span]:
     """Yield the code in a place that is not made for it."""
-    for found in find_code(blob, start, end, trouble.check_time):
+    for found in find_code(blob, start, end, log.check_time):
         yield Span(found.origin, name, found.offset, found.end)
 
 
 def check_registered(
-    spans: list[Span], registered: Mapping[int, int], section: int | None, trouble: Trouble
+    spans: list[Span], registered: Mapping[int, int], section: int | None, log: DamageLog
 ) -> None:
     """Record damage where a host file registers a region that is not there.
 
@@ -86,18 +86,18 @@ def check_registered(
     for wrapper, region in registered.items():
         if region not in starts:
             message = f"It registers GPU code at byte {region}, and there is none."
-            trouble.record(DamagedInputError(message), wrapper)
+            log.record(DamagedInputError(message), wrapper)
     if section is not None and not spans and not registered:
         message = "It registers GPU code with the runtime, but the code itself is not there."
-        trouble.record(DamagedInputError(message), section)
+        log.record(DamagedInputError(message), section)
 
 
-def raw_spans(blob: Blob, trouble: Trouble) -> Iterator[Span]:
+def raw_spans(blob: Blob, log: DamageLog) -> Iterator[Span]:
     """Yield the regions of a file that is itself a fatbin."""
-    return _walk(blob, Span(Origin.RAW, "", 0, blob.size), trouble)
+    return _walk(blob, Span(Origin.RAW, "", 0, blob.size), log)
 
 
-def _walk(blob: Blob, place: Span, trouble: Trouble) -> Iterator[Span]:
+def _walk(blob: Blob, place: Span, log: DamageLog) -> Iterator[Span]:
     """Yield the regions of a place made of nothing but regions and zeros between them.
 
     Anything else is recorded as damage, and reading goes on at the next region. So are zeros
@@ -105,24 +105,24 @@ def _walk(blob: Blob, place: Span, trouble: Trouble) -> Iterator[Span]:
     """
     before = place.offset
     while (position := _skip_zeros(blob, before, place.end)) < place.end:
-        _check_padding(before, position, trouble)
+        _check_padding(before, position, log)
         try:
             end = region_end(blob, position, place.end)
         except DamagedInputError as error:
-            trouble.record(error, position)
+            log.record(error, position)
             found = MagicSearch(blob, place.end, REGION_MAGIC).next_from(position + 1)
             before = place.end if found is None else found
             continue
         yield Span(place.origin, place.section, position, end)
         before = end
     whole = before == place.offset
-    _check_padding(before, position, trouble, most=0 if whole else _MOST_PADDING)
+    _check_padding(before, position, log, most=0 if whole else _MOST_PADDING)
 
 
-def _check_padding(start: int, end: int, trouble: Trouble, most: int = _MOST_PADDING) -> None:
+def _check_padding(start: int, end: int, log: DamageLog, most: int = _MOST_PADDING) -> None:
     if end - start > most:
         message = f"{end - start} bytes of zeros stand where GPU code is expected."
-        trouble.record(DamagedInputError(message), start)
+        log.record(DamagedInputError(message), start)
 
 
 def _skip_zeros(blob: Blob, start: int, end: int) -> int:

@@ -12,7 +12,7 @@ from smforge.errors import DamagedInputError, LimitExceededError
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.formats.contents import NOT_READ, Contents
 from smforge.inventory.formats.fatbin import TEXTS, Entry, read_entries
-from smforge.inventory.native.damage_log import Trouble
+from smforge.inventory.native.damage_log import DamageLog
 from smforge.inventory.native.region_finder import Span
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import CodeObject, Kind, Origin, Region
@@ -27,9 +27,9 @@ _CHECKED_AFTER = 50_000
 class RegionReader:
     """Reads the regions of one file."""
 
-    def __init__(self, options: ReadOptions, trouble: Trouble) -> None:
+    def __init__(self, options: ReadOptions, log: DamageLog) -> None:
         self._options = options
-        self._trouble = trouble
+        self._log = log
         self._objects = 0
         self._names: set[str] = set()
         self._listed = 0
@@ -47,13 +47,13 @@ class RegionReader:
             for entry in read_entries(blob, span.offset, span.end):
                 if entry.kind is Kind.UNKNOWN:
                     message = f"A fatbin entry of unknown kind for {entry.target} was not read."
-                    self._trouble.record(DamagedInputError(message), base + entry.offset)
+                    self._log.record(DamagedInputError(message), base + entry.offset)
                 entries.append(entry)
         except LimitExceededError:
             raise
         except DamagedInputError as error:
-            self._trouble.record(error, base + span.offset)
-        self._trouble.check_time()
+            self._log.record(error, base + span.offset)
+        self._log.check_time()
         self._objects += len(entries)
         self._options.limits.check_objects(self._objects)
         return entries
@@ -78,7 +78,7 @@ class RegionReader:
                 contents[entry.offset] = outcome
                 self._count(outcome)
             else:
-                self._trouble.record(outcome, base + entry.offset)
+                self._log.record(outcome, base + entry.offset)
         self._options.limits.check_kernels(self._names, self._listed)
         return contents
 
@@ -116,7 +116,7 @@ class RegionReader:
             read_head,
         )
 
-        self._trouble.check_time()
+        self._log.check_time()
         read = read_contents if self._options.names else read_head
         outcomes: list[Contents | DamagedInputError] = []
         for entry in entries:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from smforge.arch.target import ComputeCapability, Target
 from smforge.findings import Family, Finding, Level
-from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import RUNNABLE, CodeObject, Kind
 from smforge.report import finding_groups, outline
 from smforge.report.build import report_of
@@ -234,7 +233,7 @@ def _stored(shelf: Shelf) -> tuple[Stored, ...]:
 
 def _codes(shelf: Shelf) -> Iterable[CodeObject]:
     for file in shelf.files:
-        for region in counted_regions(file.file):
+        for region in file.file.counted_regions:
             yield from region.objects
 
 

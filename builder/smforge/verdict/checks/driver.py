@@ -11,7 +11,6 @@ from smforge.arch.drivers import DriverVersion
 from smforge.arch.target import ComputeCapability
 from smforge.arch.toolkits import lowest_driver_of_major, toolkits
 from smforge.findings import Finding, Level
-from smforge.inventory.linked import counted_regions
 from smforge.verdict.checks.cuda_libraries import library_users
 from smforge.verdict.cuda_builds import CudaBuilds
 from smforge.verdict.kernels import MACHINE_CODE
@@ -108,7 +107,7 @@ def _releases(view: FileView, device: ComputeCapability) -> set[str | None]:
     """The CUDA releases that the machine code which a device runs comes from; None: not known."""
     return {
         code.toolkit
-        for region in counted_regions(view.file)
+        for region in view.file.counted_regions
         for code in region.objects
         if code.kind in MACHINE_CODE and cubin_runs_on(code.target, device)
     }

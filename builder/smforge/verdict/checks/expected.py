@@ -14,7 +14,6 @@ from pathlib import PurePosixPath
 
 from smforge.arch.target import Target
 from smforge.findings import Finding, Level
-from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import FileInventory, Kind, Region
 from smforge.verdict.expectation import Expectation, ExpectedUnit, symbol_name
 from smforge.verdict.kernels import MACHINE_CODE
@@ -91,7 +90,7 @@ def _compare(file: FileInventory, units: Sequence[ExpectedUnit]) -> Iterator[Fin
     unnamed: list[Code] = []
     silent: Counter[Code] = Counter()
     named: dict[str, list[Code]] = defaultdict(list)
-    for region in counted_regions(file):
+    for region in file.counted_regions:
         if region.source is None:
             unnamed.append(_code(region))
             silent[_code(region)] += not any(one.kernels for one in region.objects)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from smforge.findings import Finding, Level
-from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import RUNNABLE, CodeObject, Kind, Origin, Region
 from smforge.verdict.reading import Backend
 from smforge.verdict.rules import (
@@ -120,7 +119,7 @@ def check_unjudged(subject: SubjectView) -> Iterator[Finding]:
     for view in subject.files:
         if view.file.damage:
             continue
-        regions = counted_regions(view.file) if view.groups else view.file.regions
+        regions = view.file.counted_regions if view.groups else view.file.regions
         unjudged = [
             region
             for region in regions

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from smforge.arch.requirement import Form, RequiredTarget
 from smforge.arch.target import Target
 from smforge.findings import Finding
-from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import FileInventory, Kind
 from smforge.verdict.kernels import MACHINE_CODE
 from smforge.verdict.rules import TARGET_ABSENT, TARGET_MISSING
@@ -62,7 +61,7 @@ def _holds(file: FileInventory, required: RequiredTarget) -> bool:
     """
     return any(
         code.target == required.target and code.kind in _KINDS[required.form] and code.kernels != ()
-        for region in counted_regions(file)
+        for region in file.counted_regions
         for code in region.objects
     )
 

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from smforge.arch.devices import devices
-from smforge.inventory.linked import counted_regions
 from smforge.inventory.records import FileInventory, Origin, Region
 from smforge.verdict.kernels import AlternativesOf, Embedded, region_groups
 
@@ -30,7 +29,7 @@ def alternatives_among(files: Iterable[FileInventory]) -> AlternativesOf:
     """Find the kernels of which a program can choose among several, over all `files`."""
     regions: dict[Scope, list[Region]] = {}
     for file in files:
-        for region in counted_regions(file):
+        for region in file.counted_regions:
             scope = _scope(file, region)
             if scope is not None and all(code.kernels is not None for code in region.objects):
                 regions.setdefault(scope, []).append(region)
