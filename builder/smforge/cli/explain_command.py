@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
 
 import smforge
 from smforge.errors import UsageError
+from smforge.verdict.rules import RULES
 
 _PAGE = "rules.md"
 _HEADING = re.compile(r"^### `([a-z-]+)`$", re.MULTILINE)
@@ -23,8 +25,6 @@ def command(rule: str | None) -> int:
     \b
     smforge explain kernels-missing
     """
-    from smforge.verdict.rules import RULES  # noqa: PLC0415 - --help needs none
-
     known = {one.id: one for one in RULES}
     if rule is None:
         width = max(map(len, known))
@@ -32,8 +32,6 @@ def command(rule: str | None) -> int:
             click.echo(f"{one.id:{width}}  {one.level:7}  {one.summary}")
         return 0
     if rule not in known:
-        from difflib import get_close_matches  # noqa: PLC0415 - for a mistake alone
-
         near = get_close_matches(rule, known, n=1)
         raise UsageError(
             f"There is no rule {rule!r}.",
