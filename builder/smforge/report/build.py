@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from smforge.findings import Family, Finding, Tally
@@ -24,6 +23,7 @@ def report_of(verdict: Verdict, *, kernels: bool = False) -> model.Report:
     """Make the report of a verdict; `kernels` lists every kernel by name."""
     reading, request = verdict.view.reading, verdict.view.request
     named = verdict.view.names_read
+    by_device = _by_device(named=named)
     subject = reading.inventory.subject
     return model.Report(
         schema_version=model.SCHEMA_VERSION,
@@ -45,7 +45,10 @@ def report_of(verdict: Verdict, *, kernels: bool = False) -> model.Report:
             native_only=request.native_only,
         ),
         counted="kernels" if named else "regions",
-        files=tuple(_file(file, named=named, kernels=kernels) for file in verdict.view.files),
+        files=tuple(
+            _file(file, by_device(file), named=named, kernels=kernels)
+            for file in verdict.view.files
+        ),
         devices={str(one.device): _device(one, named=named) for one in verdict.devices},
         comparison=_comparison(reading.comparison),
         findings=tuple(_finding(finding) for finding in verdict.findings),
@@ -65,7 +68,25 @@ def _word(member: StrEnum) -> Any:
     return member.value
 
 
-def _file(file: FileView, *, named: bool, kernels: bool) -> model.File:
+def _by_device(*, named: bool) -> Callable[[FileView], dict[str, model.Tally]]:
+    """Give the counts of a file on each device. Thousands of files share theirs."""
+    known: dict[int, dict[str, model.Tally]] = {}
+
+    def of(file: FileView) -> dict[str, model.Tally]:
+        tallies = file.devices.tallies
+        if id(tallies) not in known:
+            known[id(tallies)] = {
+                str(device): model.Tally(**_counts(tally, named=named))
+                for device, tally in tallies.items()
+            }
+        return known[id(tallies)]
+
+    return of
+
+
+def _file(
+    file: FileView, devices: dict[str, model.Tally], *, named: bool, kernels: bool
+) -> model.File:
     found = file.file
     counted = found.counted_regions
     # By identity: comparing thousands of regions with one another takes minutes.
@@ -82,10 +103,7 @@ def _file(file: FileView, *, named: bool, kernels: bool) -> model.File:
         unseen=_objects(r for r in counted if r.origin is Origin.EMBEDDED),
         data=_objects(data),
         sources=tuple(sorted({r.source for r in counted if r.source})),
-        devices={
-            str(device): _tally(tally, named=named)
-            for device, tally in file.devices.tallies.items()
-        },
+        devices=devices,
         kernels=_kernels(file) if kernels and named else (),
     )
 
@@ -144,12 +162,6 @@ def _kernels(file: FileView) -> tuple[model.Kernel, ...]:
             for name in group.names
         ]
     return tuple(sorted(listed, key=lambda kernel: (kernel.demangled, kernel.name)))
-
-
-@lru_cache(maxsize=4096)
-def _tally(tally: Tally, *, named: bool) -> model.Tally:
-    # Cached: thousands of files share a handful of tallies.
-    return model.Tally(**_counts(tally, named=named))
 
 
 def _counts(tally: Tally, *, named: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smforge.report import model
-from smforge.report.state import Counts, State, counts_of, state_of, together
+from smforge.report.state import Counts, State, counts_of, state_of, total_of
 from smforge.report.text.wording import answer, plural
 
 NOTHING_REQUIRED = "nothing required"
@@ -149,7 +149,7 @@ def forms(kernel: model.Kernel) -> list[str]:
 def _line(name: str, files: list[model.File]) -> Line:
     tallies = [tally for file in files for tally in file.devices.values()]
     devices = {
-        device: together(counts_of(file.devices[device]) for file in files)
+        device: total_of((file.devices[device] for file in files), counts_of)
         for device in files[0].devices
     }
     total = max((counts.total for counts in devices.values()), default=0)

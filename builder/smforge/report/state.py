@@ -6,9 +6,11 @@ or PTX as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
+from typing import TypeVar
 
 from smforge.findings import Tally
 from smforge.report import model
@@ -87,6 +89,10 @@ class Counts:
         return sum(getattr(self, one.name) for one in fields(self))
 
 
+_NUMBERS = attrgetter(*(one.name for one in fields(Counts)))
+_Tally = TypeVar("_Tally", Tally, model.Tally)
+
+
 def counted(tally: Tally) -> Counts:
     """Count each item of a tally once."""
     return Counts(
@@ -121,8 +127,19 @@ def counts_of(tally: model.Tally) -> Counts:
 
 def together(cells: Iterable[Counts]) -> Counts:
     """The counts of several cells of one device."""
-    several = tuple(cells)
-    return Counts(*(sum(getattr(cell, one.name) for cell in several) for one in fields(Counts)))
+    columns = zip(*map(_NUMBERS, cells), strict=True)
+    return Counts(*(sum(numbers) for numbers in columns))
+
+
+def total_of(tallies: Iterable[_Tally], count: Callable[[_Tally], Counts]) -> Counts:
+    """The counts of many tallies, of which thousands are one and the same object."""
+    times: dict[int, int] = {}
+    known: dict[int, _Tally] = {}
+    for tally in tallies:
+        times[id(tally)] = times.get(id(tally), 0) + 1
+        known[id(tally)] = tally
+    counted_once = ((_NUMBERS(count(tally)), times[key]) for key, tally in known.items())
+    return together(Counts(*(one * number for one in numbers)) for numbers, number in counted_once)
 
 
 def state_of(counts: Counts) -> State:

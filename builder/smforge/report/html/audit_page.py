@@ -26,14 +26,13 @@ from smforge.report.html.matrix import (
     Words,
 )
 from smforge.report.html.row_groups import Shelf, fold_families, shelves
-from smforge.report.state import Counts, State, counted, state_of, together
+from smforge.report.state import State, counted, state_of, together, total_of
 from smforge.report.text.wording import plural, size
 from smforge.verdict.kernels import MACHINE_CODE, Embedded
 from smforge.verdict.names import families
 from smforge.verdict.reach import Reach
 from smforge.verdict.reading import Backend
 from smforge.verdict.records import ExcuseUse, Verdict
-from smforge.verdict.views.files import DeviceView
 from smforge.version import __version__
 
 _OUTCOMES = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")
@@ -76,7 +75,7 @@ def audit_page(audits: Sequence[Verdict]) -> Page:
         facts=(*_facts(audits, words), *(named if len(audits) > 1 else ())),
         states=STATES,
         reaches=REACHES,
-        columns=tuple(_columns(audits, shelved)),
+        columns=tuple(_columns(audits)),
         rows=tuple(row for part in parts for row in part.rows),
         notes=tuple(sorted(notes, key=lambda note: _LEVELS.index(note.level))),
         excuses=tuple(excuse for part in parts for excuse in part.excuses),
@@ -98,7 +97,7 @@ class _Part:
 def _part(verdict: Verdict, names: Names, *, alone: bool) -> _Part:
     devices = tuple(one.device for one in verdict.devices)
     section = "" if alone else verdict.view.inventory.subject.name
-    shelved = shelves(verdict.view.files, devices, below=section)
+    shelved = shelves(verdict.view.files, below=section)
     rows = [_row(shelf, section, devices, names) for shelf in shelved]
     if verdict.view.request.requirements.devices:
         rows.sort(key=_badness)
@@ -140,7 +139,7 @@ def _facts(audits: Sequence[Verdict], words: Words) -> tuple[tuple[str, str], ..
     return tuple((name, text) for name, text in found if text)
 
 
-def _columns(audits: Sequence[Verdict], shelved: Sequence[Shelf]) -> Iterator[Column]:
+def _columns(audits: Sequence[Verdict]) -> Iterator[Column]:
     request = audits[0].view.request
     # A subject without GPU code, or one that could not be read, says nothing of a device.
     holding = [audit for audit in audits if audit.view.files] or audits
@@ -152,7 +151,7 @@ def _columns(audits: Sequence[Verdict], shelved: Sequence[Shelf]) -> Iterator[Co
             state=_together(
                 [State(one.outcome.value) if one.tally.total else State.EMPTY for one in judged]
             ),
-            counts=_counts(view for shelf in shelved for view in shelf.views[device]),
+            counts=together(counted(one.tally) for one in judged),
         )
 
 
@@ -174,7 +173,7 @@ def _row(
         section=section,
         facts=_row_facts(shelf),
         count=sum(len(kernels) for kernels in groups.values()),
-        cells=tuple(_cell(shelf.views[device], names) for device in devices),
+        cells=tuple(_cell(shelf, device, names) for device in devices),
         groups=tuple(
             Group(
                 codes=embedded.names(),
@@ -198,14 +197,12 @@ def _row_facts(shelf: Shelf) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in found if text)
 
 
-def _cell(views: Sequence[DeviceView], names: Names) -> Cell:
-    excused = families(one.kernel for view in views for one in view.excused)
-    counts = _counts(views)
+def _cell(shelf: Shelf, device: ComputeCapability, names: Names) -> Cell:
+    excused = families(
+        one.kernel for file in shelf.files for one in file.devices.excused.get(device, ())
+    )
+    counts = total_of((file.devices.tallies[device] for file in shelf.files), counted)
     return Cell(state_of(counts), counts, _counted(fold_families(excused), names))
-
-
-def _counts(views: Iterable[DeviceView]) -> Counts:
-    return together(counted(view.tally) for view in views)
 
 
 def _merged(

@@ -7,13 +7,12 @@ one row per folder, and where thousands of names share no template their beginni
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from posixpath import dirname
 
-from smforge.arch.target import ComputeCapability
 from smforge.findings import Family
-from smforge.verdict.views.files import DeviceView, FileView
+from smforge.verdict.views.files import FileView
 
 _MOST_FAMILIES = 250
 """Families that one group of kernels may show."""
@@ -25,19 +24,13 @@ _FEW = 12
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The files of one row, seen from every device."""
+    """The files of one row."""
 
     path: str
     files: tuple[FileView, ...]
-    views: Mapping[ComputeCapability, tuple[DeviceView, ...]]
 
 
-def shelves(
-    files: Sequence[FileView],
-    devices: tuple[ComputeCapability, ...],
-    *,
-    below: str = "",
-) -> tuple[Shelf, ...]:
+def shelves(files: Sequence[FileView], *, below: str = "") -> tuple[Shelf, ...]:
     """Put the files on shelves, in the order of the first of each.
 
     Where several subjects share a page, `below` is the one in whose name the paths stand.
@@ -49,7 +42,7 @@ def shelves(
         key = folder if file.loose and folder in folders else file.file.path
         placed.setdefault(key, []).append(file)
     prefix = f"{below}/" if below else ""
-    return tuple(_shelf(prefix + path, tuple(held), devices) for path, held in placed.items())
+    return tuple(Shelf(prefix + path, tuple(held)) for path, held in placed.items())
 
 
 def fold_families(found: tuple[Family, ...]) -> tuple[Family, ...]:
@@ -73,14 +66,6 @@ def _by_words(split: Sequence[tuple[list[str], Family]], words: int) -> dict[str
         short = one.name if len(parts) <= words else f"{''.join(parts[:words])}…"
         counts[short] = counts.get(short, 0) + one.count
     return counts
-
-
-def _shelf(
-    path: str,
-    files: tuple[FileView, ...],
-    devices: tuple[ComputeCapability, ...],
-) -> Shelf:
-    return Shelf(path, files, {one: tuple(file.devices[one] for file in files) for one in devices})
 
 
 def _crowded(files: Sequence[FileView]) -> frozenset[str]:
