@@ -1,4 +1,4 @@
-"""Runs configurations: each in a private workspace, two at a time, remembered by the cache.
+"""Runs configurations: each in a private workspace, some at a time, remembered by the cache.
 
 Nothing outside the temporary directories is written but the cache; an interrupt ends the programs
 and all they started, and takes the directories with it.
@@ -22,8 +22,8 @@ from smforge.preflight.records import Configuration
 from smforge.preflight.request import Request
 from smforge.preflight.sources.tree import Project, Source, copy_inputs, require_project
 
-_AT_ONCE = 2
-"""The programs are single-threaded; more at a time would need memory for no speed."""
+_AT_ONCE = min(8, max(2, os.cpu_count() or 2))
+"""The programs are single-threaded: as many as there are cores, and no more, for the memory."""
 _WAYS = {Project.VLLM: vllm, Project.FLASHINFER: flashinfer}
 
 

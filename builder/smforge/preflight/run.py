@@ -148,7 +148,7 @@ class _Runs:
         self._found: dict[Archs, Configuration] = {}
 
     def configure(self, lists: Iterable[Archs]) -> None:
-        """Configure the lists that were not configured yet, two at a time."""
+        """Configure the lists that were not configured yet."""
         question = self._question
         new = [archs for archs in dict.fromkeys(lists) if archs not in self._found]
         requests = [
