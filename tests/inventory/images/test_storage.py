@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import json
 import os
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from smforge.errors import DamagedInputError, LimitExceededError, SmforgeError, 
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects import oci, saved_image
+from smforge.inventory.survey import take_inventory
 
 LOWER = (("file", "lib/a.so", random.Random(1).randbytes(300_000)), ("file", "lib/b.so", b"b"))
 UPPER = (("file", "lib/.wh.b.so"), ("file", "lib/c.so", b"c"))
@@ -234,6 +237,51 @@ def test_an_index_that_is_a_manifest_too_is_refused(
     layout.manifests[0] |= {"digest": writing.digest(data), "size": len(data)}
     with pytest.raises(DamagedInputError, match="an index and a manifest at once"):
         oci_subject(str(layout.write_folder(tmp_path / "second")))
+
+
+PTX = b".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k()\n{\nret;\n}\n"
+
+
+def zipped(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("k.ptx", content)
+    return buffer.getvalue()
+
+
+def test_archives_in_an_image_are_read_where_the_image_shows_them(
+    writing: Any, tmp_path: Path
+) -> None:
+    layout = writing.layout()
+    lower = [
+        ("file", "opt/a.jar", zipped(PTX)),
+        ("hardlink", "opt/b.jar", "opt/a.jar"),
+        ("file", "opt/gone.jar", zipped(PTX)),
+        ("file", "opt/cut.jar", zipped(PTX)[:-9]),
+        ("file", "opt/cut-and-gone.jar", zipped(PTX)[:-9]),
+    ]
+    upper = [("file", "opt/.wh.gone.jar"), ("file", "opt/.wh.cut-and-gone.jar")]
+    layout.add([writing.layer(*lower), writing.layer(*upper)])
+    inventory = take_inventory(f"archive:{layout.write_archive(tmp_path / 'x.tar')}")
+    assert [file.path for file in inventory.files] == ["opt/a.jar/k.ptx", "opt/b.jar/k.ptx"]
+    assert [item.path for item in inventory.damage] == ["opt/cut.jar"]
+
+
+def test_a_layout_in_a_folder_is_read_as_the_image_it_is(writing: Any, tmp_path: Path) -> None:
+    layout = writing.layout()
+    lower = [("file", "lib/a.ptx", PTX), ("file", "lib/gone.ptx", PTX)]
+    layout.add([writing.layer(*lower), writing.layer(("file", "lib/.wh.gone.ptx"))])
+    (tmp_path / "w-1-py3-none-any.whl").write_bytes(zipped(PTX))
+    layout.write_folder(tmp_path / "image")
+    inventory = take_inventory(str(tmp_path))
+    assert [file.path for file in inventory.files] == [
+        "image/lib/a.ptx",
+        "w-1-py3-none-any.whl/k.ptx",
+    ]
+    assert inventory.damage == ()
+    (blob,) = (tmp_path / "image/blobs/sha256").glob(layout.manifests[0]["digest"][7:])
+    blob.unlink()
+    assert [item.path for item in take_inventory(str(tmp_path)).damage] == ["image"]
 
 
 def test_named_pipes_and_devices_are_no_images(layout: Any, tmp_path: Path) -> None:

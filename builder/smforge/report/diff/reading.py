@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from smforge.errors import ConfigurationError
+from smforge.files import open_regular
 from smforge.inventory.options import ReadOptions
 from smforge.report import model
 from smforge.report.build import report_of
@@ -39,7 +41,7 @@ def read_side(argument: str, terms: DiffTerms, options: ReadOptions | None = Non
 def _looks_like_json(path: Path) -> bool:
     """Nothing that carries GPU code begins like a JSON document."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             return file.read(_HEAD).lstrip(_WHITE)[:1] in {b"{", b"["}
     except (OSError, ValueError):
         # Not a file to be read: a folder, a reference to an image, or nothing at all.
