@@ -182,3 +182,35 @@ def test_matrix_as_a_command(tmp_path: Path) -> None:
     )
     assert refused.returncode == 2
     assert "'gitlab' is not one of github, buildkite, json." in refused.stderr
+
+
+def test_jobs_of_another_matrix_use_it(plan: Plan) -> None:
+    for job in jobs(plan, "ci/my matrix.json"):
+        ours = [one for one in job.commands if "smforge" in one]
+        assert ours
+        assert all(" --config 'ci/my matrix.json' " in one for one in ours)
+    assert "--config" not in "".join(one for job in jobs(plan) for one in job.commands)
+    assert " from w.json; change that" in github(plan, "w.json").splitlines()[0]
+    assert "build --config w.json demo" in buildkite(plan, "w.json")
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_the_command_names_the_matrix_that_it_was_given(tmp_path: Path, place: str) -> None:
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "ci" / "w.json").write_text((ROOT / "versions.json").read_text())
+    config = ("--config", str(tmp_path / "ci" / "w.json"))
+    words = (*config, "matrix") if place == "before" else ("matrix", *config)
+    command = (sys.executable, "-m", "smforge", *words, "demo")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "build --config ci/w.json demo --platform linux/amd64" in done.stdout
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path / "ci" / "..", check=False
+    )
+    assert done.returncode == 0
+    (tmp_path / "elsewhere").mkdir()
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path / "elsewhere", check=False
+    )
+    assert done.returncode == 2
+    assert "is outside of this directory, so the jobs would not have it" in done.stderr

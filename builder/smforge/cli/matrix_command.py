@@ -9,7 +9,8 @@ import click
 
 from smforge.cli.flags import matrix_option, output_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
-from smforge.matrix.load import load
+from smforge.errors import UsageError
+from smforge.matrix.load import DEFAULT_FILE, load
 from smforge.plan import pipelines
 from smforge.plan.jobs import jobs_document
 from smforge.plan.records import Plan
@@ -35,13 +36,30 @@ def command(
     repository's own matrix.
     """
     specs = checked_outputs(outputs)
-    plan = resolve(load(config or ctx.obj["config"]), variants)
-    emit({spec: _render(plan, spec.format) for spec in specs})
+    matrix = load(config or ctx.obj["config"])
+    plan = resolve(matrix, variants)
+    file = None if matrix.path == DEFAULT_FILE else _from_here(matrix.path)
+    emit({spec: _render(plan, spec.format, file) for spec in specs})
     return 0
 
 
-def _render(plan: Plan, form: str) -> str:
-    if form == "json":
-        return json.dumps(jobs_document(plan), indent=2)
+def _from_here(file: Path) -> str:
+    """The path of a matrix as CI jobs name it, in a checkout like this directory.
 
-    return pipelines.github(plan) if form == "github" else pipelines.buildkite(plan)
+    Raises `UsageError` for a file outside of it, which the jobs would not have.
+    """
+    try:
+        return file.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        raise UsageError(
+            f"{file} is outside of this directory, so the jobs would not have it.",
+            remedy="Run this in the checkout that holds the matrix.",
+        ) from None
+
+
+def _render(plan: Plan, form: str, file: str | None) -> str:
+    if form == "json":
+        return json.dumps(jobs_document(plan, file), indent=2)
+
+    render = pipelines.github if form == "github" else pipelines.buildkite
+    return render(plan, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -43,18 +44,23 @@ class Job:
     """What is worth keeping, passed or not: finished artefacts, rejected ones, logs."""
 
 
-def jobs(plan: Plan) -> tuple[Job, ...]:
-    """The jobs in an order in which each stands behind what it needs."""
-    return (_plan_job(plan), *(_cell_job(cell) for cell in plan.cells))
+def jobs(plan: Plan, config: str | None = None) -> tuple[Job, ...]:
+    """The jobs, each after the jobs that it needs.
+
+    `config` is the matrix file as the jobs find it from the checkout; None for versions.json.
+    """
+    flag = f" --config {shlex.quote(config)}" if config else ""
+    return (_plan_job(plan, flag), *(_cell_job(cell, flag) for cell in plan.cells))
 
 
-def jobs_document(plan: Plan) -> dict[str, Any]:
+def jobs_document(plan: Plan, config: str | None = None) -> dict[str, Any]:
     """The jobs as plain data; the shape is published in data/jobs.schema.json."""
-    return {"schema_version": SCHEMA_VERSION, "jobs": [_job(job) for job in jobs(plan)]}
+    every = [_job(job) for job in jobs(plan, config)]
+    return {"schema_version": SCHEMA_VERSION, "jobs": every}
 
 
-def _plan_job(plan: Plan) -> Job:
-    variants = dict.fromkeys(cell.variant for cell in plan.cells)
+def _plan_job(plan: Plan, config: str) -> Job:
+    variants = " ".join(dict.fromkeys(cell.variant for cell in plan.cells))
     return Job(
         key=PLAN_JOB,
         label="plan",
@@ -64,14 +70,14 @@ def _plan_job(plan: Plan) -> Job:
         needs=(),
         targets=(),
         commands=(
-            f"{PROGRAM} plan {' '.join(variants)} -o table -o json=plan.json",
-            f"{PROGRAM} plan {' '.join(variants)} --check -o table -o json=check.json",
+            f"{PROGRAM} plan{config} {variants} -o table -o json=plan.json",
+            f"{PROGRAM} plan{config} {variants} --check -o table -o json=check.json",
         ),
         artifacts=("plan.json", "check.json"),
     )
 
 
-def _cell_job(cell: Cell) -> Job:
+def _cell_job(cell: Cell, config: str) -> Job:
     out = f"out/{cell.variant}"
     slug = cell.platform.replace("/", "-")
     return Job(
@@ -85,7 +91,7 @@ def _cell_job(cell: Cell) -> Job:
         commands=(
             "tools/engine start",
             'eval "$(tools/engine env)"',
-            f"{PROGRAM} build {cell.variant} --platform {cell.platform}",
+            f"{PROGRAM} build{config} {cell.variant} --platform {cell.platform}",
         ),
         artifacts=(f"{out}/{slug}/**", f"{out}/rejected/{slug}/**", f"{out}/logs/{slug}/**"),
     )

@@ -17,13 +17,13 @@ from smforge.plan.jobs import Job, jobs
 from smforge.plan.records import Plan
 
 _DATA = Path(__file__).parent / "data" / "pipelines.json"
-_HEADER = "# Made by `smforge matrix --format {name}` from versions.json; change that, not this.\n"
+_HEADER = "# Made by `smforge matrix --format {name}` from {config}; change that, not this.\n"
 _KEEP_DAYS = 14
 
 
-def github(plan: Plan) -> str:
+def github(plan: Plan, config: str | None = None) -> str:
     """A workflow of GitHub Actions. Its last job is the one to require: it passes when all do."""
-    every = jobs(plan)
+    every = jobs(plan, config)
     document = {
         "name": "release",
         "on": {"workflow_dispatch": None, "push": {"tags": ["v*"]}},
@@ -39,13 +39,15 @@ def github(plan: Plan) -> str:
     text = _yaml(document)
     for action in _table()["actions"].values():
         text = text.replace(action["uses"], f"{action['uses']}  # {action['version']}")
-    return _HEADER.format(name="github") + text
+    return _HEADER.format(name="github", config=config or "versions.json") + text
 
 
-def buildkite(plan: Plan) -> str:
+def buildkite(plan: Plan, config: str | None = None) -> str:
     """A pipeline of Buildkite."""
-    steps = [_buildkite_step(job) for job in jobs(plan)]
-    return _HEADER.format(name="buildkite") + _yaml({"steps": steps})
+    steps = [_buildkite_step(job) for job in jobs(plan, config)]
+    return _HEADER.format(name="buildkite", config=config or "versions.json") + _yaml(
+        {"steps": steps}
+    )
 
 
 def _github_job(job: Job) -> dict[str, Any]:
