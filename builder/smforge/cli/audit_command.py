@@ -11,7 +11,7 @@ import click
 from smforge.cli.audit_progress import Progress
 from smforge.cli.audit_rendering import render
 from smforge.cli.flags import matrix_option, output_option, policy_option
-from smforge.cli.output import OutputSpec, checked_outputs, emit
+from smforge.cli.output import OutputSpec, checked_outputs, emit, write_report
 from smforge.cli.probing import Probing
 from smforge.errors import (
     EXIT_FINDINGS,
@@ -63,6 +63,13 @@ _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
     help="Kernels or files that may be missing or PTX-only; repeatable.",
 )
 @policy_option("Requirements and exceptions, each with its reason; repeatable.")
+@click.option(
+    "--write-policy",
+    "draft",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a policy with an entry for each family that is missing, to be given its reason.",
+)
 @click.option("--no-default-policy", is_flag=True, help="Without the policies smforge ships.")
 @click.option(
     "--backend",
@@ -116,6 +123,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     no_kernels: bool,
     allowed: tuple[str, ...],
     policies: tuple[Path, ...],
+    draft: Path | None,
     no_default_policy: bool,
     backend: str,
     platform: str | None,
@@ -138,6 +146,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             "--kernels and --no-kernels contradict each other.", remedy="Leave one of them out."
         )
 
+    if draft is not None and no_kernels:
+        raise UsageError(
+            "--write-policy names kernels, and --no-kernels reads none.",
+            remedy="Leave one of them out.",
+        )
     if platform is not None and not any(names_image(subject) for subject in subjects):
         raise UsageError(
             f"--platform {platform} chooses an image of several, and no subject is an image.",
@@ -168,6 +181,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     audits = _Audits(request, backend, options, probing, listed=kernels, quiet=ctx.obj["quiet"])
     reports = audits.of(subjects)
     emit({spec: _render(reports, audits.done, spec) for spec in specs})
+    if draft is not None:
+        _write_policy(draft, audits.done)
     return audits.exit_code
 
 
@@ -248,6 +263,16 @@ def _render(reports: Sequence[Report], audits: Sequence[Verdict], spec: OutputSp
         return render_page(audit_page(audits))
 
     return render(reports, spec.format, to_terminal=spec.file is None)
+
+
+def _write_policy(path: Path, verdicts: Sequence[Verdict]) -> None:
+    from smforge.workflow.policy_draft import policy_draft  # noqa: PLC0415  # defers policy_draft
+
+    text = policy_draft(verdicts)
+    if text is None:
+        _complain(f"No kernel is missing on a required device, so {path} was not written.")
+    else:
+        write_report(path, text)
 
 
 def _complain(text: str) -> None:
