@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,33 @@ class TestOutputs:
         for flags in (["--require", "11.0 12.1 9.0"], []):
             lines = smforge("audit", libraries, *flags).out.splitlines()
             assert max(map(len, lines)) <= 100
+
+    @pytest.mark.parametrize("form", ["table", "json", "markdown", "junit", "sarif", "html"])
+    def test_a_terminal_without_utf_8_gets_ascii(
+        self, libraries: Path, tmp_path: Path, form: str
+    ) -> None:
+        named = tmp_path / "é_norm.so"
+        shutil.copy(libraries / "norm.so", named)
+        command = [
+            sys.executable,
+            "-m",
+            "smforge",
+            "audit",
+            str(named),
+            "--require",
+            "12.1",
+            "-o",
+            form,
+        ]
+        for encoding, ascii_alone in (("ascii", True), ("utf-8", form == "html")):
+            ran = subprocess.run(
+                command,
+                capture_output=True,
+                check=False,
+                env={**os.environ, "PYTHONIOENCODING": encoding},
+            )
+            assert (ran.returncode, ran.stderr) == (0, b"")
+            assert ran.stdout.isascii() is ascii_alone
 
     def test_several_subjects(self, smforge: Smforge, wheel: Path, libraries: Path) -> None:
         ran = smforge("audit", wheel, libraries / "norm.so", "--require", "9.0", "-o", "json")
