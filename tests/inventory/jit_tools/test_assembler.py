@@ -77,12 +77,13 @@ def test_a_survey_notes_the_host_files_of_a_folder(ptxas: Path, tmp_path: Path) 
     place.mkdir(parents=True)
     (place / "ptxas").write_bytes(ptxas.read_bytes())
     (place / "ptxas-notes.txt").write_text("no assembler")
+    (tmp_path / "ptxas13").write_bytes(ptxas.read_bytes())
     (tmp_path / "libnvrtc.so.13").write_bytes(io.BytesIO(b"\x7fELF" + bytes(100)).read())
     options = ReadOptions()
     with WatchedSubject(open_subject(str(tmp_path), options)) as subject:
         survey(subject, options)
         found = subject.host_files()
-    (assembler,) = found.assemblers
-    assert assembler.path == "triton/backends/nvidia/bin/ptxas"
-    assert assembler.targets
+    bundled, named = found.assemblers[1], found.assemblers[0]
+    assert (named.path, bundled.path) == ("ptxas13", "triton/backends/nvidia/bin/ptxas")
+    assert bundled.targets == named.targets != frozenset()
     assert found.libraries == ("libnvrtc.so.13",)

@@ -109,8 +109,8 @@ class WatchedSubject(WrappedSubject):
 
 
 def _is_assembler(name: str) -> bool:
-    """Whether a file is named like an assembler: ``ptxas``, ``ptxas-blackwell``."""
-    return name == "ptxas" or name.startswith("ptxas-")
+    """Whether a file is named like an assembler: ``ptxas``, ``ptxas-blackwell``, ``ptxas13``."""
+    return name.startswith("ptxas")
 
 
 def _is_library(name: str) -> bool:

@@ -76,8 +76,8 @@ def _judge(subject: SubjectView, choice: Choice, device: ComputeCapability) -> I
         )
     elif refusal := rules.refusal(assembler.release):
         yield JIT_ASSEMBLER_REFUSED.finding(
-            f"{refusal}, and {choice.path} on {device} is such a one: kernels compiled at run time "
-            "fail there.",
+            f"{refusal}. On {device} it uses {choice.path}, which is one: kernels compiled at run "
+            "time fail there.",
             file=assembler.path,
             device=device,
             target=target,
