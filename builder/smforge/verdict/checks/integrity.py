@@ -52,8 +52,7 @@ def check_headers(subject: SubjectView) -> Iterator[Finding]:
             yield HEADER_PAYLOAD_MISMATCH.finding(
                 f"{view.file.path}: {objects} {real}, but the fatbin's header says {said}.",
                 file=view.file.path,
-                remedy="Build it again: the driver chooses code by the header, and the payload was "
-                "judged here.",
+                remedy="Build it again: both cannot be true, and the payload was judged here.",
             )
 
 
