@@ -81,6 +81,18 @@ def test_what_cannot_run_leaves_it_undetermined(
     assert verdict.outcome is Outcome.UNDETERMINED
 
 
+def test_a_registered_kernel_that_is_missing_stays_a_failure(
+    make_file: Callable[..., FileInventory], make_inventory: Callable[..., Inventory]
+) -> None:
+    """What a program does with its data does not help the code that it registers."""
+    data = make_file("a.so", (("sm_90", ("k",)),), origin=Origin.DATA)
+    bad = make_file("a.so", (("sm_80", ("registered",)),))
+    inventory = make_inventory(data._replace(regions=(*bad.regions, *data.regions)))
+    verdict = judge(Reading(inventory), AuditRequest(parse_requirements(["12.1"])))
+    assert told(verdict).level is Level.ERROR
+    assert verdict.outcome is Outcome.FAIL
+
+
 def test_an_excuse_for_missing_kernels_holds(judged: Callable[..., Verdict]) -> None:
     codes: Codes = {"sm_90": ("hopper_attention", "hopper_gemm")}
     one = Excuse("chosen by device", "x", kernel="hopper_gemm")
