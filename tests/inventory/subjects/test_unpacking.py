@@ -208,6 +208,18 @@ def test_bombs_are_stopped(tmp_path: Path) -> None:
     assert any("more than 15 members" in item.message for item in damage)
 
 
+def test_many_small_archives_are_held_to_the_limits_of_one(tmp_path: Path) -> None:
+    folders = old_tar(**{f"{number}": b"" for number in range(400)})
+    many = {f"{number}.tgz": gzip.compress(folders) for number in range(20)}
+    (tmp_path / "a.whl").write_bytes(zipped(**many))
+    for limits in (Limits(members=2000), Limits(ratio_floor=1 << 20, ratio=20)):
+        inventory = take_inventory(str(tmp_path), ReadOptions(limits=limits))
+        assert "looks like an archive made to exhaust" in inventory.damage[0].message
+        # Each of them alone is within the limits.
+        assert 2 * 400 < inventory.examined < 10 * 400
+    assert take_inventory(str(tmp_path)).damage == ()
+
+
 @pytest.mark.parametrize("name", ["w-1-py3-none-any.whl", "w-1-cp311-cp311-linux_x86_64.whl"])
 def test_an_empty_archive_is_no_wheel(name: str, tmp_path: Path) -> None:
     for data in (zipped(), zipped(**{"folder/": b""})):

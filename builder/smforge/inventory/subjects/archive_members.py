@@ -6,7 +6,7 @@ leads to a member that is read under its own name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 from smforge.errors import DamagedInputError
@@ -26,6 +26,7 @@ from smforge.inventory.subjects.members import (
     spool,
     spool_all,
 )
+from smforge.inventory.subjects.unpacking_meter import UnpackingMeter
 from smforge.inventory.subjects.zip_members import ZipMembers
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".tgz")
@@ -38,8 +39,11 @@ _WHERE = "The archive"
 class ArchiveMembers:
     """Lists the members of one archive, and what keeps some of them from being read."""
 
-    def __init__(self, blob: Blob, form: Form, path: str, limits: Limits) -> None:
+    def __init__(
+        self, blob: Blob, form: Form, path: str, limits: Limits, meter: UnpackingMeter
+    ) -> None:
         """`path` is the archive's own; a compressed file has its name without the suffix."""
+        self._meter = meter
         if blob.size <= _AT_ONCE:
             blob = BytesBlob(blob.read_at(0, blob.size))
         self._blob = blob
@@ -64,10 +68,15 @@ class ArchiveMembers:
                 remedy="Unpack it and audit what it holds.",
             )
         if self._zip is not None:
-            return iter(self._zip)
+            return self._counted(self._zip)
         if self._form.name == DEB:
-            return self._of_package()
+            return self._counted(self._of_package())
         return self._of_stream()
+
+    def _counted(self, members: Iterable[Member]) -> Iterator[Member]:
+        for member in members:
+            self._meter.add_entry(member.size)
+            yield member
 
     def _of_package(self) -> Iterator[Member]:
         for member in ar.members(self._blob):
@@ -77,7 +86,7 @@ class ArchiveMembers:
 
     def _of_stream(self) -> Iterator[Member]:
         parts = chunks(self._blob, 0, self._blob.size)
-        content = inflated(parts, self._limits, _WHERE)
+        content = self._meter.streamed(inflated(parts, self._limits, _WHERE))
         if self._form.name == TAR:
             return self._of_tar(content)
         head = b""
@@ -94,8 +103,8 @@ class ArchiveMembers:
 
     def _of_tar(self, content: Iterator[bytes]) -> Iterator[Member]:
         reader = ByteReader(content, _WHERE)
-        for count, entry in enumerate(tar.entries(reader, _WHERE), start=1):
-            self._limits.check_members(count, _WHERE)
+        for entry in tar.entries(reader, _WHERE):
+            self._meter.add_entry()
             self._limits.check_member(entry.size, entry.name)
             if entry.type is tar.EntryType.FILE:
                 name = path_text(clean(entry.name))

@@ -15,6 +15,7 @@ from smforge.inventory.native.reader import may_hold_code
 from smforge.inventory.records import Damage
 from smforge.inventory.subjects.base import OpenSubject, WrappedSubject
 from smforge.inventory.subjects.members import Member
+from smforge.inventory.subjects.unpacking_meter import UnpackingMeter
 
 if TYPE_CHECKING:
     from smforge.inventory.formats.archive_form import Form
@@ -36,9 +37,7 @@ class UnpackedSubject(WrappedSubject):
         super().__init__(inner)
         self._limits = limits
         self._found: list[tuple[Member, Damage]] = []
-        self._count = 0
-        self._packed = 0
-        self._unpacked = 0
+        self._meter = UnpackingMeter(limits)
 
     @property
     def damage(self) -> tuple[Damage, ...]:
@@ -83,14 +82,13 @@ class UnpackedSubject(WrappedSubject):
 
         self._limits.check_member(archive.size, archive.path)
         if depth == 0:
-            self._packed += archive.size
+            self._meter.add_archive(archive.size)
         with archive.open() as blob:
-            members = ArchiveMembers(blob, form, archive.path, self._limits)
+            members = ArchiveMembers(blob, form, archive.path, self._limits, self._meter)
             empty = True
             try:
                 for member in members:
                     empty = False
-                    self._check(member, archive)
                     path = f"{archive.path}/{member.path}"
                     inner = member._replace(path=path, serial=0, outer=archive)
                     yield from self._with_content(inner, depth + 1)
@@ -100,12 +98,6 @@ class UnpackedSubject(WrappedSubject):
                     self._miss(archive._replace(path=place, outer=archive), item.message)
             if empty and not members.damage and archive.path.endswith(WHEEL_SUFFIX):
                 raise DamagedInputError("It is named like a wheel and holds no file.")
-
-    def _check(self, member: Member, archive: Member) -> None:
-        self._count += 1
-        self._limits.check_members(self._count, "The subject's archives")
-        self._unpacked += member.size
-        self._limits.check_expansion(self._packed, self._unpacked, archive.path)
 
     def _miss(self, member: Member, message: str) -> None:
         if len(self._found) < self._limits.damages:

@@ -16,6 +16,7 @@ from smforge.inventory.subjects.archive_members import ArchiveMembers
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.members import Member
 from smforge.inventory.subjects.unpacking import WHEEL_SUFFIX
+from smforge.inventory.subjects.unpacking_meter import UnpackingMeter
 
 _LAYOUT_MARK = "oci-layout"
 _SAVED_LIST = ("manifest.json", b'[{"Config"')
@@ -29,7 +30,7 @@ class PackedSubject(OpenSubject):
     ) -> None:
         """Take over `blob`; `digests` asks for the SHA-256 of the whole archive."""
         self._name = name
-        self._members = ArchiveMembers(blob, form, name, limits)
+        self._members = ArchiveMembers(blob, form, name, limits, UnpackingMeter(limits, blob.size))
         self._is_wheel = name.endswith(WHEEL_SUFFIX)
         self._hashing = Hashing(blob) if digests else None
         self._closing = ExitStack()
