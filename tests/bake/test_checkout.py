@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.checkout import version_of
 from smforge.errors import UsageError
+from smforge.matrix.load import load
+from smforge.plan.resolve import resolve
 
 
 def git(where: Path, *arguments: str) -> str:
@@ -52,3 +55,17 @@ def test_a_tree_without_a_release_tag_is_refused(tree: Path, tmp_path: Path) -> 
     (tmp_path / "plain").mkdir()
     with pytest.raises(UsageError, match="version is counted from there"):
         version_of(tmp_path / "plain")
+
+
+def test_a_version_is_counted_only_where_the_tree_is_built(tree: Path) -> None:
+    matrix = load(Path(__file__).parents[2] / "versions.json")
+    versions = HostSettings(ca_bundle=None, network="default", checkout=tree).versions
+    (cell,) = resolve(matrix, ["demo"], versions).cells
+    assert cell.component("vllm") is None
+    with pytest.raises(UsageError, match="no git checkout with a release tag"):
+        resolve(matrix, ["cu130-rtx"], versions)
+    git(tree, "tag", "v0.33.0")
+    (cell,) = resolve(matrix, ["cu130-rtx"], versions).cells
+    vllm = cell.component("vllm")
+    assert vllm is not None
+    assert (vllm.version, vllm.checkout) == ("0.33.0", True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,14 +70,33 @@ class HostSettings:
         return {} if self.checkout is None else {"vllm": self.checkout}
 
     @property
-    def versions(self) -> dict[str, str]:
-        """The versions of these trees. Raises `UsageError` where one cannot be counted."""
-        return {name: version_of(tree) for name, tree in self.checkouts.items()}
+    def versions(self) -> Mapping[str, str]:
+        """The versions of these trees, each counted when it is asked for.
+
+        Asking raises `UsageError` where a version cannot be counted.
+        """
+        return _Versions(self.checkouts)
 
     @property
     def origin(self) -> Origin:
         """Where the sources of other projects come from."""
         return Origin(self.sources_mirror, self.ca_bundle)
+
+
+class _Versions(Mapping[str, str]):
+    """The versions of trees by component; a plan without the component needs none."""
+
+    def __init__(self, trees: Mapping[str, Path]) -> None:
+        self._trees = trees
+
+    def __getitem__(self, name: str) -> str:
+        return version_of(self._trees[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._trees)
+
+    def __len__(self) -> int:
+        return len(self._trees)
 
 
 def _ca_bundle(environment: Mapping[str, str]) -> Path | None:
