@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from smforge.arch.requirement import parse_requirements
-from smforge.errors import ArchitectureError, ConfigurationError
+from smforge.errors import ArchitectureError, ConfigurationError, first_problem
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Capability = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?\.\d$")]
@@ -119,11 +119,9 @@ def checked(content: Any, path: Path) -> dict[str, Any]:
     try:
         policy = PolicyFile.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"])
-        problem = first["msg"].removeprefix("Value error, ")
+        place, problem = first_problem(error)
         raise ConfigurationError(
-            f"The policy {path} is wrong at ${place}: {problem}.",
+            f"The policy {path} is wrong at {f'$.{place}' if place else '$'}: {problem}.",
             remedy="docs/policies.md describes policy files.",
         ) from error
     return policy.model_dump()

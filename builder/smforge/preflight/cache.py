@@ -17,6 +17,7 @@ from functools import cache as memoise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smforge.files import cache_folder
 from smforge.preflight.cache_format import configuration_from_json, configuration_to_json
 from smforge.preflight.records import Configuration
 from smforge.preflight.sources.externals import commit_of
@@ -30,9 +31,8 @@ _COMPARING = frozenset({"__pycache__", "compare", "run.py", "cell.py", "rules.py
 
 
 def default_directory() -> Path:
-    """The user's cache directory for this stage (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "smforge" / "preflight"
+    """The user's cache directory for this stage."""
+    return cache_folder("preflight")
 
 
 @contextlib.contextmanager

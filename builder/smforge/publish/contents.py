@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from smforge.files import sha256_of
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.oci import open_subject
 from smforge.inventory.subjects.packages import installed_packages
@@ -40,7 +40,5 @@ def wheel_digests(folder: Path) -> dict[tuple[str, str], str]:
             name, version, _, _ = parse_wheel_filename(path.name)
         except InvalidWheelFilename:
             continue
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        digests[str(name), spdx.canonical_version(str(version))] = sha256
+        digests[str(name), spdx.canonical_version(str(version))] = sha256_of(path)
     return digests

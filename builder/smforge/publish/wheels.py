@@ -17,6 +17,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from smforge.errors import DamagedInputError
+from smforge.files import sha256_of
 
 METADATA_BYTES = 16 << 20
 """The largest METADATA that is read: it goes through an index as a file of its own."""
@@ -70,8 +71,7 @@ def read_wheel(path: Path) -> Wheel:
             f"{path} is {stated[0]} {stated[1]} by its METADATA.",
             remedy="Installers refuse a wheel whose name says otherwise: build it again.",
         )
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = sha256_of(path)
     requires_python = " ".join(fields.get("Requires-Python", "").split())
     return Wheel(path, project, version, path.stat().st_size, sha256, metadata, requires_python)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from smforge.errors import DamagedInputError, LimitExceededError, UsageError
+from smforge.errors import DamagedInputError, LimitExceededError, UsageError, first_problem
 from smforge.inventory.probing.records import Assembly, Extensions, Kernels, Models, Probed
 
 MOST_BYTES = 64 << 20
@@ -66,10 +66,9 @@ def _document(name: str, data: bytes, where: str) -> Any:
     try:
         document = _READERS[name].validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the document"
+        place, problem = first_problem(error)
         raise DamagedInputError(
-            f"{where} is not what the probe {name} writes: {place}: {first['msg']}.",
+            f"{where} is not what the probe {name} writes: {place or 'the document'}: {problem}.",
             remedy="Run the probes again, with those of this smforge.",
         ) from error
     if document.probe != name:

@@ -22,6 +22,7 @@ from typing import IO, Any, cast
 from packaging.utils import canonicalize_name
 
 from smforge.errors import DamagedInputError, ToolError, UsageError
+from smforge.files import sha256_of
 from smforge.preflight.records import SourceIdentity
 
 _DATA = Path(__file__).parent / "data" / "sources.json"
@@ -105,9 +106,7 @@ def _open_tree(root: Path) -> Source:
         )
     digest = hashlib.sha256()
     for file in _tree_files(root, project):
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.relative_to(root).as_posix()}\0{content}\n".encode())
+        digest.update(f"{file.relative_to(root).as_posix()}\0{sha256_of(file)}\n".encode())
     record = root / "PKG-INFO"
     text = record.read_text(encoding="utf-8", errors="replace") if record.is_file() else ""
     name, version = _metadata(text)
@@ -127,9 +126,8 @@ def _open_archive(path: Path) -> Source:
     )
     if project is None:
         raise UsageError(f"{path.name} is not named as a known sdist.", remedy=_REMEDY)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return Source(path, project, SourceIdentity(name, version, f"sha256:{digest}"), archive=True)
+    identity = SourceIdentity(name, version, f"sha256:{sha256_of(path)}")
+    return Source(path, project, identity, archive=True)
 
 
 def _tree_files(root: Path, project: Project) -> Iterator[Path]:

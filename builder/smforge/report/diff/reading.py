@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from smforge.errors import ConfigurationError
+from smforge.errors import ConfigurationError, first_problem
 from smforge.files import open_regular
 from smforge.inventory.options import ReadOptions
 from smforge.report import model
@@ -52,9 +52,8 @@ def _saved(path: Path) -> model.Report:
     try:
         return report_from_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "its beginning"
+        place, problem = first_problem(error)
         raise ConfigurationError(
-            f"{path} is not a saved report of one audit: at {place}, {first['msg']}.",
+            f"{path} is not a saved report of one audit: at {place or 'its beginning'}, {problem}.",
             remedy="Save it with: smforge audit SUBJECT --kernels -o json=FILE.",
         ) from error
