@@ -4,11 +4,12 @@
 #   docker buildx bake -f docker-bake.hcl -f versions.json --print
 
 # --- Set by the plan -----------------------------------------------------------------------------
+# Versions and arch lists stand in versions.json alone; without it nothing can be built.
 
 variable "VARIANT" { default = "demo" }
 variable "PLATFORM" { default = "linux/amd64" }
-variable "CUDA_VERSION" { default = "13.0.2" }
-variable "CUDA_TAG" { default = "cu130" }
+variable "CUDA_VERSION" { default = "" }
+variable "CUDA_TAG" { default = "" }
 variable "BASE_KIND" {
   default     = "packages"
   description = "packages: Debian and NVIDIA's wheels; registry: BASE_IMAGE"
@@ -19,14 +20,14 @@ variable "CUDA_PACKAGES" {
   default     = ""
   description = "NVIDIA's compiler wheels, NAME==VERSION between spaces"
 }
-variable "TORCH_VERSION" { default = "2.14.0" }
-variable "FLASHINFER_VERSION" { default = "0.7.2.post1" }
+variable "TORCH_VERSION" { default = "" }
+variable "FLASHINFER_VERSION" { default = "" }
 variable "FLASHINFER_SHA256" {
   default     = ""
   description = "of the source archive"
 }
 variable "FLASHINFER_ARCHS" {
-  default     = "11.0a 12.0f 12.1a"
+  default     = ""
   description = "targets between spaces; one wheel each"
 }
 variable "FLASHINFER_SELECTION" {
