@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -464,9 +465,9 @@ def preflight_text(case: str, form: str) -> str:
         case "markdown":
             return preflight_markdown.render_markdown(result)
         case "junit":
-            return preflight_junit.render_junit(result)
+            return preflight_junit.render_junit([result])
         case "sarif":
-            return without_unused_rules(preflight_sarif.render_sarif(result))
+            return without_unused_rules(preflight_sarif.render_sarif([result]))
         case "html":
             return page_text(preflight_page(result))
         case _:
@@ -627,3 +628,10 @@ def test_the_page_and_the_table_give_a_library_the_same_state(case: str) -> None
         name = row.id.removeprefix(f"{row.section}/")
         states = [cell.state for cell in row.cells]
         assert name not in lines or states == list(lines[name].values())
+
+
+def test_several_components_share_a_document() -> None:
+    suites = ET.fromstring(preflight_junit.render_junit([losing(), keeping()]))
+    assert [(one.get("tests"), one.get("failures")) for one in suites] == [("1", "1"), ("1", "0")]
+    runs = json.loads(preflight_sarif.render_sarif([losing(), keeping()]))["runs"]
+    assert [one["properties"]["verdict"] for one in runs] == ["fail", "pass"]

@@ -36,7 +36,6 @@ def render(reports: Sequence[Report], form: str, *, to_terminal: bool) -> str:
 
 
 def _tables(reports: Sequence[Report], *, to_terminal: bool) -> str:
-
     color = to_terminal and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     width = WIDTH
     if to_terminal and sys.stdout.isatty():

@@ -20,7 +20,7 @@ from smforge.report.preflight.table import render_table
 from smforge.sigterm import ended_tidily
 
 FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
-_ABOUT_ONE = frozenset({"junit", "sarif", "html"})
+_ABOUT_ONE = frozenset({"html"})
 """Forms that hold the report of one component."""
 
 
@@ -127,6 +127,14 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
 
 
 def _render(results: Sequence[Preflight], spec: OutputSpec, *, listed: bool) -> str:
+    if spec.format == "junit":
+        from smforge.report.preflight.junit import render_junit  # noqa: PLC0415  # defers xml
+
+        return render_junit(results)
+    if spec.format == "sarif":
+        from smforge.report.preflight.sarif import render_sarif  # noqa: PLC0415  # defers hashlib
+
+        return render_sarif(results)
     texts = [_render_one(result, spec, listed=listed) for result in results]
     if spec.format == "json" and len(texts) > 1:
         return f"[{','.join(texts)}]"
@@ -136,14 +144,6 @@ def _render(results: Sequence[Preflight], spec: OutputSpec, *, listed: bool) -> 
 def _render_one(result: Preflight, spec: OutputSpec, *, listed: bool) -> str:
     if spec.format == "json":
         return render_json(result)
-    if spec.format == "junit":
-        from smforge.report.preflight.junit import render_junit  # noqa: PLC0415  # defers xml
-
-        return render_junit(result)
-    if spec.format == "sarif":
-        from smforge.report.preflight.sarif import render_sarif  # noqa: PLC0415  # defers hashlib
-
-        return render_sarif(result)
     if spec.format == "markdown":
         return render_markdown(result, listed=listed)
     if spec.format == "html":

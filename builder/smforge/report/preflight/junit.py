@@ -13,10 +13,12 @@ from smforge.report.preflight.outline import heading, headline, told
 _PLACE = "preflight"
 
 
-def render_junit(preflight: Preflight) -> str:
-    """One ``testsuites`` document with one suite."""
-    suite = Suite(heading(preflight), tuple(_cases(preflight)), headline(preflight))
-    return write_junit("smforge preflight", [suite])
+def render_junit(preflights: Sequence[Preflight]) -> str:
+    """One ``testsuites`` document with a suite per component."""
+    return write_junit(
+        "smforge preflight",
+        [Suite(heading(one), tuple(_cases(one)), headline(one)) for one in preflights],
+    )
 
 
 def _cases(preflight: Preflight) -> Iterator[Case]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from smforge.findings import Finding
 from smforge.preflight.records import Preflight
 from smforge.preflight.rules import RULES
@@ -12,9 +14,13 @@ _NOWHERE = "CMakeLists.txt"
 """The file of a finding that is about none."""
 
 
-def render_sarif(preflight: Preflight) -> str:
-    """One log with one run."""
-    run = Run(
+def render_sarif(preflights: Sequence[Preflight]) -> str:
+    """One log with a run per component."""
+    return write_sarif(_run(one) for one in preflights)
+
+
+def _run(preflight: Preflight) -> Run:
+    return Run(
         tool="smforge preflight",
         version=__version__,
         rules=[rule_object(rule.id, rule.summary, rule.level.value) for rule in RULES],
@@ -26,7 +32,6 @@ def render_sarif(preflight: Preflight) -> str:
         },
         successful=preflight.outcome.value in {"pass", "fail"},
     )
-    return write_sarif([run])
 
 
 def _result(finding: Finding) -> Result:
