@@ -91,10 +91,23 @@ def test_a_survey_notes_files_without_gpu_code(library: Path, tmp_path: Path) ->
     assert found.libraries == ("lib/libcudart.so.13",)
 
 
-def test_every_library_of_the_table_is_noted_as_brought(tmp_path: Path) -> None:
+def test_every_library_of_the_table_is_noted_as_brought(library: Path, tmp_path: Path) -> None:
     names = [f"{name}.so.{number}" for name in cuda_library_names() for number in ("13", "12.0.1")]
     for name in (*names, "libcudart.so", "libnuma.so.1", "libcudart-0a1b2c3d.so.12"):
-        (tmp_path / name).write_bytes(b"\x7fELF")
-    with WatchedSubject(open_subject(str(tmp_path), ReadOptions())) as subject:
-        list(subject.members())
-        assert set(subject.host_files().libraries) == {*names, "libcudart.so"}
+        (tmp_path / name).write_bytes(library.read_bytes())
+    assert set(brought(tmp_path)) == {*names, "libcudart.so"}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"version https://git-lfs.github.com/spec/v1\n", bytes(4096), b"\x7fELF"]
+)
+def test_what_is_no_library_is_not_brought(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "libcudart.so.13").write_bytes(content)
+    assert brought(tmp_path) == ()
+
+
+def brought(folder: Path) -> tuple[str, ...]:
+    options = ReadOptions()
+    with WatchedSubject(open_subject(str(folder), options)) as subject:
+        survey(subject, options)
+        return subject.host_files().libraries

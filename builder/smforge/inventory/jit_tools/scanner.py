@@ -34,13 +34,12 @@ class WatchedSubject(WrappedSubject):
     def members(self) -> Iterator[Member]:
         for member in self._inner.members():
             self._tritons.note(member)
-            name = member.path.rpartition("/")[2]
-            if _is_library(name):
-                self._libraries.append(member)
-            if _is_assembler(name):
+            if member.head is not None and not member.head.startswith(elf.MAGIC):
+                yield member
+            elif _is_assembler(member.path.rpartition("/")[2]):
                 yield member._replace(open=self._opening(member, self._note_assembler))
-            elif not member.only and (member.head is None or member.head.startswith(elf.MAGIC)):
-                yield member._replace(open=self._opening(member, self._note_user))
+            elif not member.only:
+                yield member._replace(open=self._opening(member, self._note_library))
             else:
                 yield member
 
@@ -92,7 +91,9 @@ class WatchedSubject(WrappedSubject):
 
         return opened
 
-    def _note_user(self, member: Member, blob: Blob) -> None:
+    def _note_library(self, member: Member, blob: Blob) -> None:
+        if _is_library(member.path.rpartition("/")[2]):
+            self._libraries.append(member)
         from smforge.inventory.jit_tools.library_users import read_user  # noqa: PLC0415 - not for one
 
         if (found := read_user(member.path, blob)) is not None:
