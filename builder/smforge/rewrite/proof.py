@@ -91,7 +91,7 @@ def _prove_sections(old: Blob, before: HostElf, new: Blob, after: HostElf) -> No
             continue
         if was._replace(offset=0) != now._replace(offset=0):
             raise UnprovenError(f"Section {before.names[number]!r} has another header than before.")
-        if was.type == elf.SHT_NOBITS or not was.size:
+        if was.type in (0, elf.SHT_NOBITS) or not was.size:
             continue
         ours = {one - was.offset for one in pointers if was.offset <= one < was.offset + was.size}
         theirs = {one - now.offset for one in moved if now.offset <= one < now.offset + now.size}
@@ -148,7 +148,7 @@ def _prove_pointers(
 def _prove_segments(before: HostElf, after: HostElf) -> None:
     """Every loaded byte outside the regions keeps its address."""
     for number, row in enumerate(before.sections):
-        if number == before.fatbin or row.type == elf.SHT_NOBITS or not row.size:
+        if number == before.fatbin or row.type in (0, elf.SHT_NOBITS) or not row.size:
             continue
         if not row.flags & SHF_ALLOC:
             continue
