@@ -266,7 +266,7 @@ def test_platforms_of_wheels(name, platform):
 
 def test_large_members_go_through_an_unnamed_file(tmp_path: Path, monkeypatch):
     content = b"\x7fELF" + bytes(1000) + zlib.compress(bytes(range(256)) * 999) * 400
-    monkeypatch.setattr("smforge.inventory.subjects.zip_members._IN_MEMORY", 1000)
+    monkeypatch.setattr("smforge.inventory.subjects.archive_members._IN_MEMORY", 1000)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     path = tmp_path / "x.whl"
     path.write_bytes(archive(("a.so", content)))

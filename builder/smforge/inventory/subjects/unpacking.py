@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smforge.errors import DamagedInputError, LimitExceededError
-from smforge.inventory.formats.limits import Limits
+from smforge.inventory.formats.limits import Limits, UnpackingMeter
 from smforge.inventory.native.reader import may_hold_code
 from smforge.inventory.records import Damage
 from smforge.inventory.subjects.base import OpenSubject, WrappedSubject
 from smforge.inventory.subjects.members import Member
-from smforge.inventory.subjects.unpacking_meter import UnpackingMeter
 
 if TYPE_CHECKING:
     from smforge.inventory.formats.archive_form import Form

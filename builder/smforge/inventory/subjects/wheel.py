@@ -10,13 +10,12 @@ from smforge.errors import DamagedInputError, UsageError
 from smforge.inventory.digest import Hashing
 from smforge.inventory.formats.archive_form import Form
 from smforge.inventory.formats.blob import OwnedBlob
-from smforge.inventory.formats.limits import Limits
+from smforge.inventory.formats.limits import Limits, UnpackingMeter
 from smforge.inventory.records import Damage, Subject, SubjectKind
 from smforge.inventory.subjects.archive_members import ArchiveMembers
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.members import Member
 from smforge.inventory.subjects.unpacking import WHEEL_SUFFIX
-from smforge.inventory.subjects.unpacking_meter import UnpackingMeter
 
 _LAYOUT_MARK = "oci-layout"
 _SAVED_LIST = ("manifest.json", b'[{"Config"')
