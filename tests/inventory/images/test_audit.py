@@ -105,7 +105,7 @@ def test_damage_and_emptiness_are_told_apart(writing: Any, tmp_path: Path) -> No
     assert (code, report["verdict"]) == (3, "nothing")
     path.write_bytes(path.read_bytes()[:2000])
     code, report, said = audit(f"archive:{path}")
-    assert (code, report) == (4, {})
+    assert (code, report["verdict"], report["files"]) == (4, "undetermined", [])
     assert "ends at byte" in said
 
 
@@ -135,7 +135,7 @@ def test_an_engine_that_does_not_answer_is_told(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
     code, _, said = audit("image:python:3.13")
     assert code == 4
-    assert "smforge: The Docker Engine cannot be asked" in said or "docker is not installed" in said
+    assert ": The Docker Engine cannot be asked" in said or "docker is not installed" in said
 
 
 @pytest.mark.parametrize("sent", [0, 700, 20_000])
@@ -154,5 +154,5 @@ def test_an_engine_that_fails_while_it_saves_is_told(
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     code, report, said = audit("image:a:1")
-    assert (code, report) == (4, {})
+    assert (code, report["verdict"], report["files"]) == (4, "undetermined", [])
     assert "docker image save failed: the disk is on fire" in said
