@@ -92,6 +92,33 @@ def test_ptx_as_a_string(samples, library, names):
 @pytest.mark.parametrize(
     "text",
     [
+        ".version 8.0\n.target\tsm_90\n.visible .entry loaded() { ret; }\n",
+        "// by hand\n.version 8.0 // of 2022\n/* or\nlater */ .target  sm_90, debug\n.entry loaded(){}",
+        ".version 8.0\r\n.target sm_90\r\n.entry loaded() { ret; }",
+    ],
+)
+def test_ptx_that_somebody_wrote(library, text):
+    (region,) = data_of(
+        found_in(library(c_string(text.encode()).replace("\r", "\\r")).read_bytes())
+    )
+    (code,) = region.objects
+    assert (code.target.compute, code.kernels) == ("compute_90", ("loaded",))
+
+
+def test_ptx_that_ends_with_its_section(samples, library, tmp_path):
+    text = samples.compile("k.ptx", "-ptx", "-arch=sm_75", source=LOADED).read_bytes()
+    (tmp_path / "text.ptx").write_bytes(text)
+    source = '__asm__(".section .texts,\\"a\\"\\n.incbin \\"text.ptx\\"\\n.previous");'
+    (region,) = data_of(found_in(library(source).read_bytes()))
+    assert region.section == ".texts"
+    assert region.objects[0].stored_bytes == len(
+        text.lstrip(b"/\n").partition(b".version")[1]
+    ) + len(text.partition(b".version")[2])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         '".version %d.%d\\n.target sm_%d\\n.entry k() {}"',
         '".version 9.0\\n.target sm_90\\n.address_size 64\\n"',
         '"a line of .target sm_90 in some message, and .entry after it"',

@@ -16,11 +16,13 @@ _CHUNK = 256 << 10
 """What stays in a CPU's cache while it is searched."""
 _CUBIN: Final = elf.MAGIC + b"\x02\x01\x01"
 """How a 64-bit ELF file begins."""
-_TEXT: Final = b".target sm_"
-"""What every PTX text has in its second directive."""
-_VERSION = re.compile(rb"\.version[ \t]+\d+\.\d+\s+\Z")
+_TEXT: Final = b".target"
+"""What every PTX text has as its second directive."""
+_TARGET = re.compile(rb"\.target\s+sm_\d")
+_VERSION = re.compile(rb"\.version\s+\d+\.\d+(?:\s|//[^\n]*\n|/\*.*?\*/)+\Z", re.DOTALL)
 _BEFORE_TARGET = 256
 """Bytes before ``.target`` in which ``.version`` stands: compilers put one newline between."""
+_TARGET_BYTES = 32
 _LONGEST_TEXT = 64 << 20
 _DECLARED = re.compile(rb"\.(?:entry|func)\b")
 
@@ -119,14 +121,16 @@ def _cubin_at(blob: Blob, offset: int, end: int) -> Found | None:
 
 
 def _text_at(blob: Blob, target: int, start: int, end: int) -> Found | None:
-    """Look for a text around its ``.target``: a C string that declares a kernel or a function."""
+    """Look for a text around its ``.target``; it must declare a kernel or a function."""
+    if _TARGET.match(blob.read_at(target, min(_TARGET_BYTES, end - target))) is None:
+        return None
     before = blob.read_at(max(start, target - _BEFORE_TARGET), min(_BEFORE_TARGET, target - start))
     version = _VERSION.search(before)
     if version is None:
         return None
-    close = MagicSearch(blob, min(end, target + _LONGEST_TEXT), b"\0").next_from(target)
-    if close is None:
-        return None
+    last = min(end, target + _LONGEST_TEXT)
+    # A text need not end with a NUL: a program may know its length.
+    close = MagicSearch(blob, last, b"\0").next_from(target) or last
     text = blob.read_at(target, close - target)
     if _DECLARED.search(text) is None:
         return None
