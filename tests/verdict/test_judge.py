@@ -362,6 +362,22 @@ def test_libraries_for_another_cpu(
     assert "machine-mismatch" not in rules(judge(Reading(anywhere), terms("12.1")))
 
 
+def test_a_library_of_a_wheel_in_a_folder_is_for_the_cpu_of_its_wheel(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    wheel = "q-1-py3-none-manylinux_2_28_{}.whl/q/_C.so"
+    files = [
+        make_file(wheel.format(cpu), (("sm_120f", ("k",)),))._replace(machine=machine)
+        for cpu, machine in (("x86_64", "x86_64"), ("aarch64", "x86_64"))
+    ]
+    inventory = make_inventory(*files)
+    tree = inventory.subject._replace(kind=SubjectKind.TREE, platform=None)
+    verdict = judge(Reading(inventory._replace(subject=tree)), terms("12.1"))
+    (finding,) = (one for one in verdict.findings if one.rule == "machine-mismatch")
+    assert (finding.file, finding.level) == (wheel.format("aarch64"), Level.ERROR)
+    assert "q-1-py3-none-manylinux_2_28_aarch64.whl for aarch64" in finding.message
+
+
 def test_a_library_that_was_not_linked_for_the_device_fails_whatever_it_embeds(
     make_file: MakeFile, make_inventory: MakeInventory
 ) -> None:

@@ -8,3 +8,12 @@ PROCESSORS: Mapping[str, str] = {"linux/amd64": "x86_64", "linux/arm64": "aarch6
 """Docker's name of a platform, and what everyone else calls its CPU."""
 PLATFORMS: Mapping[str, str] = {cpu: platform for platform, cpu in PROCESSORS.items()}
 """The same the other way round."""
+WHEEL_SUFFIX = ".whl"
+
+
+def wheel_platform(name: str) -> str | None:
+    """Read the platform from a wheel's name: ``…-manylinux_2_28_x86_64.whl`` is linux/amd64."""
+    tag = name.removesuffix(WHEEL_SUFFIX).rsplit("-", 1)[-1]
+    if "linux" not in tag:
+        return None
+    return next((value for cpu, value in PLATFORMS.items() if tag.endswith(cpu)), None)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smforge.arch.platforms import wheel_platform
 from smforge.errors import DamagedInputError, LimitExceededError
 from smforge.inventory.formats.archive_form import Form
 from smforge.inventory.formats.blob import BytesBlob
@@ -19,7 +20,7 @@ from smforge.inventory.formats.limits import Limits
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import SubjectKind
 from smforge.inventory.subjects.opening import open_subject
-from smforge.inventory.subjects.wheel import PackedSubject, wheel_platform
+from smforge.inventory.subjects.wheel import PackedSubject
 from smforge.inventory.survey import take_inventory
 
 ZIP = Form("zip", read=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from smforge.arch.platforms import WHEEL_SUFFIX
 from smforge.errors import DamagedInputError, LimitExceededError
 from smforge.inventory.formats.limits import Limits, UnpackingMeter
 from smforge.inventory.native.reader import may_hold_code
@@ -19,7 +20,6 @@ from smforge.inventory.subjects.members import Member
 if TYPE_CHECKING:
     from smforge.inventory.formats.archive_form import Form
 
-WHEEL_SUFFIX = ".whl"
 _NAMED = (
     WHEEL_SUFFIX, ".zip", ".jar", ".conda", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz",
     ".tar.zst",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from smforge.arch.platforms import PLATFORMS
+from smforge.arch.platforms import WHEEL_SUFFIX, wheel_platform
 from smforge.errors import DamagedInputError, UsageError
 from smforge.inventory.digest import Hashing
 from smforge.inventory.formats.archive_form import Form
@@ -15,7 +15,6 @@ from smforge.inventory.records import Damage, Subject, SubjectKind
 from smforge.inventory.subjects.archive_members import ArchiveMembers
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.members import Member
-from smforge.inventory.subjects.unpacking import WHEEL_SUFFIX
 
 _LAYOUT_MARK = "oci-layout"
 _SAVED_LIST = ("manifest.json", b'[{"Config"')
@@ -80,11 +79,3 @@ class PackedSubject(OpenSubject):
 
     def close(self) -> None:
         self._closing.close()
-
-
-def wheel_platform(name: str) -> str | None:
-    """Read the platform from a wheel's name: ``…-manylinux_2_28_x86_64.whl`` is linux/amd64."""
-    tag = name.removesuffix(WHEEL_SUFFIX).rsplit("-", 1)[-1]
-    if "linux" not in tag:
-        return None
-    return next((value for cpu, value in PLATFORMS.items() if tag.endswith(cpu)), None)

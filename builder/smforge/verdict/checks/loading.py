@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smforge.arch.platforms import PROCESSORS
+from smforge.arch.platforms import PROCESSORS, WHEEL_SUFFIX, wheel_platform
 from smforge.findings import Finding, Level
-from smforge.inventory.records import SubjectKind
+from smforge.inventory.records import Subject, SubjectKind
 from smforge.verdict.rules import DEVICE_LINK_MISSING, MACHINE_MISMATCH
 from smforge.verdict.views.subject import SubjectView
 
@@ -15,26 +15,42 @@ _NAMED = 3
 
 
 def check_machine(subject: SubjectView) -> Iterator[Finding]:
-    """Libraries for another CPU than the subject's platform.
+    """Libraries for another CPU than the platform of the subject, or of the wheel they lie in.
 
     A wheel is installed for one CPU. An image may hold libraries for others too, to
     compile for them; where it holds no others, it is the wrong image.
     """
     identity = subject.inventory.subject
-    cpu = PROCESSORS.get(identity.platform or "")
     libraries = [view.file for view in subject.files if view.file.machine is not None]
-    others = [file for file in libraries if file.machine != cpu]
-    if cpu is None or not others:
-        return
-    certain = identity.kind is SubjectKind.WHEEL or len(others) == len(libraries)
-    for file in others:
+    holders = [(file, _wheel_of(file.path)) for file in libraries]
+    others = [
+        (file, wheel, cpu)
+        for file, wheel in holders
+        if (cpu := _processor(wheel, identity)) is not None and file.machine != cpu
+    ]
+    all_differ = len(others) == len(libraries)
+    for file, wheel, cpu in others:
+        certain = all_differ or wheel is not None or identity.kind is SubjectKind.WHEEL
         yield MACHINE_MISMATCH.finding(
-            f"{file.path} is for {file.machine}, and {identity.name} for {cpu}: it cannot be "
-            "loaded there.",
+            f"{file.path} is for {file.machine}, and {wheel or identity.name} for {cpu}: it "
+            "cannot be loaded there.",
             level=Level.ERROR if certain else Level.WARNING,
             file=file.path,
-            remedy=f"Build it for {cpu}, or name the {identity.kind} for what it holds.",
+            remedy=f"Build it for {cpu}, or name the {'wheel' if wheel else identity.kind} for "
+            "what it holds.",
         )
+
+
+def _wheel_of(path: str) -> str | None:
+    """The name of the wheel within the subject that a file lies in; None where there is none."""
+    folders = path.split("/")[:-1]
+    return next((name for name in reversed(folders) if name.endswith(WHEEL_SUFFIX)), None)
+
+
+def _processor(wheel: str | None, identity: Subject) -> str | None:
+    """The CPU that a file has to be for, as its wheel's name or the subject says."""
+    platform = identity.platform if wheel is None else wheel_platform(wheel)
+    return PROCESSORS.get(platform or "")
 
 
 def check_device_link(subject: SubjectView) -> Iterator[Finding]:
