@@ -634,6 +634,7 @@ def test_without_names_regions_are_judged(
     inventory = make_inventory(make_file("a.so", (("sm_80", None),), (("sm_120", None),)))
     verdict = judge(Reading(inventory), terms("12.0"))
     assert not verdict.view.names_read
+    assert "names-unread" not in rules(verdict)
     (finding,) = verdict.findings
     assert "1 of 2 regions cannot run" in finding.message
     assert finding.families == ()
@@ -657,3 +658,13 @@ def test_thousands_of_cubin_files_for_others_are_one_note(
     assert verdict.outcome is Outcome.PASS
     assert rules(verdict) == ["device-foreign", "target-absent"]
     assert all("50 cubin files" in one.message for one in verdict.findings)
+
+
+def test_without_names_nothing_is_said_of_the_object_that_is_picked(
+    make_file: MakeFile, make_inventory: MakeInventory
+) -> None:
+    inventory = make_inventory(make_file("a.so", (("sm_80", None), ("sm_120", None))))
+    verdict = judge(Reading(inventory), terms("12.0"))
+    assert rules(verdict) == ["names-unread"]
+    assert verdict.outcome is Outcome.PASS
+    assert rules(judge(Reading(inventory), terms())) == []

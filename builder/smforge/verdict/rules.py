@@ -217,6 +217,11 @@ CUOBJDUMP_FAILED = Rule(
     "cuobjdump was asked to confirm a file and could not read it.",
     undetermined=True,
 )
+NAMES_UNREAD = Rule(
+    "names-unread",
+    Level.NOTE,
+    "Kernel names were not read, so it was not looked at which kernels each code object has.",
+)
 REGIONS_UNKNOWN = Rule(
     "regions-unknown",
     Level.NOTE,
@@ -292,6 +297,7 @@ RULES: tuple[Rule, ...] = (
     HEADER_PAYLOAD_MISMATCH,
     BACKEND_DISAGREEMENT,
     CUOBJDUMP_FAILED,
+    NAMES_UNREAD,
     REGIONS_UNKNOWN,
     FAMILIES_UNTOLD,
     UNSEEN_CODE,

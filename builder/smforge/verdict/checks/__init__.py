@@ -80,6 +80,7 @@ CHECKS: tuple[Check, ...] = (
     _check_probed,
     integrity.check_damage,
     integrity.check_headers,
+    integrity.check_names,
     integrity.check_backends,
     integrity.check_unseen,
     _check_data,

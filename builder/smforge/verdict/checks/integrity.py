@@ -14,6 +14,7 @@ from smforge.verdict.rules import (
     DAMAGED_CODE_OBJECT,
     FAMILIES_UNTOLD,
     HEADER_PAYLOAD_MISMATCH,
+    NAMES_UNREAD,
     REGIONS_UNKNOWN,
     UNJUDGED_CODE,
     UNSEEN_CODE,
@@ -61,6 +62,19 @@ def _described(code: CodeObject) -> str:
     if code.ptx_isa is None:
         return code.target.sm
     return f"{code.target.compute} in PTX {code.ptx_isa}"
+
+
+def check_names(subject: SubjectView) -> Iterator[Finding]:
+    """What an audit without kernel names cannot tell, where something is required."""
+    several = (
+        len(region.objects) > 1 for view in subject.files for region in view.file.counted_regions
+    )
+    if subject.request.requirements.devices and not subject.names_read and any(several):
+        yield NAMES_UNREAD.finding(
+            "Kernel names were not read. Of a region the driver picks one code object, and a "
+            "kernel that this object lacks cannot run: whether there is one is not known.",
+            remedy="Leave out --no-kernels to be sure.",
+        )
 
 
 def check_backends(subject: SubjectView) -> Iterator[Finding]:
