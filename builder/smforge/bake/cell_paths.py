@@ -1,10 +1,10 @@
-"""Where everything of one cell lies, and how finished things get to their final place.
+"""The paths of one cell, and how finished artefacts get to their final place.
 
 Below ``out/VARIANT/`` (PLATFORM is ``linux-amd64``):
 
 - ``PLATFORM/`` holds artefacts that were built whole and passed their audit, with their record;
 - ``rejected/PLATFORM/`` holds artefacts whose audit found something, with a note;
-- ``logs/PLATFORM/`` holds the last run's logs, override, metadata and record, whatever came of it;
+- ``logs/PLATFORM/`` holds the logs, override, metadata and record of the last run, passed or not;
 - ``.PLATFORM.partial/`` exists only while a build runs.
 """
 
@@ -84,7 +84,7 @@ class CellPaths:
 
 @contextmanager
 def staging(paths: CellPaths) -> Iterator[Path]:
-    """An empty staging directory for the only build of this cell, gone on the way out.
+    """An empty staging directory for the one build of this cell; it is removed at the end.
 
     Raises `BuildFailedError` when another process builds the same cell or nothing can be written.
     """
@@ -114,7 +114,7 @@ def promote(paths: CellPaths) -> None:
 
 
 def reject(paths: CellPaths, reason: str) -> None:
-    """Keep the staged artefacts for a look, where nothing takes them for good ones."""
+    """Keep the staged artefacts apart, so that somebody can look at them and nothing uses them."""
     note = paths.staging / REJECTION_NOTE
     note.write_text(reason.rstrip() + "\n", encoding="utf-8")
     shutil.rmtree(paths.rejected, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""From a bake call that failed to the one sentence that a person needs, with its remedy."""
+"""The one sentence that says why a bake call failed, with its remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs one bake call: starts the process, folds what it prints, and stops it when asked to."""
+"""Runs one bake call: starts the process, reads what it prints, and stops it on a signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a finished bake call did, target by target, for the record."""
+"""The records of the targets of a finished bake call."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def _publish(
 
 
 def _tell(built: Built) -> None:
-    """Say at once what failed, the telling lines first."""
+    """Write what failed as soon as it is known, the lines that explain it first."""
     if built.error is None:
         return
     for line in getattr(built.error, "excerpt", ()):

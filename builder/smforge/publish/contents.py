@@ -1,4 +1,4 @@
-"""The bill of materials of an image in a layout, read out of its layers."""
+"""The bill of materials of an image in a layout, read from its layers."""
 
 from __future__ import annotations
 

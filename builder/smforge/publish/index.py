@@ -1,7 +1,7 @@
 """A static index of wheels, one directory per CUDA version, that pip and uv install from.
 
-``whl/cu130/`` holds a page of its projects, and per project a page and its wheels. It is built
-beside its place and put there in one step, so whoever serves it never serves half of one.
+``whl/cu130/`` holds a page of its projects, and per project a page and its wheels. It is written
+next to its place and moved there in one step, so that nobody is served half of one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def make_index(name: str, variants: Mapping[str, Sequence[Wheel]], limits: Limit
 
     Variants for one device and the one for all make files of one name with different content. The
     index keeps those of the variant that is called like itself, ``cu130``, and names what it left
-    out; the others belong into indexes of their own.
+    out; the other variants need indexes of their own.
     Raises `UnpublishableError` where two files differ so otherwise, where a wheel is made for
     another CUDA version, and where a limit does not hold, and `UsageError` for a name that is no
     index's.

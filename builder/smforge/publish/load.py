@@ -1,4 +1,4 @@
-"""Gives the engine a finished layout under its tag."""
+"""Loads a finished layout into the engine under its tag."""
 
 from __future__ import annotations
 

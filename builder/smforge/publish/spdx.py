@@ -1,7 +1,7 @@
 """The bill of materials of an image, as SPDX 2.3 in JSON.
 
 Format: SPDX specification 2.3, clauses 6 to 11; package URLs: purl-spec, types ``pypi`` and
-``deb``. The document is a pure function of the image, so one image has one bill of materials.
+``deb``. The document depends on the image alone, so one image has one bill of materials.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def _placed(run: Run, paths: CellPaths, baked: Baked, audit: CellAudit) -> Built
 
 
 def _completed(cell: Cell, directory: Path, audit: CellAudit) -> UnpublishableError | None:
-    """Complete what has passed the audit; the reason where it cannot be published all the same."""
+    """Complete what has passed the audit; the reason where it cannot be published after all."""
     try:
         complete(cell, directory, audit)
     except UnpublishableError as error:

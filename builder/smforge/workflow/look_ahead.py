@@ -124,7 +124,7 @@ def _loss(found: CellPreflight, logs: Path) -> LossForeseenError:
     return LossForeseenError(
         losses,
         remedy=f"Nothing was built; the reports are {shown(logs)}/preflight-*.json. "
-        "To build all the same: --preflight record.",
+        "To build it with the loss: --preflight record.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the cells of one matrix are built with: the files, the host, the policies."""
+"""What is the same for all cells of one run: the matrix, the output, the host, the policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache of compilations that machines share: which one is asked for, and its settings.
+"""The cache of compilations that machines share: which one is configured, and its settings.
 
 ccache's remote storage is one line of the environment, which bake reads by itself. A bucket in S3
 takes sccache and several settings, credentials among them: a file of ``NAME=VALUE`` lines that goes

@@ -1,4 +1,4 @@
-"""Where a cell is compiled when no node of the builder has its CPU.
+"""On which platform a cell is compiled when no node of the builder has its CPU.
 
 Device code is the same for every CPU, so a component whose build leaves the host compiler to us is
 cross-compiled on the node that is there (``cross`` in plan/data/bake_targets.json says which).

@@ -21,7 +21,7 @@ REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a builder has to compile with."""
+    """The cores and memory that a builder compiles with."""
 
     cores: int
     memory_bytes: int
@@ -39,7 +39,7 @@ class Engine:
     builder: str
     driver: str
     platforms: tuple[str, ...]
-    """What some node of the builder runs, be it through an emulator."""
+    """What some node of the builder runs, natively or through an emulator."""
     means: Means
     data_root: Path
     containerd_store: bool

@@ -1,7 +1,7 @@
 """The engine that ``tools/engine`` provides, found without settings.
 
-Whoever says where an engine is (DOCKER_HOST, a docker context), or has one on the customary socket,
-keeps it: then there is nothing to find.
+A host that names an engine (DOCKER_HOST, a docker context), or has one on the default socket, keeps
+that one, and nothing is looked for.
 """
 
 from __future__ import annotations

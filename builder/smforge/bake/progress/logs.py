@@ -14,8 +14,8 @@ from smforge.bake.progress.state import GENERAL, Change, OutputLine, Step, StepE
 class TargetLogs:
     """Writes the log files of one bake call, each line at once, so that they can be followed.
 
-    A file is opened when its target has something to say; those of the call before are removed,
-    so that what lies there belongs to one run.
+    A file is opened when its target has its first line. The files of the call before are
+    removed, so that all files belong to one run.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""Folds BuildKit's events into what a person wants to know: per target, which step and how far.
+"""The state of each target, made from BuildKit's events: which step it is at, and how far.
 
 `BuildState.apply` returns what the event changed (a step began, a step ended, a line of output), so
 that the log files and the displays need no second reading of the events.

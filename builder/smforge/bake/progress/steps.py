@@ -1,4 +1,4 @@
-"""What BuildKit's vertex names mean: ``[target stage 3/7] RUN …`` and its shorter relatives.
+"""What BuildKit's vertex names mean: ``[target stage 3/7] RUN …`` and its shorter forms.
 
 buildx puts the bake target first when one call builds several; with a single target the bracket
 holds the stage alone, so the same text means different things and the targets must be known.
