@@ -106,8 +106,12 @@ def get_ptxas(arch: int):
         VERSIONS.replace("base = 90", f"base = {'1 + ' * 20000}1") + TARGETS,
         VERSIONS + TARGETS.replace("sm_{", "gpu_{"),
         VERSIONS + "\0" + TARGETS,
+        VERSIONS + TARGETS.replace("return", "raise ValueError #"),
+        VERSIONS + TARGETS + TWO_ASSEMBLERS.replace("return", "raise"),
+        VERSIONS + TARGETS.replace(">= 90", ">= 90or 1 <> 2"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_what_is_not_computed_here_is_not_read(text: str) -> None:
     assert read_rules(text) is None
 
@@ -116,6 +120,7 @@ WORDS = "major minor == >= 12 13 if else return : ( ) + * 'a' f'{major}' map int
 PIECES = st.sampled_from(WORDS.split())
 
 
+@pytest.mark.filterwarnings("error")
 @given(st.lists(PIECES, max_size=60).map(" ".join), st.integers(0, 400))
 def test_no_text_raises_an_error(noise: str, place: int) -> None:
     text = VERSIONS + TARGETS + TWO_ASSEMBLERS

@@ -10,6 +10,7 @@ these functions are made of are computed here, and anything else leaves the rule
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ class _RaisedError(Exception):
 def read_rules(text: str) -> TritonRules | None:
     """The rules in the text of a ``compiler.py``; None where they cannot be read."""
     try:
-        functions, assignments = _parts(ast.parse(text))
+        functions, assignments = _parts(_parsed(text))
         pairs = [(one.capability, one.capability.number) for one in devices()]
         chosen = {device: _assembler(functions, number) for device, number in pairs}
         return TritonRules(
@@ -42,8 +43,22 @@ def read_rules(text: str) -> TritonRules | None:
             targets={device: _target(functions, assignments, number) for device, number in pairs},
             ptx_isa=_versions(functions),
         )
-    except (_UnreadError, SyntaxError, ValueError, RecursionError, MemoryError):
+    except (
+        _UnreadError,
+        _RaisedError,
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ):
         return None
+
+
+def _parsed(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        # Python warns of doubtful literals; the text is not the user's.
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 def _parts(tree: ast.Module) -> tuple[dict[str, ast.FunctionDef], dict[str, ast.expr]]:
