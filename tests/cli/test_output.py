@@ -103,7 +103,8 @@ def test_what_can_be_written_is_accepted(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(("text", "plain"), [("● ◐ ✗ …", "* o x ~"), ("中 é", "\\u4e2d \\xe9")])
 def test_a_table_for_a_terminal_without_utf_8_is_ascii(text: str, plain: str) -> None:
     assert encodable(text, "table", "ascii") == plain
-    assert encodable(text, "table", "utf-8") == text
+    assert encodable(text, "table", "no-such-encoding") == plain
+    assert encodable(text, "table", "utf-8") == encodable(text, "table", None) == text
 
 
 @given(st.text(st.characters(exclude_categories=())))

@@ -14,8 +14,11 @@ def encodable(text: str, form: str, encoding: str | None) -> str:
     JSON and XML can say every character in ASCII. Elsewhere the marks of a table become letters
     that look like them, and what is left becomes ``\\u4e2d``.
     """
+    if encoding is None:
+        # Text that is kept as text, not written as bytes.
+        return text
     try:
-        text.encode(encoding or "ascii")
+        text.encode(encoding)
     except (UnicodeEncodeError, LookupError):
         return _WRITERS.get(form, _ascii)(text)
     return text
