@@ -158,6 +158,19 @@ def test_the_extensions_of_a_variant_are_those_that_count(cell: MakeCell, ask: A
     assert "selection-unmatched" in {finding.rule for finding in one.result.findings}
 
 
+def test_a_selection_of_host_code_alone_has_no_devices_to_judge(
+    cell: MakeCell, ask: Ask, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tree / "CMakeLists.txt").open("a") as description:
+        description.write("\nPython_add_library(spin MODULE csrc/bindings.cpp)\n")
+    monkeypatch.setitem(TREES, "vllm", tree)
+    found = ask(cell("12.0", vllm=("12.0f", {"extensions": "spin"})))
+    (one,) = found.components
+    assert found.outcome is Outcome.PASS
+    assert one.result.configuration.host_only == ("spin",)
+    assert "arch-dropped" not in {finding.rule for finding in one.result.findings}
+
+
 def test_what_the_sources_collapse_is_required_as_its_device(
     cell: MakeCell, ask: Ask, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

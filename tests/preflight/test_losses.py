@@ -196,6 +196,18 @@ def test_a_required_device_that_gets_nothing_is_one_error() -> None:
     assert not any(one.level is Level.ERROR for one in _judge(made, require="10.0").findings)
 
 
+def test_a_device_without_code_is_excused_only_where_all_that_it_loses_is() -> None:
+    made = {"10.0a": "a.cu 10.0a; b.cu 10.0a", "10.3": "a.cu 10.3; b.cu 10.3"}
+
+    def dropped(*sources: str) -> Finding:
+        excuses = [Excuse("not used there", "test", source=one) for one in sources]
+        return _findings(made, require="10.3", excuses=excuses)["arch-dropped"]
+
+    assert dropped("a.cu").level is Level.ERROR
+    assert dropped("a.cu", "b.cu").level is Level.NOTE
+    assert dropped("a.cu", "b.cu").excused == "not used there"
+
+
 def test_a_required_device_that_the_list_leaves_to_ptx_is_not_an_error() -> None:
     """As the audit has it: PTX that the driver can assemble is code that runs."""
     made = {"8.0+PTX": "a.cu 8.0 +8.0", "9.0": "a.cu 9.0"}

@@ -135,7 +135,12 @@ def _with_missing_targets(found: CellPreflight) -> Iterator[ComponentPreflight]:
     configurations = [one.result.configuration for one in found.components]
     refused = any(one.refusal is not None for one in configurations)
     missing = () if refused else missing_targets(found.requirements, configurations)
-    examined = {one.component.name for one in found.components}
+    examined = {
+        one.component.name
+        for one in found.components
+        # What is selected may be another project's, which was not there.
+        if one.result.configuration.units or not one.result.configuration.not_examined
+    }
     lacked = [
         one
         for one in missing

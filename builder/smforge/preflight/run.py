@@ -98,6 +98,7 @@ def preflight(question: Question, cache: Cache) -> Preflight:
         members=runs.compared(members),
         required=question.required,
         excuses=(*question.excuses, *shipped_for_sources(source.project)),
+        compiles=not runs.compile_nothing,
     )
     judgement = judge(case, runs.tried)
     upstream = read_lists(source_root(source, cache), question.cuda)
@@ -173,6 +174,16 @@ class _Runs:
         selection = self._question.selection
         found = self._found[archs]
         return found if selection is None else selection.narrowed(found)
+
+    @property
+    def compile_nothing(self) -> bool:
+        """Whether the selection has no CUDA source for any list: host code, or what is not there.
+
+        `Selection.unmatched` says what is not there.
+        """
+        if self._question.selection is None:
+            return False
+        return not any(self.selected(archs).units for archs in self._found)
 
     def tried(self, lists: Iterable[Archs]) -> dict[Archs, Configuration]:
         """What whole lists make, each divided into builds as the question's list is."""

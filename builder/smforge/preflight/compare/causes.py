@@ -57,8 +57,7 @@ class Cause:
 def causes_of(lost: DeviceLosses, excuses: Sequence[Excuse]) -> Iterator[Cause]:
     """The causes of what a device loses."""
     if _is_dropped(lost):
-        level = Level.ERROR if lost.subject.required else Level.WARNING
-        yield Cause(rule="arch-dropped", level=level, lost=lost, losses=tuple(lost.losses.values()))
+        yield _dropped(lost, excuses)
         return
     groups: dict[tuple[str | None, Reach, tuple[object, ...]], list[Loss]] = defaultdict(list)
     for loss in lost.losses.values():
@@ -68,6 +67,21 @@ def causes_of(lost: DeviceLosses, excuses: Sequence[Excuse]) -> Iterator[Cause]:
     for (excused, now, _), losses in groups.items():
         rule = "source-lost" if now is Reach.NONE else "source-ptx-only"
         yield Cause(rule, _level(lost, losses[0], excused), lost, tuple(losses), excused)
+
+
+def _dropped(lost: DeviceLosses, excuses: Sequence[Excuse]) -> Cause:
+    """No machine code comes out for a device; excused where all that it loses is."""
+    losses = tuple(lost.losses.values())
+    reasons = [excuse_for(loss.key, lost, excuses) for loss in losses]
+    excused = next(iter(reasons), None) if None not in reasons else None
+    level = Level.ERROR if lost.subject.required else Level.WARNING
+    return Cause(
+        rule="arch-dropped",
+        level=level if excused is None else Level.NOTE,
+        lost=lost,
+        losses=losses,
+        excused=excused,
+    )
 
 
 def excuse_for(key: Key, lost: DeviceLosses, excuses: Sequence[Excuse]) -> str | None:

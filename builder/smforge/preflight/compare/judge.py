@@ -50,6 +50,8 @@ class Case:
     required: Requirements | None = None
     """None for what the list asks for."""
     excuses: Sequence[Excuse] = ()
+    compiles: bool = True
+    """Whether there are CUDA sources to judge; a selection of host code alone has none."""
 
     @property
     def requested(self) -> tuple[Target, ...]:
@@ -81,6 +83,8 @@ def judge(case: Case, configure: Configure) -> Judgement:
     unknown = single_list.unknown_to_toolkit(configuration, requested, case.toolkit)
     if configuration.refusal is not None:
         return Judgement(by_weight((*unknown, single_list.refused(configuration))))
+    if not case.compiles:
+        return Judgement(by_weight((*unknown, *single_list.not_examined(configuration))))
     subjects = subjects_of(requested, required_devices(case.required))
     lost = tuple(losses_of(configuration, one, case.compared_with(one.device)) for one in subjects)
     judged = [one.device for one in subjects]
