@@ -37,6 +37,15 @@ list(APPEND EXT_SRC csrc/gdn.cu)
 """
 """A source that is compiled for 8.6 in place of all later ones, as one of vLLM 0.33.0 is."""
 
+DEFAULTED = """
+if("8.0" IN_LIST CUDA_ARCHS)
+  gencode("csrc/fa.cu" "8.0")
+endif()
+list(APPEND EXT_SRC csrc/fa.cu)
+"""
+"""A source that gets no architecture but 8.0, as flash-attention's do: else nvcc takes its default,
+which is 7.5 with CUDA 13."""
+
 
 @pytest.fixture
 def ask(tree: Path, cache: Cache) -> Ask:
@@ -124,3 +133,11 @@ def test_comparing_flashinfer_moves_no_gates_of_the_whole_list(cache: Cache) -> 
     nine = next(device for device in result.devices if str(device) == "9.0")
     assert result.devices[nine].missing == 0
     assert not any("9.0a in place of 9.0a" in (one.remedy or "") for one in result.findings)
+
+
+def test_what_nvcc_takes_by_default_is_nothing_to_lose(ask: Ask, tree: Path) -> None:
+    _add(tree, "fa.cu", DEFAULTED)
+    result = ask("7.5 8.0")
+    assert not any("csrc/fa.cu" in one.sources for one in _errors(result))
+    (defaulted,) = (one for one in ask("7.5").findings if one.rule == "arch-by-default")
+    assert "csrc/fa.cu" in defaulted.sources

@@ -194,8 +194,18 @@ class _Runs:
         return {archs: merged([self.selected(one) for one in parts[archs]]) for archs in wanted}
 
     def compared(self, baselines: Iterable[Baseline]) -> tuple[Comparison, ...]:
-        """What the baselines make."""
-        return tuple(Comparison(one, self.selected(one.archs)) for one in baselines)
+        """What the baselines make on purpose."""
+        return tuple(Comparison(one, _chosen(self.selected(one.archs))) for one in baselines)
+
+
+def _chosen(configuration: Configuration) -> Configuration:
+    """Without the sources for which nobody chose an architecture.
+
+    nvcc's default for them may be the device that is compared; that says nothing of what the
+    sources support.
+    """
+    units = tuple(unit for unit in configuration.units if unit.gencode)
+    return replace(configuration, units=units)
 
 
 def _baselines(
