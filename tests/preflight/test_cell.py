@@ -186,11 +186,24 @@ def test_what_the_sources_collapse_is_required_as_its_device(
     (collapse,) = one.result.collapsed
     assert (str(collapse.target), [str(to) for to in collapse.compiled_as]) == ("12.1a", ["12.0f"])
     assert str(found.requirements) == "12.1"
+    assert "target-missing" not in {finding.rule for finding in one.result.findings}
     (dropped,) = with_collapses(found).dropped
     assert dropped.what == "vllm 12.1a"
     assert dropped.why == "the sources of vllm 0.0.1 compile it as 12.0f"
     both = ask(cell("12.1 12.1a", **asked, flashinfer=("12.1a", {"selection": "norms"})))
     assert str(both.requirements) == "12.1 12.1a"
+
+
+def test_required_ptx_that_no_component_compiles_fails(cell: MakeCell, ask: Ask) -> None:
+    """The machine code of 12.0 in its place is not what the audit looks for."""
+    one = cell("12.0 compute_120", vllm=("12.0", {"extensions": "_C"}))
+    (component,) = one.components
+    with_ptx = dataclasses.replace(component, archs=("12.0+PTX",), ptx=component.targets)
+    found = ask(dataclasses.replace(one, components=(with_ptx,)))
+    rules = {finding.rule for finding in found.components[0].result.findings}
+    assert found.outcome is Outcome.FAIL
+    assert "target-missing" in rules
+    assert str(found.requirements) == "12.0 compute_120"
 
 
 def test_a_checkout_is_examined_in_place_of_the_release(

@@ -130,7 +130,8 @@ def preflight_cell(
 def _with_missing_targets(found: CellPreflight) -> Iterator[ComponentPreflight]:
     """The components, each with the required targets that it asks for and nobody compiles.
 
-    A target may come out of any component; one that could not be examined may hold it.
+    A target may come out of any component; one that could not be examined may hold it. Those in
+    whose place the device is required are not missed.
     """
     configurations = [one.result.configuration for one in found.components]
     refused = any(one.refusal is not None for one in configurations)
@@ -144,7 +145,8 @@ def _with_missing_targets(found: CellPreflight) -> Iterator[ComponentPreflight]:
     lacked = [
         one
         for one in missing
-        if all(each.name in examined for each in found.cell.components if _asks(each, one))
+        if one not in found.required_instead
+        and all(each.name in examined for each in found.cell.components if _asks(each, one))
     ]
     for component in found.components:
         configuration = component.result.configuration
