@@ -133,6 +133,10 @@ def test_a_changed_or_lost_artefact_is_noticed(tmp_path: Path) -> None:
     record = a_record(artefacts=artefacts_in(tmp_path))
     assert [one.path for one in record.artefacts] == ["sub/x.whl"]
     assert intact(record, tmp_path)
+    (tmp_path / "added").touch()
+    assert not intact(record, tmp_path)
+    (tmp_path / "added").rename(tmp_path / "record.json")
+    assert intact(record, tmp_path)
     wheel.write_text("abd")
     assert not intact(record, tmp_path)
     wheel.unlink()

@@ -224,8 +224,20 @@ def test_a_platform_that_the_builder_lacks_is_refused_before_the_build(
 def _predicted(
     cell: Cell, *, verdict: str = "pass", error: SmforgeError | None = None
 ) -> Predicted:
+    component = {
+        "component": "vllm",
+        "verdict": verdict,
+        "findings": 0,
+        "source_sha256": "0" * 64,
+        "report": "preflight-vllm.json",
+        "report_sha256": "0" * 64,
+    }
     record = PreflightRecord.model_validate(
-        {"verdict": verdict, "overridden": verdict == "fail" and error is None}
+        {
+            "verdict": verdict,
+            "overridden": verdict == "fail" and error is None,
+            "components": [component],
+        }
     )
     reports = {"preflight-vllm.json": json.dumps({"verdict": verdict})}
     return Predicted(CellPreflight(cell, ()), record, reports, error)

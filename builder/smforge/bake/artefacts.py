@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from smforge.bake.record import Artefact, RunRecord
+from smforge.bake.record import RECORD_NAME, Artefact, RunRecord
 from smforge.files import sha256_of
 
 _IGNORED_DIRECTORIES = frozenset({"__pycache__", ".git"})
@@ -24,8 +24,15 @@ def artefacts_in(directory: Path) -> tuple[Artefact, ...]:
 
 
 def intact(record: RunRecord, directory: Path) -> bool:
-    """Whether every recorded artefact still lies in `directory` with its recorded digest."""
-    return all(_is_intact(artefact, directory / artefact.path) for artefact in record.artefacts)
+    """Whether `directory` holds the recorded artefacts with their digests, and no other file.
+
+    The record itself and the reports that it names are there too.
+    """
+    recorded = {artefact.path for artefact in record.artefacts}
+    present = {file.relative_to(directory).as_posix() for file in files_below(directory)}
+    return present - recorded <= record.reports | {RECORD_NAME} and all(
+        _is_intact(artefact, directory / artefact.path) for artefact in record.artefacts
+    )
 
 
 def _is_intact(artefact: Artefact, file: Path) -> bool:

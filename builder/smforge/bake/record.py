@@ -222,6 +222,13 @@ class RunRecord(_Strict):
         return self.result == "passed" and self.contradiction is None
 
     @property
+    def reports(self) -> frozenset[str]:
+        """The files of the reports beside the record."""
+        audits = [one.report for one in (self.audit, self.image_audit) if one is not None]
+        components = self.preflight.components if self.preflight is not None else ()
+        return frozenset(one for one in (*audits, *(c.report for c in components)) if one)
+
+    @property
     def text(self) -> str:
         """The record as JSON."""
         return self.model_dump_json(indent=2) + "\n"
