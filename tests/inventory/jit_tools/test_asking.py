@@ -211,3 +211,18 @@ def test_where_the_host_cannot_confine_it_is_read(
     assert found.source is Source.READ
     assert found.targets
     assert "cannot confine" in found.not_asked
+
+
+@pytest.mark.usefixtures("can_confine")
+@pytest.mark.parametrize("words", ["--gpu-name", "--gpu-name Allowed values for this option:"])
+def test_an_answer_that_is_made_to_be_slow_to_read(tmp_path: Path, words: str) -> None:
+    """Read by a pattern that looks ahead from every word, this took hours."""
+    source = tmp_path / "slow.c"
+    source.write_text(
+        "#include <stdio.h>\n"
+        f'int main(void) {{ for (int n = 0; n < 90000; n++) fputs("{words}", stdout); }}\n'
+    )
+    program = tmp_path / "ptxas"
+    subprocess.run(["gcc", source, "-o", program], check=True)
+    with FileBlob.from_path(program) as blob:
+        assert examine("ptxas", blob, ask_it=True).source is Source.READ

@@ -21,9 +21,8 @@ _SECONDS = 20
 _MEMORY = 2 << 30
 _BOUNDS = Bounds(seconds=_SECONDS, memory=_MEMORY)
 
-_ALLOWED = re.compile(
-    rb"--gpu-name.*?Allowed values for this option:(.*?)(?:Default value|\n\n)", re.S
-)
+_OPTION, _ALLOWED = b"--gpu-name", b"Allowed values for this option:"
+_ENDS = (b"Default value", b"\n\n")
 _SM = re.compile(rb"\bsm_(\d{2,3}[af]?)\b")
 
 
@@ -48,10 +47,19 @@ def ask(blob: Blob) -> list[bytes]:
             raise NotAskedError("this host cannot start it") from error
     if run.status == NOT_CONFINED:
         raise NotAskedError("this host cannot confine it (seccomp and Landlock on x86_64 Linux)")
-    match = _ALLOWED.search(output)
-    if match is None:
-        raise NotAskedError("it was run, confined, and listed no targets")
-    return _SM.findall(match[1])
+    if targets := _listed(output):
+        return targets
+    raise NotAskedError("it was run, confined, and listed no targets")
+
+
+def _listed(output: bytes) -> list[bytes]:
+    """The targets in a help text; it may be anything, so this takes one pass."""
+    option = output.find(_OPTION)
+    begin = output.find(_ALLOWED, max(0, option))
+    if option < 0 or begin < 0:
+        return []
+    ends = (end for mark in _ENDS if (end := output.find(mark, begin)) >= 0)
+    return _SM.findall(output, begin, min(ends, default=len(output)))
 
 
 def _is_for_this_host(blob: Blob) -> bool:
