@@ -10,7 +10,7 @@ import pytest
 
 from smforge.inventory.cuobjdump.agreement import compare
 from smforge.inventory.cuobjdump.locate import locate
-from smforge.inventory.cuobjdump.readers import BothReaders
+from smforge.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 from smforge.inventory.native.reader import read_file
@@ -144,6 +144,16 @@ def test_the_second_opinion_does_not_miss_it(samples, library):
     with open_subject(str(path), ReadOptions()) as subject:
         inventory = survey(subject, ReadOptions(), readers)
     assert compare(inventory, readers.second_opinion(inventory)).differences == ()
+
+
+def test_cuobjdump_alone_does_not_hide_it(samples, library):
+    cubin = samples.compile("k.cubin", "-cubin", "-arch=sm_90", source=LOADED).read_bytes()
+    path = library(c_array(cubin))
+    with FileBlob.from_path(path) as blob:
+        found = CuobjdumpReader(locate())(path.name, blob, ReadOptions())
+    assert found is not None
+    assert [str(region.objects[0].target) for region in data_of(found)] == ["9.0"]
+    assert [code.kernels for r in found.counted_regions for code in r.objects] == [("registered",)]
 
 
 def windows_library(sections: list[tuple[bytes, bytes]]) -> bytes:

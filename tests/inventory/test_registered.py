@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks import seeds
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.native.reader import read_file
@@ -17,6 +19,7 @@ from smforge.inventory.records import FileInventory
 
 pytestmark = pytest.mark.toolchain
 
+REGION = seeds.region(seeds.entry(1, seeds.PTX, flags=0x11))
 PASSES = """
 extern "C" __global__ void common(int* x) { *x = 1; }
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
@@ -151,3 +154,13 @@ def test_a_registered_region_of_zeros_is_damage_however_small(samples, build, st
     assert size <= 4096
     (damage,) = read_bytes(bytes(data)).damage
     assert "registers GPU code" in damage.message
+
+
+@pytest.mark.parametrize("address", [0, 1 << 63, (1 << 64) - 0x200, (1 << 64) - 8])
+def test_addresses_beyond_all_memory_are_followed_to_nothing(address):
+    """Found by fuzzing: no wrapper's place fits into a relocation then."""
+    data = bytearray(seeds.registering_library(REGION))
+    assert read_bytes(bytes(data)).damage == ()
+    struct.pack_into("<Q", data, 64 + 16, address)
+    found = read_bytes(bytes(data))
+    assert found.regions[0].loaded_by_program is bool(address)

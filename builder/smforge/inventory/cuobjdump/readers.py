@@ -8,15 +8,15 @@ from smforge.inventory.digest import sha256_of
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.native import reader as native
 from smforge.inventory.options import ReadOptions
-from smforge.inventory.records import FileInventory, Inventory
+from smforge.inventory.records import FileInventory, Inventory, Origin
 from smforge.inventory.sandbox import Bounds
 
 
 class CuobjdumpReader:
     """Reads code objects with cuobjdump alone.
 
-    What else an audit asks of a file, and whether the place of GPU code is what it should be, no
-    release of cuobjdump tells: that the native reader answers.
+    What else an audit asks of a file, cubins and PTX among its data, and whether the place of GPU
+    code is what it should be: no release of cuobjdump answers that, so the native reader does.
     """
 
     def __init__(self, tool: Cuobjdump, bounds: Bounds | None = None) -> None:
@@ -28,12 +28,19 @@ class CuobjdumpReader:
         if found is None:
             check_sections(blob)
         beside = native.read_file(path, blob, options._replace(names=False))
+        if beside is None:
+            return found and found._replace(sha256=sha256_of(blob) if options.digests else None)
+        data = tuple(region for region in beside.regions if region.origin is Origin.DATA)
         if found is None:
             # "No device code" is what cuobjdump says of a section of zeros, too.
-            return beside._replace(regions=()) if beside and beside.damage else None
-        if beside is None:
-            return found._replace(sha256=sha256_of(blob) if options.digests else None)
-        return found._replace(sha256=beside.sha256, needed=beside.needed, unlinked=beside.unlinked)
+            return beside._replace(regions=data) if beside.damage or data else None
+        return found._replace(
+            sha256=beside.sha256,
+            regions=found.regions + data,
+            needed=beside.needed,
+            unlinked=beside.unlinked,
+            damage=found.damage + beside.damage,
+        )
 
 
 class BothReaders:

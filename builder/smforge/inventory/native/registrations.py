@@ -24,6 +24,7 @@ _POINTER = 8
 """Where a wrapper holds the address of its region."""
 _RELOCATION: Final = struct.Struct("<QQq")
 """Place, type and addend (Elf64_Rela)."""
+_ADDRESSES = 1 << 64
 _RELATIVE = {62: 8, 183: 1027, 21: 22}
 """The relocation type that adds the load address, by e_machine: R_X86_64_RELATIVE and so on."""
 
@@ -110,6 +111,8 @@ class _Relocations:
 
     def target(self, place: int, stated: int) -> int:
         """Return the address that the loader puts at `place`, where `stated` stands in the file."""
+        if place >= _ADDRESSES:
+            return stated
         wanted = struct.pack("<QQ", place, self._type)
         # Linkers sort them, so the next one mostly stands right behind.
         for start in (self._searched, 0):
