@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from smforge.findings import Finding, Level, Location, Outcome, Tally
 from smforge.preflight.records import Configuration, Preflight, Skip, SourceIdentity, Unit
 from smforge.report.html.matrix import Page
 from smforge.report.html.page import render_page
+from smforge.report.preflight.outline import headline
 from smforge.report.preflight.page import preflight_page
 from smforge.report.state import State
 
@@ -109,3 +111,10 @@ def test_it_opens_in_the_same_page(open_report: Any) -> None:
     assert "CMakeLists.txt:7" in page.locator("#panel dl").inner_text()
     page.get_by_label("Filter").fill("p.cu")
     assert page.locator("#shown").inner_text() == "1 of 4 sources, 2 of 2 devices"
+
+
+def test_a_pass_says_that_something_is_excused() -> None:
+    known = Finding("source-lost", Level.NOTE, "…", device=SPARK, excused="known")
+    passed = replace(preflight(*UNITS, findings=(known,)), outcome=Outcome.PASS)
+    assert headline(passed) == "Nothing is lost for 12.1a, but for what is excused."
+    assert headline(replace(passed, findings=())) == "Nothing is lost for 12.1a."

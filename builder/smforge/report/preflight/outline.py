@@ -35,10 +35,11 @@ def headline(preflight: Preflight) -> str:
     named = {target.capability for target in preflight.requested}
     required = sorted(preflight.required - named)
     asked = " ".join(map(str, (*preflight.requested, *required)))
+    but = ", but for what is excused" if any(one.excused for one in preflight.findings) else ""
     return answer(
         preflight.outcome.value,
         [one.rule for one in preflight.findings if one.level is Level.ERROR],
-        passes=f"Nothing is lost for {asked}.",
+        passes=f"Nothing is lost for {asked}{but}.",
         fails=f"Does not compile everything for {asked}",
     )
 
