@@ -17,7 +17,7 @@ from smforge.bake.host.own_engine import use_own_engine
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.progress.display import clean
 from smforge.cli.flags import matrix_option, output_option, policy_option
-from smforge.cli.output import OutputSpec, checked_outputs, emit
+from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.errors import EngineUnavailableError, InterruptedBuildError, SmforgeError
 from smforge.matrix.load import load as load_matrix
 from smforge.oci.credentials import configuration_folder
@@ -213,7 +213,7 @@ def _render(results: Sequence[Built], published: Sequence[Published], spec: Outp
         images = [asdict(one) for one in published]
         return json.dumps({**summary.document(results), "published": images}, indent=2)
     terminal = spec.file is None and sys.stdout.isatty()
-    color = terminal and not os.environ.get("NO_COLOR")
+    color = color_wanted(spec)
     width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
     audits = [
         summary.audit_table(report, width=width, color=color).rstrip("\n")

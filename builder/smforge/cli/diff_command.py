@@ -10,7 +10,7 @@ from smforge.arch.requirement import parse_requirements
 from smforge.cli.audit_progress import Progress
 from smforge.cli.flags import output_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
-from smforge.errors import EXIT_FINDINGS, EXIT_NOTHING, EXIT_PASS, EXIT_UNDETERMINED
+from smforge.errors import EXIT_OF_VERDICT
 from smforge.inventory.options import ReadOptions
 from smforge.report.diff.compare import compare
 from smforge.report.diff.markdown import render_markdown
@@ -22,12 +22,6 @@ from smforge.report.diff.terms import DiffTerms
 from smforge.report.text.json_text import json_text
 
 FORMATS = ("table", "json", "markdown")
-_EXITS = {
-    "pass": EXIT_PASS,
-    "fail": EXIT_FINDINGS,
-    "nothing": EXIT_NOTHING,
-    "undetermined": EXIT_UNDETERMINED,
-}
 
 
 @click.command("diff")
@@ -75,7 +69,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     before, after = (_read(one, terms, quiet=ctx.obj["quiet"]) for one in (old, new))
     diff = compare(before, after, terms)
     emit({spec: _render(diff, spec) for spec in specs})
-    return _EXITS[diff.verdict]
+    return EXIT_OF_VERDICT[diff.verdict]
 
 
 def _read(argument: str, terms: DiffTerms, *, quiet: bool) -> Side:

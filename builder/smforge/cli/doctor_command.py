@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from smforge.bake.host.doctor import Finding, Host, can_build, examine
 from smforge.bake.host.doctor_report import document, render_table
 from smforge.bake.host.own_engine import use_own_engine
 from smforge.cli.flags import output_option
-from smforge.cli.output import OutputSpec, checked_outputs, emit
+from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.inventory.cuobjdump.locate import locate
 
 FORMATS = ("table", "json")
@@ -47,6 +46,4 @@ def _render(findings: tuple[Finding, ...], spec: OutputSpec) -> str:
 
     terminal = spec.file is None and sys.stdout.isatty()
     width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
-    return render_table(
-        findings, width=width, color=terminal and not os.environ.get("NO_COLOR", "")
-    )
+    return render_table(findings, width=width, color=color_wanted(spec))
