@@ -18,7 +18,7 @@ from typing import Any, cast
 import pytest
 
 from smforge.errors import DamagedInputError, ToolError, UsageError
-from smforge.oci import session
+from smforge.oci import transport
 from smforge.oci.layout import LayoutFolder
 from smforge.publish.finish import Finished, finish
 from smforge.publish.load import load
@@ -180,7 +180,7 @@ def cut_off(host: str, *carried: int) -> Iterator[str]:
 def test_an_interrupted_push_leaves_no_tag(
     share: float, image: Any, registry: str, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "LONGEST_PAUSE_SECONDS", 0.01)
     finished(image.layout)
     roots = LayoutFolder(image.layout).roots()
     size = sum(path.stat().st_size for path in (image.layout / "blobs/sha256").iterdir())
@@ -195,7 +195,7 @@ def test_an_interrupted_push_leaves_no_tag(
 def test_a_connection_that_breaks_twice_is_survived(
     image: Any, registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "LONGEST_PAUSE_SECONDS", 0.01)
     digest = finished(image.layout).digest
     with cut_off(registry, 300_000, 500_000, 1 << 30) as way:
         pushed = push(image.layout, f"{way}/team/small:1")
@@ -229,7 +229,7 @@ def test_the_engine_gets_the_image_under_its_tag(image: Any) -> None:
 def test_a_damaged_layout_is_neither_pushed_nor_tagged(
     image: Any, registry: str, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(transport, "LONGEST_PAUSE_SECONDS", 0.01)
     finished(image.layout)
     blobs = image.layout / "blobs/sha256"
     largest = max(blobs.iterdir(), key=lambda path: path.stat().st_size)
