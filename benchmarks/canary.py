@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from smforge.inventory.formats.compression import inflated, is_compressed
+from smforge.inventory.archives.compression import inflated, is_compressed
 from smforge.inventory.formats.limits import Limits
 from smforge.oci.parts import PART_BYTES
 

@@ -7,12 +7,12 @@ from contextlib import suppress
 from functools import partial
 
 from smforge.errors import SmforgeError
-from smforge.inventory.formats.archive_form import Form
+from smforge.inventory.archives.archive_form import Form
+from smforge.inventory.archives.part_reader import ByteReader
+from smforge.inventory.archives.tar import entries
 from smforge.inventory.formats.blob import HEAD_BYTES, BytesBlob
 from smforge.inventory.formats.cubin_prefix import kernels_of_prefix, names_come_first, names_end
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.formats.part_reader import ByteReader
-from smforge.inventory.formats.tar import entries
 from smforge.inventory.native.reader import read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.unpacking import UnpackedSubject, archive_form_of

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measure import Result, alternate
+from smforge.inventory.archives.compression import inflated
 from smforge.inventory.cuobjdump.locate import locate
-from smforge.inventory.formats.compression import inflated
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.images.store import StoredSource
 from smforge.inventory.subjects.saved_image import ArchiveStore

@@ -13,8 +13,8 @@ from smforge.bake.host.settings import HostSettings
 from smforge.matrix.load import load
 from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve
-from smforge.workflow.messages import Messages
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.messages import Messages
+from smforge.workflow.building.settings import BuildSettings
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ import smforge
 PACKAGE = Path(smforge.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 400
+MOST_MODULES = 15
+"""In one folder, without the face of the package (__init__)."""
 
 MAY_IMPORT = {
     "arch": set[str](),
@@ -131,6 +134,12 @@ def test_a_module_is_small_documented_and_imports_leftwards(module: Path) -> Non
     assert len(source.splitlines()) <= MOST_LINES
     assert module.name == "__main__.py" or ast.get_docstring(ast.parse(source))
     assert wrong_imports(module, source) == []
+
+
+def test_no_folder_is_too_full_to_find_ones_way() -> None:
+    modules = Counter(module.parent for module in MODULES if module.name != "__init__.py")
+    full = {folder: count for folder, count in modules.items() if count > MOST_MODULES}
+    assert full == {}
 
 
 @pytest.mark.parametrize(

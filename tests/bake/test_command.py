@@ -14,8 +14,8 @@ from smforge.bake.host.engine import Means
 from smforge.bake.host.settings import HostSettings
 from smforge.errors import ConfigurationError, ToolError, UsageError
 from smforge.plan.records import Cell
-from smforge.workflow.bake_calls import call_for, resolve_call
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.bake_calls import call_for, resolve_call
+from smforge.workflow.building.settings import BuildSettings
 
 
 def call(**changes: object) -> BakeCall:

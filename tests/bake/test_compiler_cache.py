@@ -16,8 +16,8 @@ from smforge.bake.host.engine import Means
 from smforge.bake.host.settings import HostSettings
 from smforge.errors import UsageError
 from smforge.plan.records import Cell
-from smforge.workflow.bake_calls import call_for
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.bake_calls import call_for
+from smforge.workflow.building.settings import BuildSettings
 
 LAUNCHED = Path(__file__).parents[2] / "docker" / "vllm" / "sccache" / "compile.sh"
 CANARY = "canary0123456789"

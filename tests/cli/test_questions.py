@@ -59,7 +59,7 @@ def test_every_current_device_is_listed_with_what_reaches_it() -> None:
 def test_every_rule_is_explained() -> None:
     listed = smforge("explain")
     assert all(one.id in listed.stdout for one in RULES)
-    from smforge.cli.explain_command import section  # noqa: PLC0415
+    from smforge.cli.commands.explain import section  # noqa: PLC0415
 
     for one in RULES:
         assert f"**{one.level}**" in section(one.id)

@@ -19,9 +19,9 @@ from smforge.report.build import report_of
 from smforge.report.model import Report
 from smforge.verdict.audit import audit
 from smforge.verdict.request import AuditRequest
-from smforge.workflow.build import Builder
-from smforge.workflow.results import CellAudit
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.build import Builder
+from smforge.workflow.building.results import CellAudit
+from smforge.workflow.building.settings import BuildSettings
 from tests.small_project import cell, project, settings
 
 __all__ = ["cell", "project", "settings"]
@@ -51,7 +51,7 @@ def audit_says(
 
     def say(verdict: str) -> None:
         audited = CellAudit(a_report("artefacts", verdict))
-        monkeypatch.setattr("smforge.workflow.build.audit_cell", lambda *_: audited)
+        monkeypatch.setattr("smforge.workflow.building.build.audit_cell", lambda *_: audited)
 
     return say
 

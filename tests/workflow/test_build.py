@@ -23,9 +23,9 @@ from smforge.errors import LossForeseenError, SmforgeError, ToolError
 from smforge.plan.records import Cell, PlannedComponent, PlannedExternal, PlannedImage
 from smforge.preflight.cell import CellPreflight
 from smforge.report.model import Report
-from smforge.workflow import summary
-from smforge.workflow.build import Builder
-from smforge.workflow.results import CellAudit, LookAhead, Predicted
+from smforge.workflow.building import summary
+from smforge.workflow.building.build import Builder
+from smforge.workflow.building.results import CellAudit, LookAhead, Predicted
 
 pytestmark = pytest.mark.engine
 
@@ -42,7 +42,7 @@ def predicts(monkeypatch: pytest.MonkeyPatch) -> Predicts:
 
     def take(predict: Predict) -> None:
         monkeypatch.setattr(
-            "smforge.workflow.look_ahead.predict", lambda _settings, cell: predict(cell)
+            "smforge.workflow.building.look_ahead.predict", lambda _settings, cell: predict(cell)
         )
 
     return take
@@ -146,7 +146,7 @@ def test_an_image_that_fails_takes_the_wheels_with_it(  # noqa: PLR0917 - fixtur
     image: int,
 ) -> None:
     both = CellAudit(a_report("wheels", VERDICTS[wheels]), a_report("image", VERDICTS[image]))
-    monkeypatch.setattr("smforge.workflow.build.audit_cell", lambda *_: both)
+    monkeypatch.setattr("smforge.workflow.building.build.audit_cell", lambda *_: both)
     built = builder.build(cell("made", TEXT="x"))
     assert built.exit_code == (wheels or image)
     assert built.record is not None
@@ -187,7 +187,7 @@ def test_the_audit_sees_what_was_exported(
         seen.append(sorted(path.name for path in arguments[2].iterdir()))
         raise ToolError("It is not audited.")
 
-    monkeypatch.setattr("smforge.workflow.build.audit_cell", audit_cell)
+    monkeypatch.setattr("smforge.workflow.building.build.audit_cell", audit_cell)
     builder.build(cell("made", TEXT="x"))
     assert seen == [["wheel.txt"]]
 
@@ -283,7 +283,7 @@ def test_what_was_predicted_lies_beside_the_artefacts_and_reaches_the_audit(
         return CellAudit(a_report("wheels", "pass"))
 
     predicts(_predicted)
-    monkeypatch.setattr("smforge.workflow.build.audit_cell", audit_cell)
+    monkeypatch.setattr("smforge.workflow.building.build.audit_cell", audit_cell)
     built = changed(look_ahead=LookAhead.RECORD).build(cell("made", TEXT=str(uuid4())))
     assert built.exit_code == 0
     assert seen[0] is not None

@@ -17,7 +17,7 @@ import pytest
 
 from smforge.errors import EngineUnavailableError
 from smforge.plan.records import Cell
-from smforge.workflow.build import Builder
+from smforge.workflow.building.build import Builder
 
 pytestmark = pytest.mark.engine
 
@@ -27,9 +27,9 @@ StartEngine = Callable[[Path], Any]
 BUILD = """
 import dataclasses, sys
 from pathlib import Path
-from smforge.workflow.build import Builder
-from smforge.workflow.messages import Messages
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.build import Builder
+from smforge.workflow.building.messages import Messages
+from smforge.workflow.building.settings import BuildSettings
 from smforge.bake.host.settings import HostSettings
 from smforge.matrix.load import load
 from smforge.plan.resolve import resolve

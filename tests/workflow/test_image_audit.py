@@ -23,11 +23,11 @@ from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve
 from smforge.verdict.reading import Backend
 from smforge.verdict.request import AuditRequest
-from smforge.workflow.auditing import audit_image
-from smforge.workflow.build import Builder
-from smforge.workflow.messages import Messages
-from smforge.workflow.results import Built, CellAudit
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.auditing import audit_image
+from smforge.workflow.building.build import Builder
+from smforge.workflow.building.messages import Messages
+from smforge.workflow.building.results import Built, CellAudit
+from smforge.workflow.building.settings import BuildSettings
 
 ROOT = Path(__file__).parents[2]
 PROBES = ROOT / "builder" / "smforge" / "inventory" / "probing" / "programs" / "run.py"
@@ -121,7 +121,7 @@ def build(
             rootfs_store=store,
         )
         monkeypatch.setattr(
-            "smforge.workflow.build.complete",
+            "smforge.workflow.building.build.complete",
             lambda _cell, _folder, audit: completed.append(audit),
         )
         return Builder(settings).build(cell)

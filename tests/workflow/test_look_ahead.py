@@ -26,11 +26,11 @@ from smforge.plan.resolve import resolve
 from smforge.preflight.records import Unit
 from smforge.report.model import Report
 from smforge.verdict.reading import Backend
-from smforge.workflow.auditing import audit_wheels, request_of_build
-from smforge.workflow.look_ahead import predict
-from smforge.workflow.messages import Messages
-from smforge.workflow.results import LookAhead, Predicted
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.auditing import audit_wheels, request_of_build
+from smforge.workflow.building.look_ahead import predict
+from smforge.workflow.building.messages import Messages
+from smforge.workflow.building.results import LookAhead, Predicted
+from smforge.workflow.building.settings import BuildSettings
 
 ROOT = Path(__file__).parents[2]
 TREE = ROOT / "tests" / "preflight" / "tree"

@@ -18,9 +18,9 @@ from smforge.errors import InterruptedBuildError, UsageError
 from smforge.oci.documents import digest_of
 from smforge.oci.layout import LayoutFolder
 from smforge.plan.records import Cell, PlannedImage
-from smforge.workflow.build import Builder
-from smforge.workflow.publishing import Publication, publish_all, require_publishable
-from smforge.workflow.results import Built
+from smforge.workflow.building.build import Builder
+from smforge.workflow.building.publishing import Publication, publish_all, require_publishable
+from smforge.workflow.building.results import Built
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
 

@@ -9,7 +9,7 @@ import pytest
 from smforge.bake.record import RunRecord, recorded_cell
 from smforge.errors import UsageError
 from smforge.publish.outputs import Output
-from smforge.workflow.savings import render_markdown, savings
+from smforge.workflow.building.savings import render_markdown, savings
 
 SHA256 = "0" * 64
 

@@ -14,8 +14,8 @@ from smforge.bake.diagnosis import StepFailedError
 from smforge.bake.record import RunRecord
 from smforge.errors import EngineUnavailableError
 from smforge.plan.records import Cell
-from smforge.workflow.results import Built
-from smforge.workflow.summary import closing_lines, document, render_table
+from smforge.workflow.building.results import Built
+from smforge.workflow.building.summary import closing_lines, document, render_table
 
 MakeCell = Callable[..., Cell]
 

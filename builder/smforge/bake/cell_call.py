@@ -9,12 +9,7 @@ from smforge.bake.command import BakeCall
 from smforge.bake.host.compiler_cache import BUCKET_SETTING
 from smforge.bake.host.crossing import Crossing
 from smforge.bake.host.job_limits import JobLimits
-from smforge.bake.host.settings import (
-    CHECKOUT_SETTING,
-    HOST_NETWORK,
-    NETWORK_SETTING,
-    HostSettings,
-)
+from smforge.bake.host.settings import CHECKOUT_SETTING, HOST_NETWORK, NETWORK_SETTING, HostSettings
 from smforge.bake.inputs.checkout import revision_of
 from smforge.bake.inputs.externals import directory_of, externals_of
 from smforge.bake.inputs.rootfs import root_file_systems

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from smforge.cli.commands import COMMANDS
+from smforge.cli.command_table import COMMANDS
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
 from smforge.report.text.printable import printable
 from smforge.version import __version__
@@ -46,10 +46,10 @@ class LazyGroup(click.Group):
     ) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"smforge.cli.{cmd_name}_command")
+        module = importlib.import_module(f"smforge.cli.commands.{cmd_name}")
         command = module.command
         if not isinstance(command, click.Command):
-            raise TypeError(f"smforge.cli.{cmd_name}_command.command is not a click command")
+            raise TypeError(f"smforge.cli.commands.{cmd_name}.command is not a click command")
         command.context_class = Context
         _accept_shared_flags(command)
         return command

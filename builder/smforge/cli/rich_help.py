@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich_click import RichCommand, RichContext, RichGroup
 
-from smforge.cli.commands import COMMANDS
+from smforge.cli.command_table import COMMANDS
 
 
 def rich_help(ctx: click.Context) -> str:

@@ -17,7 +17,7 @@ from smforge.inventory.survey import take_inventory
 def main(arguments: list[str]) -> int:
     names = "--no-kernels" not in arguments
     if names:
-        from smforge.inventory.subjects.memory import share_heaps  # noqa: PLC0415 - nothing is unpacked else
+        from smforge.inventory.memory import share_heaps  # noqa: PLC0415 - nothing is unpacked else
 
         share_heaps()
     options = ReadOptions(names=names, digests=False)

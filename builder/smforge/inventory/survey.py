@@ -6,11 +6,11 @@ import time
 from contextlib import closing
 
 from smforge.errors import DamagedInputError
+from smforge.inventory.background_reader import BackgroundReader, ReadFile
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.native.reader import may_hold_code, read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import Damage, FileInventory, Inventory, Subject, SubjectKind
-from smforge.inventory.subjects.background_reader import BackgroundReader, ReadFile
 from smforge.inventory.subjects.base import OpenSubject
 from smforge.inventory.subjects.members import Member
 from smforge.inventory.subjects.opening import open_unpacked

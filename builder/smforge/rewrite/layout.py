@@ -15,14 +15,7 @@ from typing import Final, NamedTuple
 
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats import elf
-from smforge.rewrite.host_elf import (
-    HEADER,
-    PT_PHDR,
-    SEGMENT,
-    HostElf,
-    SectionRow,
-    SegmentRow,
-)
+from smforge.rewrite.host_elf import HEADER, PT_PHDR, SEGMENT, HostElf, SectionRow, SegmentRow
 
 REGION_ALIGN: Final = 16
 _READ: Final = 4

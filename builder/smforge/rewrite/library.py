@@ -20,13 +20,7 @@ from smforge.rewrite.assembling import Made, Unit, digest_of
 from smforge.rewrite.choice import Assembly, Code, assemblies, needed
 from smforge.rewrite.entries import Place, cubin_entry, entry_places, marker_entry
 from smforge.rewrite.host_elf import HostElf, Reference, read_host_elf, references, wrappers
-from smforge.rewrite.records import (
-    LibraryChange,
-    MadeRecord,
-    ObjectRecord,
-    RegionChange,
-    Request,
-)
+from smforge.rewrite.records import LibraryChange, MadeRecord, ObjectRecord, RegionChange, Request
 from smforge.rewrite.toolchain import toolkit_for
 from smforge.rewrite.writer import NewRegion, Piece, write_library
 

@@ -23,13 +23,7 @@ from smforge.rewrite.assembling import Made, Unit, UnitAssembler
 from smforge.rewrite.containers import MANIFEST, Tree, copied, pack_wheel, place_whole, unpacked
 from smforge.rewrite.host_elf import FATBIN_SECTION
 from smforge.rewrite.library import Plan, plan_library, rewrite_library
-from smforge.rewrite.proof import (
-    UnprovenError,
-    lint,
-    prove_kernels,
-    prove_library,
-    prove_loading,
-)
+from smforge.rewrite.proof import UnprovenError, lint, prove_kernels, prove_library, prove_loading
 from smforge.rewrite.records import LibraryChange, Request
 from smforge.rewrite.toolchain import Assembler, fetched_assembler, local_assembler
 from smforge.version import __version__

@@ -11,13 +11,7 @@ from typing import Final, NamedTuple
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats.blob import FileBlob, chunks
 from smforge.rewrite.entries import region_header
-from smforge.rewrite.host_elf import (
-    HEADER,
-    SECTION,
-    SEGMENT,
-    HostElf,
-    Reference,
-)
+from smforge.rewrite.host_elf import HEADER, SECTION, SEGMENT, HostElf, Reference
 from smforge.rewrite.layout import Layout, lay_out
 
 _WORD: Final = struct.Struct("<Q")

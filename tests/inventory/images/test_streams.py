@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.errors import DamagedInputError, LimitExceededError
-from smforge.inventory.formats.compression import inflated
+from smforge.inventory.archives.compression import inflated
+from smforge.inventory.archives.part_reader import ByteReader
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.formats.part_reader import ByteReader
 from smforge.inventory.images.streams import read_ahead
 from smforge.oci.parts import PART_BYTES, verified
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smforge.errors import DamagedInputError, LimitExceededError, SmforgeError
-from smforge.inventory.formats.part_reader import ByteReader, FileReader
-from smforge.inventory.formats.tar import EntryType, entries
+from smforge.inventory.archives.part_reader import ByteReader, FileReader
+from smforge.inventory.archives.tar import EntryType, entries
 
 _TYPES = {
     tarfile.REGTYPE: EntryType.FILE,

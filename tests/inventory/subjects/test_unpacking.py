@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.errors import DamagedInputError, UsageError
-from smforge.inventory.formats.archive_form import form_of
+from smforge.inventory.archives.archive_form import form_of
 from smforge.inventory.formats.blob import BytesBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 from smforge.inventory.formats.limits import Limits

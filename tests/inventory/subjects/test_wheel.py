@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from smforge.arch.platforms import wheel_platform
 from smforge.errors import DamagedInputError, LimitExceededError
-from smforge.inventory.formats.archive_form import Form
+from smforge.inventory.archives.archive_form import Form
 from smforge.inventory.formats.blob import BytesBlob
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.options import ReadOptions

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from smforge.errors import DamagedInputError
+from smforge.inventory.archives import ar
 from smforge.inventory.cuobjdump.listing import CubinListing, FatbinListing
 from smforge.inventory.cuobjdump.locate import Cuobjdump
-from smforge.inventory.formats import ar
 from smforge.inventory.formats.blob import Blob, FileBlob, chunks
 from smforge.inventory.formats.elf import MACHINE_CUDA, MAGIC, read_header
 from smforge.inventory.options import ReadOptions

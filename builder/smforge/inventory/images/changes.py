@@ -18,7 +18,7 @@ from enum import StrEnum
 import zstandard
 
 from smforge.errors import DamagedInputError
-from smforge.inventory.formats.tar import Entry, EntryType
+from smforge.inventory.archives.tar import Entry, EntryType
 
 WHITEOUT_PREFIX = ".wh."
 OPAQUE_WHITEOUT = ".wh..wh..opq"

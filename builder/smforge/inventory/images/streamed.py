@@ -15,10 +15,10 @@ import posixpath
 from collections.abc import Iterable, Iterator
 
 from smforge.errors import DamagedInputError, LimitExceededError, UsageError
-from smforge.inventory.formats.compression import inflated
+from smforge.inventory.archives.compression import inflated
+from smforge.inventory.archives.part_reader import ByteReader
+from smforge.inventory.archives.tar import Entry, EntryType, entries
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.formats.part_reader import ByteReader
-from smforge.inventory.formats.tar import Entry, EntryType, entries
 from smforge.inventory.images import saved_list
 from smforge.inventory.images.changes import clean
 from smforge.inventory.images.choice import Image, Layer, choose_image, familiar_name

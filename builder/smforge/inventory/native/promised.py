@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from smforge.inventory.formats import ar, elf, pe
+from smforge.inventory.archives import ar
+from smforge.inventory.formats import elf, pe
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 
 _LIBRARY = re.compile(r"\.so(\.\d+)*\Z")

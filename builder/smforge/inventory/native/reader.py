@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from smforge.errors import DamagedInputError, LimitExceededError
-from smforge.inventory.formats import ar, elf, pe
+from smforge.inventory.archives import ar
+from smforge.inventory.formats import elf, pe
 from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 from smforge.inventory.native.damage_log import DamageLog

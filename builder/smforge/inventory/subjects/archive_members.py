@@ -12,30 +12,24 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from smforge.errors import DamagedInputError
-from smforge.inventory.formats import ar, tar
-from smforge.inventory.formats.archive_form import DEB, TAR, ZIP, Form, form_of
-from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob, chunks
-from smforge.inventory.formats.compression import inflated
-from smforge.inventory.formats.limits import Limits, UnpackingMeter
-from smforge.inventory.formats.part_reader import ByteReader
-from smforge.inventory.formats.zip_directory import (
+from smforge.inventory.archives import ar, tar
+from smforge.inventory.archives.archive_form import DEB, TAR, ZIP, Form, form_of
+from smforge.inventory.archives.compression import inflated
+from smforge.inventory.archives.part_reader import ByteReader
+from smforge.inventory.archives.zip_directory import (
     LOCAL_HEADER,
     LOCAL_MAGIC,
     ZipDirectory,
     ZipEntry,
     read_directory,
 )
-from smforge.inventory.formats.zip_stream import ZipReader
+from smforge.inventory.archives.zip_stream import ZipReader
+from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob, chunks
+from smforge.inventory.formats.limits import Limits, UnpackingMeter
 from smforge.inventory.images.changes import clean
 from smforge.inventory.native.reader import may_hold_code
 from smforge.inventory.records import Damage
-from smforge.inventory.subjects.members import (
-    Member,
-    StreamedContent,
-    path_text,
-    spool,
-    spool_all,
-)
+from smforge.inventory.subjects.members import Member, StreamedContent, path_text, spool, spool_all
 
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".tgz")
 _AT_ONCE = 4 << 20

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smforge.errors import DamagedInputError
-from smforge.inventory.formats.compression import inflated
+from smforge.inventory.archives.compression import inflated
+from smforge.inventory.archives.part_reader import ByteReader
+from smforge.inventory.archives.tar import Entry, EntryType, entries
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.formats.part_reader import ByteReader
-from smforge.inventory.formats.tar import Entry, EntryType, entries
 from smforge.inventory.images.changes import LayerChanges
 from smforge.inventory.images.choice import familiar_name
 from smforge.inventory.images.filesystem import FinalFiles

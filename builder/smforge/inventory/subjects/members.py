@@ -12,7 +12,7 @@ from smforge.errors import DamagedInputError, ToolError
 from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, FileBlob
 
 if TYPE_CHECKING:
-    from smforge.inventory.formats.part_reader import ByteReader
+    from smforge.inventory.archives.part_reader import ByteReader
 
 _IN_MEMORY_BYTES = 4 << 20
 """Streamed files up to this size are not worth a temporary file."""

@@ -18,7 +18,7 @@ from smforge.inventory.subjects.members import path_text
 from smforge.inventory.subjects.unpacking import UnpackedSubject, archive_form_of
 
 if TYPE_CHECKING:
-    from smforge.inventory.formats.archive_form import Form
+    from smforge.inventory.archives.archive_form import Form
 
 _SCHEMES: Final = {
     "image": "smforge.inventory.subjects.engine",

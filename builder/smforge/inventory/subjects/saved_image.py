@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from smforge.errors import DamagedInputError, LimitExceededError, UsageError
 from smforge.files import open_regular
-from smforge.inventory.formats.compression import inflated, is_compressed
+from smforge.inventory.archives.compression import inflated, is_compressed
+from smforge.inventory.archives.part_reader import FileReader
+from smforge.inventory.archives.tar import EntryType, entries
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.formats.part_reader import FileReader
-from smforge.inventory.formats.tar import EntryType, entries
 from smforge.inventory.images import saved_list
 from smforge.inventory.images.changes import clean
 from smforge.inventory.images.choice import Layer

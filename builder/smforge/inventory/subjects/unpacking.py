@@ -18,7 +18,7 @@ from smforge.inventory.subjects.base import OpenSubject, WrappedSubject
 from smforge.inventory.subjects.members import Member
 
 if TYPE_CHECKING:
-    from smforge.inventory.formats.archive_form import Form
+    from smforge.inventory.archives.archive_form import Form
 
 _NAMED = (
     WHEEL_SUFFIX, ".zip", ".jar", ".conda", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz",
@@ -124,7 +124,7 @@ def archive_form_of(path: str, head: bytes | None) -> Form | None:
     """
     if not head or head.startswith(_ELF):
         return None
-    from smforge.inventory.formats.archive_form import DEB, form_of  # noqa: PLC0415 - as above
+    from smforge.inventory.archives.archive_form import DEB, form_of  # noqa: PLC0415 - as above
 
     form = form_of(head)
     if form is not None and form.name != DEB and may_hold_code(path, head):

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 from smforge.arch.platforms import WHEEL_SUFFIX, wheel_platform
 from smforge.errors import DamagedInputError, UsageError
+from smforge.inventory.archives.archive_form import Form
 from smforge.inventory.digest import Hashing
-from smforge.inventory.formats.archive_form import Form
 from smforge.inventory.formats.blob import OwnedBlob
 from smforge.inventory.formats.limits import Limits, UnpackingMeter
 from smforge.inventory.records import Damage, Subject, SubjectKind

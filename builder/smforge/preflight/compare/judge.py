@@ -20,11 +20,7 @@ from smforge.preflight.compare.causes import Cause, causes_of
 from smforge.preflight.compare.loss_findings import Remedy, finding_of, joined_by_cause, ptx_only
 from smforge.preflight.compare.losses import Comparison, DeviceLosses, losses_of, subjects_of
 from smforge.preflight.compare.narrowing import narrowed
-from smforge.preflight.compare.required import (
-    missing_targets,
-    required_devices,
-    target_missing,
-)
+from smforge.preflight.compare.required import missing_targets, required_devices, target_missing
 from smforge.preflight.compare.trials import Answers, Archs, advice, pairs_of, takes_away, trials_of
 from smforge.preflight.records import Configuration
 

@@ -11,17 +11,7 @@ from smforge.findings import Finding, Level
 from smforge.preflight.compare.losses import Reach, reach
 from smforge.preflight.records import Preflight, Skip, Unit
 from smforge.report.html.columns import device_column, runs_on
-from smforge.report.html.matrix import (
-    Cell,
-    Column,
-    Group,
-    Meaning,
-    Names,
-    Note,
-    Page,
-    Row,
-    Words,
-)
+from smforge.report.html.matrix import Cell, Column, Group, Meaning, Names, Note, Page, Row, Words
 from smforge.report.preflight.outline import headline
 from smforge.report.state import Counts, State, state_of, together
 from smforge.report.text.wording import plural

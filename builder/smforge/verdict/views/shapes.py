@@ -14,14 +14,7 @@ from smforge.arch.drivers import DriverVersion
 from smforge.arch.target import ComputeCapability
 from smforge.findings import Tally
 from smforge.verdict.kernels import Embedded
-from smforge.verdict.reach import (
-    CANNOT_RUN,
-    EXCUSABLE,
-    NOT_KNOWN,
-    SERVED_ELSEWHERE,
-    Reach,
-    reach,
-)
+from smforge.verdict.reach import CANNOT_RUN, EXCUSABLE, NOT_KNOWN, SERVED_ELSEWHERE, Reach, reach
 from smforge.verdict.views.arch_packages import Parts, as_part
 
 Shape = tuple[tuple[Embedded, int], ...]

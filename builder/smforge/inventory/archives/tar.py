@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from smforge.errors import DamagedInputError, LimitExceededError
-from smforge.inventory.formats.part_reader import ByteReader
+from smforge.inventory.archives.part_reader import ByteReader
 
 BLOCK = 512
 EXTENDED_HEADER_BYTES = 1 << 20

@@ -24,19 +24,19 @@ from smforge.oci.credentials import configuration_folder
 from smforge.plan.records import Cell
 from smforge.policy.files import load_policy
 from smforge.verdict.reading import Backend
-from smforge.workflow import summary
-from smforge.workflow.bake_calls import resolve_call
-from smforge.workflow.build import Builder
-from smforge.workflow.cells import cells_of
-from smforge.workflow.messages import Messages
-from smforge.workflow.publishing import (
+from smforge.workflow.building import summary
+from smforge.workflow.building.bake_calls import resolve_call
+from smforge.workflow.building.build import Builder
+from smforge.workflow.building.cells import cells_of
+from smforge.workflow.building.messages import Messages
+from smforge.workflow.building.publishing import (
     Publication,
     Published,
     publish_all,
     require_publishable,
 )
-from smforge.workflow.results import Built, LookAhead
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.results import Built, LookAhead
+from smforge.workflow.building.settings import BuildSettings
 
 FORMATS = ("table", "json")
 _EXCERPT_WIDTH = 240

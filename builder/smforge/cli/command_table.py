@@ -1,7 +1,7 @@
 """Every command with the first sentence of its help.
 
 The help of the group reads this table and imports none of them; a command is
-`smforge.cli.NAME_command:command`, imported only when it is the one that runs. A test holds the
+`smforge.cli.commands.NAME:command`, imported only when it is the one that runs. A test holds the
 table against the commands.
 """
 

@@ -11,7 +11,7 @@ from smforge.bake.host.crossing import crossing_for, host_platform
 from smforge.bake.host.engine import Means
 from smforge.bake.host.job_limits import JobLimits, gib_per_job, job_limits
 from smforge.plan.records import Cell
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.settings import BuildSettings
 from smforge.writing import write_whole
 
 

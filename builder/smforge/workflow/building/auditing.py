@@ -15,10 +15,10 @@ from smforge.verdict.audit import audit, audit_together
 from smforge.verdict.reading import Backend
 from smforge.verdict.request import AuditRequest
 from smforge.workflow.audit_request import request_of
-from smforge.workflow.look_ahead import expectations_for
-from smforge.workflow.publishing import LAYOUT
-from smforge.workflow.results import CellAudit, Predicted
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.look_ahead import expectations_for
+from smforge.workflow.building.publishing import LAYOUT
+from smforge.workflow.building.results import CellAudit, Predicted
+from smforge.workflow.building.settings import BuildSettings
 
 IMAGE_FACTS = "image-check"
 """Where the target of that name puts what was found out by running the image."""

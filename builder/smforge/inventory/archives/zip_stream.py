@@ -8,9 +8,9 @@ from typing import Final, cast
 from isal import igzip_lib, isal_zlib
 
 from smforge.errors import DamagedInputError
+from smforge.inventory.archives.zip_directory import LOCAL_HEADER, LOCAL_MAGIC, ZipEntry
 from smforge.inventory.formats.blob import CHUNK, Blob
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.formats.zip_directory import LOCAL_HEADER, LOCAL_MAGIC, ZipEntry
 
 _STORED, _DEFLATED = 0, 8
 _FLAG_ENCRYPTED = 0x1

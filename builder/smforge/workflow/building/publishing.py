@@ -19,7 +19,7 @@ from smforge.publish.layouts import read_root
 from smforge.publish.limits import Limits, require_within
 from smforge.publish.load import load
 from smforge.report.build import to_json
-from smforge.workflow.results import Built, CellAudit
+from smforge.workflow.building.results import Built, CellAudit
 
 LAYOUT = "image"
 """Where the target of that name puts the image's layout, below the artefacts."""

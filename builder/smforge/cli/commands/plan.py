@@ -70,7 +70,7 @@ def _check(
 ) -> int:
     """Check every cell, and say what stands against it."""
     from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415  # defers preflight
-    from smforge.workflow.messages import Messages  # noqa: PLC0415  # defers progress
+    from smforge.workflow.building.messages import Messages  # noqa: PLC0415  # defers progress
     from smforge.workflow.plan_check import (  # noqa: PLC0415  # defers preflight
         check_cells,
         check_document,

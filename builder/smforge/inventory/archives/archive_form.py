@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from smforge.inventory.formats import tar
+from smforge.inventory.archives import tar
 
 ZIP, TAR, DEB = "zip", "tar", "deb"
 _DEB = b"!<arch>\ndebian-binary"

@@ -27,8 +27,8 @@ from smforge.preflight.cell import (
 from smforge.report.preflight.document import render_json
 from smforge.sigterm import ended_tidily
 from smforge.verdict.expectation import Expectation, expectations_of
-from smforge.workflow.results import LookAhead, Predicted
-from smforge.workflow.settings import BuildSettings
+from smforge.workflow.building.results import LookAhead, Predicted
+from smforge.workflow.building.settings import BuildSettings
 from smforge.writing import write_whole
 
 

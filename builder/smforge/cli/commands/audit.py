@@ -243,7 +243,7 @@ class _Audits:
         alone = names_one_file(subject)
         if self._options.names or not alone:
             # Several threads will read.
-            from smforge.inventory.subjects.memory import share_heaps  # noqa: PLC0415  # defers ctypes
+            from smforge.inventory.memory import share_heaps  # noqa: PLC0415  # defers ctypes
 
             share_heaps()
         options = self._options._replace(digests=self._options.digests or not alone)

@@ -11,7 +11,7 @@ import pytest
 
 COUNT = """
 import ctypes, sys, threading
-from smforge.inventory.subjects.memory import share_heaps
+from smforge.inventory.memory import share_heaps
 if sys.argv[2] == "shared":
     share_heaps()
 meeting = threading.Barrier(8)

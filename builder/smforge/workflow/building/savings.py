@@ -1,7 +1,7 @@
 """What a variant for one device saves against the one for all, from the records of their builds.
 
-``python -m smforge.workflow.savings OUT --against cu130`` prints the table. Only what was built is
-in it, and a build of which anything came from the cache has no time: it would say nothing.
+``python -m smforge.workflow.building.savings OUT --against cu130`` prints the table. Only what was
+built is in it, and a build of which anything came from the cache has no time: it would say nothing.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.errors import DamagedInputError
-from smforge.inventory.formats import ar
+from smforge.inventory.archives import ar
 from smforge.inventory.formats.blob import BytesBlob
 
 

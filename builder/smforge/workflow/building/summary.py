@@ -15,7 +15,7 @@ from smforge.report.model import Report
 from smforge.report.table import render_table as render_report
 from smforge.terminal import text_of
 from smforge.version import __version__
-from smforge.workflow.results import Built
+from smforge.workflow.building.results import Built
 
 SCHEMA_VERSION = 1
 

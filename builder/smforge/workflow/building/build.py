@@ -21,22 +21,17 @@ from smforge.bake.inputs.digest import inputs_digest
 from smforge.bake.inputs.externals import ensure_externals, externals_of
 from smforge.bake.inputs.rootfs import ensure_rootfs, root_file_systems
 from smforge.bake.record import RECORD_NAME, Result, RunRecord, former_record
-from smforge.errors import (
-    BuildFailedError,
-    InterruptedBuildError,
-    SmforgeError,
-    UnpublishableError,
-)
+from smforge.errors import BuildFailedError, InterruptedBuildError, SmforgeError, UnpublishableError
 from smforge.plan.records import Cell
 from smforge.report.build import to_json
-from smforge.workflow.auditing import audit_cell
-from smforge.workflow.bake_calls import call_for
-from smforge.workflow.look_ahead import look_ahead
-from smforge.workflow.publishing import complete
-from smforge.workflow.recording import Run, audit_record
-from smforge.workflow.results import Built, CellAudit
-from smforge.workflow.settings import BuildSettings
-from smforge.workflow.summary import audit_table
+from smforge.workflow.building.auditing import audit_cell
+from smforge.workflow.building.bake_calls import call_for
+from smforge.workflow.building.look_ahead import look_ahead
+from smforge.workflow.building.publishing import complete
+from smforge.workflow.building.recording import Run, audit_record
+from smforge.workflow.building.results import Built, CellAudit
+from smforge.workflow.building.settings import BuildSettings
+from smforge.workflow.building.summary import audit_table
 from smforge.writing import write_whole
 
 REPORT_NAMES = ("audit.json", "audit-image.json")

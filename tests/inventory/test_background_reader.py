@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from smforge.errors import DamagedInputError
+from smforge.inventory.background_reader import BackgroundReader
 from smforge.inventory.formats.blob import BytesBlob, FileBlob
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory
-from smforge.inventory.subjects.background_reader import BackgroundReader
 from smforge.inventory.subjects.members import Member
 
 MIB = 1 << 20

@@ -9,21 +9,13 @@ from datetime import UTC, datetime
 from smforge.bake.command import BakeCall
 from smforge.bake.host.engine import Engine
 from smforge.bake.inputs.checkout import checkout_of
-from smforge.bake.record import (
-    Artefact,
-    AuditRecord,
-    Result,
-    RunRecord,
-    TargetRecord,
-    Tool,
-    Tools,
-)
+from smforge.bake.record import Artefact, AuditRecord, Result, RunRecord, TargetRecord, Tool, Tools
 from smforge.errors import EXIT_OF_VERDICT
 from smforge.plan.document import cell_document
 from smforge.plan.records import Cell
 from smforge.report.model import Report
 from smforge.version import __version__
-from smforge.workflow.results import Predicted
+from smforge.workflow.building.results import Predicted
 
 
 @dataclass(frozen=True, slots=True)

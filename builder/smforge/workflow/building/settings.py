@@ -11,8 +11,8 @@ from smforge.bake.inputs.externals import default_store as default_sources_store
 from smforge.bake.inputs.rootfs import default_store as default_rootfs_store
 from smforge.plan.records import Cell
 from smforge.verdict.reading import Backend
-from smforge.workflow.messages import Messages
-from smforge.workflow.results import LookAhead
+from smforge.workflow.building.messages import Messages
+from smforge.workflow.building.results import LookAhead
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The commands, one module each: what is parsed, called and rendered."""

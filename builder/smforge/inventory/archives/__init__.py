@@ -1,0 +1,1 @@
+"""Archives: zip, tar, ar and what compresses them. Bytes to members, nothing else."""

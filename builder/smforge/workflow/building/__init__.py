@@ -1,0 +1,1 @@
+"""Building one cell, step by step."""
