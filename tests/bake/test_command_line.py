@@ -46,6 +46,19 @@ def definition(tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.parametrize("place", ["checkout/ci", "outside"])
+def test_a_matrix_may_lie_beside_the_checkout_or_in_a_folder_of_it(
+    definition: Path, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / place).mkdir()
+    matrix = shutil.move(definition / "versions.json", tmp_path / place / "w.json")
+    done = smforge("--config", str(matrix), "build", "--print", "demo", cwd=definition)
+    assert done.returncode == 0, done.stderr
+    (build,) = json.loads(done.stdout)["builds"]
+    assert build["directory"] == str(definition)
+    assert "flashinfer-sm120f" in build["definition"]["target"]
+
+
 def test_print_shows_command_and_definition_and_needs_no_engine(
     definition: Path, tmp_path: Path
 ) -> None:

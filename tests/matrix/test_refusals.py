@@ -14,6 +14,7 @@ from smforge.arch.toolkits import toolkits
 from smforge.errors import ImpossibleCellError, SeveralProblemsError
 from smforge.matrix import lists
 from smforge.matrix.load import parse
+from smforge.matrix.models import PackagesBase
 
 Lines = Callable[[Any], list[str]]
 LIST = '$.variants.x.components.flashinfer.archs["linux/amd64"]'
@@ -363,3 +364,62 @@ def test_what_is_no_name_of_an_image(small: dict[str, Any], lines: Lines, name: 
     small["variants"]["x"]["image"] = {"name": name}
     (line,) = lines(small)
     assert line.startswith("$.variants.x.image.name: ")
+
+
+def on_bookworm(document: dict[str, Any]) -> dict[str, Any]:
+    """The variant x on a base of the name `old` with the suite bookworm; returns the variant."""
+    bases = document["toolkits"]["13.0"]["bases"]
+    bases["old"] = {**bases["packages"], "suite": "bookworm"}
+    variant: dict[str, Any] = document["variants"]["x"]
+    variant["base"] = "old"
+    return variant
+
+
+def test_a_base_has_any_name_and_any_suite(small: dict[str, Any]) -> None:
+    on_bookworm(small)
+    base = parse(json.dumps(small).encode()).toolkits["13.0"].bases["old"]
+    assert isinstance(base, PackagesBase)
+    assert base.suite == "bookworm"
+
+
+def test_an_image_on_a_suite_that_has_no_locks(small: dict[str, Any], lines: Lines) -> None:
+    on_bookworm(small)["image"] = {"name": "a/b"}
+    (line,) = lines(small)
+    assert line == (
+        "$.variants.x.image: an image is put together on Debian trixie, and the base of this "
+        "variant is Debian bookworm. Use a base with the suite trixie, or leave the image out."
+    )
+
+
+def test_a_suite_whose_python_has_no_torch(small: dict[str, Any], lines: Lines) -> None:
+    small["toolkits"]["13.0"]["bases"]["packages"]["suite"] = "bullseye"
+    (line,) = lines(small)
+    assert line == (
+        "$.variants.x.base: Debian bullseye has Python 3.9, and torch is published for 3.10 and "
+        "newer. Use a base with a newer suite."
+    )
+
+
+def test_a_published_component_without_a_wheel_for_the_base(
+    small: dict[str, Any], lines: Lines
+) -> None:
+    on_bookworm(small)["components"] |= {"nixl": {}}
+    (line,) = lines(small)
+    assert line == (
+        "$.variants.x.components.nixl: none of the files of nixl-cu13 1.5.1 is for Python 3.11, "
+        "which the base of this variant has. Add such a wheel to the files, or leave nixl out."
+    )
+
+
+@pytest.mark.parametrize("tag", ["cp311-cp311", "cp310-abi3", "py3-none"])
+def test_a_published_component_with_a_wheel_for_the_base(small: dict[str, Any], tag: str) -> None:
+    on_bookworm(small)["components"] |= {"nixl": {}}
+    name = f"nixl_cu13-1.5.1-{tag}-manylinux_2_28_x86_64.whl"
+    small["sources"]["nixl"]["13"]["files"][name] = "0" * 64
+    parse(json.dumps(small).encode())
+
+
+def test_a_suite_that_the_table_lacks_is_not_checked(small: dict[str, Any]) -> None:
+    small["toolkits"]["13.0"]["bases"]["packages"]["suite"] = "forky"
+    small["variants"]["x"]["components"] |= {"nixl": {}}
+    parse(json.dumps(small).encode())

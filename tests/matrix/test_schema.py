@@ -60,7 +60,8 @@ def test_an_editor_sees_the_mistakes_too(
     ("path", "keys"),
     [
         (("sources", "nixl", "12"), ["distribution", "version", "torch", "files", "dispatcher"]),
-        (("toolkits", "13.0", "bases", "registry"), ["image", "digest"]),
+        (("toolkits", "13.0", "bases", "any", "[RegistryBase]"), ["image", "digest"]),
+        (("toolkits", "13.0", "bases", "any", "[PackagesBase]"), ["suite", "packages"]),
         (("variants", "x", "components", "nixl"), []),
         (("no", "such", "place"), []),
         (("variants", 0), []),

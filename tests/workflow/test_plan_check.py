@@ -34,7 +34,7 @@ def check(tmp_path: Path) -> Check:
     host = HostSettings(ca_bundle=None, network="default", checkout=TREE)
 
     def checked(cell: Cell, root: Path = ROOT) -> CellCheck:
-        (found,) = check_cells((cell,), root, Cache(tmp_path / "cache"), host)
+        (found,) = check_cells((cell,), root / "versions.json", Cache(tmp_path / "cache"), host)
         return found
 
     return checked
@@ -109,7 +109,7 @@ def test_an_image_needs_locks_with_the_torch_of_the_toolkit(check: Check, cell: 
 
 def test_sources_that_cannot_be_had_are_named(cell: Cell, tmp_path: Path) -> None:
     host = HostSettings(ca_bundle=None, network="default", checkout=tmp_path)
-    (found,) = check_cells((cell,), ROOT, Cache(tmp_path / "cache"), host)
+    (found,) = check_cells((cell,), ROOT / "versions.json", Cache(tmp_path / "cache"), host)
     assert found.preflight is None
     assert "holds neither vLLM's nor FlashInfer's sources" in found.errors[0]
     assert "its sources could not be examined" in check_table([found])

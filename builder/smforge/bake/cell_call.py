@@ -13,6 +13,7 @@ from smforge.bake.host.settings import CHECKOUT_SETTING, HOST_NETWORK, NETWORK_S
 from smforge.bake.inputs.checkout import revision_of
 from smforge.bake.inputs.externals import directory_of, externals_of
 from smforge.bake.inputs.rootfs import root_file_systems
+from smforge.matrix.place import build_root
 from smforge.plan.records import Cell
 
 
@@ -27,11 +28,12 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
     crossing: Crossing | None,
 ) -> BakeCall:
     """The bake call of a cell on this host, everything resolved."""
+    root = build_root(matrix)
     variables = {
         **cell.variables,
         **dict(host.caches),
         "OUT_DIR": str(paths.staging),
-        "REVISION": revision_of(matrix.resolve().parent) or "",
+        "REVISION": revision_of(root) or "",
         "MAX_JOBS": str(limits.jobs),
         "NVCC_THREADS": str(limits.nvcc_threads),
         "CA_BUNDLE": str(host.ca_bundle or ""),
@@ -55,7 +57,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
         variables[CHECKOUT_SETTING] = str(host.checkout)
         reads.append(host.checkout)
     return BakeCall(
-        root=matrix.resolve().parent,
+        root=root,
         matrix=matrix.resolve(),
         override=paths.override,
         metadata=paths.metadata,

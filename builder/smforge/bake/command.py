@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-BAKE_FILE = "docker-bake.hcl"
+from smforge.matrix.place import BAKE_FILE
 
 
 @dataclass(frozen=True, slots=True)

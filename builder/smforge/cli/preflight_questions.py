@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.bake.host.settings import HostSettings
 from smforge.errors import UsageError
+from smforge.matrix.place import build_root
 from smforge.policy.excuses import Excuse, allowed_on_command_line
 from smforge.policy.files import load_policy
 from smforge.preflight.cache import Cache
@@ -117,16 +118,16 @@ def of_variant(
     host = HostSettings.from_environment(os.environ)
     cell = _cell(resolve(matrix, (choice.variant,), host.versions).cells, choice)
     components = _components(cell, choice, most)
-    root = matrix.path.resolve().parent
+    policies = matrix.path.resolve().parent
     circumstances = Circumstances(
-        root=root,
+        root=build_root(matrix.path),
         cache=cache,
         checkouts=host.checkouts,
         baselines=flags.baselines,
         externals=flags.checkouts,
         fetched=_fetched(flags, components, host),
         excuses=(
-            *(one for name in cell.policies for one in load_policy(root / name).sources),
+            *(one for name in cell.policies for one in load_policy(policies / name).sources),
             *flags.excuses,
         ),
     )

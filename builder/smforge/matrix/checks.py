@@ -15,6 +15,7 @@ from smforge.arch.grammar.flashinfer_list import oldest_release
 from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.errors import ArchitectureError, ConfigurationError, ImpossibleCellError
 from smforge.matrix import paths
+from smforge.matrix.bases import check_base
 from smforge.matrix.lists import Entry, explain_impossible, read_word
 from smforge.matrix.lookup import COMPILED, closest, components_of, cuda_tag, source_of
 from smforge.matrix.majors import majors_of
@@ -162,21 +163,16 @@ def _check_variant(
             closest(variant.toolkit, document.toolkits),
         )
         return
-    if getattr(toolkit.bases, variant.base) is None:
-        kinds = type(toolkit.bases).model_fields
-        offered = [kind for kind in kinds if getattr(toolkit.bases, kind) is not None]
+    base = toolkit.bases.get(variant.base)
+    if base is None:
+        offered = list(toolkit.bases)
         yield _impossible(
             (*path, "base"),
             f"CUDA {variant.toolkit} has no {variant.base} base.",
             f"Use {' or '.join(offered)}." if offered else "Give the toolkit a base.",
         )
-    if variant.image is not None and variant.base == "registry":
-        yield _impossible(
-            (*path, "image"),
-            "an image is put together on Debian packages, and the base of this variant comes from "
-            "a registry.",
-            "Use the base 'packages', or leave the image out.",
-        )
+    else:
+        yield from check_base(document.sources, path, variant, (toolkit, base))
     names = list(components_of(variant.components))
     if not names:
         yield _problem((*path, "components"), "nothing is to be built.", "Name a component.")

@@ -123,20 +123,22 @@ def _says_more(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
 
 
 def _explain(detail: ErrorDetails) -> ConfigurationError:
-    where = tuple(step for step in detail["loc"] if step != "[key]")
+    # pydantic's own steps begin with a bracket: the key of an object, the kind of a base.
+    where = tuple(step for step in detail["loc"] if not str(step).startswith("["))
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     remedy = "docs/matrix.md says what may stand there."
     match detail["type"]:
         case "extra_forbidden":
             message = f"the key {where[-1]!r} is unknown here"
-            remedy = closest(str(where[-1]), keys_at(where[:-1]))
+            steps = tuple(step for step in detail["loc"] if step != "[key]")
+            remedy = closest(str(where[-1]), keys_at(steps[:-1]))
         case "missing":
             message = "this is missing"
             remedy = "Add it."
         case "too_short":
             message = "this is empty"
             remedy = "Name at least one, or leave the whole out."
-        case "literal_error" if len(where) != len(detail["loc"]):
+        case "literal_error" if "[key]" in detail["loc"]:
             message = f"the key {where[-1]!r} is unknown here: {message}"
     return ConfigurationError(f"{paths.render(where)}: {message}.", remedy=remedy)
 

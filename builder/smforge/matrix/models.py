@@ -6,12 +6,12 @@ field carries the sentence that an editor shows beside it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints
+from pydantic import Tag as ChoiceTag
 
 Platform = Literal["linux/amd64", "linux/arm64"]
-BaseKind = Literal["packages", "registry"]
 Selection = Literal["core", "common", "full"]
 CudaMajor = Literal["12", "13"]
 
@@ -200,11 +200,18 @@ class PackagesBase(Strict):
     ]
 
 
-class Bases(Strict):
-    """The ways to get one toolkit; a variant chooses by name."""
+def _kind_of_base(value: Any) -> str:
+    """Which model a base is read with: only a base from a registry has an image."""
+    image = "image" in value if isinstance(value, dict) else isinstance(value, RegistryBase)
+    return "[RegistryBase]" if image else "[PackagesBase]"
 
-    registry: RegistryBase | None = None
-    packages: PackagesBase | None = None
+
+# The tags stand in pydantic's positions only, and load.py leaves out what begins with a bracket.
+AnyBase = Annotated[
+    Annotated[RegistryBase, ChoiceTag("[RegistryBase]")]
+    | Annotated[PackagesBase, ChoiceTag("[PackagesBase]")],
+    Discriminator(_kind_of_base),
+]
 
 
 class Toolkit(Strict):
@@ -212,7 +219,10 @@ class Toolkit(Strict):
 
     cuda: CudaVersion
     torch: Version
-    bases: Bases
+    bases: Annotated[
+        dict[Name, AnyBase],
+        Field(description="The ways to get this toolkit, by the names that variants use."),
+    ]
     wheel_mb: Annotated[
         float | None,
         Field(
@@ -278,7 +288,7 @@ class Variant(Strict):
     """One thing that is released: a toolkit, its components, and what they must run on."""
 
     toolkit: Annotated[str, Field(description="A key of `toolkits`.")]
-    base: BaseKind
+    base: Annotated[Name, Field(description="A key of the toolkit's `bases`.")]
     require: Annotated[
         dict[Platform, Words],
         Field(

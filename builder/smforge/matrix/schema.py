@@ -28,7 +28,10 @@ def render() -> str:
 
 
 def keys_at(path: tuple[str | int, ...]) -> list[str]:
-    """The keys that the schema names for the object at a path; none where any key will do."""
+    """The keys that the schema names for the object at a path; none where any key will do.
+
+    A step in brackets (``[RegistryBase]``) chooses among the kinds that an object may be of.
+    """
     schema = document_schema()
     nodes = [schema]
     for step in path:
@@ -40,6 +43,9 @@ def _inside(schema: dict[str, Any], node: dict[str, Any], step: str | int) -> It
     node = _plain(schema, node)
     if isinstance(step, int):
         found = node.get("items")
+    elif step.startswith("["):
+        reference = f"#/$defs/{step.strip('[]')}"
+        found = next((one for one in node.get("oneOf", ()) if one.get("$ref") == reference), None)
     else:
         found = node.get("properties", {}).get(step) or node.get("additionalProperties")
         patterns = node.get("patternProperties")

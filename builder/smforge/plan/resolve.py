@@ -11,7 +11,14 @@ from smforge.errors import UsageError
 from smforge.matrix.lists import Entry, read_list
 from smforge.matrix.load import Matrix
 from smforge.matrix.lookup import COMPILED, closest, components_of, cuda_tag, source_of
-from smforge.matrix.models import Document, Platform, Toolkit, Variant, VllmSource
+from smforge.matrix.models import (
+    Document,
+    Platform,
+    RegistryBase,
+    Toolkit,
+    Variant,
+    VllmSource,
+)
 from smforge.plan import bake
 from smforge.plan.block import check_block
 from smforge.plan.externals import externals_for
@@ -109,15 +116,12 @@ def _resolve_cell(
 
 
 def _resolve_base(toolkit: Toolkit, variant: Variant) -> PlannedBase:
-    if variant.base == "registry":
-        registry = toolkit.bases.registry
-        assert registry is not None, "the matrix was loaded without this variant's base"
-        image = f"{registry.image}@{registry.digest}" if registry.digest else registry.image
+    base = toolkit.bases[variant.base]
+    if isinstance(base, RegistryBase):
+        image = f"{base.image}@{base.digest}" if base.digest else base.image
         return PlannedBase("registry", image, None, ())
-    packages = toolkit.bases.packages
-    assert packages is not None, "the matrix was loaded without this variant's base"
-    pins = tuple(f"{name}=={version}" for name, version in packages.packages.items())
-    return PlannedBase("packages", None, packages.suite, pins)
+    pins = tuple(f"{name}=={version}" for name, version in base.packages.items())
+    return PlannedBase("packages", None, base.suite, pins)
 
 
 def _resolve_component(

@@ -13,7 +13,7 @@ from smforge.sigterm import ended_tidily
 
 
 def as_compiled(plan: Plan, root: Path, host: HostSettings) -> Plan:
-    """The plan with the targets that its sources compile as others; `root` is the matrix's folder.
+    """The plan with the targets that its sources compile as others; `root` is the checkout.
 
     From the cache, else it takes a few seconds per component. Raises what `preflight_cell` raises.
     """

@@ -16,6 +16,7 @@ from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.externals import default_store, externals_of, kept_sources
 from smforge.errors import ConfigurationError, SmforgeError
 from smforge.findings import Finding, Level
+from smforge.matrix.place import build_root
 from smforge.plan.records import Cell
 from smforge.policy.files import Policy, load_policy
 from smforge.preflight.cache import Cache
@@ -58,23 +59,24 @@ class CellCheck:
 
 def check_cells(
     cells: Sequence[Cell],
-    root: Path,
+    matrix: Path,
     cache: Cache,
     host: HostSettings,
     announce: Callable[[str], None] = lambda _text: None,
 ) -> tuple[CellCheck, ...]:
-    """Check each cell; `root` is the directory of the matrix."""
-    return tuple(_check_cell(cell, root, cache, host, announce) for cell in cells)
+    """Check each cell; `matrix` is the file that they come from."""
+    return tuple(_check_cell(cell, matrix, cache, host, announce) for cell in cells)
 
 
 def _check_cell(
-    cell: Cell, root: Path, cache: Cache, host: HostSettings, announce: Callable[[str], None]
+    cell: Cell, matrix: Path, cache: Cache, host: HostSettings, announce: Callable[[str], None]
 ) -> CellCheck:
+    root = build_root(matrix)
     problems: list[str] = []
     policies: list[Policy] = []
     for name in cell.policies:
         try:
-            policies.append(load_policy(root / name))
+            policies.append(load_policy(matrix.resolve().parent / name))
         except ConfigurationError as error:
             problems.append(str(error))
     problems += [*_unpinned(cell), *_without_locks(cell, root)]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from smforge.bake.artefacts import files_below
-from smforge.bake.command import BAKE_FILE
 from smforge.bake.inputs.rootfs import root_file_systems
+from smforge.matrix.place import BAKE_FILE
 from smforge.plan.document import cell_document
 from smforge.plan.records import Cell
 from smforge.version import __version__

@@ -14,6 +14,7 @@ from smforge.cli.flags import matrix_option, output_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.errors import EXIT_FINDINGS, EXIT_PASS
 from smforge.matrix.load import load
+from smforge.matrix.place import build_root
 from smforge.plan.document import plan_document
 from smforge.plan.records import Plan
 from smforge.plan.resolve import resolve
@@ -56,17 +57,17 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     host = HostSettings.from_environment(os.environ)
     plan = resolve(matrix, variants, host.versions)
     if check:
-        return _check(plan, matrix.path.resolve().parent, host, specs, quiet=ctx.obj["quiet"])
+        return _check(plan, matrix.path, host, specs, quiet=ctx.obj["quiet"])
     if ask_sources:
         from smforge.workflow.compiled_plan import as_compiled  # noqa: PLC0415  # defers preflight
 
-        plan = as_compiled(plan, matrix.path.resolve().parent, host)
+        plan = as_compiled(plan, build_root(matrix.path), host)
     emit({spec: _render(plan, spec) for spec in specs})
     return 0
 
 
 def _check(
-    plan: Plan, root: Path, host: HostSettings, specs: Sequence[OutputSpec], *, quiet: bool
+    plan: Plan, matrix: Path, host: HostSettings, specs: Sequence[OutputSpec], *, quiet: bool
 ) -> int:
     """Check every cell, and say what stands against it."""
     from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415  # defers preflight
@@ -79,7 +80,7 @@ def _check(
 
     announce = Messages(quiet=quiet).announce
     with ended_tidily():
-        checks = check_cells(plan.cells, root, Cache(default_directory()), host, announce)
+        checks = check_cells(plan.cells, matrix, Cache(default_directory()), host, announce)
     emit(
         {
             spec: json.dumps(check_document(checks), indent=2)

@@ -9,6 +9,7 @@ from smforge.bake.cell_paths import CellPaths
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.externals import default_store as default_sources_store
 from smforge.bake.inputs.rootfs import default_store as default_rootfs_store
+from smforge.matrix.place import build_root
 from smforge.plan.records import Cell
 from smforge.verdict.reading import Backend
 from smforge.workflow.building.messages import Messages
@@ -38,12 +39,12 @@ class BuildSettings:
 
     @property
     def root(self) -> Path:
-        """The directory of the matrix, which holds docker-bake.hcl and docker/ too."""
-        return self.matrix.resolve().parent
+        """The checkout with docker-bake.hcl and docker/."""
+        return build_root(self.matrix)
 
     def policies_of(self, cell: Cell) -> tuple[Path, ...]:
         """The policies of a cell: those that the matrix names for it, and those of this run."""
-        return (*(self.root / name for name in cell.policies), *self.policies)
+        return (*(self.matrix.resolve().parent / name for name in cell.policies), *self.policies)
 
     def paths(self, cell: Cell) -> CellPaths:
         """Where everything of a cell lies."""

@@ -1,0 +1,22 @@
+"""Where what a matrix is built from lies: docker-bake.hcl, docker/ and the locks of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+BAKE_FILE = "docker-bake.hcl"
+
+
+def build_root(matrix: Path) -> Path:
+    """The checkout that a matrix is built with.
+
+    That is the nearest directory with docker-bake.hcl: the directory of the matrix or one above
+    it, else the current directory or one above it. Where there is none, it is the directory of the
+    matrix, and bake says what it lacks there.
+    """
+    own = matrix.resolve().parent
+    here = Path.cwd()
+    for place in (own, *own.parents, here, *here.parents):
+        if (place / BAKE_FILE).is_file():
+            return place
+    return own
