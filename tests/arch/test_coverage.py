@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.arch.coverage import cubin_runs_on, cubins_in_question, family, ptx_assembles_for
+from smforge.arch.coverage import cubin_runs_on, family, ptx_assembles_for
 from smforge.arch.devices import devices
+from smforge.arch.picking import cubins_in_question
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.arch.toolkits import Toolkit, toolkits
 

@@ -164,6 +164,7 @@ SCHEMAS = {
         "own_numbers": TEXTS,
         "call_driver": TEXTS,
     },
+    "toolkit_assembler": {"toolkit": record({"path": TEXT, "variable": TEXT, **SOURCED})},
     "torch_names": {"names": {"type": "object", "additionalProperties": TEXT}},
     "flashinfer_suffixes": {
         "releases": rows(

@@ -38,7 +38,7 @@ from smforge.inventory.subjects.image import ImageSubject
 from smforge.inventory.subjects.unpacking import UnpackedSubject, archive_form_of
 from smforge.inventory.subjects.wheel import PackedSubject
 from smforge.inventory.survey import survey
-from smforge.oci import patience, transport
+from smforge.oci import time_budget, transport
 from smforge.oci.documents import Descriptor
 from smforge.oci.reference import parse_reference
 from smforge.oci.tokens import authorization_for
@@ -349,7 +349,7 @@ class Answer(socketserver.StreamRequestHandler):
 def test_answers_of_a_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setattr(transport, "LONGEST_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(time_budget, "MOST_SECONDS", 0.3)
     with Liar() as server:
         login = base64.b64encode(b"user:secret").decode()
         (tmp_path / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": login}}}))

@@ -46,4 +46,4 @@ def test_every_rule_is_used_by_a_check() -> None:
 
 
 def test_tables_name_their_sources() -> None:
-    assert table("jit")["sources"]
+    assert table("probes")["sources"]

@@ -7,7 +7,6 @@ nothing is promised the answer is no.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import cache
 
 from smforge.arch.devices import CubinsFrom, find_device
@@ -46,18 +45,6 @@ def ptx_assembles_for(target: Target, device: ComputeCapability) -> bool:
             return device in family(target) or device in family(_renamed(target))
         case Suffix.ARCH_SPECIFIC | Suffix.UNKNOWN:
             return device in {target.capability, _renamed(target).capability}
-
-
-def cubins_in_question(targets: Collection[Target], device: ComputeCapability) -> frozenset[Target]:
-    """Of the cubins of one fatbin, those of which the driver picks one for a device.
-
-    NVIDIA documents that the best matching code is picked, that code for the device's own
-    capability goes before other code, and that a cubin that runs goes before PTX (sources:
-    ``picking`` in data/architectures.json). It documents no order among several cubins of the own
-    capability (sm_90 and sm_90a), nor among several for lower ones: all of those are in question.
-    """
-    running = frozenset(target for target in targets if cubin_runs_on(target, device))
-    return frozenset(one for one in running if one.capability == device) or running
 
 
 def family(target: Target) -> frozenset[ComputeCapability]:

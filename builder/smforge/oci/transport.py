@@ -16,8 +16,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from smforge.errors import DamagedInputError, ToolError
-from smforge.oci.patience import Patience, use
 from smforge.oci.reference import is_loopback, stays_secret
+from smforge.oci.time_budget import TimeBudget, use
 from smforge.version import __version__
 
 BUSY = (408, 429, 500, 502, 503, 504)
@@ -39,7 +39,7 @@ class Transport:
 
     def __init__(self, host: str) -> None:
         """`host` is named where it makes no progress."""
-        self.patience = Patience(host)
+        self.budget = TimeBudget(host)
         self._pools: dict[str | None, urllib3.PoolManager] = {}
 
     def follow(
@@ -84,7 +84,7 @@ class Transport:
                     ) from error
                 continue
             if last or response.status not in BUSY:
-                self.patience.answered()
+                self.budget.answered()
                 return response
             asked = response.headers.get("Retry-After")
             discard(response)
@@ -97,18 +97,18 @@ class Transport:
 
         Raises urllib3's `HTTPError` where the connection breaks off.
         """
-        self.patience.allow(_UPLOAD_SECONDS)
+        self.budget.allow(_UPLOAD_SECONDS)
         timeout = urllib3.Timeout(connect=10, read=_UPLOAD_SECONDS)
         response = self._sent(method, url, headers, parts, timeout, whole=True)
-        self.patience.answered()
+        self.budget.answered()
         return response
 
     def pause(self, attempt: int, asked: str | None = None) -> None:
         """Wait before the `attempt`-th repetition, or for the seconds that Retry-After asked for.
 
-        Raises `ToolError` when no patience is left.
+        Raises `ToolError` when no budget is left.
         """
-        self.patience.pause(pause_seconds(attempt, asked))
+        self.budget.pause(pause_seconds(attempt, asked))
 
     def close(self) -> None:
         """Close the connections."""
@@ -147,7 +147,7 @@ class Transport:
             proxy = None
         if proxy not in self._pools:
             manager = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
-            self._pools[proxy] = use(self.patience, manager)
+            self._pools[proxy] = use(self.budget, manager)
         return self._pools[proxy]
 
 

@@ -11,14 +11,7 @@ from smforge.errors import UsageError
 from smforge.matrix.lists import Entry, read_list
 from smforge.matrix.load import Matrix
 from smforge.matrix.lookup import COMPILED, closest, components_of, cuda_tag, source_of
-from smforge.matrix.models import (
-    Document,
-    Platform,
-    RegistryBase,
-    Toolkit,
-    Variant,
-    VllmSource,
-)
+from smforge.matrix.models import Document, Platform, RegistryBase, Toolkit, Variant, VllmSource
 from smforge.plan import bake
 from smforge.plan.block import check_block
 from smforge.plan.externals import externals_for

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from smforge.arch.coverage import cubins_in_question, ptx_assembles_for
+from smforge.arch.coverage import ptx_assembles_for
+from smforge.arch.picking import cubins_in_question
 from smforge.arch.target import ComputeCapability, Target
 from smforge.inventory.records import Kind
 

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from smforge.arch.coverage import cubins_in_question, ptx_assembles_for
+from smforge.arch.coverage import ptx_assembles_for
+from smforge.arch.picking import cubins_in_question
 from smforge.arch.target import ComputeCapability
 from smforge.errors import DamagedInputError, SmforgeError
 from smforge.inventory.formats import elf

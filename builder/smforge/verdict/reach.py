@@ -7,8 +7,9 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 
-from smforge.arch.coverage import cubin_runs_on, cubins_in_question, ptx_assembles_for
+from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
 from smforge.arch.drivers import DriverVersion, driver_assembles
+from smforge.arch.picking import cubins_in_question
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import UsageError
 from smforge.verdict.kernels import Embedded, Ptx

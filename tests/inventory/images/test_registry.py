@@ -22,7 +22,7 @@ import pytest
 from smforge.errors import DamagedInputError, ToolError, UsageError
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects import oci, registry
-from smforge.oci import patience, transport
+from smforge.oci import time_budget, transport
 from smforge.oci.reference import stays_secret
 
 FilesOf = Callable[[Any], dict[str, bytes]]
@@ -512,7 +512,7 @@ def test_a_registry_that_drips_is_given_up(  # noqa: PLR0917 - fixtures
     impatient: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(time_budget, "MOST_SECONDS", 0.3)
     scripted.faults = [lambda handler: where in handler.path and dripping(handler, start)] * 50
     if where == "/token":
         scripted.token = "x"
@@ -524,7 +524,7 @@ def test_a_registry_that_drips_is_given_up(  # noqa: PLR0917 - fixtures
 def test_a_registry_that_stays_silent_is_given_up(
     scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(time_budget, "MOST_SECONDS", 0.3)
 
     def silent(_: Handler) -> bool:
         time.sleep(2)
@@ -535,10 +535,10 @@ def test_a_registry_that_stays_silent_is_given_up(
         read(f"{scripted.host}/image:1")
 
 
-def test_patience_comes_back_with_bytes_and_answers() -> None:
-    waiting = patience.Patience("here", 10)
+def test_the_budget_comes_back_with_bytes_and_answers() -> None:
+    waiting = time_budget.TimeBudget("here", 10)
     for _ in range(100):
-        waiting.spend(9, 9 * patience.LEAST_BYTES_PER_SECOND)
+        waiting.spend(9, 9 * time_budget.LEAST_BYTES_PER_SECOND)
         waiting.spend(4)
         waiting.answered()
     assert waiting.left == 10

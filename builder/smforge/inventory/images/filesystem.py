@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from smforge.errors import DamagedInputError
-from smforge.inventory.images.changes import Change, ChangeType, LayerChanges, clean, follow
+from smforge.inventory.images.layer_changes import Change, ChangeType, LayerChanges, clean, follow
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from smforge.inventory.archives.part_reader import ByteReader
 from smforge.inventory.archives.tar import Entry, EntryType, entries
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.images import saved_list
-from smforge.inventory.images.changes import clean
 from smforge.inventory.images.choice import Image, Layer, choose_image, familiar_name
 from smforge.inventory.images.configuration import normalised_platform, parse_configuration
+from smforge.inventory.images.layer_changes import clean
 from smforge.inventory.images.saved_list import BLOB, SavedImage
 from smforge.inventory.images.source import LayerStream
 from smforge.inventory.images.store import layout_roots

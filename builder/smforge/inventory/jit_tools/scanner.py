@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
+from smforge.arch.tables import table
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
@@ -14,7 +15,6 @@ from smforge.inventory.jit_tools.triton_installs import TritonFinder
 from smforge.inventory.subjects.base import OpenSubject, WrappedSubject
 from smforge.inventory.subjects.members import Member
 
-_TOOLKIT_ASSEMBLER = "usr/local/cuda/bin/ptxas"
 _SMALLEST = 64
 """Bytes of an ELF header; a launcher script that is called ptxas is no assembler."""
 
@@ -72,7 +72,7 @@ class WatchedSubject(WrappedSubject):
         named = (value for _, value in configuration.environment) if configuration else ()
         for path in dict.fromkeys(value.strip("/") for value in named if value.startswith("/")):
             yield from self._followed(path)
-        yield from self._followed(_TOOLKIT_ASSEMBLER)
+        yield from self._followed(table("toolkit_assembler")["toolkit"]["path"])
 
     def _followed(self, path: str) -> Iterator[tuple[str, str]]:
         place = self._inner.resolve(path)

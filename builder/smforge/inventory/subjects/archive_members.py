@@ -26,7 +26,7 @@ from smforge.inventory.archives.zip_directory import (
 from smforge.inventory.archives.zip_stream import ZipReader
 from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob, chunks
 from smforge.inventory.formats.limits import Limits, UnpackingMeter
-from smforge.inventory.images.changes import clean
+from smforge.inventory.images.layer_changes import clean
 from smforge.inventory.native.reader import may_hold_code
 from smforge.inventory.records import Damage
 from smforge.inventory.subjects.members import Member, StreamedContent, path_text, spool, spool_all

@@ -9,9 +9,9 @@ from smforge.inventory.archives.compression import inflated
 from smforge.inventory.archives.part_reader import ByteReader
 from smforge.inventory.archives.tar import Entry, EntryType, entries
 from smforge.inventory.formats.limits import Limits
-from smforge.inventory.images.changes import LayerChanges
 from smforge.inventory.images.choice import familiar_name
 from smforge.inventory.images.filesystem import FinalFiles
+from smforge.inventory.images.layer_changes import LayerChanges
 from smforge.inventory.images.source import ImageSource, LayerStream
 from smforge.inventory.images.streams import read_ahead
 from smforge.inventory.records import Subject, SubjectKind

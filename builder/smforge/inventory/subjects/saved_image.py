@@ -13,8 +13,8 @@ from smforge.inventory.archives.part_reader import FileReader
 from smforge.inventory.archives.tar import EntryType, entries
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.images import saved_list
-from smforge.inventory.images.changes import clean
 from smforge.inventory.images.choice import Layer
+from smforge.inventory.images.layer_changes import clean
 from smforge.inventory.images.source import ImageSource
 from smforge.inventory.images.store import StoredSource, layout_roots
 from smforge.inventory.images.streamed import StreamedSource

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from operator import attrgetter
 
-from smforge.arch.coverage import cubins_in_question, ptx_assembles_for
+from smforge.arch.coverage import ptx_assembles_for
 from smforge.arch.drivers import DriverVersion, lowest_driver_for
+from smforge.arch.picking import cubins_in_question
 from smforge.arch.target import ComputeCapability
 from smforge.errors import UsageError
 from smforge.findings import Family, Finding, Level, Member

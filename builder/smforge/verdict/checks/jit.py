@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smforge.arch.tables import table
 from smforge.arch.target import ComputeCapability, Target
 from smforge.arch.toolkits import toolkits
 from smforge.findings import Finding, Level
 from smforge.inventory.jit_tools.records import Assembler, Source
-from smforge.verdict.data import table
 from smforge.verdict.jit_choice import Choice, assembler_at, triton_choice, triton_installs
 from smforge.verdict.jit_remedy import triton_remedy
 from smforge.verdict.rules import (
@@ -95,7 +95,7 @@ def _judge(subject: SubjectView, choice: Choice, device: ComputeCapability) -> I
 
 def _judge_toolkit(subject: SubjectView, device: ComputeCapability) -> Iterator[Finding]:
     """The toolkit of an image compiles with its own ptxas."""
-    row = table("jit")["toolkit"]
+    row = table("toolkit_assembler")["toolkit"]
     found = assembler_at(subject, row["path"])
     target = Target(device)
     if found is None:

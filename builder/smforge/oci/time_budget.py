@@ -1,8 +1,8 @@
 """Ends the waiting for a registry that makes no progress, however little it sends.
 
 A time limit for each read is not enough: a server that sends one byte a minute never exceeds it.
-So a session has a fixed amount of patience in seconds. Waiting spends it, received bytes give it
-back, and at its end the session fails. The whole time is at most the patience, plus the bytes
+So a session has a fixed budget in seconds. Waiting spends it, received bytes give it
+back, and at its end the session fails. The whole time is at most the budget, plus the bytes
 divided by `LEAST_BYTES_PER_SECOND`, plus `ANSWER_SECONDS` for each answer.
 """
 
@@ -18,24 +18,24 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from smforge.errors import ToolError
 
-PATIENCE_SECONDS = 120.0
+MOST_SECONDS = 120.0
 LEAST_BYTES_PER_SECOND = 16 << 10
 ANSWER_SECONDS = 5.0
 """What an answer is worth, whatever its length: registries answer many small requests."""
 
 
-class Patience:
+class TimeBudget:
     """How many more seconds a session waits for `host`."""
 
     def __init__(self, host: str, seconds: float | None = None) -> None:
         self._host = host
-        self._most = PATIENCE_SECONDS if seconds is None else seconds
+        self._most = MOST_SECONDS if seconds is None else seconds
         self.left = self._most
 
     def spend(self, seconds: float, received: int = 0) -> None:
-        """Count `seconds` of waiting, and the bytes that came of it.
+        """Count `seconds` of waiting, and the bytes that it brought.
 
-        Raises `ToolError` when no patience is left.
+        Raises `ToolError` when no budget is left.
         """
         earned = received / LEAST_BYTES_PER_SECOND
         self.left = min(self.left - seconds + earned, max(self._most, self.left))
@@ -51,27 +51,27 @@ class Patience:
         self.left = max(self.left, min(self.left + ANSWER_SECONDS, self._most))
 
     def allow(self, seconds: float) -> None:
-        """Wait up to `seconds` for the next answer, even where less patience is left."""
+        """Wait up to `seconds` for the next answer, even where less budget is left."""
         self.left = max(self.left, seconds)
 
     def pause(self, seconds: float) -> None:
-        """Sleep. Raises `ToolError` when no patience is left."""
+        """Sleep. Raises `ToolError` when no budget is left."""
         self.spend(seconds)
         time.sleep(seconds)
 
 
-def use(patience: Patience, pool: urllib3.PoolManager) -> urllib3.PoolManager:
-    """Let every connection of `pool` count its waiting with `patience`. Returns the pool."""
+def use(budget: TimeBudget, pool: urllib3.PoolManager) -> urllib3.PoolManager:
+    """Let every connection of `pool` count its waiting with `budget`. Returns the pool."""
 
     class Connection(HTTPConnection):
         def connect(self) -> None:
             super().connect()
-            self.sock = _paced(self.sock, patience)
+            self.sock = _paced(self.sock, budget)
 
     class SecureConnection(HTTPSConnection):
         def connect(self) -> None:
             super().connect()
-            self.sock = _paced(self.sock, patience)
+            self.sock = _paced(self.sock, budget)
 
     class Pool(urllib3.HTTPConnectionPool):
         ConnectionCls = Connection
@@ -83,30 +83,30 @@ def use(patience: Patience, pool: urllib3.PoolManager) -> urllib3.PoolManager:
     return pool
 
 
-def _paced(sock: Any, patience: Patience) -> Any:
+def _paced(sock: Any, budget: TimeBudget) -> Any:
     # TLS within TLS, through a proxy that itself speaks TLS, is no socket; its reads have a limit.
-    return _PacedSocket(sock, patience) if isinstance(sock, socket.socket) else sock
+    return _PacedSocket(sock, budget) if isinstance(sock, socket.socket) else sock
 
 
 class _PacedSocket:
-    """A socket whose answers are read with a patience."""
+    """A socket whose answers are read with a budget."""
 
-    def __init__(self, sock: socket.socket, patience: Patience) -> None:
+    def __init__(self, sock: socket.socket, budget: TimeBudget) -> None:
         self._sock = sock
-        self._patience = patience
+        self._budget = budget
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
         """The bytes of one answer, as `http.client` asks for them."""
-        return io.BufferedReader(_PacedStream(self._sock, self._patience))
+        return io.BufferedReader(_PacedStream(self._sock, self._budget))
 
 
 class _PacedStream(io.RawIOBase):
-    def __init__(self, sock: socket.socket, patience: Patience) -> None:
+    def __init__(self, sock: socket.socket, budget: TimeBudget) -> None:
         self._sock = sock
-        self._patience = patience
+        self._budget = budget
         # The socket counts its files, and closes after the last.
         self._stream = sock.makefile("rb", buffering=0)
         self._longest = sock.gettimeout()
@@ -115,7 +115,7 @@ class _PacedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._patience.left
+        left = self._budget.left
         longest = left if self._longest is None else min(left, self._longest)
         self._sock.settimeout(max(longest, 0.001))
         started = time.monotonic()
@@ -125,7 +125,7 @@ class _PacedStream(io.RawIOBase):
         finally:
             # The same connection may send the next request.
             self._sock.settimeout(self._longest)
-            self._patience.spend(time.monotonic() - started, count)
+            self._budget.spend(time.monotonic() - started, count)
         return count
 
     def close(self) -> None:
