@@ -45,3 +45,27 @@ def policy_option(text: str) -> Callable[[Decorated], Decorated]:
         multiple=True,
         help=text,
     )
+
+
+_REWRITING = (
+    click.option("--toolkit", metavar="RELEASE", help="Whose assembler makes machine code: 13.0."),
+    click.option("--ptxas", type=click.Path(path_type=Path), help="An assembler that is here."),
+    click.option(
+        "--no-load", is_flag=True, help="Do not load the libraries to prove that they load."
+    ),
+    click.option(
+        "-o",
+        "--output",
+        "out",
+        type=click.Path(path_type=Path),
+        required=True,
+        help="The new file or folder; for a wheel also a folder that exists.",
+    ),
+)
+
+
+def rewriting_options(command: Decorated) -> Decorated:
+    """The flags that ``slim`` and ``repair`` share."""
+    for option in reversed(_REWRITING):
+        command = option(command)
+    return command

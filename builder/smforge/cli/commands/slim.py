@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from smforge.cli.flags import rewriting_options
 from smforge.cli.rewriting import devices_of, run
 from smforge.rewrite.records import Request
 
@@ -22,13 +23,7 @@ from smforge.rewrite.records import Request
 )
 @click.option("--repair", is_flag=True, help="First make machine code from PTX for these devices.")
 @click.option("--keep-ptx", is_flag=True, help="Leave PTX in, for devices to come.")
-@click.option("--toolkit", metavar="RELEASE", help="Whose assembler makes machine code: 13.0.")
-@click.option("--ptxas", type=click.Path(path_type=Path), help="An assembler that is here.")
-@click.option("--no-load", is_flag=True, help="Do not load the libraries to prove that they do.")
-@click.option(
-    "-o", "--output", "out", type=click.Path(path_type=Path), required=True,
-    help="The new file or folder; for a wheel also a folder that exists.",
-)  # fmt: skip
+@rewriting_options
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     ctx: click.Context,
