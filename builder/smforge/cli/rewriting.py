@@ -19,12 +19,15 @@ from smforge.policy.files import shipped_for_kernels
 from smforge.report.build import report_of
 from smforge.report.model import Report
 from smforge.report.table import render_table
+from smforge.rewrite.proof import UnprovenError
 from smforge.rewrite.records import Request
 from smforge.rewrite.subject import Progress, Rewritten, rewrite
 from smforge.verdict.audit import audit
 from smforge.verdict.reading import Backend
 from smforge.verdict.request import AuditRequest
 
+_WRONG = frozenset({"backend-disagreement", "damaged-code-object", "header-payload-mismatch"})
+"""The rules of the audit that a result must not break, whatever it was made for."""
 _SILENT_SECONDS = 2.0
 _PLAIN_SECONDS = 10.0
 
@@ -45,6 +48,22 @@ def run(subject: Path, request: Request, out: Path, *, load: bool, quiet: bool) 
     """Rewrite, audit the result with both readers, say what came out, and return the exit code."""
     started = time.monotonic()
     shown = _Shown(sys.stderr, quiet=quiet)
+    devices = tuple(sorted({*request.keep, *request.serve}))
+    question = AuditRequest(
+        Requirements(devices), native_only=bool(request.serve), excuses=shipped_for_kernels()
+    )
+    reports: list[Report] = []
+
+    def audit_result(result: Path) -> None:
+        shown.step("auditing the result with both readers")
+        reports.append(report_of(audit(str(result), question, Backend.BOTH)))
+        wrong = next((one for one in reports[0].findings if one.rule in _WRONG), None)
+        if wrong is not None:
+            raise UnprovenError(
+                f"The audit of the result says: {wrong.message}",
+                remedy="Audit the original: if it says the same, that has to be mended first.",
+            )
+
     done = rewrite(
         subject,
         request,
@@ -52,17 +71,12 @@ def run(subject: Path, request: Request, out: Path, *, load: bool, quiet: bool) 
         cache_folder=cache_folder("rewrite"),
         load=load,
         progress=Progress(shown.step, shown.units),
+        audit=audit_result,
     )
-    shown.step("auditing the result with both readers")
-    devices = tuple(sorted({*request.keep, *request.serve}))
-    question = AuditRequest(
-        Requirements(devices), native_only=bool(request.serve), excuses=shipped_for_kernels()
-    )
-    report = report_of(audit(str(done.output), question, Backend.BOTH))
     shown.clear()
     click.echo(_summary(done, time.monotonic() - started))
-    click.echo(_verdict(report))
-    return EXIT_OF_VERDICT[report.verdict]
+    click.echo(_verdict(reports[0]))
+    return EXIT_OF_VERDICT[reports[0].verdict]
 
 
 def _verdict(report: Report) -> str:

@@ -70,15 +70,17 @@ def rewrite(  # noqa: PLR0913 - one per flag
     cache_folder: Path,
     load: bool = True,
     progress: Progress | None = None,
+    audit: Callable[[Path], None] = lambda _result: None,
 ) -> Rewritten:
     """Write a slimmed or repaired copy of a wheel, a folder or a library.
 
-    The copy is proven before it gets its name. Raises `UsageError` where the output exists or the
+    The copy is proven before it gets its name, and then handed to `audit`, which raises what it
+    finds wrong. Raises `UsageError` where the output exists or the
     subject is of no kind that can be written, `NothingToAuditError` where it holds no registered
     GPU code, `DamagedInputError` where a library cannot be written anew, `ToolError` where the
     assembler fails, and `UnprovenError` where the result is not what it should be.
     """
-    return _Rewriting(request, cache_folder, load, progress or Progress()).run(subject, out)
+    return _Rewriting(request, cache_folder, load, progress or Progress()).run(subject, out, audit)
 
 
 class _Rewriting:
@@ -91,7 +93,7 @@ class _Rewriting:
         self._progress = progress
         self._limits = Limits()
 
-    def run(self, subject: Path, out: Path) -> Rewritten:
+    def run(self, subject: Path, out: Path, audit: Callable[[Path], None]) -> Rewritten:
         is_wheel = subject.suffix == ".whl"
         if not subject.exists():
             raise UsageError(f"There is no {subject}.")
@@ -114,6 +116,7 @@ class _Rewriting:
                 made = work / name
             else:
                 made = tree.root if subject.is_dir() else tree.root / subject.name
+            audit(made)
             sizes = _size(subject), _size(made)
             place_whole(made, target)
         return Rewritten(
