@@ -51,7 +51,7 @@ class TestNeeded:
         assert (finding.level, finding.file) == (Level.ERROR, "_C.so")
         assert "needs libcudart.so.13" in finding.message
         assert "it brings libcudart.so.12" in finding.message
-        assert finding.remedy == "Bring libcudart.so.13, or take the build of _C.so for CUDA 12."
+        assert finding.remedy == "Add libcudart.so.13, or take the build of _C.so for CUDA 12."
 
     def test_how_many_need_it_does_not_matter(self, found: Look) -> None:
         """The two that need 13 are in the majority, and they are the ones that fail."""
@@ -71,7 +71,7 @@ class TestNeeded:
         brought = ("libcufft.so.12", "libcudart.so.13")
         (finding,) = found(user("a.so", "libcufft.so.11"), brought=brought)
         assert finding.level is Level.ERROR
-        assert finding.remedy == "Bring libcufft.so.11."
+        assert finding.remedy == "Add libcufft.so.11."
         assert found(user("a.so", "libcufft.so.12"), brought=brought) == []
 
     def test_cudnn_of_another_major(self, found: Look) -> None:

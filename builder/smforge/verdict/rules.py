@@ -1,7 +1,7 @@
-"""The rules: what each is called, how much it weighs, and what it means.
+"""The rules of an audit: id, level and meaning of each kind of finding.
 
-A check (`smforge.verdict.checks`) finds; a rule names what was found. docs/rules.md describes
-every one of them, which a test proves.
+A check (`smforge.verdict.checks`) yields findings; each finding belongs to a rule. docs/rules.md
+describes every rule, which a test proves.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ DEVICE_FOREIGN = Rule(
 ALTERNATIVE_CODE = Rule(
     "alternative-code",
     Level.NOTE,
-    "Kernels cannot run where they stand; other code, of which a program loads one, has them.",
+    "Kernels cannot run from this code; other code, from which a program chooses, has them.",
 )
 DEVICE_SIBLING = Rule(
     "device-sibling",
     Level.WARNING,
-    "Kernels of a library are specialised for relatives of a required device, and not for it.",
+    "Kernels of a library are a or f code for devices related to a required one, not for it.",
 )
 TARGET_MISSING = Rule(
     "target-missing", Level.ERROR, "No library embeds code for a required target."
@@ -44,17 +44,17 @@ TARGET_MISSING = Rule(
 TARGET_ABSENT = Rule(
     "target-absent",
     Level.NOTE,
-    "A library does not embed a required target that others do or do not.",
+    "A library does not embed a required target, whether other libraries do or not.",
 )
 EXPECTED_NOT_EMBEDDED = Rule(
     "expected-not-embedded",
     Level.ERROR,
-    "What preflight predicted of the sources and what is embedded differ.",
+    "The embedded code differs from what preflight predicted for the sources.",
 )
 EXPECTED_UNREAD = Rule(
     "expected-unread",
     Level.ERROR,
-    "A prediction was given, and the subject was read without what it is compared by.",
+    "A prediction was given, and kernel names, which are needed to compare with it, were not read.",
     undetermined=True,
 )
 PTX_NEWER_THAN_DRIVER = Rule(
@@ -71,8 +71,8 @@ PTX_DRIVER_UNKNOWN = Rule(
 DRIVER_TOO_OLD = Rule(
     "driver-too-old",
     Level.ERROR,
-    "Machine code for a required device, or a needed library, is of a CUDA major version that the "
-    "driver predates.",
+    "Machine code for a required device, or a needed library, is of a CUDA major version that is "
+    "newer than the driver.",
 )
 DRIVER_UNCHECKED = Rule(
     "driver-unchecked",
@@ -83,7 +83,7 @@ DRIVER_UNCHECKED = Rule(
 PICK_UNKNOWN = Rule(
     "pick-unknown",
     Level.ERROR,
-    "Whether kernels run on a required device depends on which of several code objects is picked.",
+    "Whether kernels run on a required device depends on which code object the driver picks.",
     undetermined=True,
 )
 SUFFIX_UNKNOWN = Rule(
@@ -149,7 +149,7 @@ MODEL_PACKAGE_ABSENT = Rule(
 MODEL_NEEDS_GPU = Rule(
     "model-needs-gpu",
     Level.NOTE,
-    "A model asks for what vLLM defines only beside a driver, and is importable as if it had one.",
+    "A model needs names that vLLM defines only with a driver; with a stand-in it is importable.",
 )
 MODEL_NEEDS_EXTENSION = Rule(
     "model-needs-extension",
@@ -164,12 +164,12 @@ EXTENSION_NOT_LOADABLE = Rule(
 EXTENSION_NEEDS_DRIVER = Rule(
     "extension-needs-driver",
     Level.NOTE,
-    "Libraries need the driver, which a builder lacks; how far they were examined is said.",
+    "Libraries need the driver, which a builder lacks; the finding says what was examined.",
 )
 EXTENSION_UNUSED = Rule(
     "extension-unused",
     Level.NOTE,
-    "A library that cannot be loaded is one of several builds, of which another one is meant.",
+    "A library that cannot be loaded is one of several builds, of which another one is used.",
 )
 JIT_ASSEMBLER_FAILS = Rule(
     "jit-assembler-fails",
@@ -184,49 +184,49 @@ KERNELS_NOT_FOUND = Rule(
 PROBE_FAILED = Rule(
     "probe-failed",
     Level.ERROR,
-    "Something was to be examined by running it, and was not.",
+    "A check that runs programs of the subject was not completed.",
     undetermined=True,
 )
-PROBED = Rule("probed", Level.NOTE, "What was examined by running it, without a GPU.")
+PROBED = Rule("probed", Level.NOTE, "Programs of the subject were run, without a GPU.")
 SUBJECT_UNREAD = Rule(
     "subject-unread",
     Level.ERROR,
-    "A subject could not be read, so nothing of what it holds is known.",
+    "A subject could not be read, so its content is not known.",
     undetermined=True,
 )
 DAMAGED_CODE_OBJECT = Rule(
     "damaged-code-object",
     Level.ERROR,
-    "A part of the subject is damaged or was not read, so what it holds is not known.",
+    "A part of the subject is damaged or was not read, so its content is not known.",
     undetermined=True,
 )
 HEADER_PAYLOAD_MISMATCH = Rule(
     "header-payload-mismatch",
     Level.ERROR,
-    "The header of a fatbin entry names another target or PTX version than its payload has.",
+    "The header of a fatbin entry names another target or PTX version than its payload.",
 )
 BACKEND_DISAGREEMENT = Rule(
     "backend-disagreement",
     Level.ERROR,
-    "The native reader and cuobjdump do not see the same code, so neither is believed.",
+    "The native reader and cuobjdump found different code, so neither result is trusted.",
     undetermined=True,
 )
 CUOBJDUMP_FAILED = Rule(
     "cuobjdump-failed",
     Level.ERROR,
-    "cuobjdump was asked to confirm a file and could not read it.",
+    "cuobjdump should confirm a file and could not read it.",
     undetermined=True,
 )
 NAMES_UNREAD = Rule(
     "names-unread",
     Level.NOTE,
-    "Kernel names were not read, so it was not looked at which kernels each code object has.",
+    "Kernel names were not read, so the kernels of each code object were not compared.",
 )
 REGIONS_UNKNOWN = Rule(
     "regions-unknown",
     Level.NOTE,
-    "cuobjdump does not show which translation unit code belongs to, so kernels of one name in "
-    "one file may be taken for one kernel.",
+    "cuobjdump does not show which translation unit code belongs to, so two kernels of one name in "
+    "one file may count as one.",
 )
 FAMILIES_UNTOLD = Rule(
     "families-untold",
@@ -236,23 +236,23 @@ FAMILIES_UNTOLD = Rule(
 UNSEEN_CODE = Rule(
     "unseen-code",
     Level.NOTE,
-    "A library carries GPU code outside the sections that cuobjdump reads.",
+    "A library has GPU code outside the sections that cuobjdump reads.",
 )
 CODE_AMONG_DATA = Rule(
     "code-among-data",
     Level.WARNING,
-    "A library keeps cubins or PTX among its data, and nothing tells which its program loads.",
+    "A library has cubins or PTX among its data, and it is not known which its program loads.",
     undetermined=True,
 )
 UNJUDGED_CODE = Rule(
     "unjudged-code",
     Level.WARNING,
-    "A file carries GPU code without a kernel that could be judged, such as LTO-IR.",
+    "A file has GPU code without a kernel that could be judged, such as LTO-IR.",
     undetermined=True,
 )
-EXCEPTION_UNUSED = Rule("exception-unused", Level.NOTE, "An exception of a policy excused nothing.")
+EXCEPTION_UNUSED = Rule("exception-unused", Level.NOTE, "An entry of a policy excused nothing.")
 EXCEPTION_EXPIRED = Rule(
-    "exception-expired", Level.WARNING, "An exception of a policy has expired and is not applied."
+    "exception-expired", Level.WARNING, "An entry of a policy has expired and is not applied."
 )
 
 RULES: tuple[Rule, ...] = (

@@ -1,4 +1,4 @@
-"""What is looked for: each check reads a subject's view and yields findings."""
+"""The checks of an audit: each reads a subject's view and yields findings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Check = Callable[[SubjectView], Iterator[Finding]]
 
 
 def _check_driver(subject: SubjectView) -> Iterator[Finding]:
-    """Loaded where a driver is given: it needs the table of toolkits."""
+    """Loaded only if a driver is given, because it needs the table of toolkits."""
     if subject.request.driver is not None:
         from smforge.verdict.checks.driver import check_driver  # noqa: PLC0415
 
@@ -21,7 +21,9 @@ def _check_driver(subject: SubjectView) -> Iterator[Finding]:
 
 
 def _check_expected(subject: SubjectView) -> Iterator[Finding]:
-    """Loaded where something is expected: it makes the start of every other audit slower."""
+    """Loaded only if a prediction is given, because it would slow down the start of every other
+    audit.
+    """
     if subject.request.expectations:
         from smforge.verdict.checks.expected import check_expected  # noqa: PLC0415
 
@@ -29,7 +31,7 @@ def _check_expected(subject: SubjectView) -> Iterator[Finding]:
 
 
 def _check_jit(subject: SubjectView) -> Iterator[Finding]:
-    """Loaded where the subject brings something that compiles on the device."""
+    """Loaded only if the subject has something that compiles on the device."""
     host_files = subject.reading.host_files
     if host_files.assemblers or host_files.libraries or host_files.tritons:
         from smforge.verdict.checks.jit import check_assemblers, check_compilers  # noqa: PLC0415
@@ -39,7 +41,7 @@ def _check_jit(subject: SubjectView) -> Iterator[Finding]:
 
 
 def _check_probed(subject: SubjectView) -> Iterator[Finding]:
-    """Loaded where programs of the subject were run, or should have been."""
+    """Loaded only if programs of the subject were run, or should have been."""
     if subject.reading.probed is not None:
         from smforge.verdict.checks.probed import check_probed  # noqa: PLC0415
 
@@ -51,7 +53,7 @@ def _check_probed(subject: SubjectView) -> Iterator[Finding]:
 
 
 def _check_cuda_libraries(subject: SubjectView) -> Iterator[Finding]:
-    """Loaded where the subject brings libraries of CUDA, or uses any."""
+    """Loaded only if the subject has or uses libraries of CUDA."""
     host_files = subject.reading.host_files
     if host_files.users or host_files.libraries:
         from smforge.verdict.checks.cuda_libraries import check_cuda_libraries  # noqa: PLC0415
@@ -60,7 +62,7 @@ def _check_cuda_libraries(subject: SubjectView) -> Iterator[Finding]:
 
 
 def _check_data(subject: SubjectView) -> Iterator[Finding]:
-    """Loaded where a file has such code: few have."""
+    """Loaded only if a file has such code, because few have."""
     if any(r.origin is Origin.DATA for view in subject.files for r in view.file.regions):
         from smforge.verdict.checks.data_code import check_data  # noqa: PLC0415
 

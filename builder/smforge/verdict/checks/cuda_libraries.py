@@ -1,7 +1,7 @@
 """Can the libraries of CUDA that files need be loaded, from what the subject brings?
 
-Each file is held against the subject, however many others need the same. NVIDIA's libraries of two
-major versions can lie side by side; a file that needs a version which is not there does not load.
+Each file is compared with the subject separately. NVIDIA's libraries of two
+major versions can be in one subject; a file that needs a version which is not there does not load.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _NAMED = 3
 
 
 def check_cuda_libraries(subject: SubjectView) -> Iterator[Finding]:
-    """Libraries of CUDA that are needed or opened, and are not there or are there twice."""
+    """Libraries of CUDA that are needed or opened, and are not there or are there in two
+    versions.
+    """
     users = library_users(subject)
     if not users:
         return
@@ -87,7 +89,9 @@ class _Brought:
         return bool(self._libraries)
 
     def has(self, library: CudaLibrary) -> bool:
-        """Whether the loader finds it: by its soname, or by a file that ldconfig links so."""
+        """Whether the loader finds it: by its soname, or by a file for which ldconfig makes that
+        link.
+        """
         soname = library.soname
         return any(name == soname or name.startswith(f"{soname}.") for name in self._files)
 
@@ -96,7 +100,7 @@ class _Brought:
         return any((one.name, one.number) == library[:2] for one in self._libraries)
 
     def others(self, library: CudaLibrary) -> list[str]:
-        """What is there in its place: the same library with another number."""
+        """Versions of the same library that are there with another number."""
         names = {
             f"{one.name}.so.{one.number}"
             for one in self._libraries
@@ -163,14 +167,14 @@ def _not_there(brought: _Brought, path: str, absent: list[CudaLibrary]) -> Itera
 
 def _remedy(path: str, absent: list[CudaLibrary], there: list[str]) -> str:
     majors = {library.major for library in _read(there)} - {None}
-    bring = f"Bring {', '.join(library.soname for library in absent)}"
+    bring = f"Add {', '.join(library.soname for library in absent)}"
     if len(majors) == 1:
         return f"{bring}, or take the build of {path} for CUDA {majors.pop()}."
     return f"{bring}."
 
 
 def _not_there_to_open(brought: _Brought, user: LibraryUser) -> Iterator[Finding]:
-    """Libraries that a file names as text: it opens one of those of a name when it runs."""
+    """Libraries that a file names as text and may open (`dlopen`) when it runs."""
     by_name: dict[str, list[CudaLibrary]] = {}
     for library in _read(user.named):
         by_name.setdefault(library.name, []).append(library)
@@ -192,7 +196,7 @@ def _not_there_to_open(brought: _Brought, user: LibraryUser) -> Iterator[Finding
 
 
 def _two_majors(users: list[LibraryUser]) -> Iterator[Finding]:
-    """Files that load, each by itself, and need different major versions."""
+    """Files that each load, and need different major versions."""
     needs: dict[int, dict[str, str]] = {}
     for user in users:
         for library in _read(user.needed):
@@ -207,8 +211,7 @@ def _two_majors(users: list[LibraryUser]) -> Iterator[Finding]:
         yield CUDART_MISMATCH.finding(
             f"Files of the subject need libraries of different CUDA major versions: {told}.",
             level=Level.WARNING,
-            remedy="Take builds for one major version, or see that the two are never loaded by one "
-            "process.",
+            remedy="Use builds for one major version, or never load both in one process.",
         )
 
 

@@ -22,11 +22,11 @@ _LISTED = 3
 
 
 def check_data(subject: SubjectView) -> Iterator[Finding]:
-    """Cubins and PTX texts that a program hands to the driver API itself.
+    """Cubins and PTX texts that a program itself gives to the driver API.
 
-    Nothing tells when it does. So each kernel of them should run on every required device, from any
-    of the objects that have it, unless its name says for which architecture it is: programs choose
-    such kernels by device.
+    The file does not show when it does. So each kernel of them should run on every required device,
+    from any of the objects that have it, unless its name says for which architecture it is:
+    programs choose such kernels by device.
     """
     judged = any(view.groups for view in subject.files)
     required = subject.request.requirements

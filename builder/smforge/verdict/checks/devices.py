@@ -31,9 +31,9 @@ from smforge.verdict.views.files import DeviceView, FileView
 from smforge.verdict.views.subject import SubjectView
 
 _FIRST = 3
-"""Families of a finding that people are shown."""
+"""Number of families that a finding shows."""
 _FEW = 3
-"""Members of a family up to which each is named in full."""
+"""A family with at most this many members is shown with all their names."""
 
 
 def check_subject(subject: SubjectView) -> Iterator[Finding]:
@@ -70,7 +70,9 @@ def check_files(subject: SubjectView) -> Iterator[Finding]:
 
 
 def _loose_foreign(files: list[FileView], device: ComputeCapability) -> Iterator[Finding]:
-    """Files that are code themselves and are made for other devices, or have others beside them."""
+    """Cubin files that are made for other devices, or that are alternatives to other cubin
+    files.
+    """
     views = [file.devices[device] for file in files]
     beside = [view for view in views if Reach.ALTERNATIVE in view.reaches]
     foreign = [
@@ -87,8 +89,8 @@ def _loose_foreign(files: list[FileView], device: ComputeCapability) -> Iterator
         number = sum(len(view.names(Reach.ALTERNATIVE)) for view in beside)
         yield ALTERNATIVE_CODE.finding(
             f"{_counted(number, 'kernel')} in {_counted(len(beside), 'file')} of GPU code cannot "
-            f"run on {device}, and other files beside have kernels of the same names for it: the "
-            "program is taken to load those.",
+            f"run on {device}, and other files next to them have kernels of the same names for it: "
+            "the audit assumes that the program loads those.",
             device=device,
         )
 
@@ -102,8 +104,8 @@ def _alternative(subject: SubjectView, file: FileView, view: DeviceView) -> Iter
         yield ALTERNATIVE_CODE.finding(
             f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} do not run on "
             f"{view.device}{_for_families(subject, names)}, and other code of the file that "
-            "nothing registers has kernels of the same names for it: the program is taken to load "
-            "that.",
+            "nothing registers has kernels of the same names for it: the audit assumes that the "
+            "program loads that.",
             file=file.file.path,
             device=view.device,
             families=_families(subject, names),
@@ -157,7 +159,7 @@ def _from_ptx(subject: SubjectView, file: FileView, view: DeviceView) -> Iterato
             level=level,
             file=file.file.path,
             device=view.device,
-            remedy=f"Build it for {view.device} to spare users the first load's compilation.",
+            remedy=f"Build it for {view.device}: the driver then compiles nothing at first load.",
             families=_families(subject, names),
         )
     if driver is None:
@@ -205,7 +207,7 @@ def _unclear(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator
 def _pick_unclear(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
     if names := view.names(Reach.PICK_UNCLEAR):
         yield PICK_UNKNOWN.finding(
-            f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} stand in some of "
+            f"{file.file.path}: {len(names)} of {view.tally.total} {subject.unit} are in some of "
             f"the code objects that {view.device} can run and not in all of them"
             f"{_for_families(subject, names)}; which one the driver picks is not documented.",
             file=file.file.path,
@@ -217,7 +219,9 @@ def _pick_unclear(subject: SubjectView, file: FileView, view: DeviceView) -> Ite
 
 
 def _foreign(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator[Finding]:
-    """Code specialised for other devices: by design, unless a relative of this one has it."""
+    """Code specialised for other devices: a note, or a warning if a device of the same major has
+    it.
+    """
     path, device = file.file.path, view.device
     groups = [g for g, how in zip(view.groups, view.reaches, strict=True) if how is Reach.FOREIGN]
     relatives = [group for group in groups if _is_for_relative(group, device)]
@@ -225,11 +229,11 @@ def _foreign(subject: SubjectView, file: FileView, view: DeviceView) -> Iterator
         embedded = {name: None for group in relatives for name in group.embedded.names()}
         yield DEVICE_SIBLING.finding(
             f"{path}: {len(names)} of {view.tally.total} {subject.unit} do not run on {device}, "
-            f"but on relatives of it{_for_families(subject, names)}; they are embedded as "
+            f"but on related devices{_for_families(subject, names)}; they are embedded as "
             f"{', '.join(embedded)}.",
             file=path,
             device=device,
-            remedy=f"Where {device} is to have them, {_build(device)} or for its family.",
+            remedy=f"If {device} needs them, {_build(device)} or for its family.",
             families=_families(subject, names),
         )
     elif view.tally.foreign and view.tally.foreign == view.tally.total:

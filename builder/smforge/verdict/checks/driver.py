@@ -24,15 +24,15 @@ class Needed(NamedTuple):
     """A driver that a file needs, and what needs it."""
 
     driver: DriverVersion
-    """The lowest one that will do."""
+    """The lowest driver that runs it."""
     release: str
     """The CUDA release of the code, or of the library: ``13.0``, ``13``."""
     library: str = ""
-    """The soname of the library of CUDA; empty where it is the machine code."""
+    """The soname of the library of CUDA; empty if the machine code needs the driver."""
 
 
 def check_driver(subject: SubjectView, driver: DriverVersion) -> Iterator[Finding]:
-    """Code that a required device runs, and libraries, of a CUDA major that the driver predates.
+    """Code of a required device, and libraries, of a CUDA major version newer than the driver.
 
     Within a major every driver runs machine code of every release (minor-version compatibility).
     """
@@ -49,7 +49,7 @@ def check_driver(subject: SubjectView, driver: DriverVersion) -> Iterator[Findin
 
 
 def _by_libraries(subject: SubjectView) -> dict[str, Needed]:
-    """What the libraries of CUDA that files need ask of the driver, by path."""
+    """The driver that each file needs because of its libraries of CUDA, by path."""
     found = {}
     for user in library_users(subject):
         libraries = (cuda_library(soname) for soname in user.needed)
@@ -65,7 +65,7 @@ def _by_libraries(subject: SubjectView) -> dict[str, Needed]:
 
 
 def _check_libraries(libraries: dict[str, Needed], driver: DriverVersion) -> Iterator[Finding]:
-    """Files that need a library which the driver predates, whatever their code is and is for."""
+    """Files that need a library newer than the driver, whatever code the files hold."""
     running = CudaBuilds(path for path, needed in libraries.items() if needed.driver <= driver)
     for path, needed in libraries.items():
         if driver < needed.driver:
@@ -126,7 +126,7 @@ def _needed(releases: set[str | None]) -> Needed | None:
 def _unchecked(
     subject: SubjectView, files: int, driver: DriverVersion, device: ComputeCapability
 ) -> Finding:
-    """Doubt where the releases can be had; where cubins themselves do not tell, a warning."""
+    """An error if the releases could have been read; a warning if the cubins do not record them."""
     names = subject.names_read and subject.reading.backend is not Backend.CUOBJDUMP
     return DRIVER_UNCHECKED.finding(
         f"Whether driver {driver} runs the machine code of {files} "

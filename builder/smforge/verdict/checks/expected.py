@@ -1,7 +1,7 @@
-"""Is what the sources were predicted to become what is embedded?
+"""Is the embedded code what preflight predicted for the sources?
 
 A region is one translation unit, and its symbols mostly carry the name of its source; regions
-without a name are matched by what they hold. Both directions are looked at: predicted and not
+without a name are matched by their kernels. Both directions are checked: predicted and not
 embedded, and embedded and not predicted.
 """
 
@@ -72,7 +72,7 @@ def _unpredicted(
 
 @dataclass(slots=True)
 class _Tally:
-    """What one library lacks and has too much, by code object and source."""
+    """What one library lacks or has in addition, by code object and source."""
 
     lacking: dict[tuple[Target, str], list[str]]
     surplus: dict[tuple[Target, str], list[str]]
@@ -103,14 +103,14 @@ def _compare(file: FileInventory, units: Sequence[ExpectedUnit]) -> Iterator[Fin
     for name, codes in named.items():
         for code in codes:
             tally.note(name, (frozenset(), frozenset()), code)
-    # What device linking leaves behind names no source and holds no kernel.
+    # Empty code objects of the device linker name no source and hold no kernel.
     surplus = list((Counter(unnamed) - silent).elements())
     yield from _absences(file.path, absent, waiting)
     yield from _differences(file.path, tally, surplus)
 
 
 def _match(units: list[ExpectedUnit], codes: list[Code], tally: _Tally) -> list[ExpectedUnit]:
-    """Take away what agrees, note what differs, and return the units without a region."""
+    """Remove what agrees, note what differs, and return the units without a region."""
     rest = [unit for unit in units if not _take((unit.targets, unit.ptx), codes)]
     for unit, code in zip(list(rest), list(codes), strict=False):
         tally.note(unit.source, (unit.targets, unit.ptx), code)
@@ -124,7 +124,7 @@ def _match(units: list[ExpectedUnit], codes: list[Code], tally: _Tally) -> list[
 def _match_unnamed(
     units: list[ExpectedUnit], unnamed: list[Code], tally: _Tally
 ) -> list[ExpectedUnit]:
-    """Units whose regions carry no name: first those that agree, then the remaining in order."""
+    """Match units with regions without a name: first those that agree, then the others in order."""
     rest = [unit for unit in units if not _take((unit.targets, unit.ptx), unnamed)]
     for unit in list(rest):
         near = _nearest((unit.targets, unit.ptx), unnamed)
@@ -143,7 +143,7 @@ def _take(code: Code, codes: list[Code]) -> bool:
 
 
 def _nearest(code: Code, codes: Iterable[Code]) -> Code | None:
-    """The region that has most in common; None where none has anything."""
+    """The region that has most in common; None if no region has anything in common."""
 
     def common(other: Code) -> int:
         return len(code[0] & other[0]) + len(code[1] & other[1])

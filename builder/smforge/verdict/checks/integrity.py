@@ -65,7 +65,7 @@ def _described(code: CodeObject) -> str:
 
 
 def check_names(subject: SubjectView) -> Iterator[Finding]:
-    """What an audit without kernel names cannot tell, where something is required."""
+    """What an audit without kernel names does not know, if something is required."""
     several = (
         len(region.objects) > 1 for view in subject.files for region in view.file.counted_regions
     )
@@ -78,7 +78,7 @@ def check_names(subject: SubjectView) -> Iterator[Finding]:
 
 
 def check_backends(subject: SubjectView) -> Iterator[Finding]:
-    """Disagreement of the backends, and what cuobjdump alone cannot tell."""
+    """Disagreement of the backends, and what cuobjdump alone does not show."""
     if subject.reading.backend is Backend.CUOBJDUMP and subject.names_read:
         yield REGIONS_UNKNOWN.finding(
             "cuobjdump does not show which translation unit code belongs to: units are guessed "

@@ -47,7 +47,7 @@ def check_assemblers(subject: SubjectView) -> Iterator[Finding]:
 
 
 def check_compilers(subject: SubjectView) -> Iterator[Finding]:
-    """What the subject brings for compiling on the device."""
+    """What the subject has for compiling on the device."""
     for assembler in subject.reading.host_files.assemblers:
         if assembler.targets:
             newest = ", ".join(target.sm for target in sorted(assembler.targets)[-6:])
@@ -129,7 +129,7 @@ def _too_old(
 
 
 def _how(assembler: Assembler) -> str:
-    """How the targets became known, as half a sentence."""
+    """How the targets became known, as the second part of a sentence."""
     if assembler.source is Source.ASKED:
         return "it was run, confined, and listed them"
     why = f"; it was not asked, because {assembler.not_asked}" if assembler.not_asked else ""

@@ -15,7 +15,7 @@ _NAMED = 3
 
 
 def check_machine(subject: SubjectView) -> Iterator[Finding]:
-    """Libraries for another CPU than the platform of the subject, or of the wheel they lie in.
+    """Libraries for another CPU than the platform of the subject, or of the wheel that they are in.
 
     A wheel is installed for one CPU. An image may hold libraries for others too, to
     compile for them; where it holds no others, it is the wrong image.
@@ -42,7 +42,7 @@ def check_machine(subject: SubjectView) -> Iterator[Finding]:
 
 
 def _wheel_of(path: str) -> str | None:
-    """The name of the wheel within the subject that a file lies in; None where there is none."""
+    """The name of the wheel within the subject that holds a file; None if there is none."""
     folders = path.split("/")[:-1]
     return next((name for name in reversed(folders) if name.endswith(WHEEL_SUFFIX)), None)
 
@@ -54,7 +54,7 @@ def _processor(wheel: str | None, identity: Subject) -> str | None:
 
 
 def check_device_link(subject: SubjectView) -> Iterator[Finding]:
-    """Libraries with relocatable GPU code that the host's linker alone has linked."""
+    """Libraries with relocatable GPU code that were linked without the device linker."""
     for view in subject.files:
         if units := view.file.unlinked:
             path = view.file.path

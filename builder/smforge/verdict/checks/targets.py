@@ -57,7 +57,7 @@ def _absent(without: list[FileView], required: RequiredTarget) -> Iterator[Findi
 def _holds(file: FileInventory, required: RequiredTarget) -> bool:
     """Whether the file embeds the target in the required form, with a kernel in it.
 
-    The device linker leaves empty code objects behind, which nothing uses.
+    The device linker can write empty code objects, which nothing uses.
     """
     return any(
         code.target == required.target and code.kind in _KINDS[required.form] and code.kernels != ()
@@ -67,7 +67,7 @@ def _holds(file: FileInventory, required: RequiredTarget) -> bool:
 
 
 def _near(subject: SubjectView, target: Target) -> str:
-    """What there is for the same major version."""
+    """Targets of the same major version that are there."""
     targets = {found for view in subject.files for found in view.targets}
     near = sorted(t for t in targets if t.capability.major == target.capability.major)
     return f"; there is {', '.join(t.sm for t in near)}" if near else ""

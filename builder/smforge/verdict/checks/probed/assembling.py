@@ -17,7 +17,7 @@ from smforge.verdict.views.subject import SubjectView
 
 
 def check_assembling(subject: SubjectView, document: Assembly) -> Iterator[Finding]:
-    """Required devices for which no kernel came out."""
+    """Required devices for which no kernel could be assembled."""
     for item in document.items:
         compiler, _, device = item.item.partition(" ")
         required = [one for one in subject.request.requirements.devices if str(one) == device]

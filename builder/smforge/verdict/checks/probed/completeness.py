@@ -1,4 +1,4 @@
-"""Did the probes examine what there is? What they did not is never a pass."""
+"""Did the probes examine everything? What they did not examine is never a pass."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_completeness(subject: SubjectView, probed: Probed) -> Iterator[Finding
 
 
 def check_asked(subject: SubjectView) -> Iterator[Finding]:
-    """What was run of a subject for which there is neither a container nor a Python."""
+    """What was run of a subject that has neither a container nor a Python."""
     name = subject.inventory.subject.name
     assemblers = subject.reading.host_files.assemblers
     asked = sum(one.source is Source.ASKED for one in assemblers)
@@ -97,7 +97,7 @@ def _late(document: AnyDocument) -> Iterator[str]:
 
 
 def _unseen(subject: SubjectView, name: str, document: AnyDocument) -> Iterator[Finding]:
-    """What lies in the subject and was not visible to the Python that ran the probe."""
+    """Packages of the subject that the Python that ran the probe did not find."""
     package = table("probes")["packages"].get(name)
     if package is None or document.there is not False:
         return
@@ -113,7 +113,7 @@ def _unseen(subject: SubjectView, name: str, document: AnyDocument) -> Iterator[
 
 
 def _unloaded(subject: SubjectView, document: Extensions) -> Iterator[Finding]:
-    """Libraries with GPU code among installed packages that the probe did not come across."""
+    """Libraries with GPU code in installed packages that the probe did not examine."""
     linked = re.compile(table("probes")["linked"])
     examined = {item.item for item in document.items} | set(document.not_examined)
     unseen = [
@@ -134,7 +134,9 @@ def _unloaded(subject: SubjectView, document: Extensions) -> Iterator[Finding]:
 
 
 def _summary(name: str, document: AnyDocument, told: str) -> Iterator[Finding]:
-    """What was examined, so that silence about it means something."""
+    """What was examined: without this note, no finding could also mean that nothing was
+    examined.
+    """
     if document.there is False:
         package = table("probes")["packages"][name]["name"]
         yield PROBED.finding(f"{package} is not installed, so nothing of it was examined.")

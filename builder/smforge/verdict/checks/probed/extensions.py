@@ -108,7 +108,7 @@ def _about_driver(unexamined: list[str], with_stand_in: list[str]) -> Iterator[F
 
 
 def _kind(item: Item[ExtensionNotes]) -> str | None:
-    """What kept a library from loading, in a word of data/probes.json; None where none fits."""
+    """Why a library does not load, as a key of data/probes.json; None if no key matches."""
     if not item.failure:
         return None
     message = item.failure[0].message

@@ -1,4 +1,4 @@
-"""Can vLLM inspect its models where no GPU is?"""
+"""Can vLLM inspect its models without a GPU?"""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Examinations = Mapping[How, Item[ModelNotes]]
 
 
 class _Kind(Enum):
-    """What kept a model from being inspected."""
+    """The kinds of reasons why a model cannot be inspected."""
 
     CUDA = auto()
     CUDA_CAUGHT = auto()
-    """It touches CUDA, and catches what that raises."""
+    """It touches CUDA, and catches the error."""
     PACKAGE = auto()
     GPU = auto()
-    """Only that there is none."""
+    """Only the missing GPU."""
     EXTENSION = auto()
     """A compiled extension that this part of vLLM leaves out."""
     OTHER = auto()
@@ -62,7 +62,7 @@ def check_models(document: Models) -> Iterator[Finding]:
 def _defects(
     examinations: Examinations, document: Models
 ) -> Iterator[tuple[_Defect, Item[ModelNotes]]]:
-    # vLLM imports each model by itself, so what happens alone outweighs what happens among others.
+    # vLLM imports each model separately, so the result of a separate import counts.
     item = examinations.get(How.ALONE) or examinations.get(How.TOGETHER)
     if item is None or is_late(item.ended):
         return

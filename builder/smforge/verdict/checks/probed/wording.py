@@ -1,4 +1,4 @@
-"""How facts are put into sentences."""
+"""Functions that write facts of probes as sentences."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def brief(message: str) -> str:
 
 
 def is_late(ended: str | None) -> bool:
-    """Whether something ended because its time was over, so that nothing is known of it."""
+    """Whether something ended because of its time limit, so that nothing is known of it."""
     return ended is not None and ended not in signal.Signals.__members__ and "time" in ended
 
 
 def path_in_subject(path: str, files: Iterable[FileInventory]) -> str:
-    """How the subject calls a file that a probe saw at an absolute path.
+    """The path within the subject of a file that a probe saw at an absolute path.
 
     A folder's paths begin within it. A file without GPU code is not among `files`; where it belongs
     to a package, it is called by its place among the packages.
