@@ -73,6 +73,28 @@ def test_the_payload_decides_for_which_architecture_it_is(packed, names, kind, a
     assert code.contradicted == ("sm_121" if kind == 2 else "compute_121")
 
 
+@pytest.mark.parametrize("names", [True, False])
+def test_a_cubin_that_calls_itself_an_old_one(packed, names):
+    """The driver would load it, so its header is not believed either."""
+    old = 4
+    data = bytearray(packed)
+    at = entry_at(packed, 2, 75)
+    struct.pack_into("<H", data, at, old)
+    struct.pack_into("<I", data, at + ARCH_AT, 121)
+    found = read(bytes(data), names=names)
+    assert found.damage == ()
+    code = object_for(found, Kind.OLD_CUBIN, "7.5")
+    assert code.contradicted == "sm_121"
+    assert bool(code.kernels) == names
+
+
+def test_an_old_cubin_that_is_none_is_damage(packed):
+    data = bytearray(packed)
+    struct.pack_into("<H", data, entry_at(packed, 1, 90), 4)
+    (damage,) = read(bytes(data), names=True).damage
+    assert "ELF" in damage.message
+
+
 def test_a_family_specific_cubin_that_calls_itself_plain(packed):
     at = entry_at(packed, 2, 120) + FLAGS_AT
     data = bytearray(packed)

@@ -13,8 +13,11 @@ import zstandard
 from smforge.arch.requirement import parse_requirements
 from smforge.errors import LimitExceededError
 from smforge.findings import Outcome
+from smforge.inventory.formats import elf
+from smforge.inventory.formats.blob import BytesBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 from smforge.inventory.formats.limits import Limits
+from smforge.inventory.native.reader import read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.survey import take_inventory
 from smforge.verdict.audit import audit
@@ -99,3 +102,55 @@ def test_a_payload_that_can_only_be_held_whole_is_bounded(tmp_path: Path, audite
     (tmp_path / "a.fatbin").write_bytes(fatbin(1, packed, 0x2000, len(text)))
     assert audited(Limits()) is Outcome.PASS
     assert audited(Limits(whole_payload_bytes=1 << 20)) is Outcome.UNDETERMINED
+
+
+def _elf(machine: int, content: bytes, row: bytes, rows: int) -> bytes:
+    """An ELF file of which every section is the same `row`; its names begin at byte 64."""
+    os_abi = 0x41 if machine == elf.MACHINE_CUDA else 0
+    ident = elf.MAGIC + bytes((2, 1, 1, os_abi)) + bytes(8)
+    flags = 90 << 8 if machine == elf.MACHINE_CUDA else 0
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH",
+        *(ident, 3, machine, 1, 0, 0, 64 + len(content), flags, 64, 56, 0, 64, rows, 0),
+    )
+    return header + content + row * rows
+
+
+def _row(kind: int, size: int, name: int = 0) -> bytes:
+    return struct.pack("<IIQQQQIIQQ", name, kind, 0, 0, 64, size, 0, 0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("machine", "kind", "names", "message"),
+    [
+        (elf.MACHINE_CUDA, 7, False, "notes of"),
+        (elf.MACHINE_CUDA, elf.SHT_SYMTAB, True, "symbol tables"),
+        (62, elf.SHT_PROGBITS, True, "more than the"),
+    ],
+)
+def test_sections_that_share_their_bytes(machine, kind, names, message):
+    """60,000 rows of one table name the same megabyte: reading each took 60 GB, or hours."""
+    rows, size = 60_000, 1 << 20
+    data = _elf(machine, bytes(size), _row(kind, size), rows)
+    found = read_file("lib.so", BytesBlob(data), ReadOptions(names=names))
+    assert found is not None
+    (damage,) = found.damage
+    assert message in damage.message
+
+
+def test_sections_that_share_one_long_name():
+    name = b"n" * 60_000 + b"\0"
+    data = _elf(62, name, _row(elf.SHT_PROGBITS, len(name)), 60_000)
+    found = read_file("lib.so", BytesBlob(data), ReadOptions())
+    assert found is not None
+    (damage,) = found.damage
+    assert "table of names" in damage.message
+
+
+def test_the_time_of_a_file_covers_bytes_that_hold_nothing():
+    size = 4 << 20
+    data = _elf(62, bytes(size), _row(elf.SHT_PROGBITS, size), 1)
+    found = read_file("lib.so", BytesBlob(data), ReadOptions(limits=Limits(seconds=-1)))
+    assert found is not None
+    (damage,) = found.damage
+    assert "takes more than" in damage.message

@@ -204,3 +204,31 @@ def test_a_library_for_windows_that_lost_its_code(region, lost):
     found = read_file("x.dll", BytesBlob(data), ReadOptions())
     assert found is not None
     assert found.damage
+
+
+SECTIONS_AT, SECTION_COUNT_AT = 0x28, 0x3C
+"""Where an ELF header tells about the section table, and its number of rows and their names."""
+
+
+def test_code_that_is_appended_to_a_library(samples, library):
+    fatbin = samples.compile("k.fatbin", "-fatbin", *samples.gencode("sm_75"), source=LOADED)
+    found = found_in(library("int x;").read_bytes() + fatbin.read_bytes())
+    assert found.damage == ()
+    (appended,) = (one for one in found.regions if one.origin is Origin.EMBEDDED)
+    assert [code.kernels for code in appended.objects] == [("loaded",)]
+    assert appended.loaded_by_program
+
+
+def test_code_that_no_section_covers(library):
+    """The loader reads segments, so a library works whose section table holds nothing of it."""
+    data = bytearray(library("int x;").read_bytes())
+    names = b"\0.shstrtab\0"
+    row = struct.pack("<IIQQQQIIQQ", 1, 3, 0, 0, len(data), len(names), 0, 0, 1, 0)
+    struct.pack_into("<Q", data, SECTIONS_AT, len(data) + len(names))
+    struct.pack_into("<HH", data, SECTION_COUNT_AT, 2, 1)
+    data += names + bytes(len(row)) + row
+    found = found_in(bytes(data))
+    assert found.damage == ()
+    assert [code.kernels for region in found.regions for code in region.objects] == [
+        ("registered",)
+    ]

@@ -54,6 +54,10 @@ def read_bytes(data: bytes) -> FileInventory:
     return found
 
 
+def _no_limit() -> None:
+    """Allow any time."""
+
+
 def section_of(path: Path, name: str) -> elf.Section:
     with FileBlob.from_path(path) as blob:
         sections = elf.read_sections(blob, elf.read_header(blob))
@@ -110,7 +114,7 @@ def test_a_region_that_nothing_registers_is_left_alone(build):
     with FileBlob.from_path(path) as blob:
         header = elf.read_header(blob)
         sections = elf.read_sections(blob, header)
-        found = registrations(blob, header, sections)
+        found = registrations(blob, header, sections, _no_limit)
     assert len(found) == len(read_bytes(bytes(data)).regions)
     for wrapper in found:
         data[wrapper : wrapper + 4] = b"none"
@@ -125,7 +129,7 @@ def test_every_region_of_nvcc_is_registered(samples, codes, flags):
     path = samples.compile("out.o", *flags, *more, *samples.gencode(*codes), source=LAUNCHER)
     with FileBlob.from_path(path) as blob:
         header = elf.read_header(blob)
-        found = registrations(blob, header, elf.read_sections(blob, header))
+        found = registrations(blob, header, elf.read_sections(blob, header), _no_limit)
         inventory = read_file("out.o", blob, ReadOptions())
     assert inventory is not None
     assert inventory.damage == ()

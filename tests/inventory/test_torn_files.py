@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -178,3 +179,26 @@ def test_archives_that_lie_too_deep_are_damage(archive):
         data = b"!<arch>\n" + header + data + b"\n" * (len(data) & 1)
     (damage,) = read_archive(data).damage
     assert "deep" in damage.message
+
+
+SECTIONS_AT, SECTION_COUNT_AT = 0x28, 0x3C
+"""Where an ELF header tells about the section table."""
+
+
+@pytest.mark.parametrize("torn", ["no table", "no symbols"])
+def test_a_cubin_whose_kernels_nothing_names_is_damage(samples, torn):
+    """It would have no kernel, so that nothing of it would be judged."""
+    cubin = samples.compile("k.cubin", "-cubin", "-arch=sm_90").read_bytes()
+    library = samples.library("sm_90").read_bytes()
+    for whole, start in ((cubin, 0), (library, library.index(cubin[:64]))):
+        data = bytearray(whole)
+        (table,) = struct.unpack_from("<Q", data, start + SECTIONS_AT)
+        (count,) = struct.unpack_from("<H", data, start + SECTION_COUNT_AT)
+        if torn == "no table":
+            struct.pack_into("<Q", data, start + SECTIONS_AT, 0)
+            struct.pack_into("<H", data, start + SECTION_COUNT_AT, 0)
+        for row in range(start + table, start + table + 64 * count, 64):
+            if struct.unpack_from("<I", data, row + 4) == (elf.SHT_SYMTAB,):
+                struct.pack_into("<I", data, row + 4, 0)
+        (damage,) = read_bytes(bytes(data)).damage
+        assert damage.message == "A cubin has no symbol table."

@@ -32,6 +32,7 @@ _SHT_COMPAT = 0x70000086
 _COMPAT_ARCH_SPECIFIC = 9
 _COMPAT_SIZED = 4
 _MAX_NOTES = 1 << 20
+"""Bytes of all sections of one type that are read whole; real notes have a few hundred."""
 
 _MOST_NAMES = 256 << 20
 _MOST_MAJOR = 100
@@ -134,28 +135,27 @@ class CubinReader:
         return self._parts[kind]
 
     def _read_section(self, kind: int) -> bytes:
-        parts = []
-        for row in self._rows:
-            if row[1] == kind:
-                if row[5] > _MAX_NOTES:
-                    raise DamagedInputError(f"A cubin's note of {row[5]} bytes is not plausible.")
-                parts.append(self._blob.read_at(row[4], row[5]))
-        return b"".join(parts)
+        rows = [row for row in self._rows if row[1] == kind]
+        size = sum(row[5] for row in rows)
+        if size > _MAX_NOTES:
+            raise DamagedInputError(f"A cubin's notes of {size} bytes are not plausible.")
+        return b"".join(self._blob.read_at(row[4], row[5]) for row in rows)
 
     def _symbols(self) -> tuple[tuple[str, ...], str | None]:
-        names: set[bytes] = set()
-        source = None
-        for row in self._rows:
-            if row[1] != SHT_SYMTAB:
-                continue
-            if row[6] >= len(self._rows):
-                raise DamagedInputError("A cubin's symbols name no string table.")
-            strings = self._rows[row[6]]
-            table = read_table(self._blob, strings[4], strings[5])
-            symbols = read_table(self._blob, row[4], row[5])
-            names.update(_entry_names(symbols, table, self.header.wide))
-            source = source or source_of(table)
-        return tuple(sorted(name.decode("utf-8", "backslashreplace") for name in names)), source
+        tables = [row for row in self._rows if row[1] == SHT_SYMTAB]
+        if len(tables) != 1:
+            # Without symbols it would have no kernel to judge; more than one the gABI forbids.
+            count = f"{len(tables)} symbol tables" if tables else "no symbol table"
+            raise DamagedInputError(f"A cubin has {count}.")
+        (row,) = tables
+        if row[6] >= len(self._rows):
+            raise DamagedInputError("A cubin's symbols name no string table.")
+        strings = self._rows[row[6]]
+        table = read_table(self._blob, strings[4], strings[5])
+        symbols = read_table(self._blob, row[4], row[5])
+        names = _entry_names(symbols, table, self.header.wide)
+        kernels = tuple(sorted(name.decode("utf-8", "backslashreplace") for name in names))
+        return kernels, source_of(table)
 
 
 def is_entry(info: int, other: int) -> bool:

@@ -7,7 +7,7 @@ Format: System V ABI, "Object Files" (gABI) and elf(5).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from smforge.errors import DamagedInputError
@@ -39,6 +39,9 @@ _MAX_DYNAMIC_BYTES = 1 << 20
 _MAX_TABLE = 256 << 20
 _LONGEST_STRING = 64 << 10
 """Bytes of a section's, library's or symbol's name beyond which it is none."""
+_MOST_NAMES = 64 << 20
+"""Characters of all names of one table. Names may share one string, so a small file can have any
+number of long ones."""
 MAX_SECTIONS: Final = 1 << 20
 
 MACHINES = {3: "i386", 20: "ppc", 21: "ppc64le", 40: "arm", 62: "x86_64", 183: "aarch64"}
@@ -196,12 +199,13 @@ def read_sections(blob: Blob, header: Header) -> list[Section]:
     if names_index >= len(rows):
         raise DamagedInputError("The ELF section name table does not exist.")
     names = read_table(blob, rows[names_index][4], rows[names_index][5])
-    sections = []
-    for name, kind, flags, _address, offset, size, link, info, _align, entry_size in rows:
-        sections.append(
-            Section(string_at(names, name), kind, flags, offset, size, link, info, entry_size)
+    texts = strings(names, (row[0] for row in rows))
+    return [
+        Section(text, kind, flags, offset, size, link, info, entry_size)
+        for text, (_, kind, flags, _, offset, size, link, info, _, entry_size) in zip(
+            texts, rows, strict=True
         )
-    return sections
+    ]
 
 
 def _section_rows(blob: Blob, header: Header) -> tuple[list[tuple[int, ...]], int]:
@@ -258,7 +262,7 @@ def read_needed(blob: Blob, header: Header) -> tuple[str, ...]:
     if offset is None or offset + size > blob.size:
         raise DamagedInputError("The names of the needed libraries lie outside the file.")
     names = read_table(blob, offset, size)
-    return tuple(string_at(names, value) for value in needed)
+    return tuple(strings(names, needed))
 
 
 def read_relocations(blob: Blob, header: Header) -> bytes:
@@ -310,6 +314,17 @@ def string_at(table: bytes, offset: int) -> str:
     if offset >= len(table) or end < 0:
         raise DamagedInputError("An ELF string lies outside its string table.")
     return table[offset:end].decode("utf-8", "backslashreplace")
+
+
+def strings(table: bytes, offsets: Iterable[int]) -> Iterator[str]:
+    """Yield the strings at `offsets`, as `string_at`, and not more than memory can be given to."""
+    length = 0
+    for offset in offsets:
+        text = string_at(table, offset)
+        length += len(text)
+        if length > _MOST_NAMES:
+            raise DamagedInputError(f"An ELF table of names of {length} characters is no real one.")
+        yield text
 
 
 SYMBOL_64: Final = struct.Struct("<IBBHQQ")

@@ -14,7 +14,7 @@ from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.formats.source_names import file_after
 
-_REGISTERED_BY: Final = "__cudaRegisterLinkedBinary_"
+_REGISTERED_BY: Final = b"__cudaRegisterLinkedBinary_"
 _MARK = re.compile(rb"LinkedBinary_[0-9a-f]{8}_\d{1,4}_")
 _UNDEFINED = 0
 
@@ -32,12 +32,13 @@ def unlinked_units(blob: Blob, header: elf.Header) -> tuple[str, ...]:
         return ()
     rows = elf.read_table(blob, table.offset, table.size // elf.SYMBOL_64.size * elf.SYMBOL_64.size)
     strings = elf.read_table(blob, sections[table.link].offset, sections[table.link].size)
-    names = (
-        elf.string_at(strings, name)
+    # Only the wanted names are copied: symbols may share one long string.
+    places = {
+        name
         for name, _info, _other, section, _value, _size in elf.SYMBOL_64.iter_unpack(rows)
-        if section == _UNDEFINED
-    )
-    return tuple(sorted(_unit(name) for name in names if name.startswith(_REGISTERED_BY)))
+        if section == _UNDEFINED and strings.startswith(_REGISTERED_BY, name)
+    }
+    return tuple(sorted(_unit(name) for name in elf.strings(strings, places)))
 
 
 def _unit(symbol: str) -> str:

@@ -27,12 +27,22 @@ _LONGEST_TEXT = 64 << 20
 _DECLARED = re.compile(rb"\.(?:entry|func)\b")
 
 
-class MagicSearch:
-    """Searches a blob up to `end` for the first of several short byte strings."""
+def _no_limit() -> None:
+    """Allow any time."""
 
-    def __init__(self, blob: Blob, end: int, *magics: bytes) -> None:
+
+class MagicSearch:
+    """Searches a blob up to `end` for the first of several short byte strings.
+
+    `check_time` is called for each part that is read, and may raise to end the search.
+    """
+
+    def __init__(
+        self, blob: Blob, end: int, *magics: bytes, check_time: Callable[[], None] = _no_limit
+    ) -> None:
         self._blob = blob
         self._end = end
+        self._check_time = check_time
         self._longest = max(map(len, magics))
         self._data = b""
         self._base = 0
@@ -54,6 +64,7 @@ class MagicSearch:
         return None
 
     def _load(self, position: int) -> None:
+        self._check_time()
         self._base = position
         length = min(max(_CHUNK, self._longest), self._end - position)
         self._data = self._blob.read_at(position, length)
@@ -78,11 +89,12 @@ class Found(NamedTuple):
 def find_code(blob: Blob, start: int, end: int, check_time: Callable[[], None]) -> Iterator[Found]:
     """Yield every whole fatbin, cubin and PTX text in the range.
 
-    `check_time` is called for each place that is looked at, and may raise to end the search.
+    `check_time` is called for each part and for each place that is looked at, and may raise to end
+    the search.
     These magics also stand in the code and tables of programs that read such files, so whatever
     is not whole from its first byte to its last is not one.
     """
-    search = MagicSearch(blob, end, REGION_MAGIC, _CUBIN, _TEXT)
+    search = MagicSearch(blob, end, REGION_MAGIC, _CUBIN, _TEXT, check_time=check_time)
     position = search.next_from(start)
     while position is not None:
         check_time()

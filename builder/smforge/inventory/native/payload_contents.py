@@ -35,6 +35,8 @@ _unpacked = ByteBudget(48 << 20)
 """For what all threads together hold of payloads that can only be unpacked whole."""
 _FIRST_PIECE = 64 << 10
 """Bytes per piece where a payload is read until the names end: seldom more than two."""
+_CUBINS = (Kind.CUBIN, Kind.OLD_CUBIN)
+"""Both run, so what their header says is never believed unread."""
 _ELF_HEAD = 64
 _TEXT_HEAD = 128
 _LONGEST_TEXT_HEAD = 64 << 10
@@ -52,7 +54,7 @@ def read_head(blob: Blob, entry: Entry, limits: Limits) -> Contents:
             head = payload_head(blob, entry, _LONGEST_TEXT_HEAD, limits)
         header = ptx.parse_header(head)
         return Contents(header.target, header.isa)
-    if entry.kind is Kind.CUBIN:
+    if entry.kind in _CUBINS:
         head = payload_head(blob, entry, _ELF_HEAD, limits)
         return Contents(cubin.target_of(elf.parse_header(head)))
     return NOT_READ
@@ -63,7 +65,7 @@ def read_contents(blob: Blob, entry: Entry, limits: Limits) -> Contents:
     if entry.kind in TEXTS:
         with _room_for(entry) if entry.compression is Compression.LZ4 else nullcontext():
             return text_contents(stream_payload(blob, entry, limits), limits)
-    if entry.kind is not Kind.CUBIN:
+    if entry.kind not in _CUBINS:
         return NOT_READ
     if entry.compression in _STREAMED:
         leading = _contents_of_prefix(blob, entry, limits)

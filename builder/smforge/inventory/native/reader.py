@@ -178,7 +178,8 @@ class _FileReader:
         if header.type == elf.ET_REL and not sections:
             raise DamagedInputError("An object file has no section headers.")
         spans = list(elf_spans(blob, sections, self._log))
-        registered = registrations(blob, header, sections) if header.wide else None
+        check_time = self._log.check_time
+        registered = registrations(blob, header, sections, check_time) if header.wide else None
         if not self._log.damage:
             check_registered(spans, registered or {}, registering_section(sections), self._log)
         self._read_host_code(blob, spans, registered, member, base)
@@ -211,7 +212,9 @@ class _FileReader:
         fatbins = [span for span in spans if span.origin is not Origin.DATA]
         regions = self._read_spans(blob, fatbins, member, base)
         if self._options.names and registered:
-            regions = mark_unregistered(blob, regions, spans, set(registered.values()))
+            regions = mark_unregistered(
+                blob, regions, spans, set(registered.values()), self._log.check_time
+            )
         self._regions += _marked_as_loaded(regions, fatbins, registered)
         self._read_data(blob, [one for one in spans if one.origin is Origin.DATA], member, base)
 

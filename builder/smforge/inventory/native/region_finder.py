@@ -16,6 +16,8 @@ from smforge.inventory.records import Origin
 _SECTIONS = {".nv_fatbin": Origin.FATBIN, "__nv_relfatbin": Origin.RELOCATABLE}
 _WINDOWS_SECTIONS = {pe.FATBINS: Origin.FATBIN, pe.RELOCATABLE_FATBINS: Origin.RELOCATABLE}
 _GAP = 1 << 16
+_LEAST_CODE = 128
+"""Bytes below which a range is padding between sections, and holds no GPU code."""
 _MOST_PADDING = 1 << 12
 """Zeros between regions beyond which something is missing; none over 63 bytes was seen."""
 
@@ -30,11 +32,36 @@ class Span(NamedTuple):
 
 
 def elf_spans(blob: Blob, sections: list[elf.Section], log: DamageLog) -> Iterator[Span]:
-    """Yield the regions of a host ELF file; `sections` is empty where they were stripped."""
-    if not sections:
-        yield from _searched(blob, 0, blob.size, log)
-    for section in elf.data_sections(sections):
+    """Yield the regions of a host ELF file, and what lies outside its sections.
+
+    `sections` is empty where they were stripped. Those that take more bytes than the file has
+    overlap one another, which no linker makes, and reading each would take any time.
+    """
+    searched = list(elf.data_sections(sections))
+    size = sum(section.size for section in searched if section.end <= blob.size)
+    if size > blob.size:
+        message = f"Its sections take {size} bytes, more than the {blob.size} of the file."
+        raise DamagedInputError(message)
+    for section in searched:
         yield from _section_spans(blob, section, log)
+    for start, end in _outside(sections, blob.size):
+        yield from _searched(blob, start, end, log)
+
+
+def _outside(sections: list[elf.Section], size: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of a file of `size` bytes that no section covers.
+
+    The loader reads segments, so that code may stand where no section says so, and a program may
+    read what is appended to its own file.
+    """
+    position = 0
+    held = (one for one in sections if one.type not in {0, elf.SHT_NOBITS} and one.end <= size)
+    for section in sorted(held, key=lambda one: one.offset):
+        if section.offset - position >= _LEAST_CODE:
+            yield position, section.offset
+        position = max(position, section.end)
+    if size - position >= _LEAST_CODE:
+        yield position, size
 
 
 def _section_spans(blob: Blob, section: elf.Section, log: DamageLog) -> Iterator[Span]:
@@ -104,13 +131,14 @@ def _walk(blob: Blob, place: Span, log: DamageLog) -> Iterator[Span]:
     beyond any padding: where a copy was cut off or torn, regions turn into zeros.
     """
     before = place.offset
-    while (position := _skip_zeros(blob, before, place.end)) < place.end:
+    while (position := _skip_zeros(blob, before, place.end, log)) < place.end:
         _check_padding(before, position, log)
         try:
             end = region_end(blob, position, place.end)
         except DamagedInputError as error:
             log.record(error, position)
-            found = MagicSearch(blob, place.end, REGION_MAGIC).next_from(position + 1)
+            search = MagicSearch(blob, place.end, REGION_MAGIC, check_time=log.check_time)
+            found = search.next_from(position + 1)
             before = place.end if found is None else found
             continue
         yield Span(place.origin, place.section, position, end)
@@ -125,11 +153,12 @@ def _check_padding(start: int, end: int, log: DamageLog, most: int = _MOST_PADDI
         log.record(DamagedInputError(message), start)
 
 
-def _skip_zeros(blob: Blob, start: int, end: int) -> int:
+def _skip_zeros(blob: Blob, start: int, end: int, log: DamageLog) -> int:
     """Return where the first byte other than zero lies, rounded down to 8 bytes."""
     position = start
     length = 8
     while position < end:
+        log.check_time()
         data = blob.read_at(position, min(length, end - position))
         rest = data.lstrip(b"\0")
         if rest:

@@ -9,7 +9,7 @@ In position-independent files the loader puts the address in place, by a relocat
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from smforge.inventory.formats import elf, pe
@@ -29,21 +29,25 @@ _RELATIVE = {62: 8, 183: 1027, 21: 22}
 """The relocation type that adds the load address, by e_machine: R_X86_64_RELATIVE and so on."""
 
 
-def registrations(blob: Blob, header: elf.Header, sections: list[elf.Section]) -> Mapping[int, int]:
+def registrations(
+    blob: Blob, header: elf.Header, sections: list[elf.Section], check_time: Callable[[], None]
+) -> Mapping[int, int]:
     """Return where each wrapper of a 64-bit host file lies, and where the region that it names.
 
     Both are offsets in the file. A wrapper whose address cannot be followed to a place in the file
     is left out. Raises `DamagedInputError` where the tables that tell it lie outside the file.
+    `check_time` is called for each wrapper, and may raise to end the search.
     """
     if header.type == elf.ET_REL:
-        return _of_object_file(blob, sections)
+        return _of_object_file(blob, sections, check_time)
     segments = [one for one in elf.read_segments(blob, header) if one.type == elf.PT_LOAD]
-    wrappers = dict(_wrappers(blob, sections, segments))
+    wrappers = dict(_wrappers(blob, sections, segments, check_time))
     if not wrappers:
         return {}
     moved = _Relocations(blob, header)
     found = {}
     for place, stated in wrappers.items():
+        check_time()
         wrapper = elf.address_of(segments, place)
         address = stated if wrapper is None else moved.target(wrapper + _POINTER, stated)
         region = elf.file_offset(segments, address) if address else None
@@ -70,30 +74,36 @@ def windows_registrations(blob: Blob, file: pe.WindowsFile) -> Mapping[int, int]
 
 
 def _in_section(blob: Blob, offset: int, size: int) -> Iterator[tuple[int, int]]:
-    data = blob.read_at(offset, size // _WRAPPER.size * _WRAPPER.size)
+    data = elf.read_table(blob, offset, size // _WRAPPER.size * _WRAPPER.size)
     for index, (magic, version, address, _) in enumerate(_WRAPPER.iter_unpack(data)):
         if magic == _MAGIC and version in _VERSIONS:
             yield offset + index * _WRAPPER.size, address
 
 
 def _wrappers(
-    blob: Blob, sections: list[elf.Section], segments: list[elf.Segment]
+    blob: Blob,
+    sections: list[elf.Section],
+    segments: list[elf.Segment],
+    check_time: Callable[[], None],
 ) -> Iterator[tuple[int, int]]:
     """Yield the place of each wrapper, and the address that stands in it."""
     if not sections:
         for segment in segments:
             if segment.writable:
-                yield from _searched(blob, segment.offset, segment.offset + segment.file_size)
+                end = segment.offset + segment.file_size
+                yield from _searched(blob, segment.offset, end, check_time)
     for section in sections:
         if section.name == SECTION and section.type == elf.SHT_PROGBITS:
             yield from _in_section(blob, section.offset, section.size)
 
 
-def _searched(blob: Blob, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _searched(
+    blob: Blob, start: int, end: int, check_time: Callable[[], None]
+) -> Iterator[tuple[int, int]]:
     """Yield the wrappers in a range of a file without section headers; they are aligned to 8."""
     for version in _VERSIONS:
         begin = struct.pack("<II", _MAGIC, version)
-        search = MagicSearch(blob, min(end, blob.size), begin)
+        search = MagicSearch(blob, min(end, blob.size), begin, check_time=check_time)
         place = search.next_from(start)
         while place is not None:
             if not place % 8 and place + _WRAPPER.size <= end:
@@ -125,7 +135,9 @@ class _Relocations:
         return stated
 
 
-def _of_object_file(blob: Blob, sections: list[elf.Section]) -> Mapping[int, int]:
+def _of_object_file(
+    blob: Blob, sections: list[elf.Section], check_time: Callable[[], None]
+) -> Mapping[int, int]:
     """Follow the relocations that the host's linker will apply to the section of wrappers."""
     found = {}
     for table in sections:
@@ -134,8 +146,9 @@ def _of_object_file(blob: Blob, sections: list[elf.Section]) -> Mapping[int, int
         wrappers = sections[table.info]
         if wrappers.name != SECTION or table.link >= len(sections):
             continue
+        check_time()
         symbols = sections[table.link]
-        rows = blob.read_at(table.offset, table.size // _RELOCATION.size * _RELOCATION.size)
+        rows = elf.read_table(blob, table.offset, table.size // _RELOCATION.size * _RELOCATION.size)
         for place, kind, addend in _RELOCATION.iter_unpack(rows):
             if place % _WRAPPER.size != _POINTER:
                 continue

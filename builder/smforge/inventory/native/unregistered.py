@@ -9,7 +9,7 @@ target's code, and nothing can ask the runtime for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from smforge.arch.target import Suffix, Target
 from smforge.inventory.formats.blob import Blob
@@ -27,14 +27,18 @@ _TIED = (Suffix.ARCH_SPECIFIC, Suffix.FAMILY_SPECIFIC)
 
 
 def mark_unregistered(
-    blob: Blob, regions: list[Region], spans: list[Span], registered: Collection[int]
+    blob: Blob,
+    regions: list[Region],
+    spans: list[Span],
+    registered: Collection[int],
+    check_time: Callable[[], None],
 ) -> list[Region]:
     """Fill in `Region.unregistered`.
 
     `spans` are the places of all GPU code of `blob`, and `regions` were read at those of them that
     are fatbins. `registered` holds the offsets of the fatbins that a wrapper names. Only regions
     are looked at in which ordinary code for one target has a kernel that all code for another one
-    lacks, so that this costs nothing for most files.
+    lacks, so that this costs nothing for most files. `check_time` may raise to end the search.
     """
     fatbins = (span for span in spans if span.origin is not Origin.DATA)
     doubtful = {
@@ -44,7 +48,7 @@ def mark_unregistered(
     }
     if not doubtful:
         return regions
-    text = _HostText(blob, spans)
+    text = _HostText(blob, spans, check_time)
     absent = text.without(set().union(*doubtful.values()))
     absent -= _with_host_function(absent, text)
     marked = list(regions)
@@ -108,7 +112,8 @@ def _registered_by_name(region: Region, missing: set[str], text: _HostText) -> b
 class _HostText:
     """The bytes of a host file outside its GPU code."""
 
-    def __init__(self, blob: Blob, spans: Iterable[Span]) -> None:
+    def __init__(self, blob: Blob, spans: Iterable[Span], check_time: Callable[[], None]) -> None:
+        self._check_time = check_time
         self._blob = blob
         self._spans = sorted((span.offset, span.end) for span in spans)
 
@@ -136,6 +141,7 @@ class _HostText:
         start = 0
         for offset, end in (*self._spans, (self._blob.size, self._blob.size)):
             for at in range(start, offset, _CHUNK):
+                self._check_time()
                 first = max(start, at - overlap)
                 yield self._blob.read_at(first, min(at + _CHUNK, offset) - first)
             start = max(start, end)

@@ -117,7 +117,7 @@ def check_unseen(subject: SubjectView) -> Iterator[Finding]:
         regions = [r for r in view.file.regions if r.origin is Origin.EMBEDDED]
         if regions:
             objects = sum(len(region.objects) for region in regions)
-            sections = ", ".join(sorted({region.section for region in regions}))
+            sections = ", ".join(sorted({region.section or "no section" for region in regions}))
             yield UNSEEN_CODE.finding(
                 f"{view.file.path}: {objects} code objects in {sections} are not seen by "
                 "cuobjdump; they are counted here.",
