@@ -119,13 +119,13 @@ def wrong_imports(module: Path, source: str) -> list[str]:
     ]
 
 
-def test_stages_are_known_and_say_what_enters_and_leaves() -> None:
+def test_stages_are_known_and_state_input_and_output() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert folders == set(MAY_IMPORT)
     for stage in sorted(folders - {"cli"}):
         text = ast.get_docstring(ast.parse((PACKAGE / stage / "__init__.py").read_text())) or ""
-        assert "Enters:" in text, stage
-        assert "Leaves:" in text, stage
+        assert "Input:" in text, stage
+        assert "Output:" in text, stage
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -20,14 +20,14 @@ EXIT_NOTHING = 3
 EXIT_UNDETERMINED = 4
 EXIT_BUILD_FAILED = 5
 EXIT_INTERRUPTED = 130
-"""As shells report a process that SIGINT ended."""
+"""The exit status that shells report for a process that SIGINT ended."""
 EXIT_OF_VERDICT = {
     "pass": EXIT_PASS,
     "fail": EXIT_FINDINGS,
     "nothing": EXIT_NOTHING,
     "undetermined": EXIT_UNDETERMINED,
 }
-"""What a command exits with after a report of this verdict."""
+"""The exit code of a command after a report of this verdict."""
 
 
 class SmforgeError(Exception):
@@ -66,7 +66,7 @@ class ImpossibleCellError(ConfigurationError):
 
 
 class SeveralProblemsError(ConfigurationError):
-    """Several problems that one reading of a file found, so that they are mended in one go."""
+    """Several problems that one reading of a file found, so that all can be corrected at once."""
 
     def __init__(self, problems: Sequence[ConfigurationError]) -> None:
         super().__init__(" ".join(str(problem) for problem in problems))
@@ -78,7 +78,7 @@ class SeveralProblemsError(ConfigurationError):
 
 
 class UnpublishableError(SmforgeError):
-    """What was built breaks a rule of the place where it is to be published."""
+    """A built file breaks a rule of the place where it would be published."""
 
     exit_code = EXIT_FINDINGS
 
@@ -100,7 +100,7 @@ class LimitExceededError(DamagedInputError):
 
 
 class OutputError(SmforgeError):
-    """A result could not be written, so nobody has it."""
+    """A result could not be written."""
 
     exit_code = EXIT_UNDETERMINED
 
@@ -123,8 +123,8 @@ class BuildFailedError(SmforgeError):
     exit_code = EXIT_BUILD_FAILED
 
 
-class LossForeseenError(SmforgeError):
-    """Preflight foresees that a build would leave out what a required device needs."""
+class PredictedLossError(SmforgeError):
+    """Preflight predicts that a build would leave out what a required device needs."""
 
     exit_code = EXIT_FINDINGS
 

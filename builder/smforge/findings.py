@@ -1,4 +1,4 @@
-"""What a judgement is made of, for preflight and for the audit alike: rules, findings, counts."""
+"""Rules, findings and counts, for preflight and for the audit."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Kernels that differ in template arguments alone."""
+    """Kernels that differ only in template arguments."""
 
     name: str
     count: int
     members: tuple[Member, ...] = ()
-    """All of them, where they are few and each is named; else empty."""
+    """All of them, if they are few and each is named; otherwise empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a rule has found."""
+    """One defect or fact that belongs to a rule."""
 
     rule: str
     level: Level
@@ -142,14 +142,14 @@ class Tally:
     missing: int = 0
     """Nothing that is there runs on the device."""
     unreachable: int = 0
-    """It would be missing, and no host code can launch it on any device."""
+    """It would be missing, but no host code can launch it on any device."""
     missing_excused: int = 0
     """How many of the missing ones a policy excuses. They are counted in `missing` too."""
     ptx_excused: int = 0
     """How many of those that are PTX only a policy excuses. They are counted in `ptx` too."""
     unclear: int = 0
-    """How many of the missing ones, those that are excused aside, run or not depending on a suffix
-    that their file does not record. They are counted in `missing` too."""
+    """How many of the missing and not excused ones depend on a suffix that their file does not
+    record. They are counted in `missing` too."""
 
     @property
     def total(self) -> int:

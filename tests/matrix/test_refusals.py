@@ -236,7 +236,7 @@ def test_a_cuda_release_that_nobody_knows(small: dict[str, Any], lines: Lines) -
 def test_a_toolkit_under_another_name(small: dict[str, Any], lines: Lines) -> None:
     small["toolkits"]["12.9"]["cuda"] = "13.0.1"
     (line,) = lines(small)
-    assert line.startswith('$.toolkits["12.9"].cuda: CUDA 13.0.1 stands under 12.9.')
+    assert line.startswith('$.toolkits["12.9"].cuda: CUDA 13.0.1 is listed under 12.9.')
 
 
 def test_an_unknown_default(small: dict[str, Any], lines: Lines) -> None:
@@ -344,7 +344,7 @@ def test_an_external_that_pins_nothing(
 def test_an_image_on_a_base_from_a_registry(small: dict[str, Any], lines: Lines) -> None:
     small["variants"]["x"] |= {"base": "registry", "image": {"name": "a/b"}}
     (line,) = lines(small)
-    assert line.startswith("$.variants.x.image: an image is put together on Debian packages")
+    assert line.startswith("$.variants.x.image: an image is built from Debian packages")
 
 
 @pytest.mark.parametrize(
@@ -386,7 +386,7 @@ def test_an_image_on_a_suite_that_has_no_locks(small: dict[str, Any], lines: Lin
     on_bookworm(small)["image"] = {"name": "a/b"}
     (line,) = lines(small)
     assert line == (
-        "$.variants.x.image: an image is put together on Debian trixie, and the base of this "
+        "$.variants.x.image: an image is built from Debian trixie, and the base of this "
         "variant is Debian bookworm. Use a base with the suite trixie, or leave the image out."
     )
 

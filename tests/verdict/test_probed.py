@@ -393,7 +393,7 @@ class TestCompleteness:
     @pytest.mark.parametrize(
         "probed",
         [
-            Probed(trouble="The image x has no Python that could run the probes: not found"),
+            Probed(not_run="The image x has no Python that could run the probes: not found"),
             replace(NOTHING, models=None),
             replace(NOTHING, models=models(failure=(raised("broken"),), there=None)),
             replace(NOTHING, models=models(ended="SIGKILL", there=None, said="a\nlast\n")),

@@ -19,7 +19,7 @@ from smforge.bake.cell_paths import REJECTION_NOTE
 from smforge.bake.diagnosis import StepFailedError
 from smforge.bake.inputs.externals import kept_sources
 from smforge.bake.record import PreflightRecord
-from smforge.errors import LossForeseenError, SmforgeError, ToolError
+from smforge.errors import PredictedLossError, SmforgeError, ToolError
 from smforge.plan.records import Cell, PlannedComponent, PlannedExternal, PlannedImage
 from smforge.preflight.cell import CellPreflight
 from smforge.report.model import Report
@@ -249,7 +249,7 @@ def test_a_predicted_loss_stops_before_anything_is_built(
     passed = builder.build(cell("made", TEXT="good"))
 
     def predict(one: Cell) -> Predicted:
-        error = LossForeseenError(["a.cu is lost."], remedy="Allow it.")
+        error = PredictedLossError(["a.cu is lost."], remedy="Allow it.")
         return _predicted(one, verdict="fail", error=error)
 
     predicts(predict)

@@ -19,7 +19,7 @@ from smforge.arch.target import Target
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.externals import ensure_externals
 from smforge.bake.inputs.origin import Origin
-from smforge.errors import LossForeseenError
+from smforge.errors import PredictedLossError
 from smforge.matrix.load import load
 from smforge.plan.records import Cell, PlannedComponent, PlannedExternal
 from smforge.plan.resolve import resolve
@@ -87,7 +87,7 @@ def test_a_loss_on_a_required_device_stops_with_component_source_target_and_reme
     settings: BuildSettings, small: Cell
 ) -> None:
     predicted = predict(settings, _losing(small))
-    assert isinstance(predicted.error, LossForeseenError)
+    assert isinstance(predicted.error, PredictedLossError)
     assert predicted.error.exit_code == 1
     lost, last = predicted.error.lines
     for said in ("vllm 0.0.1", "csrc/fp4.cu", "12.1a", "CMakeLists.txt:", "Ask for 12.0f in place"):

@@ -1,5 +1,5 @@
 """What an architecture is.
 
-Enters: text (arch lists, flags, names) and the tables in data/. Leaves: capabilities, targets,
+Input: text (arch lists, flags, names) and the tables in data/. Output: capabilities, targets,
 toolkits, and the rule that says which code runs on which device.
 """

@@ -12,7 +12,7 @@ from smforge.errors import ArchitectureError
 
 
 class Status(StrEnum):
-    """Where a device stands in NVIDIA's lists of products."""
+    """The status of a device in NVIDIA's lists of products."""
 
     CURRENT = "current"
     LEGACY = "legacy"

@@ -42,7 +42,7 @@ class DriverVersion:
 
 
 def driver_assembles(ptx_isa: str, driver: DriverVersion | str) -> bool | None:
-    """Whether a driver's assembler reads PTX of this ISA version, or None where nobody knows.
+    """Whether a driver's assembler reads PTX of this ISA version, or None if it is not known.
 
     A driver reads every version up to the newest it was made with, so a version without a row of
     its own is still known to be read where a newer one is, and not read where an older one is not.

@@ -1,7 +1,7 @@
 """Which code object of a fatbin the driver picks for a device.
 
 What NVIDIA documents of it, what it does not, and the sources are in data/architectures.json, under
-``picking``. Where nothing is documented every choice is reckoned with.
+``picking``. Where nothing is documented, every choice is considered.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What a platform's CPU is called: by Docker, and by compilers, Python and wheels."""
+"""The names of a platform's CPU: Docker's, and those of compilers, Python and wheels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 PROCESSORS: Mapping[str, str] = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
-"""Docker's name of a platform, and what everyone else calls its CPU."""
+"""Docker's name of a platform, and the name of its CPU elsewhere."""
 PLATFORMS: Mapping[str, str] = {cpu: platform for platform, cpu in PROCESSORS.items()}
-"""The same the other way round."""
+"""The same in the other direction."""
 WHEEL_SUFFIX = ".whl"
 
 

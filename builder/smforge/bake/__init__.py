@@ -1,4 +1,4 @@
 """Drives docker buildx bake.
 
-Enters: a plan. Leaves: artifacts on disk, logs and a record of the run.
+Input: a plan. Output: artifacts on disk, logs and a record of the run.
 """

@@ -1,4 +1,4 @@
 """Reads versions.json.
 
-Enters: the path of a matrix file. Leaves: a validated, frozen matrix in which every cell can exist.
+Input: the path of a matrix file. Output: a validated, frozen matrix in which every cell can exist.
 """

@@ -36,7 +36,7 @@ def check_base(
         if variant.image is not None:
             yield _impossible(
                 (*path, "image"),
-                "an image is put together on Debian packages, and the base of this variant comes "
+                "an image is built from Debian packages, and the base of this variant comes "
                 "from a registry.",
                 "Use a base from packages, or leave the image out.",
             )
@@ -44,7 +44,7 @@ def check_base(
     if variant.image is not None and base.suite != images:
         yield _impossible(
             (*path, "image"),
-            f"an image is put together on Debian {images}, and the base of this variant is Debian "
+            f"an image is built from Debian {images}, and the base of this variant is Debian "
             f"{base.suite}.",
             f"Use a base with the suite {images}, or leave the image out.",
         )

@@ -1,4 +1,4 @@
-"""What the schema cannot say: whether the cells of a matrix can exist.
+"""Checks that the schema cannot make: whether the cells of a matrix can be built.
 
 Each check takes the document and yields problems, so that one reading reports them all.
 """
@@ -116,7 +116,7 @@ def _check_names(
 
 
 def _check_major(path: Path, source: Source, major: str) -> Iterator[ConfigurationError]:
-    """A distribution that brings another CUDA major than the one it stands under is refused."""
+    """Refuse a distribution for another CUDA major version than the one it is listed under."""
     others = [one for one in majors_of(source.distribution) if one != major]
     if others:
         yield _impossible(
@@ -132,7 +132,7 @@ def _check_toolkit(document: Document, name: str, toolkit: Toolkit) -> Iterator[
     if not toolkit.cuda.startswith(f"{name}."):
         yield _problem(
             (*path, "cuda"),
-            f"CUDA {toolkit.cuda} stands under {name}.",
+            f"CUDA {toolkit.cuda} is listed under {name}.",
             f"Name the toolkit {toolkit.cuda.rpartition('.')[0]}.",
         )
     try:

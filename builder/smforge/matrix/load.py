@@ -97,7 +97,7 @@ def _check_syntax(data: bytes) -> None:
     except json.JSONDecodeError as error:
         raise ConfigurationError(
             f"line {error.lineno}, column {error.colno}: {error.msg}.",
-            remedy="Mend the JSON there.",
+            remedy="Correct the JSON there.",
         ) from None
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"this is not usable JSON: {error}.", remedy="Mend it.") from None
@@ -126,7 +126,7 @@ def _explain(detail: ErrorDetails) -> ConfigurationError:
     # pydantic's own steps begin with a bracket: the key of an object, the kind of a base.
     where = tuple(step for step in detail["loc"] if not str(step).startswith("["))
     message = detail["msg"][:1].lower() + detail["msg"][1:]
-    remedy = "docs/matrix.md says what may stand there."
+    remedy = "docs/matrix.md describes the keys."
     match detail["type"]:
         case "extra_forbidden":
             message = f"the key {where[-1]!r} is unknown here"

@@ -12,7 +12,7 @@ Path = tuple[Step, ...]
 
 
 def render(path: Path) -> str:
-    """The path from the document's root: keys that are not plain words stand in brackets."""
+    """The path from the document's root: keys that are not plain words are in brackets."""
     return "$" + "".join(_step(step) for step in path)
 
 

@@ -1,4 +1,4 @@
-"""Where what a matrix is built from lies: docker-bake.hcl, docker/ and the locks of images."""
+"""Finds the files that a matrix is built with: docker-bake.hcl, docker/ and the locks of images."""
 
 from __future__ import annotations
 

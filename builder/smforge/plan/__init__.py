@@ -1,6 +1,6 @@
 """Resolves a matrix.
 
-Enters: a matrix and the names of variants. Leaves: per variant, platform and bake target the
+Input: a matrix and the names of variants. Output: per variant, platform and bake target the
 toolkit, arch lists, build arguments, requirements, and what was dropped and why.
 """
 

@@ -1,4 +1,4 @@
-"""Excuses: which kernels, files and sources may be lacking, and why."""
+"""Excuses: which kernels, files and sources may be missing, and why."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Excuse:
 
     reason: str
     policy: str
-    """Where it stands: a policy's name or file, or ``--allow``."""
+    """Its origin: a policy's name or file, or ``--allow``."""
     kernel: str | None = None
     file: str | None = None
     source: str | None = None
     anything: str | None = None
     devices: tuple[ComputeCapability, ...] = ()
-    """The devices it holds for; empty for all."""
+    """The devices that it applies to; empty for all."""
     targets: tuple[Target, ...] = ()
     """All that a kernel may be embedded for, so that a kernel of the same name that is built for
     more is not excused; empty for anything."""
@@ -46,9 +46,9 @@ class Excuse:
     """What it excuses of a kernel, in the words of `STATES`."""
     reference: str | None = None
     expires: date | None = None
-    """The last day it holds (UTC)."""
+    """The last day on which it applies (UTC)."""
     shipped: bool = False
-    """Whether it comes with smforge: then it is not reported where it excuses nothing."""
+    """Whether it comes with smforge: then it is not reported if it excuses nothing."""
 
     @property
     def pattern(self) -> str:

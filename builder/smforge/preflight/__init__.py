@@ -1,6 +1,6 @@
 """Reads off the real build descriptions what a build will compile.
 
-Enters: sources, a CUDA version and an arch list. Leaves: units, skips and findings.
+Input: sources, a CUDA version and an arch list. Output: units, skips and findings.
 """
 
 from smforge.callable_package import make_callable

@@ -1,4 +1,4 @@
 """Renders verdicts.
 
-Enters: a verdict. Leaves: a table, JSON, Markdown and the other formats.
+Input: a verdict. Output: a table, JSON, Markdown and the other formats.
 """

@@ -59,7 +59,7 @@ def report_of(verdict: Verdict, *, kernels: bool = False) -> model.Report:
 
 
 def to_json(report: model.Report) -> str:
-    """Write a report as JSON; what was not asked for (kernels, sources) is left out."""
+    """Write a report as JSON, without parts that were not asked for (kernels, sources)."""
     return json_text(report)
 
 

@@ -1,7 +1,7 @@
-"""The findings of a report as a person reads them.
+"""Groups and sorts the findings of a report for people.
 
-What fails comes first, findings of one rule stand together, those of several devices stand once,
-and kernels are counted by family. Nothing is judged here.
+Errors come first, findings of one rule are together, findings that repeat for several devices are
+shown once, and kernels are counted by family. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from smforge.verdict.rules import RULE_BY_ID, UNSEEN_CODE
 LEVELS = ("error", "warning", "note")
 _SHOWN_FAMILIES = 3
 ANY_DEVICE = "\0"
-"""Stands for any device while sentences are compared."""
+"""Replaces the device's name while sentences are compared."""
 _TOLD_TOGETHER = {
     "device-missing": "{kernels} in {libraries} cannot run, and nothing there can",
     "kernels-missing": "{kernels} in {libraries} cannot run",
     "device-ptx-only": "{kernels} in {libraries}: PTX alone, which the driver must compile",
     "device-foreign": "{libraries} made for other devices by design",
     "alternative-code": "{kernels} in {libraries}: other code of the same names is loaded instead",
-    "device-sibling": "{kernels} in {libraries}: for relatives of this device, not for it",
+    "device-sibling": "{kernels} in {libraries}: for related devices, not for this one",
     "target-absent": "{libraries} without it",
     "ptx-newer-than-driver": "{kernels} in {libraries}: PTX alone, too new for driver {driver}",
-    "ptx-driver-unknown": "{kernels} in {libraries}: nobody knows if driver {driver} reads the PTX",
+    "ptx-driver-unknown": "{kernels} in {libraries}: not known if driver {driver} reads the PTX",
     "driver-too-old": "{libraries} too new for driver {driver}",
     "pick-unknown": "{kernels} in {libraries} depend on which of several code objects is picked",
     "suffix-unknown": "{kernels} in {libraries} depend on a suffix that is not recorded",
@@ -81,7 +81,7 @@ class Group:
 def groups(report: model.Report) -> tuple[Group, ...]:
     """Gather the findings by rule and device, the heaviest first.
 
-    What several devices have in common stands in one group.
+    Findings that several devices have in common are one group.
     """
     gathered: dict[tuple[str, str, str], list[model.Finding]] = {}
     for finding in report.findings:
@@ -157,7 +157,7 @@ def _group(
             libraries=plural(len(listed), "library", "libraries"),
             driver=report.question.driver,
         )
-        # What is said of the subject as a whole goes before what is said of its libraries.
+        # Findings about the whole subject come before findings about its libraries.
         told = " ".join([*(finding.message for finding in others), f"{told}."])
         rows = tuple(_rows(listed, files))
     remedies = dict.fromkeys(finding.remedy for finding in findings)

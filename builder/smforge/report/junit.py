@@ -1,4 +1,4 @@
-"""JUnit XML: what every form of it is made of, and the audit's.
+"""JUnit XML: the records of every document, and the document of an audit.
 
 An audit has a test case per library and required device, and one per other error; a preflight's
 cases are in `smforge.report.preflight.junit`.
@@ -24,7 +24,7 @@ class Problem:
     kind: str
     message: str
     text: str = ""
-    """All of it; empty where the message is all."""
+    """The whole text; empty if the message is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Case:
     error: Problem | None = None
     skipped: str = ""
     told: str = ""
-    """What else there is to say of it."""
+    """Further text about the case."""
 
 
 @dataclass(frozen=True, slots=True)

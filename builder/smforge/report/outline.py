@@ -1,4 +1,4 @@
-"""A report in the words and rows that a person reads; every form takes them from here.
+"""The words and rows of a report for people; every format takes them from here.
 
 Nothing is judged here. `smforge.report.finding_groups` has the findings.
 """
@@ -35,7 +35,7 @@ _RUNS = {
 }
 """What a subject does on a device of this state."""
 ALWAYS = frozenset({"native", "PTX", "for others", "missing", "excused"})
-"""Columns that stand there although all their numbers are 0."""
+"""Columns that are shown even if all their numbers are 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Line:
 
 
 def verdict_word(report: model.Report) -> str:
-    """The verdict for people: a pass of nothing required is none."""
+    """The verdict for people: if nothing was required, it is not called a pass."""
     if report.verdict == "pass" and report.nothing_required:
         return NOTHING_REQUIRED
     return report.verdict

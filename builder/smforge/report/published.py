@@ -1,4 +1,4 @@
-"""What records say of themselves in a published JSON Schema, without importing pydantic.
+"""Describes records for a published JSON Schema without importing pydantic.
 
 Audits make and write these records, and must not wait for pydantic, which takes longer to load than
 a library takes to read. pydantic calls the hooks below when it makes a schema, or reads a saved

@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, for code-scanning views: what every log is made of, and the audit's.
+"""SARIF 2.1.0, for code-scanning views: the records of every log, and the log of an audit.
 
 A preflight's log is in `smforge.report.preflight.sarif`.
 """
@@ -19,7 +19,8 @@ _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 _MOST_RESULTS = 25_000
-"""What code-scanning services take in one run; errors come first, and a cut is said."""
+"""The most results that code-scanning services take in one run; errors come first, and a note says
+how many are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Result:
     """What makes it the same alert in the next release, whatever its counts and lines are."""
     line: int | None = None
     excused: str | None = None
-    """Why it does not count, where somebody has written a reason."""
+    """The reason why it does not count, if a policy excuses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Run:
     properties: Mapping[str, Any]
     successful: bool = True
     notes: Sequence[str] = ()
-    """What there is to say of the run as a whole."""
+    """Notes about the whole run."""
     artifacts: Sequence[Mapping[str, Any]] = field(default=())
 
 

@@ -1,4 +1,4 @@
-"""Reads a report that an audit saved: foreign data, held against the published schema's source."""
+"""Reads a saved report of an audit, and checks it like any foreign data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a cell, a library or a subject on one device: for every form, decided here alone.
+"""The state of a cell, a library or a subject on one device, decided here for every format.
 
 Each item of a cell is counted once: what a policy excuses is counted as excused, not as missing
 or PTX as well.

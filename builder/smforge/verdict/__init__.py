@@ -1,4 +1,5 @@
 """Judges an inventory.
 
-Enters: an inventory and requirements. Leaves: per device and kernel whether it runs, and findings.
+Input: an inventory and requirements. Output: for each device and kernel whether it runs, and
+findings.
 """

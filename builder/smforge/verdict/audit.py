@@ -32,7 +32,7 @@ def audit(
     options: ReadOptions | None = None,
     probed: Probed | None = None,
 ) -> Verdict:
-    """Audit the subject that `argument` names, with what running it showed (`probed`).
+    """Audit the subject that `argument` names, with the facts of a run of it (`probed`).
 
     Raises `UsageError` where there is no such subject, `DamagedInputError` where its members
     cannot be listed, `LimitExceededError` where reading and judging take more time than the options
@@ -45,7 +45,9 @@ def audit(
 
 
 def _clock(options: ReadOptions) -> Callable[[], None]:
-    """Return what raises `LimitExceededError` once the time for a subject, from now on, is over."""
+    """Return a function that raises `LimitExceededError` after the time for a subject, counted
+    from now.
+    """
     started = time.monotonic()
     return lambda: options.limits.check_subject_seconds(time.monotonic() - started)
 
@@ -57,7 +59,7 @@ def audit_together(
     backend: Backend = Backend.NATIVE,
     options: ReadOptions | None = None,
 ) -> Verdict:
-    """Audit several subjects as one, called `name`: wheels that serve different devices, say.
+    """Audit several subjects as one, called `name`: for instance wheels for different devices.
 
     The path of each file begins with the name of its subject.
     """
@@ -80,7 +82,7 @@ def read(argument: str, backend: Backend, options: ReadOptions) -> Reading:
 
 
 def _read_with_cuobjdump(argument: str, backend: Backend, options: ReadOptions) -> Reading:
-    # Imported here: most audits do without, and finding a program of a package is slow to load.
+    # Imported here, because it is slow to load and most audits do not need it.
     from smforge.inventory.cuobjdump.agreement import compare  # noqa: PLC0415
     from smforge.inventory.cuobjdump.locate import locate  # noqa: PLC0415
     from smforge.inventory.cuobjdump.readers import BothReaders, CuobjdumpReader  # noqa: PLC0415

@@ -10,14 +10,14 @@ _NUMBER = re.compile(
     r"(?P<major>\d{2})(?:\.?\d{1,2})?(?=x?(?![A-Za-z0-9]))",
     re.IGNORECASE,
 )
-"""``cu12``, ``cu128``, ``cuda130``, ``cuda-12.8``, ``cuda13x`` as a word of its own in a path.
+"""``cu12``, ``cu128``, ``cuda130``, ``cuda-12.8``, ``cuda13x`` as a separate word in a path.
 
 Other numbers in a path (``py312``, ``stage2``) say nothing about CUDA.
 """
 
 
 class CudaBuilds:
-    """Paths of files, to be asked whether a file is a build of one of them for another CUDA."""
+    """Paths of files; finds whether a file is a build of one of them for another CUDA version."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._majors: dict[str, set[tuple[int, ...]]] = {}
@@ -27,12 +27,12 @@ class CudaBuilds:
                 self._majors.setdefault(name, set()).add(majors)
 
     def has_other(self, path: str, major: int) -> bool:
-        """Whether `path` is called after this CUDA major, and a build for another one is here.
+        """Whether `path` is named after this CUDA major, and a build for another one is here.
 
         ``libbitsandbytes_cuda130.so`` is for 13, and ``libbitsandbytes_cuda128.so`` is another
         build of it. A file in a folder that is called so (``nixl_ep_cu12``) needs no
         counterpart of its own name in the other folder (``nixl_ep_cu13``). Where a path has more
-        than one such number, those that are the same in both paths are left aside.
+        than one such number, those that are the same in both paths are ignored.
         """
         return any(self._differs(place, major) for place in _places(path))
 
@@ -46,7 +46,7 @@ class CudaBuilds:
 
 
 def _places(path: str) -> Iterator[str]:
-    """The path, and its folder where that is called after a CUDA release, and not by it alone."""
+    """The path, and its folder if the folder's name has a CUDA release and something else."""
     yield path
     above, found, _ = path.rpartition("/")
     folder = above.rpartition("/")[2]

@@ -47,7 +47,7 @@ class Expectation:
     """Which of a report's builds it is: ``flashinfer-sm120f``; None where a report has
     one build alone."""
     within: tuple[str, ...] | None = None
-    """How the paths of the files begin that it is about; None for all files."""
+    """The start of the paths of the files that it is about; None for all files."""
 
     def is_about(self, path: str) -> bool:
         """Whether a file of the subject is one that the build made."""
@@ -55,7 +55,7 @@ class Expectation:
 
 
 def symbol_name(source: str) -> str:
-    """A source's file name with every character that no symbol may hold replaced by ``_``."""
+    """A source's file name; each character that a symbol cannot have is replaced by ``_``."""
     return _NOT_IN_SYMBOLS.sub("_", PurePosixPath(source).name)
 
 

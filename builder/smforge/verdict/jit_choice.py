@@ -17,7 +17,7 @@ _VERSIONED_CUDA = re.compile(r"(?<=/)cuda-[\d.]+(?=/)")
 
 @dataclass(frozen=True, slots=True)
 class Triton:
-    """A Triton of the subject with the rules that it is judged by."""
+    """A Triton of the subject with the rules by which it is judged."""
 
     package: str
     rules: TritonRules
@@ -31,7 +31,7 @@ class Choice:
 
     rules: TritonRules
     target: Target
-    """What it is asked for."""
+    """The target that it is asked for."""
     path: str
     assembler: Assembler | None
     """None where nothing is known of the file at `path`."""
@@ -53,7 +53,7 @@ def triton_installs(subject: SubjectView) -> list[Triton]:
 
 
 def triton_choice(subject: SubjectView, triton: Triton, device: ComputeCapability) -> Choice:
-    """What a Triton runs on a device: an image's variable decides, else the bundled file."""
+    """The assembler of a Triton on a device: an image's variable decides, else the bundled file."""
     rules = triton.rules
     file = rules.assembler_for(device)
     variable = rules.variables[file]
@@ -66,7 +66,7 @@ def triton_choice(subject: SubjectView, triton: Triton, device: ComputeCapabilit
 def assembler_at(subject: SubjectView, path: str) -> Assembler | None:
     """The assembler at a path, links of an image followed.
 
-    Where no link is known, as in a folder, /usr/local/cuda is taken for /usr/local/cuda-13.0.
+    If no link is known, as in a folder, /usr/local/cuda counts as /usr/local/cuda-13.0.
     """
     host_files = subject.reading.host_files
     led = dict(host_files.links).get(path)

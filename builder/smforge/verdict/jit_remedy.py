@@ -1,4 +1,4 @@
-"""What to do where a Triton cannot have its kernels assembled for a device."""
+"""The remedy if a Triton cannot assemble its kernels for a device."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
 
 
 def _no_limit() -> None:
-    """Allow any time."""
+    """Set no time limit."""
 
 
 def judge(
@@ -96,12 +96,12 @@ def _any(device: ComputeCapability, files: tuple[FileView, ...], *reaches: Reach
 
 
 def _outcome(inventory: Inventory, findings: list[Finding]) -> Outcome:
-    """Weigh the findings: a certain no, then doubt, then nothing at all, then yes.
+    """Decide the outcome: fail first, then undetermined, then nothing to judge, then pass.
 
     An error about a damaged file, or about a whole subject of which a part is damaged, is not
-    certain: what is missing may lie in the part that could not be read. A library that is whole
-    and fails makes the answer no, whatever else is damaged. What is not known about one device
-    makes nothing uncertain about another one.
+    certain: what is missing may be in the part that could not be read. A library that was read
+    completely and fails makes the answer no, whatever else is damaged. What is not known about one
+    device makes nothing uncertain about another one.
     """
     errors = [finding for finding in findings if finding.level is Level.ERROR]
     doubts = [finding for finding in errors if RULE_BY_ID[finding.rule].undetermined]
@@ -125,7 +125,7 @@ def _weakens(doubt: Finding, error: Finding) -> bool:
 
 
 def _uses(view: SubjectView) -> tuple[ExcuseUse, ...]:
-    """What each excuse excused, in the order of the request."""
+    """The kernels that each excuse covers, in the order of the request."""
     excuses = view.request.excuses
     kernels: dict[Excuse, dict[tuple[str, str], None]] = {one: {} for one in excuses}
     devices: dict[Excuse, set[ComputeCapability]] = {one: set() for one in excuses}
@@ -151,12 +151,12 @@ def _excuse_findings(request: AuditRequest, uses: tuple[ExcuseUse, ...]) -> Iter
         excuse = use.excuse
         if excuse.expires is not None and request.today > excuse.expires:
             yield EXCEPTION_EXPIRED.finding(
-                f"The exception {excuse.pattern!r} of {excuse.policy} expired on "
+                f"The entry {excuse.pattern!r} of {excuse.policy} expired on "
                 f"{excuse.expires} and is not applied ({excuse.reason}).",
-                remedy="Renew it with a reason that still holds, or take it out.",
+                remedy="Renew it with a reason that still applies, or delete it.",
             )
         elif not use.kernels and not excuse.shipped:
             yield EXCEPTION_UNUSED.finding(
-                f"The exception {excuse.pattern!r} of {excuse.policy} excused nothing.",
-                remedy="Take it out, or correct its pattern.",
+                f"The entry {excuse.pattern!r} of {excuse.policy} excused nothing.",
+                remedy="Delete it, or correct its pattern.",
             )

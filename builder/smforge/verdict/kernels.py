@@ -1,10 +1,10 @@
-"""Kernels by what they are embedded as.
+"""Groups kernels by the code that they are embedded as.
 
 A kernel is an entry name within one region of one file: the runtime looks it up in the module
 that its translation unit registered, so a kernel of the same name in another region does not help
-it. Of a region the driver picks one code object for a device, so it matters as well which objects
-of the region lack the kernel. Thousands of kernels share a handful of target sets; judging works
-on those sets, never on single kernels.
+it. The driver picks one code object of a region for a
+device, so it also matters which objects of the region lack the kernel. Thousands of
+kernels share a few sets of targets; judging works on those sets, never on single kernels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Ptx:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """All the code that one kernel is embedded as, and the code beside it that lacks it."""
+    """All code that one kernel is embedded as, and the code of the same region without it."""
 
     cubins: frozenset[Target]
     ptx: frozenset[Ptx]
@@ -39,7 +39,7 @@ class Embedded:
     unregistered: bool = False
     """Whether no host code can launch it (`smforge.inventory.records.Region.unregistered`)."""
     alternatives: frozenset[Embedded] = frozenset()
-    """What kernels of the same name are embedded as beside it, where the program loads one of them
+    """What kernels of the same name are embedded as elsewhere, if the program loads one of them
     (`smforge.verdict.views.alternatives`)."""
 
     @property
@@ -78,7 +78,7 @@ among when it loads a region of a file; empty where nothing is to be chosen."""
 
 
 def no_alternatives(_file: FileInventory, _region: Region) -> Mapping[str, frozenset[Embedded]]:
-    """Say that a program has nothing to choose from."""
+    """Return nothing: a program has no alternatives to choose from."""
     return {}
 
 
@@ -113,7 +113,7 @@ def names_read(file: FileInventory) -> bool:
 def region_groups(region: Region) -> Iterator[tuple[Embedded, list[str]]]:
     """Group the kernels of one region by what they are embedded as.
 
-    Where names were not read, the region stands under one label, as if it were a kernel.
+    If names were not read, the region has one label, as if it were a kernel.
     """
     objects = [code for code in region.objects if code.kind in RUNNABLE]
     if not objects:

@@ -1,4 +1,4 @@
-"""Kernel names as people read them, and the families they fall into."""
+"""C++ names of kernels, and the families that kernels belong to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smforge.findings import Family
 
 _ELLIPSIS = "<…>"
 _LONGEST = 1 << 16
-"""Characters beyond which a name is not worth reading: compilers stop long before."""
+"""The most characters of a name that is read: names of compilers are much shorter."""
 _LIBSTDCXX_LONGEST = 1024
 """libstdc++ refuses names of more than 2048 components and counts two for each character."""
 _IDENTIFIER = re.compile(r"([1-9]\d{0,3})")
@@ -23,7 +23,7 @@ def demangle(name: str) -> str:
 
     libstdc++ does the work (by way of cxxfilt) for names up to the length where it gives up to
     protect its stack; CUTLASS makes longer ones, which itanium_demangler, slower and in Python,
-    reads. Where neither can, the mangled name is what there is.
+    reads. If neither can, the mangled name is returned.
     """
     if not name.startswith("_Z") or len(name) > _LONGEST:
         return name
@@ -34,9 +34,9 @@ def demangle(name: str) -> str:
 def family(name: str) -> str:
     """Return the family of a mangled name: the qualified name with template arguments folded.
 
-    ``void marlin::Marlin<8192l, 256, true>(int4*, …)`` is of the family ``marlin::Marlin<…>``.
-    A first argument that is itself a template is kept, folded, since generic launchers such as
-    ``cutlass::device_kernel`` say nothing by themselves.
+    ``void marlin::Marlin<8192l, 256, true>(int4*, …)`` is of the family ``marlin::Marlin<…>``. A
+    first argument that is itself a template is kept, folded, since generic launchers such as
+    ``cutlass::device_kernel`` say nothing alone.
     """
     spelling = demangle(name)
     if spelling == name and name.startswith("_Z"):
@@ -71,7 +71,7 @@ def _without_parameters(text: str) -> str:
 
 
 def _without_return_type(text: str) -> str:
-    """Cut what stands before the last top-level space: only templates' names carry a type."""
+    """Cut the text before the last top-level space: only names of templates have a return type."""
     start = 0
     for position, character, depth in _depths(text):
         if character == " " and depth == 0 and not text[:position].endswith("operator"):
@@ -159,7 +159,7 @@ def _by_itanium_demangler(name: str) -> str | None:
         node = itanium_demangler.parse(name)
         return None if node is None else str(node)
     except (NotImplementedError, RecursionError, ValueError, TypeError, AttributeError, IndexError):
-        # Some expressions are beyond it, and names in a file need not be well formed.
+        # It cannot read some expressions, and names in a file may be malformed.
         return None
 
 

@@ -31,13 +31,13 @@ class Reach(StrEnum):
     ELSEWHERE = "elsewhere"
     """Its package is one of several, one for each architecture, and another serves the device."""
     ALTERNATIVE = "alternative"
-    """Code beside it, of which the program loads one, has a kernel of this name that runs."""
+    """Other code, from which the program chooses, has a kernel of this name that runs."""
     MISSING = "missing"
     """It exists as ordinary code, and nothing embedded can run here."""
     NOT_PICKED = "not-picked"
     """Code of it would run, but the driver picks other code of the region, which lacks it."""
     UNREACHABLE = "unreachable"
-    """It would be missing, and no host code can launch it: a compiler pass left it there."""
+    """It would be missing, but no host code can launch it: another compiler pass made it."""
     UNCLEAR = "unclear"
     """It depends on the suffix of a cubin that does not record it."""
     PICK_UNCLEAR = "pick-unclear"
@@ -50,7 +50,7 @@ SERVED_ELSEWHERE = (Reach.FOREIGN, Reach.ELSEWHERE, Reach.ALTERNATIVE)
 LACKING = (Reach.MISSING, Reach.NOT_PICKED)
 """It certainly cannot run, whatever the driver is."""
 CANNOT_RUN = (*LACKING, Reach.PTX_TOO_NEW, Reach.UNCLEAR, Reach.PICK_UNCLEAR)
-"""Foreign code, code whose place another library takes, and code that nothing launches cannot run
+"""Foreign code, code that another library replaces, and code that nothing launches cannot run
 either, but is not meant to."""
 NOT_KNOWN = (Reach.UNCLEAR, Reach.PICK_UNCLEAR)
 """Whether it runs depends on what is neither recorded nor documented."""
@@ -91,7 +91,7 @@ def _reach(embedded: Embedded, device: ComputeCapability, driver: DriverVersion 
 
 
 def _picked_reach(embedded: Embedded, picked: frozenset[Target]) -> Reach:
-    """How a kernel that some code could run is reached, where the driver picks one of `picked`."""
+    """How a kernel reaches a device if the driver picks one of `picked`."""
     if not picked & embedded.lacking_cubins:
         return Reach.NATIVE
     return Reach.PICK_UNCLEAR if picked & embedded.cubins else Reach.NOT_PICKED
@@ -101,7 +101,7 @@ _SUFFIXES = (Suffix.PLAIN, Suffix.ARCH_SPECIFIC, Suffix.FAMILY_SPECIFIC)
 
 
 def _read_as(embedded: Embedded, suffix: Suffix) -> Embedded:
-    """The same code, where cubins that do not record their suffix have this one."""
+    """The same code, if cubins that do not record their suffix have this one."""
 
     def read(targets: frozenset[Target]) -> frozenset[Target]:
         return frozenset(

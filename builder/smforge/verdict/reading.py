@@ -25,7 +25,7 @@ class Backend(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a subject holds, who read it, whether the readers agree, and what running it showed."""
+    """The content of a subject, its readers, whether they agree, and the facts of a run of it."""
 
     inventory: Inventory
     backend: Backend = Backend.NATIVE
@@ -37,4 +37,4 @@ class Reading:
     prints_suffix_f: bool = True
     """Whether the cuobjdump that was used prints the suffix f."""
     probed: Probed | None = None
-    """What was learned by running the subject; None where nothing of it was run."""
+    """The facts of a run of the subject; None if nothing of it was run."""

@@ -1,4 +1,4 @@
-"""What a verdict is made of."""
+"""The records of a verdict."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smforge.verdict.views.subject import SubjectView
 
 
 class DeviceOutcome(StrEnum):
-    """How a subject runs on one device, foreign and excused kernels left aside."""
+    """How a subject runs on one device; foreign and excused kernels do not count."""
 
     NATIVE = "native"
     """All of it runs from machine code."""
@@ -46,7 +46,7 @@ class DeviceVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of one subject, with all that it rests on."""
+    """The judgement of one subject, with all data that it is based on."""
 
     view: SubjectView
     devices: tuple[DeviceVerdict, ...]

@@ -1,4 +1,4 @@
-"""What an audit asks."""
+"""The request of an audit."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class AuditRequest:
 
     requirements: Requirements = field(default_factory=Requirements)
     driver: DriverVersion | None = None
-    """The driver of the machines it must run on; None for one that reads all PTX."""
+    """The driver of the machines it must run on; None: a driver that reads all PTX is assumed."""
     native_only: bool = False
     """Whether code that runs only from PTX fails the audit."""
     excuses: tuple[Excuse, ...] = ()
     expectations: tuple[Expectation, ...] = ()
-    """What the sources were predicted to become; empty where nothing is compared."""
+    """The predictions of preflight; empty if nothing is compared."""
     today: date = field(default_factory=today)
     """The day that decides which excuses have expired (UTC)."""

@@ -1,4 +1,4 @@
 """Builds a cell from end to end.
 
-Enters: a matrix, the names of variants and an engine. Leaves: audited artefacts in their place.
+Input: a matrix, the names of variants and an engine. Output: audited artefacts in their place.
 """

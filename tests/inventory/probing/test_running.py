@@ -22,7 +22,7 @@ DEVICES = (ComputeCapability.parse("12.1"),)
 
 def test_a_python_of_this_host(tmp_path: Path) -> None:
     found = probe_python(sys.executable, DEVICES)
-    assert found.trouble is None
+    assert found.not_run is None
     for name, document in found.documents().items():
         assert document is not None, name
         assert document.devices == ("12.1",)
@@ -39,8 +39,8 @@ def test_what_is_no_python_is_told(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\necho no such thing >&2\nexit 9\n")
     program.chmod(0o755)
     found = probe_python(str(program), DEVICES)
-    assert found.trouble is not None
-    assert found.trouble.endswith("exit status 9: no such thing")
+    assert found.not_run is not None
+    assert found.not_run.endswith("exit status 9: no such thing")
 
 
 def test_one_that_does_not_end_is_ended(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_one_that_does_not_end_is_ended(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\nexec sleep 1000\n")
     program.chmod(0o755)
     found = probe_python(str(program), DEVICES, limits=ProbeLimits(seconds=0.1, margin=0.1))
-    assert "did not end" in (found.trouble or "")
+    assert "did not end" in (found.not_run or "")
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def python_image(tmp_path: Path) -> Iterator[tuple[str, str]]:
 def test_a_python_of_an_image(python_image: tuple[str, str]) -> None:
     name, python = python_image
     found = probe_image(name, DEVICES, python=python)
-    assert found.trouble is None
+    assert found.not_run is None
     for probe, document in found.documents().items():
         assert document is not None, probe
         assert (document.failure, document.ended) == (None, None), probe
@@ -100,7 +100,7 @@ def test_a_python_of_an_image(python_image: tuple[str, str]) -> None:
 @pytest.mark.engine
 def test_an_image_without_python_is_told(image: str) -> None:
     found = probe_image(image, DEVICES)
-    assert "has no Python that could run the probes" in (found.trouble or "")
+    assert "has no Python that could run the probes" in (found.not_run or "")
     assert all(document is None for document in found.documents().values())
 
 

@@ -220,7 +220,7 @@ class Probed:
     extensions: Extensions | None = None
     ptxas: Assembly | None = None
     flashinfer: Kernels | None = None
-    trouble: str | None = None
+    not_run: str | None = None
     """Why the probes could not be run at all; a sentence."""
 
     def documents(self) -> Mapping[str, AnyDocument | None]:

@@ -59,7 +59,7 @@ def probe_image(
 ) -> Probed:
     """Run the probes in a container of an engine's image, with its `python` (``python3``).
 
-    `Probed.trouble` says what kept them from running. Raises `DamagedInputError` where what
+    `Probed.not_run` says what kept them from running. Raises `DamagedInputError` where what
     they write cannot be read, and `ToolError` where the engine cannot be asked at all.
     """
     name = f"smforge-probes-{uuid.uuid4().hex[:12]}"
@@ -122,11 +122,11 @@ def _run(
     if status == 0:
         return read_output(output, f"What the probes wrote in {where}")
     if status is None:
-        return Probed(trouble=f"{where}: the probes did not end within {seconds:g} s.")
+        return Probed(not_run=f"{where}: the probes did not end within {seconds:g} s.")
     last = said.strip().splitlines()[-1] if said.strip() else "no reason was given"
     if status in _STATUS_NOT_FOUND:
-        return Probed(trouble=f"{where} has no Python that could run the probes: {last}")
-    return Probed(trouble=f"{where}: the probes ended with exit status {status}: {last}")
+        return Probed(not_run=f"{where} has no Python that could run the probes: {last}")
+    return Probed(not_run=f"{where}: the probes ended with exit status {status}: {last}")
 
 
 def _capture(command: Sequence[str], seconds: float) -> tuple[int | None, bytes, str]:

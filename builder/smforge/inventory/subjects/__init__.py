@@ -1,1 +1,1 @@
-"""What can be audited. Enters: the argument of the command line. Leaves: the members to read."""
+"""What can be audited. Input: the argument of the command line. Output: the members to read."""

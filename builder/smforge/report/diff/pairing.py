@@ -1,8 +1,8 @@
 """Follows kernels from one side to the other.
 
-A kernel keeps its name, in the same library or in another. Where a name is gone, a new name of
-the same family takes its place: a release that adds a template argument has not lost a kernel.
-What then has no counterpart was removed, or added.
+A kernel keeps its name, in the same library or in another. If a name no longer exists, a new name
+of the same family replaces it: a release that adds a template argument has not lost a kernel. What
+then has no counterpart was removed, or added.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from smforge.verdict.kernels import Embedded
 
 
 class Change(StrEnum):
-    """What became of kernels."""
+    """The ways in which kernels changed."""
 
     SAME = "same"
     MOVED = "moved"
@@ -43,7 +43,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Kernels of the old side and what became of them."""
+    """Kernels of the old side and how they changed."""
 
     change: Change
     old: tuple[Item, ...]

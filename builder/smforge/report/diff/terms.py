@@ -20,4 +20,4 @@ class DiffTerms:
     allowed: tuple[str, ...] = ()
     """Shell patterns over library paths, kernel names and families that may be lost."""
     allow_removed: bool = False
-    """Whether kernels may go that exist for no device any more."""
+    """Whether kernels may be missing that exist for no device any more."""

@@ -25,7 +25,7 @@ from smforge.report.html.matrix import (
     Stored,
     Words,
 )
-from smforge.report.html.row_groups import Shelf, fold_families, shelves
+from smforge.report.html.row_groups import RowFiles, fold_families, group_files
 from smforge.report.state import State, counted, state_of, together, total_of
 from smforge.report.text.wording import plural, size
 from smforge.verdict.kernels import MACHINE_CODE, Embedded
@@ -61,7 +61,7 @@ def audit_page(audits: Sequence[Verdict]) -> Page:
     words = KERNELS if all(one.view.names_read for one in audits) else REGIONS
     names = Names()
     parts = [_part(audit, names, alone=len(audits) == 1) for audit in audits]
-    shelved = [shelf for part in parts for shelf in part.shelved]
+    grouped = [row_files for part in parts for row_files in part.grouped]
     notes = [note for part in parts for note in part.notes]
     subjects = [one.view.inventory.subject.name for one in audits]
     reports = [report_of(one) for one in audits]
@@ -79,16 +79,16 @@ def audit_page(audits: Sequence[Verdict]) -> Page:
         rows=tuple(row for part in parts for row in part.rows),
         notes=tuple(sorted(notes, key=lambda note: _LEVELS.index(note.level))),
         excuses=tuple(excuse for part in parts for excuse in part.excuses),
-        runs=runs_on(_runnable(shelved), devices),
+        runs=runs_on(_runnable(grouped), devices),
         names=names.all,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one subject adds to the page."""
+    """The part of the page that shows one subject."""
 
-    shelved: tuple[Shelf, ...]
+    grouped: tuple[RowFiles, ...]
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
     excuses: tuple[Excuse, ...]
@@ -97,13 +97,13 @@ class _Part:
 def _part(verdict: Verdict, names: Names, *, alone: bool) -> _Part:
     devices = tuple(one.device for one in verdict.devices)
     section = "" if alone else verdict.view.inventory.subject.name
-    shelved = shelves(verdict.view.files, below=section)
-    rows = [_row(shelf, section, devices, names) for shelf in shelved]
+    grouped = group_files(verdict.view.files, below=section)
+    rows = [_row(row_files, section, devices, names) for row_files in grouped]
     if verdict.view.request.requirements.devices:
         rows.sort(key=_badness)
-    place = {file.file.path: shelf.path for shelf in shelved for file in shelf.files}
+    place = {file.file.path: row_files.path for row_files in grouped for file in row_files.files}
     return _Part(
-        shelved,
+        grouped,
         tuple(rows),
         tuple(_notes(verdict.findings, place, names)),
         tuple(_excuse(one, names) for one in verdict.excuses),
@@ -141,7 +141,7 @@ def _facts(audits: Sequence[Verdict], words: Words) -> tuple[tuple[str, str], ..
 
 def _columns(audits: Sequence[Verdict]) -> Iterator[Column]:
     request = audits[0].view.request
-    # A subject without GPU code, or one that could not be read, says nothing of a device.
+    # A subject without GPU code, or one that could not be read, has no answer for a device.
     holding = [audit for audit in audits if audit.view.files] or audits
     for judged in zip(*(audit.devices for audit in holding), strict=True):
         device = judged[0].device
@@ -162,18 +162,18 @@ def _together(states: Sequence[State]) -> State:
 
 
 def _row(
-    shelf: Shelf,
+    row_files: RowFiles,
     section: str,
     devices: Sequence[ComputeCapability],
     names: Names,
 ) -> Row:
-    groups = _merged(shelf, devices)
+    groups = _merged(row_files, devices)
     return Row(
-        id=shelf.path,
+        id=row_files.path,
         section=section,
-        facts=_row_facts(shelf),
+        facts=_row_facts(row_files),
         count=sum(len(kernels) for kernels in groups.values()),
-        cells=tuple(_cell(shelf, device, names) for device in devices),
+        cells=tuple(_cell(row_files, device, names) for device in devices),
         groups=tuple(
             Group(
                 codes=embedded.names(),
@@ -182,35 +182,35 @@ def _row(
             )
             for (embedded, reaches), kernels in groups.items()
         ),
-        stored=_stored(shelf),
+        stored=_stored(row_files),
     )
 
 
-def _row_facts(shelf: Shelf) -> tuple[tuple[str, str], ...]:
-    codes = [code for code in _codes(shelf) if code.toolkit]
+def _row_facts(row_files: RowFiles) -> tuple[tuple[str, str], ...]:
+    codes = [code for code in _codes(row_files) if code.toolkit]
     toolkits = sorted({str(code.toolkit) for code in codes})
     found = [
-        ("Files", plural(len(shelf.files), "file") if len(shelf.files) > 1 else ""),
-        ("Size", size(sum(file.file.size for file in shelf.files))),
+        ("Files", plural(len(row_files.files), "file") if len(row_files.files) > 1 else ""),
+        ("Size", size(sum(file.file.size for file in row_files.files))),
         ("CUDA", ", ".join(toolkits)),
     ]
     return tuple((name, text) for name, text in found if text)
 
 
-def _cell(shelf: Shelf, device: ComputeCapability, names: Names) -> Cell:
+def _cell(row_files: RowFiles, device: ComputeCapability, names: Names) -> Cell:
     excused = families(
-        one.kernel for file in shelf.files for one in file.devices.excused.get(device, ())
+        one.kernel for file in row_files.files for one in file.devices.excused.get(device, ())
     )
-    counts = total_of((file.devices.tallies[device] for file in shelf.files), counted)
+    counts = total_of((file.devices.tallies[device] for file in row_files.files), counted)
     return Cell(state_of(counts), counts, _counted(fold_families(excused), names))
 
 
 def _merged(
-    shelf: Shelf, devices: Sequence[ComputeCapability]
+    row_files: RowFiles, devices: Sequence[ComputeCapability]
 ) -> dict[tuple[Embedded, tuple[Reach, ...]], list[str]]:
     """The kernels of all files of a row, by what they are embedded as and how they run."""
     found: dict[tuple[Embedded, tuple[Reach, ...]], list[str]] = {}
-    for file in shelf.files:
+    for file in row_files.files:
         views = [file.devices[device] for device in devices]
         for position, group in enumerate(file.groups):
             reaches = tuple(view.reaches[position] for view in views)
@@ -218,9 +218,9 @@ def _merged(
     return found
 
 
-def _stored(shelf: Shelf) -> tuple[Stored, ...]:
+def _stored(row_files: RowFiles) -> tuple[Stored, ...]:
     grouped: dict[tuple[str, str, str | None], list[CodeObject]] = {}
-    for code in sorted(_codes(shelf), key=lambda one: (one.kind, one.target)):
+    for code in sorted(_codes(row_files), key=lambda one: (one.kind, one.target)):
         grouped.setdefault((code.kind.value, _code_name(code), code.ptx_isa), []).append(code)
     return tuple(
         Stored(kind, name, isa, len(codes), sum(code.stored_bytes for code in codes))
@@ -228,8 +228,8 @@ def _stored(shelf: Shelf) -> tuple[Stored, ...]:
     )
 
 
-def _codes(shelf: Shelf) -> Iterable[CodeObject]:
-    for file in shelf.files:
+def _codes(row_files: RowFiles) -> Iterable[CodeObject]:
+    for file in row_files.files:
         for region in file.file.counted_regions:
             yield from region.objects
 
@@ -238,9 +238,9 @@ def _code_name(code: CodeObject) -> str:
     return code.target.sm if code.kind in MACHINE_CODE else code.target.compute
 
 
-def _runnable(shelved: Sequence[Shelf]) -> Iterator[tuple[Target, bool]]:
+def _runnable(grouped: Sequence[RowFiles]) -> Iterator[tuple[Target, bool]]:
     """The targets of all code that the driver loads, and whether it is PTX."""
-    for code in (code for shelf in shelved for code in _codes(shelf)):
+    for code in (code for row_files in grouped for code in _codes(row_files)):
         if code.kind in RUNNABLE:
             yield code.target, code.kind is Kind.PTX
 

@@ -1,4 +1,4 @@
-"""What the page of an audit calls things, and how it explains states and ways to reach a device."""
+"""The words of an audit's page: names, and explanations of states and ways to reach a device."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ REACHES = (
     Meaning(
         Reach.NOT_PICKED,
         "cannot run",
-        "The driver picks code beside it, which lacks it.",
+        "The driver picks other code, which lacks it.",
         State.NONE,
     ),
     Meaning(
@@ -57,13 +57,13 @@ REACHES = (
     Meaning(
         Reach.PICK_UNCLEAR,
         "not known",
-        "Nobody documents which of several codes is picked.",
+        "NVIDIA does not document which code object is picked.",
         State.UNCLEAR,
     ),
     Meaning(
         Reach.PTX_UNSURE,
         "PTX, not certain",
-        "Nobody knows whether the driver reads it.",
+        "It is not known whether the driver reads it.",
         State.PTX,
     ),
     Meaning(Reach.PTX, "PTX only", "The driver assembles it at the first load.", State.PTX),
@@ -83,7 +83,7 @@ REACHES = (
     Meaning(
         Reach.ALTERNATIVE,
         "for other devices",
-        "The program loads other code beside it.",
+        "The program loads other code for it.",
         State.FOREIGN,
     ),
     Meaning(

@@ -1,4 +1,4 @@
-"""What the page shows: rows by devices, each cell with what stands behind it.
+"""The data of the page: rows by devices, with the details of each cell.
 
 The same records carry an audit (libraries by devices) and a preflight (sources by devices);
 data/page.js reads them under these names.
@@ -14,7 +14,7 @@ from smforge.report.state import Counts, State
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What rows and the things counted in them are called."""
+    """The words for rows and for the items counted in them."""
 
     report: str
     row: str
@@ -24,7 +24,7 @@ class Words:
     family: str
     families: str
     embedded: str
-    """What stands before the codes of a group."""
+    """The text before the codes of a group."""
     hint: str
     """How to use the matrix, in a sentence or two."""
 
@@ -99,7 +99,7 @@ class Row:
     id: str
     """Its path: what a deep link names."""
     section: str
-    """Rows of one section stand under one heading; empty for none."""
+    """Rows of one section have one heading; empty for none."""
     facts: tuple[tuple[str, str], ...]
     count: int
     cells: tuple[Cell, ...]
@@ -156,7 +156,7 @@ class Page:
 
 
 class Names:
-    """The names of a page, each written down once."""
+    """The names of a page, each stored once."""
 
     def __init__(self) -> None:
         self._index: dict[str, int] = {}

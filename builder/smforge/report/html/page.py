@@ -1,6 +1,6 @@
-"""Writes a page down as one HTML file that asks nothing of anybody.
+"""Writes a page as one HTML file that needs no network.
 
-Nothing foreign is ever written as HTML: kernel and file names travel as JSON, in which every
+No foreign text is written as HTML: kernel and file names are stored as JSON, in which every
 character that could end the script element or start a comment is escaped, and the script of the
 page puts them on the screen as text. A content security policy allows the page's own style and
 script, by their hashes, and nothing else.
@@ -37,7 +37,7 @@ def json_for_script(page: Page) -> str:
 
 
 def _without_blanks(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Leave out what says nothing; data/page.js puts nothing in its place."""
+    """Leave out empty values; data/page.js treats missing values as empty."""
     return {key: value for key, value in pairs if value not in (None, 0, "", ())}
 
 

@@ -1,7 +1,8 @@
-"""What is folded so that a page stays a page.
+"""Groups files and names, so that a page remains small.
 
-A library has a row of its own. Loose cubins, of which a package can hold sixteen thousand, have
-one row per folder, and where thousands of names share no template their beginnings stand for them.
+Each library has a row. Loose cubins, of which a package can hold
+sixteen thousand, have one row per folder. Thousands of names that share no template are grouped by
+their first words.
 """
 
 from __future__ import annotations
@@ -15,23 +16,23 @@ from smforge.findings import Family
 from smforge.verdict.views.files import FileView
 
 _MOST_FAMILIES = 250
-"""Families that one group of kernels may show."""
+"""The most families that one group of kernels shows."""
 _WORD = re.compile(r"_*(?:[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|.)", re.DOTALL)
 """A word of a name, however its words are joined: ``fmha``, ``Sm``, ``100``, ``_Qkv``."""
 _FEW = 12
-"""Loose cubins that a folder may hold before they are folded."""
+"""A folder with more loose cubins than this gets one row for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class RowFiles:
     """The files of one row."""
 
     path: str
     files: tuple[FileView, ...]
 
 
-def shelves(files: Sequence[FileView], *, below: str = "") -> tuple[Shelf, ...]:
-    """Put the files on shelves, in the order of the first of each.
+def group_files(files: Sequence[FileView], *, below: str = "") -> tuple[RowFiles, ...]:
+    """Group the files by row, in the order of the first file of each row.
 
     Where several subjects share a page, `below` is the one in whose name the paths stand.
     """
@@ -42,11 +43,11 @@ def shelves(files: Sequence[FileView], *, below: str = "") -> tuple[Shelf, ...]:
         key = folder if file.loose and folder in folders else file.file.path
         placed.setdefault(key, []).append(file)
     prefix = f"{below}/" if below else ""
-    return tuple(Shelf(prefix + path, tuple(held)) for path, held in placed.items())
+    return tuple(RowFiles(prefix + path, tuple(held)) for path, held in placed.items())
 
 
 def fold_families(found: tuple[Family, ...]) -> tuple[Family, ...]:
-    """Let the first words of the names stand for them, as many words as leave a readable number."""
+    """Group names by their first words: as many words as give a readable number of groups."""
     if len(found) <= _MOST_FAMILIES:
         return found
     split = [(_WORD.findall(one.name), one) for one in found]

@@ -1,4 +1,4 @@
-"""Foreign text in Markdown, as GitHub reads it: nothing of it is ever taken for markup."""
+"""Escapes foreign text for GitHub's Markdown, so that none of it is read as markup."""
 
 from __future__ import annotations
 

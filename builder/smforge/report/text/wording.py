@@ -1,4 +1,4 @@
-"""Small words and sentences that several reports share."""
+"""Words and sentences that several reports share."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A subject as the devices in question see it: how every kernel of it reaches each of them."""
+"""Views of a subject: how each of its kernels reaches each device in question."""

@@ -1,10 +1,10 @@
-"""Code of which a program loads one itself: cubins, PTX texts and fatbins that nothing registers.
+"""Code from which a program chooses: cubins, PTX texts and fatbins that nothing registers.
 
 A program that loads code through the driver API chooses it: a file per target in one folder, or a
 fatbin per toolkit among the data of one library, tried in order. Such code is judged per kernel
-name: a kernel that does not run on a device where it stands is not missing there if code beside it
-has a kernel of the same name that runs. That the program loads the right one is taken for granted,
-and the audit says so.
+name: a kernel that does not run on a device is not missing there if
+other such code has a kernel of the same name that runs. The audit assumes that the program loads
+the right one, and says so.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def alternatives_among(files: Iterable[FileInventory]) -> AlternativesOf:
 
 
 def _embedded_several_ways(regions: list[Region]) -> dict[str, frozenset[Embedded]]:
-    """By name, what the kernels are embedded as that stand in more than one of the regions."""
+    """By name, what kernels that are in more than one of the regions are embedded as."""
     held = Counter(
         name
         for region in regions
         for name in {name for code in region.objects for name in code.kernels or ()}
     )
-    # Thousands of cubins in one folder mostly have kernels of their own.
+    # Thousands of cubins in one folder mostly have different kernels.
     shared = {name for name, number in held.items() if number > 1}
     found: dict[str, set[Embedded]] = {}
     for region in regions:
@@ -76,7 +76,7 @@ def _folder(path: str) -> str:
     """The folder of a file.
 
     Folders that are named after a target (``sm_90a``), an architecture (``hopper``) or a toolkit
-    (``cu128``) hold the alternatives of one another, and count as one.
+    (``cu128``) hold alternatives, and count as one folder.
     """
     *folders, _ = path.split("/")
     return "/".join("*" if _names_a_choice(one) else one for one in folders)

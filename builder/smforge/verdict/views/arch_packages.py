@@ -30,7 +30,7 @@ Parts = tuple[tuple[ComputeCapability, Part], ...]
 """By device on which nothing of the file's package runs: whether another package serves it."""
 
 Package = tuple[str, str]
-"""The kind of package, and the folder in which packages of its kind stand."""
+"""The kind of package, and the folder that holds packages of this kind."""
 
 
 def parts_of(
@@ -58,7 +58,7 @@ def parts_of(
 
 
 def as_part(how: Reach, part: Part | None) -> Reach:
-    """How a kernel reaches a device, given what the packages beside its library serve."""
+    """How a kernel reaches a device, given which devices the other packages of its kind serve."""
     if part is None or how in RUNS:
         return how
     if part is Part.ELSEWHERE:

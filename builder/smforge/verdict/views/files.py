@@ -51,7 +51,7 @@ class DeviceView:
 
 
 class DeviceViews(Mapping[ComputeCapability, DeviceView]):
-    """The views of one file, each made when it is asked for: few of them ever are."""
+    """The views of one file, each made on demand, because few of them are used."""
 
     __slots__ = ("_groups", "_seen", "excused", "tallies")
 
@@ -63,7 +63,7 @@ class DeviceViews(Mapping[ComputeCapability, DeviceView]):
         self._seen = seen
         self.excused = excused
         self.tallies = seen.tallies
-        """The counts on each device. Files of one shape share them, but for what is excused."""
+        """The counts on each device. Files of one shape share them, except for what is excused."""
         if excused:
             counted = {device: _with_excused(device, seen, excused[device]) for device in excused}
             self.tallies = {**seen.tallies, **counted}
@@ -126,14 +126,14 @@ def view_file(
     request: AuditRequest,
     alternatives: AlternativesOf = no_alternatives,
 ) -> FileView:
-    """View a file from each of `devices`, as if no package stood beside its own."""
+    """View a file from each of `devices`, without regard to other packages."""
     return _view(file, group_kernels(file, alternatives), devices, request, ())
 
 
 def view_beside(
     view: FileView, devices: tuple[ComputeCapability, ...], request: AuditRequest, parts: Parts
 ) -> FileView:
-    """View a file again, now that it is known what the packages beside it serve."""
+    """View a file again, with the devices that the other packages of its kind serve."""
     return _view(view.file, view.groups, devices, request, parts)
 
 

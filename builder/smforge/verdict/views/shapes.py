@@ -41,7 +41,7 @@ def view_shape(
     driver: DriverVersion | None,
     parts: Parts,
 ) -> ShapeView:
-    """View a shape from each of `devices`; `parts` is what the packages beside it serve."""
+    """View a shape from each of `devices`; `parts` says which devices other packages serve."""
     part_for = dict(parts)
     reaches = {
         device: tuple(

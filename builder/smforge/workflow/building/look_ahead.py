@@ -12,7 +12,7 @@ from pathlib import Path
 from smforge.bake.cell_paths import shown
 from smforge.bake.inputs.externals import externals_of, kept_sources
 from smforge.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
-from smforge.errors import LossForeseenError
+from smforge.errors import PredictedLossError
 from smforge.findings import Finding, Level, Outcome
 from smforge.plan.records import Cell
 from smforge.policy.files import load_policy
@@ -114,14 +114,14 @@ def _recorded(one: ComponentPreflight, report: str) -> ForeseenComponent:
     )
 
 
-def _loss(found: CellPreflight, logs: Path) -> LossForeseenError:
+def _loss(found: CellPreflight, logs: Path) -> PredictedLossError:
     cell = found.cell
     losses = [
         f"{cell.variant} {cell.platform}, {one.title}: {_sentence(finding)}"
         for one in found.components
         for finding in _stopping(one)
     ]
-    return LossForeseenError(
+    return PredictedLossError(
         losses,
         remedy=f"Nothing was built; the reports are {shown(logs)}/preflight-*.json. "
         "To build it with the loss: --preflight record.",

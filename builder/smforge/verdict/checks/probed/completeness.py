@@ -29,8 +29,8 @@ _DEVICES_MATTER = ("ptxas", "flashinfer")
 
 def check_completeness(subject: SubjectView, probed: Probed) -> Iterator[Finding]:
     """What each probe examined, and what none of them did."""
-    if probed.trouble is not None:
-        yield PROBE_FAILED.finding(f"{brief(probed.trouble)}.", remedy=_PYTHON_REMEDY)
+    if probed.not_run is not None:
+        yield PROBE_FAILED.finding(f"{brief(probed.not_run)}.", remedy=_PYTHON_REMEDY)
         return
     for name, document in probed.documents().items():
         if document is None:
