@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from smforge.bake.host import own_engine
+from smforge.bake.inputs import rootfs
 from smforge.bake.inputs.rootfs import Mirror, Rootfs, command, ensure_rootfs, host_mirror
 from smforge.errors import BuildFailedError, ToolError
 
@@ -135,3 +136,18 @@ def test_a_mirror_that_does_not_answer_leaves_nothing_but_a_log(
         ensure_rootfs(TRIXIE, tmp_path / "store", apt=folder)
     left = sorted(path.name for path in (tmp_path / "store" / TRIXIE.directory_name).iterdir())
     assert left == [".lock", "mmdebstrap.log"]
+
+
+def test_debian_s_keys_are_those_beside_the_tool_where_the_system_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "usr" / "bin" / "mmdebstrap"
+    keys = tmp_path / "usr" / "share" / "keyrings" / "debian-archive-keyring.gpg"
+    keys.parent.mkdir(parents=True)
+    keys.touch()
+    option = f"--keyring={keys}"
+    archive = tmp_path / "rootfs.tar"
+    monkeypatch.setattr(rootfs, "_SYSTEM_KEYS", tmp_path / "none.gpg")
+    assert option in command(str(tool), TRIXIE, archive, None)
+    monkeypatch.setattr(rootfs, "_SYSTEM_KEYS", keys)
+    assert option not in command(str(tool), TRIXIE, archive, None)

@@ -66,6 +66,65 @@ def test_without_the_right_to_install_it_refuses_in_a_sentence(state: Path, verb
     assert not state.exists()
 
 
+NOBLE = """\
+Types: deb
+URIs: file:///nonexistent
+Suites: noble noble-updates noble-backports
+Components: main universe
+"""
+HIDING = 'for at in /etc/os-release /etc/apt /usr/share/keyrings; do mount --bind "$0$at" $at; done'
+
+
+def install_on(root: Path, state: Path, release: str) -> subprocess.CompletedProcess[str]:
+    """`install` where the system's release file, apt sources and keys are those below `root`."""
+    for name in ("etc/apt/sources.list.d", "usr/share/keyrings"):
+        (root / name).mkdir(parents=True)
+    (root / "etc/os-release").write_text(release)
+    (root / "etc/apt/sources.list.d/ubuntu.sources").write_text(NOBLE)
+    script = f'set -e; {HIDING}; exec "$1" install'
+    return subprocess.run(
+        ("unshare", "-m", "bash", "-c", script, str(root), str(SCRIPT)),
+        env={
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "SMFORGE_STATE": str(state),
+            "DOCKER_HOST": NOWHERE,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+mounts = pytest.mark.skipif(os.geteuid() != 0, reason="hides parts of the system with mounts")
+
+
+@mounts
+@pytest.mark.skipif(shutil.which("mmdebstrap", path="/usr/bin") is not None, reason="is there")
+def test_on_ubuntu_it_takes_the_packages_of_ubuntu(state: Path, tmp_path: Path) -> None:
+    done = install_on(tmp_path, state, "ID=ubuntu\nVERSION_CODENAME=noble\n")
+    assert done.returncode == 5  # its mirror does not exist
+    first, *_, last = done.stderr.splitlines()
+    words = set(first.partition("(nothing else changes): ")[2].split())
+    assert words >= {
+        "docker.io/noble-updates",
+        "docker-buildx/noble-updates",
+        "mmdebstrap/noble",
+        "debian-archive-keyring/noble",
+    }
+    assert not any("forky" in word for word in words)
+    assert last.startswith("engine: The packages could not be fetched.")
+
+
+@mounts
+def test_elsewhere_it_says_what_is_lacking(state: Path, tmp_path: Path) -> None:
+    done = install_on(tmp_path, state, "ID=fedora\n")
+    (sentence,) = done.stderr.splitlines()
+    assert done.returncode == 5
+    assert "is neither Debian nor Ubuntu. Install Docker Engine" in sentence
+    assert "debian-archive-keyring" in sentence
+    assert not state.exists()
+
+
 @pytest.mark.engine
 def test_where_an_engine_answers_nothing_is_done(state: Path) -> None:
     found = {**os.environ, **own_engine.settings(os.environ), "SMFORGE_STATE": str(state)}

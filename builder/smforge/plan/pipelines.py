@@ -6,7 +6,7 @@ pipelines/ holds both, made by `smforge matrix`; docs/matrix.md has the commands
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,19 @@ def _github_job(job: Job) -> dict[str, Any]:
         "timeout-minutes": runner["timeout_minutes"],
         "steps": [
             {"uses": actions["checkout"]["uses"], "with": {"persist-credentials": False}},
+            *_github_packages(runner.get("github_packages", ())),
             {"name": "Set up", "run": "make setup"},
             {"name": "Build" if job.variant else "Plan", "run": "\n".join(job.commands)},
             keep,
         ],
     }
+
+
+def _github_packages(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The step that installs what a runner lacks, with the runner's own package manager."""
+    if names:
+        install = f"sudo apt-get install -qq -y {' '.join(names)}"
+        yield {"name": "Install", "run": f"sudo apt-get update -qq\n{install}"}
 
 
 def _github_verdict(every: Sequence[Job]) -> dict[str, Any]:

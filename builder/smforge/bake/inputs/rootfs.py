@@ -29,6 +29,7 @@ from smforge.plan.records import Cell
 ARCHIVE = "rootfs.tar"
 _DATA = Path(__file__).parent / "data" / "rootfs.json"
 _APT = Path("/etc/apt")
+_SYSTEM_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _STOP_SECONDS = 30
 
 Purpose = Literal["devel", "runtime"]
@@ -137,12 +138,19 @@ def command(tool: str, wanted: Rootfs, archive: Path, mirror: Mirror | None) -> 
         "--variant=minbase",
         f"--architectures={wanted.architecture}",
         f"--include={','.join(data['packages'])}",
+        *_keys(tool),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in data["exclude"]),
         *(f"--dpkgopt=path-include={pattern}" for pattern in data["include"]),
         wanted.suite,
         str(archive),
         *((mirror.entry(wanted.suite),) if mirror else ()),
     )
+
+
+def _keys(tool: str) -> tuple[str, ...]:
+    """Debian's keys beside the tool, for a host that is not Debian and has no others."""
+    keys = Path(tool).absolute().parents[1] / "share" / "keyrings" / "debian-archive-keyring.gpg"
+    return (f"--keyring={keys}",) if keys.is_file() and not _SYSTEM_KEYS.is_file() else ()
 
 
 def _make(tool: str, wanted: Rootfs, archive: Path, mirror: Mirror | None) -> None:
