@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -40,6 +41,27 @@ def test_a_document_that_does_not_say_its_version_is_no_report(full_report: Repo
     document = json.loads(to_json(full_report))
     del document["schema_version"]
     with pytest.raises(ValidationError, match="schema_version"):
+        report_from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda d: d.update(verdict="pass"),
+        lambda d: d.update(verdict="nothing"),
+        lambda d: d.update(findings=[]),
+        lambda d: d.update(findings=[], verdict="pass"),
+        lambda d: d.update(nothing_required=True),
+    ],
+)
+def test_an_edited_verdict_is_no_report(
+    make_report: MakeReport, edit: Callable[[dict[str, Any]], None]
+) -> None:
+    document = json.loads(to_json(make_report("11.0")))
+    assert document["verdict"] == "fail"
+    assert report_from_json(json.dumps(document))
+    edit(document)
+    with pytest.raises(ValidationError):
         report_from_json(json.dumps(document))
 
 

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, TypeAdapter
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, TypeAdapter
 
 from smforge.report.model import Report
 
-_REPORT = TypeAdapter(Report)
+
+def _consistent(report: Report) -> Report:
+    """Refuse a report that no audit wrote, because its parts contradict one another.
+
+    An edited verdict shows here. Whoever edits all parts can still say anything: a report proves
+    nothing about the file that brought it.
+    """
+    errors = any(finding.level == "error" for finding in report.findings)
+    if errors != (report.verdict in {"fail", "undetermined"}):
+        said = "has" if errors else "has no"
+        raise ValueError(f"its verdict is {report.verdict}, and it {said} findings that are errors")
+    if report.nothing_required and report.question.requirements:
+        raise ValueError("it says that nothing was required, and lists requirements")
+    for device, tally in report.devices.items():
+        excused = tally.exempt - tally.exempt_ptx
+        lacking = tally.missing > excused or (tally.verdict == "none" and tally.foreign > 0)
+        if lacking and not (tally.unclear or errors) and device in report.question.requirements:
+            raise ValueError(f"its verdict is {report.verdict}, and kernels do not run on {device}")
+    return report
+
+
+_REPORT = TypeAdapter(Annotated[Report, AfterValidator(_consistent)])
 
 
 class _Versioned(BaseModel):
