@@ -423,3 +423,18 @@ def test_a_suite_that_the_table_lacks_is_not_checked(small: dict[str, Any]) -> N
     small["toolkits"]["13.0"]["bases"]["packages"]["suite"] = "forky"
     small["variants"]["x"]["components"] |= {"nixl": {}}
     parse(json.dumps(small).encode())
+
+
+def test_several_variants_with_another_torch_are_one_mistake(
+    small: dict[str, Any], lines: Lines
+) -> None:
+    vllm = {"archs": {"linux/amd64": ["12.1a"]}}
+    small["variants"]["x"] |= {"require": {"linux/amd64": ["12.1"]}, "components": {"vllm": vllm}}
+    small["variants"]["y"] = small["variants"]["x"]
+    small["toolkits"]["13.0"]["torch"] = "2.13.0"
+    small["torch_builds"]["2.13.0"] = ["cu130"]
+    (line,) = lines(small)
+    assert line == (
+        '$.toolkits["13.0"].torch: vllm 0.33.0 needs torch 2.14.0, and the toolkit brings torch '
+        "2.13.0: x, y cannot be built. Choose a toolkit with torch 2.14.0, or another vllm."
+    )

@@ -29,6 +29,7 @@ from smforge.matrix.models import (
     WheelExternal,
 )
 from smforge.matrix.paths import Path
+from smforge.matrix.torches import check_torches
 
 
 def problems(document: Document) -> Iterator[ConfigurationError]:
@@ -39,6 +40,7 @@ def problems(document: Document) -> Iterator[ConfigurationError]:
         yield from _check_toolkit(document, name, toolkit)
     for name, variant in document.variants.items():
         yield from _check_variant(document, ("variants", name), variant)
+    yield from check_torches(document)
 
 
 def _problem(path: Path, message: str, remedy: str | None) -> ConfigurationError:
@@ -197,19 +199,6 @@ def _check_source(
             f"no release of {component} for CUDA {toolkit.cuda} is among the sources.",
             f"Add it to $.sources.{component}, or leave {component} out.",
         )
-        return
-    if source.torch is None or source.torch == toolkit.torch:
-        return
-    tag = cuda_tag(toolkit.cuda)
-    if tag in document.torch_builds.get(source.torch, ()):
-        why = f"and the toolkit brings torch {toolkit.torch}."
-    else:
-        why = f"which has no build for CUDA {toolkit.cuda} ({tag})."
-    yield _impossible(
-        path,
-        f"{component} {source.version} needs torch {source.torch}, {why}",
-        f"Choose a toolkit with torch {source.torch}, or another {component}.",
-    )
 
 
 def _check_stand_ins(
