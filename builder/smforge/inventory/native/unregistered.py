@@ -17,6 +17,7 @@ from smforge.inventory.native.region_finder import Span
 from smforge.inventory.records import RUNNABLE, Kind, Origin, Region
 
 _CHUNK = 1 << 20
+_MANGLED = re.compile(rb"_Z[^\0]+\0")
 _FEW = 64
 """Names up to which each is searched for by itself."""
 _MOST = 1024
@@ -125,9 +126,10 @@ class _HostText:
         """
         wanted = {name.encode() + b"\0" for name in names if name and "\\" not in name}
         longest = max(map(len, wanted), default=0)
-        if len(wanted) > _FEW:
-            for part in self._parts(longest):
-                wanted.difference_update(text + b"\0" for text in part.split(b"\0"))
+        for texts in (_mangled, _all_texts):
+            if len(wanted) > _FEW:
+                for part in self._parts(longest):
+                    wanted.difference_update(texts(part))
         if len(wanted) > _MOST:
             return set()
         for part in self._parts(longest):
@@ -145,3 +147,14 @@ class _HostText:
                 first = max(start, at - overlap)
                 yield self._blob.read_at(first, min(at + _CHUNK, offset) - first)
             start = max(start, end)
+
+
+def _mangled(part: bytes) -> list[bytes]:
+    """The mangled names of a part, each with the NUL that ends it: most kernels' names are."""
+    found: list[bytes] = _MANGLED.findall(part)
+    return found
+
+
+def _all_texts(part: bytes) -> Iterator[bytes]:
+    """Everything that a NUL ends, with it; a slow way, for names that are not mangled."""
+    return (text + b"\0" for text in part.split(b"\0")[:-1])
