@@ -153,6 +153,15 @@ variable "PIP_CONFIG" {
   default     = ""
   description = "a pip.conf for network steps, where only a mirror is reachable"
 }
+variable "PROXY_HTTP" {
+  default     = ""
+  description = "the proxy of steps for http, without credentials: provenance shows it"
+}
+variable "PROXY_HTTPS" { default = "" }
+variable "PROXY_NONE" {
+  default     = ""
+  description = "hosts that steps reach without a proxy, as NO_PROXY has them"
+}
 variable "BUILD_NETWORK" {
   default     = "default"
   description = "host, where the engine's own network leads nowhere"
@@ -213,9 +222,13 @@ target "_common" {
   secret     = concat(secret("ca", CA_BUNDLE), secret("pip", PIP_CONFIG))
   cache-from = present(CACHE_FROM)
   cache-to   = present(CACHE_TO)
-  args = {
+  # BuildKit gives arguments of these names to every step, and leaves them out of its cache's keys.
+  args = { for name, value in {
     SOURCE_DATE_EPOCH = SOURCE_DATE_EPOCH
-  }
+    HTTP_PROXY        = PROXY_HTTP
+    HTTPS_PROXY       = PROXY_HTTPS
+    NO_PROXY          = PROXY_NONE
+  } : name => value if value != "" }
 }
 
 target "_validate" {

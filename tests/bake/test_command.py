@@ -115,6 +115,31 @@ def test_the_sites_certificates_come_from_our_setting_first(tmp_path: Path) -> N
         HostSettings.from_environment({"SMFORGE_CA_BUNDLE": str(tmp_path / "absent")})
 
 
+PROXY = "http://proxy.example:3128"
+
+
+@pytest.mark.parametrize("spelt", [str.lower, str.upper])
+def test_steps_get_the_proxies_of_the_host(spelt: Callable[[str], str]) -> None:
+    given = {"http_proxy": PROXY, "https_proxy": PROXY, "no_proxy": "localhost,u@h"}
+    host = HostSettings.from_environment({spelt(name): value for name, value in given.items()})
+    assert host.step_proxies == {
+        "PROXY_HTTP": PROXY,
+        "PROXY_HTTPS": PROXY,
+        "PROXY_NONE": "localhost,u@h",
+    }
+    assert HostSettings.from_environment({"http_proxy": ""}).step_proxies == {}
+
+
+def test_a_proxy_with_credentials_is_refused_where_it_would_be_published(
+    cell: Callable[..., Cell], settings: BuildSettings
+) -> None:
+    host = HostSettings.from_environment({"https_proxy": "http://me:secret@proxy.example:3128"})
+    with pytest.raises(UsageError) as caught:
+        resolve_call(dataclasses.replace(settings, host=host), cell("made"))
+    assert "https_proxy holds credentials" in caught.value.message
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("setting", ["SMFORGE_SOURCES_MIRROR", "VLLM_SOURCE"])
 def test_a_setting_that_names_no_directory_is_refused(setting: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"{setting} names .* no directory"):

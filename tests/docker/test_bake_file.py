@@ -92,6 +92,23 @@ def test_certificates_and_pip_settings_are_secrets_and_only_when_given(tmp_path:
     assert base["args"] == plain["args"]
 
 
+def test_proxies_are_arguments_of_every_target_and_only_when_given() -> None:
+    def arguments(**variables: str) -> dict[str, str]:
+        targets = resolved("flashinfer-shim", **variables)["target"]
+        found = [
+            {name: value for name, value in target["args"].items() if name.endswith("_PROXY")}
+            for target in targets.values()
+        ]
+        assert all(one == found[0] for one in found)
+        return found[0]
+
+    assert arguments() == {}
+    assert arguments(PROXY_HTTPS="http://p:1", PROXY_NONE="h") == {
+        "HTTPS_PROXY": "http://p:1",
+        "NO_PROXY": "h",
+    }
+
+
 @pytest.mark.engine
 def test_buildkit_finds_nothing_to_warn_of() -> None:
     done = bake("--allow=network.host", "validate")

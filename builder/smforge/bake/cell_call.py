@@ -32,6 +32,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
     variables = {
         **cell.variables,
         **dict(host.caches),
+        **host.step_proxies,
         "OUT_DIR": str(paths.staging),
         "REVISION": revision_of(root) or "",
         "MAX_JOBS": str(limits.jobs),

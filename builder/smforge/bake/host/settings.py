@@ -17,6 +17,7 @@ _PIP_SETTING = "PIP_CONFIG_FILE"
 NETWORK_SETTING = "BUILD_NETWORK"
 HOST_NETWORK = "host"
 _CACHE_SETTINGS = ("CACHE_FROM", "CACHE_TO")
+_PROXIES = {"PROXY_HTTP": "http_proxy", "PROXY_HTTPS": "https_proxy", "PROXY_NONE": "no_proxy"}
 SOURCES_SETTING = "SMFORGE_SOURCES_MIRROR"
 CHECKOUT_SETTING = "VLLM_SOURCE"
 
@@ -37,18 +38,21 @@ class HostSettings:
     """A directory with the sources of other projects, for a site that cannot reach theirs."""
     checkout: Path | None = None
     """A checkout of vLLM that is built instead of the matrix's release."""
+    proxies: tuple[tuple[str, str], ...] = ()
+    """PROXY_HTTP, PROXY_HTTPS and PROXY_NONE of the bake file, those that are set. They may hold
+    credentials: `step_proxies` has what steps may be given."""
     bucket: Path | None = None
     """sccache's settings for the S3 bucket that machines share compilations through; a secret."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> HostSettings:
         """Read SMFORGE_CA_BUNDLE (else what the host's own tools use), PIP_CONFIG_FILE of pip,
-        BUILD_NETWORK, CACHE_FROM, CACHE_TO, SMFORGE_SOURCES_MIRROR, VLLM_SOURCE and
-        SMFORGE_SCCACHE.
+        BUILD_NETWORK, CACHE_FROM, CACHE_TO, SMFORGE_SOURCES_MIRROR, VLLM_SOURCE, SMFORGE_SCCACHE,
+        and the proxies: http_proxy, https_proxy and no_proxy, or the same in capitals.
 
         Raises `UsageError` when SMFORGE_CA_BUNDLE names no file, SMFORGE_SOURCES_MIRROR or
-        VLLM_SOURCE no directory, or SMFORGE_SCCACHE no settings that can work; set but empty, they
-        mean none.
+        VLLM_SOURCE no directory, or SMFORGE_SCCACHE no settings that can work; set but
+        empty, they mean none.
         """
         return cls(
             ca_bundle=_ca_bundle(environment),
@@ -61,6 +65,11 @@ class HostSettings:
                 environment, SOURCES_SETTING, "the sources' archives and repositories"
             ),
             checkout=_directory(environment, CHECKOUT_SETTING, "a checkout of vLLM"),
+            proxies=tuple(
+                (variable, value)
+                for variable, name in _PROXIES.items()
+                if (value := environment.get(name) or environment.get(name.upper()))
+            ),
             bucket=bucket_settings(environment),
         )
 
@@ -76,6 +85,21 @@ class HostSettings:
         Asking raises `UsageError` where a version cannot be counted.
         """
         return _Versions(self.checkouts)
+
+    @property
+    def step_proxies(self) -> dict[str, str]:
+        """The proxies for the steps of a build.
+
+        Raises `UsageError` for a proxy with credentials, which an image's provenance would show.
+        """
+        for variable, value in self.proxies:
+            if variable != "PROXY_NONE" and "@" in value:
+                raise UsageError(
+                    f"{_PROXIES[variable]} holds credentials, and the provenance of an image would "
+                    "show them.",
+                    remedy="For a build, name a proxy that needs none, or set the variable empty.",
+                )
+        return dict(self.proxies)
 
     @property
     def origin(self) -> Origin:
