@@ -120,7 +120,7 @@ def test_a_signal_stops_the_engines_build_and_leaves_nothing(
         out, err = build.communicate(timeout=60)
     assert build.returncode == 130, err
     assert f"Stopped by {number.name}" in out
-    assert "The same command goes on from the cache." in out
+    assert "Run the same command again: it continues from the cache." in out
     assert "Traceback" not in err
     assert left_behind(project) == []
     wait_for(lambda: running_steps() == 0, "the engine to drop the step")

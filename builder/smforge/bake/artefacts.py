@@ -1,4 +1,4 @@
-"""The files that a build exported: their list, and whether they are still what they were."""
+"""The files that a build exported: their list, and whether they are unchanged."""
 
 from __future__ import annotations
 

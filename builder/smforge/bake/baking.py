@@ -30,7 +30,7 @@ class Baked:
         return self.outcome.exit_code == 0 and self.outcome.interrupted is None
 
     def targets(self, paths: CellPaths) -> tuple[TargetRecord, ...]:
-        """A record of each target, with the size of what lies at its destinations now."""
+        """A record of each target, with the present size of its output."""
         return target_records(self.outcome.state, paths, self.destinations)
 
 

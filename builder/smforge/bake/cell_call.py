@@ -1,4 +1,4 @@
-"""The bake call of one cell: the plan's variables, and what the host adds to them."""
+"""The bake call of one cell: the plan's variables, and those that depend on the host."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class CellPaths:
 
     @property
     def staging(self) -> Path:
-        """Where bake writes; beside `final`, so that the last step is a rename."""
+        """Where bake writes; next to `final`, so that the last step is a rename."""
         return self._variant / f".{self.slug}.partial"
 
     @property
@@ -73,12 +73,12 @@ class CellPaths:
 
     @property
     def metadata(self) -> Path:
-        """What buildx says about what it built."""
+        """The metadata that buildx writes about its results."""
         return self.logs / "bake-metadata.json"
 
     @property
     def lock(self) -> Path:
-        """Held by the one build of this cell."""
+        """Locked by the one build of this cell."""
         return self._variant / f".{self.slug}.lock"
 
 
@@ -114,7 +114,9 @@ def promote(paths: CellPaths) -> None:
 
 
 def reject(paths: CellPaths, reason: str) -> None:
-    """Keep the staged artefacts apart, so that somebody can look at them and nothing uses them."""
+    """Move the staged artefacts to the rejected ones, where people can examine them and nothing
+    uses them.
+    """
     note = paths.staging / REJECTION_NOTE
     note.write_text(reason.rstrip() + "\n", encoding="utf-8")
     shutil.rmtree(paths.rejected, ignore_errors=True)
@@ -123,18 +125,18 @@ def reject(paths: CellPaths, reason: str) -> None:
 
 
 def is_log(path: Path) -> bool:
-    """Whether a file lies where `CellPaths.logs` puts the files of a cell."""
+    """Whether a file is in a folder that `CellPaths.logs` gives for a cell."""
     return path.parent.parent.name == _LOGS
 
 
 def shown(path: Path) -> Path:
-    """`path` as a person in the current directory would write it."""
+    """`path` relative to the current directory, if it is below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _recover(paths: CellPaths) -> None:
-    """Undo what a run that was killed left behind, between any two of its steps."""
+    """Undo the changes of a run that was killed between any two of its steps."""
     shutil.rmtree(paths.staging, ignore_errors=True)
     if paths.previous.exists():
         if paths.final.exists():

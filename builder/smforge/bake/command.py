@@ -1,7 +1,8 @@
-"""The exact command line of one bake call and the variables it is given. Nothing here runs.
+"""The exact command line of one bake call and the variables it is given. This module runs nothing.
 
 Bake reads three files: docker-bake.hcl (what there is to build), versions.json (the defaults) and
-an override with the resolved values of one cell, so that the command printed is the command run.
+an override with the resolved values of one cell, so that the printed command is the command that
+runs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class BakeCall:
     matrix: Path
     """versions.json, which is a bake file too."""
     override: Path
-    """Where the file with the resolved variables lies."""
+    """The path of the file with the resolved variables."""
     metadata: Path
     """Where buildx writes the digests of what it built; it does so only on success."""
     targets: tuple[str, ...]
@@ -66,7 +67,7 @@ class BakeCall:
         return shlex.join(self.argv)
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """`inherited` without the call's own variables, which bake would let win over the files."""
+        """`inherited` without the call's own variables, which bake would prefer to the files."""
         return {name: value for name, value in inherited.items() if name not in self.variables}
 
     @property

@@ -1,4 +1,4 @@
-"""What ``bake --print`` says: the resolved targets and where their output goes. Needs no engine."""
+"""Reads ``bake --print``: the resolved targets and where their output goes. Needs no engine."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def resolve_definition(call: BakeCall) -> Definition:
 
 
 def _plain(text: str) -> str:
-    """The text that bake printed as a template, since what it prints is a bake file again."""
+    """The text that bake printed as a template, because its output is a bake file again."""
     return text.replace("$${", "${").replace("%%{", "%{")
 
 
@@ -81,5 +81,5 @@ def _refusal(stderr: str, call: BakeCall) -> ConfigurationError | ToolError:
     reason = (said or " ".join(lines[-1:]) or "no reason given").removeprefix("ERROR: ")
     return ConfigurationError(
         f"bake refuses the definition in {call.root}: {reason.rstrip('.')}.",
-        remedy="Mend docker-bake.hcl or versions.json.",
+        remedy="Correct docker-bake.hcl or versions.json.",
     )

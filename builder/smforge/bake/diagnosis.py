@@ -17,8 +17,8 @@ from smforge.errors import BuildFailedError, EngineUnavailableError, Interrupted
 _DATA = Path(__file__).parent / "data" / "failures.json"
 
 _CAUSE_LINES = 60
-"""How much of a step's output may tell its cause: a download that was retried and came, long before
-the end, is not why a step failed."""
+"""How much of a step's output is searched for the cause: a download that was retried with
+success, long before the end, is not the cause."""
 
 _HEAD_LINES = 10
 _TAIL_LINES = 10
@@ -30,7 +30,7 @@ _FINAL_ERROR = re.compile(r"^ERROR: (?:target \S+: )?(?:failed to solve: )?", re
 
 
 class StepFailedError(BuildFailedError):
-    """A build step failed; `excerpt` holds its telling lines."""
+    """A build step failed; `excerpt` holds the relevant lines of its output."""
 
     def __init__(
         self, message: str, *, remedy: str | None, target: str, log: Path, excerpt: Sequence[str]
@@ -53,16 +53,16 @@ def failure(
     """Explain why `outcome` is no success.
 
     `log_of` gives the log file of a target. `engine_answers` is asked only when nothing in the
-    build itself failed first: an engine that has gone says nothing about why.
+    build itself failed first: an engine that no longer runs does not say why.
     """
     state = outcome.state
     if outcome.interrupted is not None:
         return InterruptedBuildError(
             f"Stopped by {outcome.interrupted.name}; the engine has dropped the running steps.",
-            remedy="The same command goes on from the cache.",
+            remedy="Run the same command again: it continues from the cache.",
         )
     failed = state.failed
-    # A build step that the engine's end cut off has an error too, so the engine is asked first.
+    # A build step that ends with the engine has an error too, so the engine is asked first.
     if not engine_answers():
         return EngineUnavailableError(
             f"The Docker Engine stopped during the build{_while(state)}.",
@@ -75,7 +75,7 @@ def failure(
 
 
 def excerpt(lines: Sequence[str]) -> tuple[str, ...]:
-    """The telling lines of a failed step's output: around the first error, and the end."""
+    """The relevant lines of a failed step's output: around the first error, and the end."""
     shown = [line for line in lines if line.strip()]
     first = next((i for i, line in enumerate(shown) if _FIRST_ERROR.search(line)), None)
     start = max(0, len(shown) - _TAIL_LINES)

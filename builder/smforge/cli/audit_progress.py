@@ -1,4 +1,4 @@
-"""What ``smforge audit`` says on standard error while it reads."""
+"""The progress that ``smforge audit`` shows on standard error while it reads."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Progress:
         self._shown = True
 
     def clear(self) -> None:
-        """Leave the terminal's line empty."""
+        """Clear the terminal's line."""
         if self._shown and self._on_terminal:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

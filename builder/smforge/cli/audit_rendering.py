@@ -1,4 +1,4 @@
-"""The forms that ``smforge audit`` can write."""
+"""The formats that ``smforge audit`` can write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NARROWEST = 60
 
 
 def render(reports: Sequence[Report], form: str, *, to_terminal: bool) -> str:
-    """Write reports in one form; several become one document where the form allows it."""
+    """Write reports in one format; several become one document if the format allows it."""
     match form:
         case "json":
             texts = [to_json(report) for report in reports]

@@ -23,7 +23,7 @@ again and again takes a twentieth of an audit's time."""
 
 
 class Context(click.Context):
-    """A context whose help is rich-click's, loaded when somebody asks for help."""
+    """A context whose help is rich-click's, loaded only when help is printed."""
 
     def get_help(self) -> str:
         from smforge.cli.rich_help import rich_help  # noqa: PLC0415  # defers rich_click
@@ -123,7 +123,7 @@ def _exit_code(arguments: list[str]) -> int:
         _print_error("Interrupted.")
         return SIGINT_EXIT
     except BrokenPipeError:
-        # The reader (head, less) has gone; what it wanted it has.
+        # The reader (head, less) has closed the pipe: it needs no more output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_UNDETERMINED
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The shared ``-o FORMAT[=FILE]`` flag: which form a result takes and where it goes."""
+"""The shared ``-o FORMAT[=FILE]`` flag: the format of a result and where it is written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TABLE = "table"
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """One ``-o``: a form, and the file it goes to (standard output when None)."""
+    """One ``-o``: a format, and the file to write (standard output if None)."""
 
     format: str
     file: Path | None = None
@@ -72,7 +72,7 @@ def checked_outputs(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
 
 
 def _why_not_writable(path: Path) -> str | None:
-    """Why a report cannot be written there, as far as that shows beforehand."""
+    """Why a report cannot be written there, as far as this can be known in advance."""
     try:
         path = path.resolve()
         if path.is_dir():
@@ -82,7 +82,8 @@ def _why_not_writable(path: Path) -> str | None:
         if path.exists() and not path.is_file():
             # A device or a pipe is written to.
             return None if os.access(path, os.W_OK) else "you may not write to it"
-        # A regular file is replaced by a new one beside it: only trying tells whether that can be.
+        # A regular file is replaced by a new one next to it: only a try shows whether that is
+        # possible.
         trial = path.parent / f".{path.name[:100]}.{os.getpid()}"
         os.close(os.open(trial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         trial.unlink()
@@ -124,7 +125,7 @@ def print_result(text: str, form: str = TABLE) -> None:
         sys.stdout.write(whole)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has what it wanted.
+        # The reader needs no more output.
         raise
     except OSError as error:
         # What is still in the buffer would fail once more when Python ends.

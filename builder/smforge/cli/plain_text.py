@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 _LOOK_ALIKES = str.maketrans("●◐✗…→\u2013\u2014", "*ox~>--")
-"""One character for one, so that columns stay columns."""
+"""Each character is replaced by one character, so that columns remain aligned."""
 
 
 def encodable(text: str, form: str, encoding: str | None) -> str:
     """`text` as it is where `encoding` can hold it; else in ASCII, with the form's own escapes.
 
-    JSON and XML can say every character in ASCII. Elsewhere the marks of a table become letters
+    JSON and XML can write every character in ASCII. Elsewhere the marks of a table become letters
     that look like them, and what is left becomes ``\\u4e2d``.
     """
     if encoding is None:

@@ -1,4 +1,4 @@
-"""From the flags of ``smforge preflight`` to what is found."""
+"""Runs preflight as the flags of ``smforge preflight`` ask."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What was given beside the sources."""
+    """The options other than the sources."""
 
     baselines: tuple[str, ...]
     externals: tuple[str, ...]
@@ -38,7 +38,7 @@ class Flags:
 
     @property
     def requirements(self) -> Requirements | None:
-        """What must come out; None where nothing was said."""
+        """What must be compiled; None if nothing was given."""
         if not self.required:
             return None
         found = parse_requirements(self.required)
@@ -56,7 +56,7 @@ class Flags:
 
     @property
     def excuses(self) -> tuple[Excuse, ...]:
-        """The losses that were allowed. Raises `ConfigurationError` for a wrong policy."""
+        """The losses that are excused. Raises `ConfigurationError` for a wrong policy."""
         named = [allowed_on_command_line(pattern) for pattern in self.allowed]
         return (*named, *(one for path in self.policies for one in load_policy(path).sources))
 

@@ -1,4 +1,4 @@
-"""From the flags of ``smforge audit`` to what is learned by running the subject."""
+"""Runs programs of a subject as the flags of ``smforge audit`` ask."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Probing:
     python: str | None = None
     """``--probe-python``, which asks for it too."""
     facts: Path | None = None
-    """``--probed``: a folder of facts that somebody else wrote."""
+    """``--probed``: a folder of facts that were written elsewhere."""
 
     def require_one_subject(self, subjects: tuple[str, ...]) -> None:
         """Raise `UsageError` where facts or a Python are of one subject and there are several."""
@@ -45,7 +45,7 @@ class Probing:
         return self.asked or self.python is not None
 
     def of(self, subject: str, request: AuditRequest) -> Probed | None:
-        """What running `subject` tells; None where nothing but its assemblers can be run.
+        """The facts of a run of `subject`; None if only its assemblers can be run.
 
         Raises `UsageError` where a Python is named and there is no folder to use it with.
         """

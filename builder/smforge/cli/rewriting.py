@@ -1,4 +1,4 @@
-"""What ``smforge slim`` and ``smforge repair`` have in common: running, progress and the answer."""
+"""The common parts of ``smforge slim`` and ``smforge repair``: run, progress and answer."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(subject: Path, request: Request, out: Path, *, load: bool, quiet: bool) 
         if wrong is not None:
             raise UnprovenError(
                 f"The audit of the result says: {wrong.message}",
-                remedy="Audit the original: if it says the same, that has to be mended first.",
+                remedy="Audit the original: if it says the same, correct that first.",
             )
 
     done = rewrite(
@@ -141,7 +141,7 @@ class _Shown:
         self._say(f"assembled {done} of {count}, about {left / 60:.0f} min left")
 
     def clear(self) -> None:
-        """Leave the terminal's line empty."""
+        """Clear the terminal's line."""
         if self._terminal and not self._quiet:
             self._stream.write("\r\x1b[K")
 

@@ -1,6 +1,7 @@
 """Help as rich-click writes it, for commands that are plain click's.
 
-rich and rich-click take longer to load than a library takes to audit; only who reads help waits.
+rich and rich-click take longer to load than a library takes to audit; so they are loaded only for
+help.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Which ptxas Triton runs in an image: its own, or the toolkit's where its own lacks a target."""
+"""Decides which ptxas Triton runs in an image: its own, or the toolkit's if its own lacks a
+target.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from smforge.errors import ConfigurationError, ImpossibleCellError
 BUNDLED, TOOLKIT = "bundled", "toolkit"
 _DATA = Path(__file__).parent / "data" / "torch_triton.json"
 _VARIABLES = {"ptxas": "TRITON_PTXAS", "ptxas-blackwell": "TRITON_PTXAS_BLACKWELL"}
-"""The variables of docker-bake.hcl that say whose assembler takes the place of each file."""
+"""The variables of docker-bake.hcl that say which assembler replaces each file."""
 
 
 def assembler_choices(
@@ -40,12 +42,12 @@ def assembler_choices(
 
 
 def _require_usable(rules: TritonRules, device: ComputeCapability, cuda: str) -> None:
-    """Raise `ImpossibleCellError` where the toolkit's assembler is of no use either."""
+    """Raise `ImpossibleCellError` if the toolkit's assembler cannot be used either."""
     own, target, file = toolkit(cuda), rules.target_for(device), rules.assembler_for(device)
     if not own.knows(target):
         reason, remedy = explain_unknown(own, target)
     elif refusal := rules.refusal(own.version):
-        reason, remedy = f"{refusal}.", "Take a newer torch, which requires a newer Triton."
+        reason, remedy = f"{refusal}.", "Use a newer torch, which requires a newer Triton."
     else:
         return
     assert rules.bundled is not None

@@ -72,7 +72,7 @@ def sdist_sha256(source: Source) -> str | None:
 def _compiled(name: str, source: Source, cell: Cell) -> dict[str, str]:
     """Version, digest and arch list of a component that is compiled from its sdist.
 
-    Of an absent one nothing but the empty list is said, so that its releases change no other cell.
+    For an absent component only the empty list is given, so that its releases change no other cell.
     """
     component = cell.component(name)
     prefix = name.upper()

@@ -1,8 +1,8 @@
 """The `variable` block of versions.json: what a bare `docker buildx bake` builds.
 
-`docker buildx bake -f docker-bake.hcl -f versions.json` knows nothing of variants, so the block
-repeats what the default variant resolves to. `python -m smforge.plan.defaults` writes it anew
-after a change; a matrix whose block says something else is refused.
+`docker buildx bake -f docker-bake.hcl -f versions.json` does not know variants, so the block
+repeats what the default variant resolves to. `python -m smforge.plan.defaults` rewrites it after a
+change; a matrix with another block is refused.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _BLOCK = re.compile(r'^  "variable": \{.*?^  \}', re.MULTILINE | re.DOTALL)
 
 
 def check_block(matrix: Matrix, variables: dict[str, str]) -> None:
-    """Raise `ConfigurationError` when there is a block and it does not say `variables`."""
+    """Raise `ConfigurationError` if there is a block with other values than `variables`."""
     block = {name: variable.default for name, variable in matrix.document.variable.items()}
     if not block or block == variables:
         return
     name = next(key for key in (*variables, *block) if block.get(key) != variables.get(key))
     raise ConfigurationError(
-        f"{matrix.path}: $.variable.{name}: {_said(block.get(name))} stands there, but the "
+        f"{matrix.path}: $.variable.{name}: {_said(block.get(name))} is there, but the "
         f"default variant {matrix.document.default} has {_said(variables.get(name))}.",
         remedy="Run python -m smforge.plan.defaults.",
     )
@@ -39,7 +39,7 @@ def render_block(variables: dict[str, str]) -> str:
 
 
 def renew_block(text: str, variables: dict[str, str]) -> str:
-    """The text of a matrix file with its block made anew; the rest stays as it is."""
+    """The text of a matrix file with a new block; the rest is unchanged."""
     block = render_block(variables)
     return _BLOCK.sub(lambda _: block, text, count=1)
 

@@ -1,4 +1,4 @@
-"""Writes the `variable` block of versions.json anew: ``python -m smforge.plan.defaults [FILE]``."""
+"""Rewrites the `variable` block of versions.json: ``python -m smforge.plan.defaults [FILE]``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smforge.plan.resolve import default_variables
 
 
 def renew(file: Path) -> None:
-    """Make the block of a matrix file say what its default variant resolves to."""
+    """Write the values of the default variant into the block of a matrix file."""
     variables = default_variables(load(file))
     text = file.read_text(encoding="utf-8")
     renewed = file.with_name(f".{file.name}.new")

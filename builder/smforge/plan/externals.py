@@ -10,7 +10,7 @@ from smforge.plan.records import PlannedExternal
 
 
 def externals_for(source: VllmSource, component: Vllm) -> Iterator[PlannedExternal]:
-    """What the extensions that are compiled need, in the order of versions.json."""
+    """The external sources that the compiled extensions need, in the order of versions.json."""
     for name, external in source.externals.items():
         if not _needed(external, component):
             continue

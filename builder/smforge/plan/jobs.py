@@ -12,11 +12,11 @@ from smforge.plan.records import Cell, Plan
 PLAN_JOB = "plan"
 SCHEMA_VERSION = 1
 PROGRAM = ".venv/bin/smforge"
-"""Where `make setup` leaves the command."""
+"""The path at which `make setup` installs the command."""
 
 
 class Runner(StrEnum):
-    """The size of the machine that a job needs; data/pipelines.json says which that is."""
+    """The size of the machine that a job needs; data/pipelines.json defines the sizes."""
 
     LIGHT = "light"
     HOSTED = "hosted"
@@ -28,20 +28,20 @@ class Job:
     """One CI job."""
 
     key: str
-    """Unique among the jobs, and what `needs` refers to."""
+    """Unique among the jobs; `needs` refers to it."""
     label: str
     variant: str | None
     """None for the job that checks the matrix."""
     platform: str
-    """What the machine has to be: a cell is built natively."""
+    """The platform of the machine: a cell is built natively."""
     runner: Runner
     needs: tuple[str, ...]
     targets: tuple[str, ...]
     """The targets of docker-bake.hcl that it builds."""
     commands: tuple[str, ...]
-    """To be run in the checkout by bash, after `make setup`."""
+    """Bash commands, run in the checkout after `make setup`."""
     artifacts: tuple[str, ...]
-    """What is worth keeping, passed or not: finished artefacts, rejected ones, logs."""
+    """The files to keep, passed or not: finished artefacts, rejected ones, logs."""
 
 
 def jobs(plan: Plan, config: str | None = None) -> tuple[Job, ...]:

@@ -28,7 +28,8 @@ def github(plan: Plan, config: str | None = None) -> str:
         "name": "release",
         "on": {"workflow_dispatch": None, "push": {"tags": ["v*"]}},
         "permissions": {"contents": "read"},
-        # A second push of a tag waits: two builds of one cell would fight over the cache.
+        # A second push of a tag waits, because two builds of one cell would disturb each other's
+        # cache.
         "concurrency": {"group": "release-${{ github.ref }}", "cancel-in-progress": False},
         "defaults": {"run": {"shell": "bash"}},
         "jobs": {

@@ -1,4 +1,4 @@
-"""What a plan says: one cell per variant and platform, ready for the engine."""
+"""The records of a plan: one cell per variant and platform, ready for the engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PlannedToolkit:
     """The lowest Linux driver that also assembles its PTX; None where that is not known."""
     torch: str
     wheel_mb: float | None
-    """The largest wheel its index takes, in millions of bytes; None where nothing is said."""
+    """The largest wheel that its index takes, in millions of bytes; None if there is no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class PlannedExternal:
     location: str
     """A URL, or the file name of a wheel in the package index."""
     pin: str | None
-    """The commit, or the SHA-256 of the file; None where nobody has looked it up."""
+    """The commit, or the SHA-256 of the file; None if it is not known."""
     release: str | None
-    """What people call it: a tag, or a distribution and its version."""
+    """Its name for people: a tag, or a distribution and its version."""
     subdirectory: str | None
-    """The directory inside an archive or wheel that is meant."""
+    """The directory inside an archive or wheel that holds the sources."""
     submodules: tuple[str, ...] | None
     """Those that are needed of a repository; None for all."""
     instead_of: str | None
@@ -76,9 +76,9 @@ class PlannedComponent:
     ptx: tuple[Target, ...]
     """The PTX that is asked for beside it."""
     settings: Mapping[str, str]
-    """What else versions.json says of it, for example the selection of modules."""
+    """Other settings of versions.json, for example the selection of modules."""
     externals: tuple[PlannedExternal, ...] = ()
-    """What its build would otherwise clone."""
+    """The sources that its build would otherwise clone."""
     checkout: bool = False
     """Whether a checkout is built in place of the release that the matrix names."""
 
@@ -91,7 +91,7 @@ class PlannedImage:
     """Without registry and tag."""
     tag: str
     user: str
-    """Whom it runs as: ``root`` or ``vllm``."""
+    """The user that it runs as: ``root`` or ``vllm``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a matrix amounts to for some of its variants."""
+    """The cells of some variants of a matrix."""
 
     matrix_name: str
     matrix_sha256: str

@@ -1,4 +1,4 @@
-"""From a matrix and the names of variants to a plan."""
+"""Resolves a matrix and the names of variants to a plan."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _settings(component: object) -> Iterator[tuple[str, str]]:
 
 
 def _changed(lists: dict[str, tuple[Entry, ...]]) -> Iterator[Dropped]:
-    """The words that a component's tool compiles as something else."""
+    """The words that a component's tool compiles as another target."""
     for component, entries in lists.items():
         for entry in entries:
             word = entry.word.removesuffix("+PTX")

@@ -68,6 +68,6 @@ def _digest_set(image: Descriptor) -> dict[str, str]:
 
 
 def _names(layout: LayoutFolder) -> tuple[str, ...]:
-    """What the image is called; in-toto wants some name."""
+    """The name of the image; in-toto requires a name."""
     names = [name for root in layout.roots() if root.is_image for name in root.names]
     return tuple(names[:1]) or ("image",)

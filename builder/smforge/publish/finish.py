@@ -19,7 +19,7 @@ VERDICT = "io.smforge.verdict"
 REPORT_DIGEST = "io.smforge.report.digest"
 CREATED = "org.opencontainers.image.created"
 _CARRIED = ("org.opencontainers.image.", "io.smforge.")
-"""Labels that the index repeats as annotations, for those who look at a registry only."""
+"""Labels that the index repeats as annotations, for readers who see only the registry."""
 
 Describe = Callable[[Path, Descriptor], Mapping[str, Any]]
 """Makes the SBOM of an image of a layout, as an SPDX document."""
@@ -30,11 +30,11 @@ class Finished:
     """What a layout refers to once it is complete."""
 
     digest: str
-    """Of the image's index, which is what a tag will mean."""
+    """The digest of the image's index, to which a tag will refer."""
     images: tuple[str, ...]
-    """Of the manifests, one per platform: what was audited."""
+    """The digests of the audited manifests, one per platform."""
     reports: tuple[str, ...]
-    """Of the manifests of the reports."""
+    """The digests of the manifests of the reports."""
 
 
 def finish(
@@ -43,7 +43,7 @@ def finish(
     """Annotate the image's index, and add the SBOM and the report, in one layout.
 
     `created` is the moment that all of it states. An SBOM that a scanner has made during the build
-    is kept and none is added. Doing it again with the same report changes nothing.
+    is kept and none is added. A repetition with the same report changes nothing.
     Raises as `read_root` does.
     """
     layout = LayoutFolder(folder)

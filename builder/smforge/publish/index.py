@@ -1,7 +1,7 @@
 """A static index of wheels, one directory per CUDA version, that pip and uv install from.
 
 ``whl/cu130/`` holds a page of its projects, and per project a page and its wheels. It is written
-next to its place and moved there in one step, so that nobody is served half of one.
+next to its place and moved there in one step, so that no client gets half of it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Index:
     wheels: tuple[Wheel, ...]
     """By project, version and file name; each file once."""
     left_out: tuple[Wheel, ...] = ()
-    """Those of other variants that a wheel of the same name stands for."""
+    """Wheels of other variants that are left out, because the index has a wheel of that name."""
 
     @property
     def size(self) -> int:
@@ -52,8 +52,8 @@ def make_index(name: str, variants: Mapping[str, Sequence[Wheel]], limits: Limit
     """Put the wheels of some variants together into an index.
 
     Variants for one device and the one for all make files of one name with different content. The
-    index keeps those of the variant that is called like itself, ``cu130``, and names what it left
-    out; the other variants need indexes of their own.
+    index keeps those of the variant that has the index's name, ``cu130``, and names what it left
+    out; the other variants need separate indexes.
     Raises `UnpublishableError` where two files differ so otherwise, where a wheel is made for
     another CUDA version, and where a limit does not hold, and `UsageError` for a name that is no
     index's.
@@ -80,7 +80,7 @@ def write_index(index: Index, folder: Path) -> Path:
     """Write the index to ``folder/NAME``, instead of what is there; the result is that directory.
 
     Wheels are hard links where that is possible and everyone may read them, else copies. Raises
-    `UsageError` where something lies there that is no such index: it would be deleted.
+    `UsageError` if something else than such an index is there, because it would be deleted.
     """
     place = folder / index.name
     _require_replaceable(place)
@@ -140,7 +140,7 @@ def _write_page(folder: Path, html: str, document: str) -> None:
 
 
 def _link_or_copy(source: Path, place: Path) -> None:
-    """A wheel that only its maker may read is copied: the index is for whoever serves it."""
+    """A wheel that only its owner may read is copied, so that a web server can read it."""
     if stat.S_IMODE(source.stat().st_mode) & 0o444 == 0o444:
         try:
             os.link(source, place)
@@ -152,20 +152,20 @@ def _link_or_copy(source: Path, place: Path) -> None:
 
 
 def _add(files: dict[str, Wheel], name: str, wheel: Wheel) -> None:
-    """Add a wheel to those of the index `name`, which holds one file of a name."""
+    """Add a wheel to the index `name`, which holds one file per name."""
     other = files.setdefault(wheel.filename, wheel)
     if other.sha256 != wheel.sha256:
         raise UnpublishableError(
             f"{other.path} and {wheel.path} differ under one name, and the index {name} can hold "
             "only one file of it.",
-            remedy="Give each variant an index of its own (--per variant); files of one variant "
+            remedy="Write one index for each variant (--per variant); files of one variant "
             "that depend on the platform need its tag.",
         )
     _check_local_version(name, wheel)
 
 
 def _check_local_version(name: str, wheel: Wheel) -> None:
-    """``+cu129`` belongs into no index of ``cu130``; most wheels say nothing."""
+    """``+cu129`` does not belong into an index of ``cu130``; most wheels state no CUDA version."""
     local = wheel.version.local or ""
     stated = [part for part in local.split(".") if part.startswith("cu") and part[2:].isdecimal()]
     cuda = name.partition("-")[0]

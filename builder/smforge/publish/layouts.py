@@ -1,8 +1,8 @@
-"""The index that stands for an image in its layout, and what is written beside the image.
+"""The index of an image in its layout, and what is written next to the image.
 
 BuildKit exports one root into ``index.json``: an image index where attestations accompany the
-image, or else the bare manifest. It is always made an index here, because that can carry what is
-known only when the image is complete: annotations and further attestations. The image's own
+image, or else the bare manifest. This module always makes it an index, because an index can have
+what is known only when the image is complete: annotations and further attestations. The image's own
 manifest and configuration stay what was audited.
 """
 
@@ -40,14 +40,14 @@ class Root:
     entry: Mapping[str, Any]
     """Its descriptor there, as written."""
     index: Mapping[str, Any]
-    """The image index, made up where the layout has a bare manifest."""
+    """The image index; it is generated if the layout has a bare manifest."""
 
     @property
     def digest(self) -> str:
         return str(self.entry["digest"])
 
     def descriptors(self, where: str) -> tuple[Descriptor, ...]:
-        """What the index refers to."""
+        """The descriptors in the index."""
         return parse_index(self.index, where)
 
     def images(self, where: str) -> tuple[Descriptor, ...]:
@@ -83,7 +83,7 @@ def read_root(layout: LayoutFolder) -> Root:
 
 
 def replace_root(layout: LayoutFolder, root: Root, index: Mapping[str, Any]) -> str:
-    """Make `index` what the layout refers to instead of `root`; the result is its digest."""
+    """Let the layout refer to `index` instead of `root`; the result is its digest."""
     document = layout.index()
     written = layout.put_document(index)
     # A platform belongs to a manifest; an index has several.

@@ -1,4 +1,4 @@
-"""What an index accepts of wheels: the size of one file, and of all together."""
+"""Size limits of an index of wheels: for one file, and for all together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an index accepts; None is no limit."""
+    """The limits of an index; None is no limit."""
 
     wheel_mb: float | None = None
     """Of one file."""

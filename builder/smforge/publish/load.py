@@ -58,7 +58,7 @@ def load(folder: Path, name: str) -> str:
         last = answer.splitlines()[-1] if answer else "it said nothing"
         raise ToolError(
             f"The engine did not load {name}: {last}",
-            remedy="Its image store must be containerd's; 'smforge doctor' tells.",
+            remedy="Its image store must be containerd's; 'smforge doctor' says whether it is.",
         )
     return root.digest
 

@@ -1,4 +1,4 @@
-"""Finds what `smforge build` has put in its place, passed and unchanged."""
+"""Finds outputs of `smforge build` that passed and are unchanged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BUILD_AGAIN = "Build it again."
 
 
 class _Report(BaseModel):
-    """What is read of a saved report: that it says what the record says of it."""
+    """The parts of a saved report that are compared with the record."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -79,10 +79,10 @@ class Output:
 def find_outputs(folders: Sequence[Path]) -> tuple[Output, ...]:
     """The cells that passed, below folders that `smforge build --out` wrote to.
 
-    What was rejected lies elsewhere and its record says so; it is never found.
-    Raises `UsageError` where there is no folder, or nothing that passed in it, and
-    `DamagedInputError` for a record that cannot be read, that contradicts itself, or whose report
-    is gone or is another one.
+    Rejected artefacts are in another folder and their record says so; they are never found. Raises
+    `UsageError` where there is no folder, or nothing that passed in it, and `DamagedInputError` for
+    a record that cannot be read, that contradicts itself, or whose report is missing or is another
+    one.
     """
     found = [output for folder in folders for output in _below(folder)]
     if not found:
@@ -97,7 +97,7 @@ def _below(folder: Path) -> Iterator[Output]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is no directory.")
     for path in sorted(folder.rglob(RECORD_NAME)):
-        # The copy among the logs has no artefacts beside it.
+        # The copy among the logs has no artefacts next to it.
         if is_log(path):
             continue
         record = parse_record(_content(path, MOST_BYTES), path)
@@ -121,7 +121,7 @@ def _content(path: Path, most: int) -> bytes:
 
 
 def _check_report(audit: AuditRecord, folder: Path) -> None:
-    """Hold the report beside a record against what the record says of it."""
+    """Compare the report next to a record with what the record says of it."""
     if audit.report is None:
         raise DamagedInputError(
             f"{folder / RECORD_NAME} names no report of its audit.", remedy=_BUILD_AGAIN

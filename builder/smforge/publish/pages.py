@@ -60,7 +60,7 @@ def project_document(project: str, wheels: Sequence[Wheel]) -> str:
 
 
 META = {"api-version": "1.1"}
-"""What every JSON page of an index says of itself."""
+"""The metadata of every JSON page of an index."""
 
 
 def _link(wheel: Wheel) -> str:
@@ -68,7 +68,7 @@ def _link(wheel: Wheel) -> str:
     attributes = {
         "href": f"{quote(wheel.filename)}#sha256={wheel.sha256}",
         "data-core-metadata": digest,
-        # The name that the attribute had first, for installers that know no other.
+        # The first name of the attribute, for installers that know only this one.
         "data-dist-info-metadata": digest,
     }
     if wheel.requires_python:

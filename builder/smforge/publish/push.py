@@ -21,12 +21,12 @@ FindCredentials = Callable[[str], Credentials | None]
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push did."""
+    """The result of a push."""
 
     reference: str
     """HOST/NAME:TAG, written last."""
     digest: str
-    """What the tag means now: pull HOST/NAME@DIGEST."""
+    """The digest of the tag: pull HOST/NAME@DIGEST."""
     sent: int
     """Bytes of blobs that the registry did not have."""
     spared: int
@@ -60,7 +60,7 @@ def push(
 
 
 class _Push:
-    """One layout on its way to one repository."""
+    """One layout that is pushed to one repository."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class _Push:
         if self._client.has_blob(blob.digest) or self._mounted(blob.digest):
             self._spared += blob.size
             return
-        # A registry would wait long for bytes that are announced and do not come.
+        # A registry would wait long for announced bytes that do not arrive.
         self._layout.require(blob)
         self._announce(f"pushing {blob.digest[:19]} ({blob.size:,} bytes)")
         self._client.upload(blob.digest, blob.size, self._parts_of(blob))

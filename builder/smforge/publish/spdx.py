@@ -24,7 +24,7 @@ _IMAGE = "SPDXRef-Image"
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a bill of materials is about."""
+    """The subject of a bill of materials."""
 
     name: str
     digest: str

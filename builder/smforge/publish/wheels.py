@@ -1,4 +1,4 @@
-"""What an index says about a wheel, read from the wheel itself.
+"""Reads from a wheel what an index says about it.
 
 Format: PyPA "Binary distribution format" and "Core metadata specifications".
 """
@@ -20,13 +20,13 @@ from smforge.errors import DamagedInputError
 from smforge.files import sha256_of
 
 METADATA_BYTES = 16 << 20
-"""The largest METADATA that is read: it goes through an index as a file of its own."""
+"""The largest METADATA that is read; an index serves it as a separate file."""
 
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
     *(OSError, EOFError, RuntimeError, ValueError),
 )
-"""What zipfile raises for damaged archives, and what the file system does for damaged disks."""
+"""The errors that zipfile raises for damaged archives, and the file system for damaged disks."""
 
 
 @dataclass(frozen=True, slots=True)

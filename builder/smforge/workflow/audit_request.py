@@ -1,4 +1,4 @@
-"""From the flags of ``smforge audit`` to an audit's request."""
+"""Makes the request of an audit from the flags of ``smforge audit``."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def request_of(  # noqa: PLR0913 - one per flag
         if not parse_requirements([text]):
             raise UsageError(
                 f"--require {text!r} names no device and no target.",
-                remedy="If it comes from a variable, see why that is empty; without --require "
-                "nothing is required.",
+                remedy="If it comes from a variable, check why the variable is empty; without "
+                "--require nothing is required.",
             )
     requirements = [parse_requirements(words)]
     of_variant: tuple[Path, ...] = ()

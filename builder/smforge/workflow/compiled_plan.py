@@ -1,4 +1,4 @@
-"""A plan with what the sources make of its arch lists."""
+"""A plan with the targets that the sources really compile for its arch lists."""
 
 from __future__ import annotations
 

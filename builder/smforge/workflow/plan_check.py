@@ -29,11 +29,11 @@ _TORCH = re.compile(r"^torch==(?P<version>\S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class CellCheck:
-    """What stands against the build of one cell."""
+    """The reasons why one cell cannot be built."""
 
     cell: Cell
     problems: tuple[str, ...]
-    """Sentences: files that are not there, missing pins, sources that cannot be had."""
+    """Sentences: files that are not there, missing pins, sources that cannot be fetched."""
     preflight: CellPreflight | None
     """None where the sources could not be examined."""
 
@@ -53,7 +53,7 @@ class CellCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing stands against it."""
+        """Whether there is no such reason."""
         return not self.errors
 
 
@@ -120,12 +120,12 @@ def _without_locks(cell: Cell, root: Path) -> Iterator[str]:
         if torch is not None and torch["version"] != cell.toolkit.torch:
             yield (
                 f"{lock} locks torch {torch['version']}, and the toolkit has torch "
-                f"{cell.toolkit.torch}. Make the locks anew: make lock."
+                f"{cell.toolkit.torch}. Renew the locks: make lock."
             )
 
 
 def check_table(checks: Sequence[CellCheck]) -> str:
-    """The checks for people: a line per cell, and below it what stands against it."""
+    """The checks for people: a line per cell, and below it the reasons against its build."""
     lines: list[str] = []
     for one in checks:
         name = f"{one.cell.variant} {one.cell.platform}"

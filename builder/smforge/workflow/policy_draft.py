@@ -28,7 +28,7 @@ def policy_draft(verdicts: Sequence[Verdict]) -> str | None:
 
     One entry holds the kernels of one family in one file that are embedded for the same targets,
     with every required device that they do not reach. Its reason is empty, so the file is refused
-    until somebody has written one.
+    until a reason is written.
     """
     import tomli_w  # noqa: PLC0415  # defers tomli_w
 
@@ -49,7 +49,7 @@ def _lacking(verdict: Verdict) -> Iterator[tuple[_Key, ComputeCapability, str]]:
     """Every kernel that does not reach a required device, as far as a policy can excuse it."""
     request = verdict.view.request
     for state, reaches in EXCUSABLE.items():
-        # What runs from PTX is a finding to excuse only where PTX does not count.
+        # Kernels that run from PTX need an excuse only if PTX does not count.
         wanted = [how for how in reaches if how is not Reach.PTX or request.native_only]
         for file in verdict.view.files:
             for device in request.requirements.devices:

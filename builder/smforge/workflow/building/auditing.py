@@ -21,7 +21,7 @@ from smforge.workflow.building.results import CellAudit, Predicted
 from smforge.workflow.building.settings import BuildSettings
 
 IMAGE_FACTS = "image-check"
-"""Where the target of that name puts what was found out by running the image."""
+"""The folder in which the bake target of that name writes the facts of a run of the image."""
 
 
 def audit_cell(
@@ -79,7 +79,7 @@ def request_of_build(
     wheels: Sequence[Path],
     policies: Sequence[Path],
 ) -> AuditRequest:
-    """What a cell's artefacts are judged by: the matrix, the prediction, the policies.
+    """The request for a cell's audit, from the matrix, the prediction and the policies.
 
     The policies are those that smforge ships and the user's, as for ``smforge audit``.
     """

@@ -1,4 +1,4 @@
-"""Builds one cell from end to end: fetch, look ahead, bake, audit, record, place.
+"""Builds one cell from end to end: fetch, preflight, bake, audit, record, place.
 
 Bake writes to a staging directory. What passes its audit gets its place from there in one step.
 """
@@ -76,7 +76,7 @@ class Builder:
         _require_platform(engine, cell, crossing)
         _require_image_root(cell)
         with staging(paths):
-            # Before looking ahead, which examines what was fetched.
+            # This is before preflight, which examines the fetched sources.
             _fetch_sources(settings, cell)
             predicted = look_ahead(settings, cell)
             call = call_for(settings, cell, engine.means)
@@ -164,7 +164,7 @@ def _placed(run: Run, paths: CellPaths, baked: Baked, audit: CellAudit) -> Built
 
 
 def _completed(cell: Cell, directory: Path, audit: CellAudit) -> UnpublishableError | None:
-    """Complete what has passed the audit; the reason where it cannot be published after all."""
+    """Complete what passed the audit; the result is the reason if it cannot be published anyway."""
     try:
         complete(cell, directory, audit)
     except UnpublishableError as error:
@@ -218,5 +218,5 @@ def _cannot_write(error: OSError) -> BuildFailedError:
     return BuildFailedError(
         f"The build's files cannot be written{where}: {error.strerror or error}.",
         remedy="Free space or choose another directory with --out, then run the same command "
-        "again: it goes on from the cache.",
+        "again: it continues from the cache.",
     )

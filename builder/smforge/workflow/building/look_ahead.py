@@ -50,7 +50,7 @@ def look_ahead(settings: BuildSettings, cell: Cell) -> Predicted | None:
 
 
 def predict(settings: BuildSettings, cell: Cell) -> Predicted:
-    """What preflight says of a cell, and what that means for its build."""
+    """The result of preflight for a cell, and its consequence for the build."""
     circumstances = Circumstances(
         root=settings.root,
         cache=Cache(default_directory()),

@@ -1,4 +1,4 @@
-"""What a build says on standard error while it runs."""
+"""The messages of a build on standard error while it runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Messages:
     stream: TextIO = field(default_factory=lambda: sys.stderr)
 
     def announce(self, text: str) -> None:
-        """Say what takes long outside of the engine."""
+        """Report a step outside of the engine that takes long."""
         if not self.quiet:
             self.stream.write(f"smforge: {text}\n")
 

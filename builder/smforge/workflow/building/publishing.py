@@ -22,13 +22,15 @@ from smforge.report.build import to_json
 from smforge.workflow.building.results import Built, CellAudit
 
 LAYOUT = "image"
-"""Where the target of that name puts the image's layout, below the artefacts."""
+"""The folder below the artefacts in which the bake target of that name writes the image's
+layout.
+"""
 _EPOCH = "SOURCE_DATE_EPOCH"
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What is to be done with images that have passed."""
+    """How to publish images that have passed."""
 
     load: bool
     repository: str | None
@@ -138,7 +140,7 @@ def publish_all(
 ) -> tuple[tuple[Published, ...], tuple[SmforgeError, ...]]:
     """Publish what has passed; one that fails does not keep the others back.
 
-    Nothing is published after an interruption: who stops a build wants no more of it.
+    Nothing is published after an interruption.
     `platforms` says how many each variant has.
     """
     stopped = any(isinstance(built.error, InterruptedBuildError) for built in results)

@@ -1,4 +1,4 @@
-"""What the stages of one cell's build hand to each other: the prediction, the audit, the result."""
+"""Records that the stages of one cell's build pass on: the prediction, the audit, the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smforge.report.model import Report
 
 
 class LookAhead(StrEnum):
-    """What a build does with preflight."""
+    """How a build uses preflight."""
 
     STOP = "stop"
     """A predicted loss stops the build before anything is compiled."""
@@ -37,7 +37,7 @@ class LookAhead(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What preflight says of a cell."""
+    """The result of preflight for a cell."""
 
     preflight: CellPreflight
     record: PreflightRecord
@@ -87,7 +87,7 @@ class Built:
 
     @property
     def exit_code(self) -> int:
-        """0 when artefacts that passed lie in their place."""
+        """0 if artefacts that passed are in their place."""
         if self.error is not None:
             return self.error.exit_code
         return self.record.exit_code if self.record else EXIT_BUILD_FAILED

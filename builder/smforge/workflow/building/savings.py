@@ -1,7 +1,7 @@
 """What a variant for one device saves against the one for all, from the records of their builds.
 
 ``python -m smforge.workflow.building.savings OUT --against cu130`` prints the table. Only what was
-built is in it, and a build of which anything came from the cache has no time: it would say nothing.
+built is in it, and a build that used the cache has no time, because it would mean nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """One cell beside the one that it is compared with."""
+    """One cell and the cell that it is compared with."""
 
     cell: Measured
     whole: Measured

@@ -1,4 +1,4 @@
-"""What is the same for all cells of one run: the matrix, the output, the host, the policies."""
+"""Settings that are the same for all cells of one run: matrix, output, host, policies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BuildSettings:
     """Policy files for preflight and the audit, beside the shipped ones; a change of them counts
     as a change of the inputs."""
     backend: Backend = Backend.BOTH
-    """Who reads the code in the audit."""
+    """The backend that reads the code in the audit."""
     jobs: int | None = None
     """The number of compiler jobs; None for what the engine's cores and memory allow."""
     rootfs_store: Path = field(default_factory=default_rootfs_store)
@@ -47,5 +47,5 @@ class BuildSettings:
         return (*(self.matrix.resolve().parent / name for name in cell.policies), *self.policies)
 
     def paths(self, cell: Cell) -> CellPaths:
-        """Where everything of a cell lies."""
+        """The paths of a cell."""
         return CellPaths(self.out.resolve(), cell.variant, cell.platform)

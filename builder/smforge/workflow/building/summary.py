@@ -33,7 +33,7 @@ class Row:
 
 
 def rows(results: Sequence[Built]) -> Iterator[Row]:
-    """One row per target; one for a cell that did not come so far."""
+    """One row per bake target; one row for a cell that failed before its targets."""
     for built in results:
         name = f"{built.cell.variant} {built.cell.platform}"
         targets = built.record.targets if built.record else ()
@@ -119,7 +119,7 @@ def closing_lines(results: Sequence[Built]) -> Iterator[str]:
             took = clock_text(built.record.seconds)
             yield f"built: {name} in {took}, verdict {verdict(built)}: {files}"
         else:
-            yield f"rejected: {name}, kept for a look: {files}"
+            yield f"rejected: {name}, kept to be examined: {files}"
 
 
 def verdict(built: Built) -> str:
