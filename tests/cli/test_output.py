@@ -144,3 +144,30 @@ def test_a_full_standard_output_names_the_cause() -> None:
         "smforge: Cannot write to standard output: No space left on device. Make room, or write to "
         "a file elsewhere: -o json=FILE.\n"
     )
+
+
+@pytest.mark.parametrize(("words", "code"), [((), 0), (("--require", "9.0"), 1)])
+def test_a_reader_that_closes_the_pipe_changes_no_exit_code(
+    tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    """click makes it 1, which would say that the audit found something."""
+    (tmp_path / "k.ptx").write_text(".version 9.0\n.target sm_120\n.entry k(){ret;}\n")
+    command = [sys.executable, "-m", "smforge", "audit", "-q", "k.ptx", *words]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_an_output_that_would_replace_what_is_read_is_refused(tmp_path: Path) -> None:
+    subject = tmp_path / "x.so"
+    subject.write_bytes(b"library")
+    link = tmp_path / "link.so"
+    link.symlink_to(subject)
+    for place in (subject, link):
+        with pytest.raises(UsageError, match="it is what is read here"):
+            checked_outputs([OutputSpec("json", place)], ["image:x.so", str(subject)])
+    assert subject.read_bytes() == b"library"

@@ -50,13 +50,15 @@ class OutputType(click.ParamType[OutputSpec]):
         return self.name
 
 
-def checked_outputs(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
+def checked_outputs(
+    outputs: Iterable[OutputSpec], inputs: Iterable[str | Path] = ()
+) -> tuple[OutputSpec, ...]:
     """Return the outputs, before anything is read or built for them.
 
-    Raises `UsageError` for two that go to one place (they would mix or overwrite), and for a file
-    that cannot be written.
+    Raises `UsageError` for two that go to one place (they would mix or overwrite), for a file that
+    cannot be written, and for one of the `inputs`: a report would replace what it is about.
     """
-    specs = tuple(outputs)
+    specs, read = tuple(outputs), tuple(inputs)
     seen: set[Path | None] = set()
     for spec in specs:
         place = None if spec.file is None else spec.file.absolute()
@@ -66,9 +68,19 @@ def checked_outputs(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
                 f"Two outputs go to {where}.", remedy="Give each its own file: -o json=report.json."
             )
         seen.add(place)
+        if spec.file is not None and any(_is_same(spec.file, one) for one in read):
+            raise _unwritable(spec.file, "it is what is read here")
         if spec.file is not None and (reason := _why_not_writable(spec.file)):
             raise _unwritable(spec.file, reason)
     return specs
+
+
+def _is_same(path: Path, read: str | Path) -> bool:
+    try:
+        return path.samefile(read)
+    except (OSError, ValueError):
+        # One of them is not there, or is no path: image:NAME.
+        return False
 
 
 def _why_not_writable(path: Path) -> str | None:
@@ -119,17 +131,20 @@ def emit(texts: Mapping[OutputSpec, str]) -> None:
 
 
 def print_result(text: str, form: str = TABLE) -> None:
-    """Write to standard output, in characters that it can hold, all of it or an error."""
+    """Write to standard output, in characters that it can hold, all of it or an error.
+
+    A reader that closes the pipe (head, less) needs no more of it: the exit code stays that of the
+    result. click would make it 1, which says that something was found.
+    """
     whole = encodable(_ended(text), form, sys.stdout.encoding)
     try:
         sys.stdout.write(whole)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader needs no more output.
-        raise
     except OSError as error:
         # What is still in the buffer would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return
         raise OutputError(
             f"Cannot write to standard output: {error.strerror or error}.",
             remedy="Make room, or write to a file elsewhere: -o json=FILE.",

@@ -140,7 +140,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     Exit codes: 0 pass, 1 findings, 2 usage, 3 no GPU code, 4 undetermined. With several subjects
     a certain failure of one decides.
     """
-    specs = checked_outputs(outputs)
+    specs = checked_outputs(outputs, (one.removeprefix("archive:") for one in subjects))
     if kernels and no_kernels:
         raise UsageError(
             "--kernels and --no-kernels contradict each other.", remedy="Leave one of them out."

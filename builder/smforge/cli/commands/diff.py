@@ -64,7 +64,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     codes: 0 nothing lost, 1 a required device loses kernels, 2 usage, 3 OLD has no GPU code, 4 the
     two cannot be compared.
     """
-    specs = checked_outputs(outputs)
+    specs = checked_outputs(outputs, (old, new))
     terms = DiffTerms(parse_requirements(words), native, strict, allowed, allow_removed)
     before, after = (_read(one, terms, quiet=ctx.obj["quiet"]) for one in (old, new))
     diff = compare(before, after, terms)
