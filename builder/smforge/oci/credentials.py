@@ -64,7 +64,7 @@ def find_credentials(registry: str, folder: Path | None = None) -> Credentials |
 
 
 def configuration_folder() -> Path:
-    """Where docker keeps its configuration and logins, by the environment as it is."""
+    """The folder of docker's configuration and logins, as the environment names it."""
     folder = os.environ.get("DOCKER_CONFIG")
     return Path(folder) if folder else Path.home() / ".docker"
 
@@ -130,7 +130,7 @@ def _from_helper(helper: str, registry: str) -> Credentials | None:
     if answer.returncode != 0:
         if _NOT_FOUND in answer.stdout:
             return None
-        # A helper tells its errors on standard output, where its secrets would be as well.
+        # A helper writes its errors to standard output, where its secrets would be too.
         raise ToolError(f"The credential helper {program} failed for {registry}.")
     return _from_answer(answer.stdout, program)
 

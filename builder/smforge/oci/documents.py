@@ -43,12 +43,12 @@ class Descriptor:
     platform: str | None = None
     """``linux/amd64``, where the reference says so."""
     artifact_type: str = ""
-    """What a manifest holds that is no image, where the reference says so."""
+    """The type of an artefact that is no image, if the reference states it."""
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the image is called, in the annotations of containerd, BuildKit and skopeo."""
+        """The name of the image, in the annotations of containerd, BuildKit and skopeo."""
         keys = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
         return tuple(self.annotations[key] for key in keys if key in self.annotations)
 
@@ -60,7 +60,7 @@ class Descriptor:
 
     @property
     def is_image(self) -> bool:
-        """Whether an image may be behind it: neither an attestation nor another artefact."""
+        """Whether it may refer to an image: it is neither an attestation nor another artefact."""
         return not self.is_attestation and not self.artifact_type
 
 
@@ -74,7 +74,7 @@ class Manifest:
 
 
 def parse_index(document: Mapping[str, Any], where: str) -> tuple[Descriptor, ...]:
-    """Return what an image index refers to, attestations included."""
+    """Return the descriptors of an image index, attestations included."""
     _check_kind(document, where)
     return tuple(
         parse_descriptor(item, where) for item in list_of(document.get("manifests"), where)

@@ -1,4 +1,4 @@
-"""Takes typed fields out of JSON that somebody else wrote.
+"""Reads typed fields of foreign JSON.
 
 Everything raises `DamagedInputError`, naming the document as `where`, for a value of another type.
 """

@@ -36,7 +36,7 @@ class LayoutFolder:
         self.where = str(folder)
 
     def index(self) -> dict[str, Any]:
-        """``index.json`` as it stands.
+        """The content of ``index.json``.
 
         Raises `UsageError` where there is none and `DamagedInputError` where it is unreadable.
         """
@@ -50,7 +50,7 @@ class LayoutFolder:
         return parse_document(data, f"index.json in {self.where}")
 
     def roots(self) -> tuple[Descriptor, ...]:
-        """What ``index.json`` refers to. Raises as `index` does."""
+        """The descriptors in ``index.json``. Raises as `index` does."""
         return parse_index(self.index(), f"index.json in {self.where}")
 
     def has(self, digest: str) -> bool:
@@ -75,7 +75,7 @@ class LayoutFolder:
             raise self._missing(digest, error) from error
 
     def path(self, digest: str) -> Path:
-        """Where the blob lies, or would lie."""
+        """The path of the blob, whether it is there or not."""
         algorithm, _, encoded = digest.partition(":")
         return self.folder / "blobs" / algorithm / encoded
 

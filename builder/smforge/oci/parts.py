@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from smforge.errors import DamagedInputError
 
 PART_BYTES = 1 << 20
-"""Bytes per part, and so the unit in which memory is spent."""
+"""Bytes per part, which is the unit of memory use."""
 
 
 def file_parts(fd: int, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -41,5 +41,5 @@ def verified(parts: Iterable[bytes], digest: str, size: int | None, where: str) 
     if state.hexdigest() != expected:
         raise DamagedInputError(
             f"{where} does not have the digest {digest} but {algorithm}:{state.hexdigest()}.",
-            remedy="It was damaged on its way or at rest: fetch or save the image again.",
+            remedy="It was damaged in transfer or on disk: fetch or save the image again.",
         )

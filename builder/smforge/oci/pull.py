@@ -20,7 +20,7 @@ from smforge.oci.tokens import FindCredentials
 from smforge.oci.transport import bounded
 
 _RESUMES = 8
-"""How often a blob may break off and be taken up again."""
+"""How often a blob's download may break off and continue."""
 ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
 
 
@@ -41,7 +41,7 @@ class PullClient:
         return data, media_type
 
     def blob_parts(self, digest: str, size: int | None) -> Iterator[bytes]:
-        """Yield a blob, unverified; where the connection breaks off, take up from there."""
+        """Yield a blob, unverified; if the connection breaks off, continue from there."""
         url = f"{self._reference.base}/blobs/{digest}"
         seen = 0
         for attempt in range(_RESUMES + 1):

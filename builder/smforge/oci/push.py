@@ -52,11 +52,13 @@ class PushClient:
         """Take the blob over from the repository `source` of the same registry, if it has it."""
         query = urlencode({"mount": digest, "from": source})
         with self._session.ask("POST", f"{self._uploads}?{query}", {}) as response:
-            # Any other answer leaves it to an upload, which tells what is wrong.
+            # After any other answer the blob is uploaded; the upload then reports the error.
             return response.status == 201
 
     def upload(self, digest: str, size: int, parts_from: PartsFrom) -> None:
-        """Send a blob. Raises `ToolError` where the registry refuses it or breaks off for good."""
+        """Send a blob. Raises `ToolError` if the registry refuses it or every attempt breaks
+        off.
+        """
         upload = _Upload(digest, size, parts_from)
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -135,7 +137,7 @@ class PushClient:
     def _fails(self, upload: _Upload, answer: urllib3.BaseHTTPResponse, url: str) -> bool:
         """Note an answer that another attempt may change; raise the `ToolError` of any other."""
         if answer.status in {404, 416}:
-            # The place has expired, or holds something else than was thought.
+            # The upload's place has expired, or has another content than expected.
             upload.place = None
         elif answer.status not in {401, *BUSY}:
             raise self._refused(answer, url)
@@ -150,7 +152,7 @@ class PushClient:
             return self._location(response, self._uploads)
 
     def _look_after(self, upload: _Upload, place: str) -> None:
-        """Ask how far an upload came; it begins anew where the registry does not say."""
+        """Ask how much of an upload arrived; it starts again if the registry does not say."""
         with self._session.ask("GET", place, {}) as response:
             found = _RANGE.fullmatch(response.headers.get("Range", ""))
             received = int(found[1]) + 1 if found else 0
@@ -161,7 +163,7 @@ class PushClient:
                 upload.place = None
 
     def _location(self, response: urllib3.BaseHTTPResponse, url: str) -> str:
-        """Where the upload goes on."""
+        """The URL at which the upload continues."""
         return urljoin(url, response.headers.get("Location", url))
 
     def _checked(self, place: str | None) -> str:
@@ -183,12 +185,12 @@ class PushClient:
         return ToolError(
             f"{host} answers {urlsplit(url).path} with HTTP {response.status}"
             f"{_message_in(response)}.",
-            remedy="Try again later, or look into the registry's log.",
+            remedy="Try again later, or read the registry's log.",
         )
 
 
 class _Upload:
-    """One blob on its way."""
+    """The state of one blob's upload."""
 
     def __init__(self, digest: str, size: int, parts_from: PartsFrom) -> None:
         self.digest = digest

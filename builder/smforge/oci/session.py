@@ -48,7 +48,7 @@ class Session:
             yield response
         finally:
             if method == "GET":
-                # What is left of a blob is not worth reading to keep the connection.
+                # Reading the rest of a blob costs more than a new connection.
                 response.close()
             else:
                 discard(response)

@@ -21,7 +21,9 @@ from smforge.errors import ToolError
 MOST_SECONDS = 120.0
 LEAST_BYTES_PER_SECOND = 16 << 10
 ANSWER_SECONDS = 5.0
-"""What an answer is worth, whatever its length: registries answer many small requests."""
+"""The seconds that an answer gives back, whatever its length: registries answer many small
+requests.
+"""
 
 
 class TimeBudget:

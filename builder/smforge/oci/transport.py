@@ -27,9 +27,9 @@ _ATTEMPTS = 7
 _REDIRECTS = 5
 _TIMEOUT = urllib3.Timeout(connect=10, read=60)
 _UPLOAD_SECONDS = 600
-"""A registry answers when it has hashed, and often copied, gigabytes."""
+"""Seconds to wait: a registry answers only after it has hashed, and often copied, gigabytes."""
 _REST_BYTES = 64 << 10
-"""How much of an unwanted answer is read to keep the connection."""
+"""The most bytes of an unwanted answer that are read to keep the connection."""
 
 Headers = Mapping[str, str]
 
@@ -189,7 +189,7 @@ def bounded(response: urllib3.BaseHTTPResponse, limit: int, what: str) -> bytes:
 
 
 def discard(response: urllib3.BaseHTTPResponse) -> None:
-    """Give the connection of an unwanted answer back, or close it where much is left to read."""
+    """Return the connection of an unwanted answer, or close it if much is left to read."""
     with contextlib.suppress(HTTPError):
         response.read(_REST_BYTES, decode_content=False)
     response.close()

@@ -33,10 +33,10 @@ class Documents(Protocol):
 
     @property
     def where(self) -> str:
-        """What to call the store in messages."""
+        """The name of the store in messages."""
 
     def has(self, digest: str) -> bool:
-        """Whether the blob is there; a registry is believed to have what it refers to."""
+        """Whether the blob is there; a registry is assumed to have what it refers to."""
 
     def document(self, descriptor: Descriptor) -> bytes:
         """Return a small blob, verified. Raises `DamagedInputError` where it is not to be had."""
@@ -44,7 +44,7 @@ class Documents(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of an image; `key` is what its source knows it by."""
+    """One layer of an image; `key` is its source's name for it."""
 
     key: str
     size: int | None = None

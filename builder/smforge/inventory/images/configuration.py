@@ -22,7 +22,7 @@ _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What an image's configuration says."""
+    """The content of an image's configuration."""
 
     configuration: ImageConfiguration
     platform: str

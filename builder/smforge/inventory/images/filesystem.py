@@ -24,7 +24,7 @@ _Node: TypeAlias = "_File | _Symlink | _Directory"
 
 
 class _Directory(dict[str, _Node]):
-    """Holds only what leads to a read file or a link; an empty one stands for nothing."""
+    """Holds only entries that lead to a read file or a link; an empty one is no entry."""
 
 
 class FinalFiles:
@@ -41,7 +41,7 @@ class FinalFiles:
             self._add(change)
 
     def paths(self) -> dict[int, tuple[str, ...]]:
-        """Return where each read file lies, sorted; files that lie nowhere have no key."""
+        """Return the paths of each read file, sorted; files that have no path are left out."""
         found: defaultdict[int, list[str]] = defaultdict(list)
         pending: list[tuple[str, _Directory]] = [("", self._root)]
         while pending:
@@ -54,7 +54,7 @@ class FinalFiles:
         return {serial: tuple(sorted(paths)) for serial, paths in found.items()}
 
     def resolve(self, path: str) -> str | None:
-        """Return where `path` leads when links are followed; None where they go in circles."""
+        """Return the path that `path` leads to through links; None if they form a circle."""
 
         def link_at(place: str) -> str | None:
             node = self._at(place)
@@ -96,7 +96,7 @@ class FinalFiles:
         for parent in parents:
             child = directory.get(parent)
             if not isinstance(child, _Directory):
-                # A directory takes the place of what was no directory below.
+                # A directory replaces anything else that lower layers have there.
                 if node is None:
                     directory.pop(parent, None)
                     return

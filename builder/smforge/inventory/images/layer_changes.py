@@ -1,4 +1,5 @@
-"""What one layer does to the file system below it, kept small until all layers are known.
+"""The changes of one layer to the file system below it, stored compactly until all layers are
+known.
 
 A layer is unpacked into a directory of its own, which an overlay file system then puts over the
 lower ones; this module models the first half, `filesystem` the second. Hence symbolic links among
@@ -34,16 +35,16 @@ class ChangeType(StrEnum):
     """What a change does at its path. The values are the log's own."""
 
     REMOVE = "r"
-    """Whatever lower layers have there goes."""
+    """Remove what lower layers have there."""
     EMPTY = "e"
-    """Whatever lower layers have beneath it goes."""
+    """Remove what lower layers have beneath it."""
     DIRECTORY = "d"
     OTHER = "o"
-    """Something that is not followed further: it only hides what lies below."""
+    """Something without content of interest: it only hides what is below."""
     FILE = "f"
-    """A file that somebody read; `detail` is its serial."""
+    """A file that was read; `detail` is its serial."""
     SYMLINK = "s"
-    """`detail` is where it points."""
+    """`detail` is its target."""
     HARDLINK = "h"
     """`detail` is the path of the file, within the layer."""
 
@@ -92,7 +93,7 @@ class LayerChanges:
             self._add_file(entry, path, serial)
 
     def close(self) -> None:
-        """Say that the layer has ended: what only further entries would need is dropped."""
+        """Note the end of the layer, and free what only further entries would need."""
         self._removals.close()
         self._additions.close()
         self._links = {}
@@ -132,7 +133,7 @@ class LayerChanges:
             self._parents = {"": ""}
         change = Change(ChangeType.OTHER, path)
         if entry.type is EntryType.SYMLINK:
-            # What was resolved before the link existed keeps its place, what follows does not.
+            # Paths that were resolved before the link existed remain; later paths follow it.
             self._links[path] = entry.link
             self._parents = {"": ""}
             change = Change(ChangeType.SYMLINK, path, entry.link)
@@ -160,7 +161,7 @@ class LayerChanges:
         return target
 
     def _resolved(self, directory: str) -> str:
-        """Return where `directory` lies, following the links that this layer made."""
+        """Return the path of `directory` after the links that this layer made."""
         known = self._parents.get(directory)
         if known is None:
             links = self._links

@@ -36,7 +36,7 @@ _MAX_MEMBERS = 100_000
 
 
 class StreamedSource:
-    """One image of an archive that passes by."""
+    """One image of an archive that is read once."""
 
     def __init__(
         self,
@@ -79,9 +79,9 @@ class StreamedSource:
         return self._image
 
     def close(self) -> None:
-        """Do nothing: whoever made the stream ends it."""
+        """Do nothing: the maker of the stream closes it."""
 
-    # What follows up to `document` makes this a `choice.Documents`.
+    # The members up to `document` implement `choice.Documents`.
 
     def has(self, digest: str) -> bool:
         return digest in self._blobs
@@ -183,12 +183,12 @@ class StreamedSource:
     def _check_diff_ids(self, image: Image) -> None:
         for layer, diff_id in zip(image.layers, image.configured.diff_ids, strict=True):
             found = self._diff_ids.get(layer.key)
-            # Whoever reads the layers reports one that failed or is missing.
+            # The reader of the layers reports one that failed or is missing.
             if found is not None and found != diff_id:
                 raise DamagedInputError(
                     f"Layer {layer.key} in {self.where} unpacks to {found}, "
                     f"not to the {diff_id} of the image's configuration.",
-                    remedy="It was damaged on its way or at rest: save the image again.",
+                    remedy="It was damaged in transfer or on disk: save the image again.",
                 )
 
 

@@ -14,7 +14,7 @@ _JOIN_SECONDS = 10.0
 
 @contextmanager
 def read_ahead(parts: Iterator[bytes]) -> Iterator[Iterator[bytes]]:
-    """Produce `parts` in a thread of its own, a few parts ahead of the reader.
+    """Produce `parts` in a separate thread, a few parts ahead of the reader.
 
     Reading, hashing and inflating release the interpreter, so they run beside the reader.
     An error of the producer is raised where the reader would have met it.

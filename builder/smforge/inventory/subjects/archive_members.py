@@ -38,7 +38,7 @@ _IN_MEMORY = 16 << 20
 """Members up to this size are unpacked in memory, larger ones into an unlinked file."""
 _SCRIPT = b"#!"
 _WHERE = "The archive"
-"""What messages call it; whoever reports them names its path."""
+"""Its name in messages; the caller adds its path."""
 
 
 class ArchiveMembers:
@@ -195,7 +195,7 @@ class ZipMembers:
 
 
 def _copying(part: Blob) -> Callable[[], AbstractContextManager[Blob]]:
-    """What opens a part of an archive for longer than the archive is open."""
+    """A function that opens a part of an archive after the archive is closed."""
     return lambda: spool(chunks(part, 0, part.size), part.size)
 
 

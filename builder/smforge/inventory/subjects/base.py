@@ -1,4 +1,4 @@
-"""What every kind of subject offers to the survey."""
+"""The interface of every kind of subject for the survey."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OpenSubject(ABC):
         """Yield every regular file once. Raises `DamagedInputError` where none can be listed."""
 
     def paths_of(self, member: Member) -> tuple[str, ...]:
-        """Where `member` lies in the subject as it will be used; ask after the last member.
+        """The paths of `member` in the subject as it will be used; ask after the last member.
 
         The member's own path, except in an image: a file that an upper layer removes or replaces
         lies nowhere, and one with hard links in several places. What was found in a member that

@@ -92,7 +92,7 @@ def _require_image(reference: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise ToolError(
             f"The Docker Engine did not answer within {_INSPECT_SECONDS} seconds.",
-            remedy="Look at it with docker info.",
+            remedy="Check it with docker info.",
         ) from error
     if found.returncode == 0:
         return
@@ -104,5 +104,5 @@ def _require_image(reference: str) -> None:
         )
     raise ToolError(
         f"The Docker Engine cannot be asked for images: {said or 'docker gave no reason'}.",
-        remedy="Start the engine, or point DOCKER_HOST or docker context at one.",
+        remedy="Start the engine, or set DOCKER_HOST or docker context to one.",
     )

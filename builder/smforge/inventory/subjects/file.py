@@ -36,7 +36,7 @@ _FORMATS = {
     ".zst": "a zstd file",
     ".deb": "a Debian package",
 }
-"""What a file's name claims it to be."""
+"""The kind of file that a name suggests."""
 
 
 class FileSubject(OpenSubject):
@@ -71,7 +71,7 @@ class FileSubject(OpenSubject):
 
 
 def unreadable(path: str, error: OSError) -> UsageError:
-    """Say why a file of the host cannot be opened."""
+    """Return a message that says why a file of the host cannot be opened."""
     return UsageError(f"{path} cannot be read: {error.strerror or error}.")
 
 

@@ -111,7 +111,9 @@ class FolderSubject(OpenSubject):
             self._damage.append(Damage(path, error.message))
 
     def _check_link(self, path: str) -> None:
-        """A link inwards leads to what is read anyway, and most outwards to no GPU code."""
+        """A link into the folder needs no check: its target is read anyway. Most others lead to
+        no GPU code.
+        """
         try:
             mode = os.stat(path).st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -119,7 +121,7 @@ class FolderSubject(OpenSubject):
                 self._miss(path, f"It is a link to {os.readlink(path)}, which is not there.")
             return
         except OSError as error:
-            # A circle, or a folder that may not be entered.
+            # The links form a circle, or a folder may not be entered.
             if self._leads_out(path) or _PROMISED.search(path):
                 where = f"It is a link to {os.readlink(path)}"
                 self._miss(path, f"{where}, which cannot be read: {error.strerror}.")
@@ -164,7 +166,7 @@ class FolderSubject(OpenSubject):
 
 
 class _SingleMember(OpenSubject):
-    """One file of the host, so that it can be read with what lies in it."""
+    """One file of the host as a subject, so that archives in it can be read."""
 
     def __init__(self, member: Member) -> None:
         self._member = member

@@ -1,4 +1,4 @@
-"""An image as a subject of the audit: its layers' files, and where they finally lie."""
+"""An image as a subject of the audit: its layers' files, and their final paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a subject, one after the other, and temporary homes for streamed bytes."""
+"""The files of a subject, one after the other, and temporary storage for streamed bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smforge.inventory.archives.part_reader import ByteReader
 
 _IN_MEMORY_BYTES = 4 << 20
-"""Streamed files up to this size are not worth a temporary file."""
+"""Streamed files up to this size are kept in memory, not in a temporary file."""
 
 
 class Member(NamedTuple):
@@ -29,13 +29,15 @@ class Member(NamedTuple):
     """Gives the bytes. Call it before the next member is asked for; the blob itself stays
     readable until its context is left."""
     head: bytes | None = None
-    """The first bytes (up to `HEAD_BYTES`; all of a smaller file), where they came for free."""
+    """The first bytes (up to `HEAD_BYTES`; all of a smaller file), if reading them costs
+    nothing.
+    """
     serial: int = 0
     """Tells members of one path apart: several layers of an image may hold the same path."""
     only: bool = False
     """Whether it is the subject's only one, so that nothing can be done while it is read."""
     outer: Member | None = None
-    """The archive that it lies in; None for a file of the subject itself."""
+    """The archive that holds it; None for a file of the subject itself."""
 
 
 class StreamedContent:
@@ -128,7 +130,7 @@ def _write(file: IO[bytes], part: bytes) -> None:
     except OSError as error:
         raise ToolError(
             f"A member cannot be unpacked: {error.strerror or error}.",
-            remedy="Free space for temporary files, or point TMPDIR elsewhere.",
+            remedy="Free space for temporary files, or set TMPDIR to another folder.",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""From an argument of the command line to an open subject."""
+"""Opens the subject that an argument of the command line names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SCHEMES: Final = {
 
 
 def open_unpacked(argument: str, options: ReadOptions) -> OpenSubject:
-    """Open what `argument` names as `open_subject` does, with what lies in its archives."""
+    """Open what `argument` names as `open_subject` does, with the members of its archives."""
     return UnpackedSubject(open_subject(argument, options), options.limits)
 
 
@@ -55,7 +55,9 @@ def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
 
 
 def names_image(argument: str) -> bool:
-    """Whether `argument` is an image, wherever it lies: ``image:…``, ``oci:…`` and the like."""
+    """Whether `argument` names an image: ``image:…``, ``oci:…``, ``archive:…`` or
+    ``registry:…``.
+    """
     scheme, colon, _ = argument.partition(":")
     return bool(colon) and scheme in _SCHEMES
 

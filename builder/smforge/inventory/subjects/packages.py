@@ -27,7 +27,7 @@ _MOST_BYTES = 64 << 20
 
 
 class Ecosystem(StrEnum):
-    """Where a package's name means something."""
+    """The ecosystem of a package's name."""
 
     PYPI = "pypi"
     DEBIAN = "deb"

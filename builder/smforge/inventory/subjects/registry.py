@@ -44,7 +44,7 @@ class RegistryStore:
         return (Descriptor(digest, len(data), media_type, annotations=annotations),)
 
     def has(self, digest: str) -> bool:  # noqa: ARG002
-        """Believe the index: asking for each of its platforms would cost a request."""
+        """Trust the index, because each check of a platform would cost a request."""
         return True
 
     def document(self, descriptor: Descriptor) -> bytes:

@@ -29,7 +29,7 @@ _MAX_MEMBERS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """Where a member's content lies in the archive."""
+    """The position of a member's content in the archive."""
 
     start: int
     size: int

@@ -1,4 +1,4 @@
-"""A subject whose archives are read like folders: what lies in them is audited as well.
+"""A subject whose archives are read like folders: their members are audited too.
 
 A wheel in a folder, a jar in a wheel, a tar in a zip: the path of a file within one is the path of
 the archive and its own path, with a slash between.
@@ -24,13 +24,15 @@ _NAMED = (
     WHEEL_SUFFIX, ".zip", ".jar", ".conda", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz",
     ".tar.zst",
 )  # fmt: skip
-"""Names that promise an archive."""
+"""Suffixes of names of archives."""
 _ELF = b"\x7fELF"
-"""Of most files with GPU code; nothing has to be loaded to tell that they are no archives."""
+"""Suffixes of most files with GPU code; they are no archives, so nothing has to be loaded to
+check.
+"""
 
 
 class UnpackedSubject(WrappedSubject):
-    """A subject with the members of its archives beside its own."""
+    """A subject with the members of its archives in addition to its own."""
 
     def __init__(self, inner: OpenSubject, limits: Limits) -> None:
         super().__init__(inner)
@@ -69,7 +71,7 @@ class UnpackedSubject(WrappedSubject):
                 return
             if depth == self._limits.nesting:
                 raise LimitExceededError(
-                    f"It lies within {depth} other archives, and deeper ones are not read."
+                    f"It is within {depth} other archives, and deeper ones are not read."
                 )
             yield from self._content(member, form, depth)
         except DamagedInputError as error:
