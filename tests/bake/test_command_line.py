@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from smforge.bake.host import own_engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +48,26 @@ def definition(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, place)
     shutil.copytree(ROOT / "docker", place / "docker")
     return place
+
+
+@pytest.mark.skipif(own_engine.CUSTOMARY_SOCKET.is_socket(), reason="the host runs an engine")
+def test_steps_on_the_engine_of_tools_engine_use_the_network_of_the_host(definition: Path) -> None:
+    environment = {**os.environ, **own_engine.settings(os.environ)}
+    with tempfile.TemporaryDirectory() as state, socket.socket(socket.AF_UNIX) as listener:
+        (Path(state) / "run").mkdir()
+        listener.bind(f"{state}/run/docker.sock")
+        done = smforge(
+            *("build", "--print", "demo"),
+            cwd=definition,
+            PATH=environment["PATH"],
+            DOCKER_CONFIG=environment.get("DOCKER_CONFIG", ""),
+            SMFORGE_STATE=state,
+            DOCKER_HOST="",
+            BUILD_NETWORK="",
+        )
+    assert done.returncode == 0, done.stderr
+    (build,) = json.loads(done.stdout)["builds"]
+    assert build["definition"]["target"]["base"]["network"] == "host"
 
 
 @pytest.mark.parametrize("place", ["checkout/ci", "outside"])

@@ -124,11 +124,11 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     specs = checked_outputs(outputs)
     # Asked before docker is led to an engine of smforge's own, which has its own settings.
     logins = configuration_folder()
+    use_own_engine()  # before the settings are read: its steps have the host's network alone
     host = HostSettings.from_environment(os.environ)
     matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms, host.versions)
     for path in policies:
         load_policy(path)  # A wrong one is refused before anything is done.
-    use_own_engine()
     messages = Messages(quiet=ctx.obj["quiet"], verbose=ctx.obj["verbose"])
     settings = BuildSettings(
         matrix=matrix,
