@@ -135,6 +135,21 @@ def test_a_list_cut_to_12_0f_serves_12_1_but_holds_no_12_1a(
             assert failed.returncode == 1, failed.stdout + failed.stderr
 
 
+def test_a_base_of_bookworm_makes_wheels_for_older_systems() -> None:
+    built = smforge("build", "demo-bookworm", "--out", str(OUT))
+    assert built.returncode == 0, (built.stdout + built.stderr)[-3000:]
+    wheels = OUT / "demo-bookworm" / "linux-amd64"
+    (wheel,) = (wheels / "flashinfer-sm120f").glob("*.whl")
+    assert wheel.name.endswith("+cu130-py3-none-manylinux_2_34_x86_64.whl")
+
+    shown = smforge("build", "demo-bookworm", "--out", str(OUT), "--print")
+    call = json.loads(shown.stdout)["builds"][0]
+    # Loaded on the base itself, which is Debian 12.
+    answers = loaded(call, wheels, "12.0f 12.1a 9.0a")
+    assert answers["12.0f"] == answers["12.1a"] == dict.fromkeys(CORE, "sm120f")
+    assert answers["9.0a"] == dict.fromkeys(CORE, None)
+
+
 @pytest.mark.skipif(not HOST_CERTIFICATES.is_file(), reason="the host has no certificates")
 def test_certificates_are_in_no_layer(call: dict[str, Any], tmp_path: Path) -> None:
     mark = f"smforge-{uuid.uuid4()}"
