@@ -100,7 +100,7 @@ def _check_syntax(data: bytes) -> None:
             remedy="Correct the JSON there.",
         ) from None
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"this is not usable JSON: {error}.", remedy="Mend it.") from None
+        raise ConfigurationError(f"this is not usable JSON: {error}.", remedy="Fix it.") from None
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

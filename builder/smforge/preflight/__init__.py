@@ -1,4 +1,4 @@
-"""Reads off the real build descriptions what a build will compile.
+"""Finds from the real build descriptions what a build will compile.
 
 Input: sources, a CUDA version and an arch list. Output: units, skips and findings.
 """

@@ -1,4 +1,4 @@
-"""A list that is divided into several builds, and what they compile together. Pure.
+"""Combines the builds that a list is divided into. Without effects.
 
 FlashInfer's wheels are made one per target, so each is configured by itself; whether a device lacks
 something is decided by what all of them hold, since FlashInfer looks through every wheel that its

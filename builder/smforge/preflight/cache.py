@@ -1,6 +1,6 @@
 """Keeps results under the digest of everything that they depend on.
 
-Entries are only ever added whole, by renaming; a damaged or foreign one is worked out again.
+Entries are only ever added whole, by renaming; a damaged or foreign one is computed again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def default_directory() -> Path:
 
 @contextlib.contextmanager
 def temporary_or_default(*, temporary: bool) -> Iterator[Cache]:
-    """The user's cache, or one that is gone afterwards."""
+    """The user's cache, or a temporary one."""
     if not temporary:
         yield Cache(default_directory())
         return
@@ -57,7 +57,7 @@ class Cache:
         return self.directory / _code_digest()[:16] / "generators"
 
     def load(self, request: Request) -> Configuration | None:
-        """What was found for a request before, if anything."""
+        """An earlier result for a request, if there is one."""
         try:
             return configuration_from_json(json.loads(self._entry(request).read_text()))
         except (OSError, ValueError, KeyError, TypeError):

@@ -1,6 +1,6 @@
 """Preflight of the components that a build compiles, each as its bake targets will build it.
 
-``smforge build`` and ``smforge preflight VARIANT`` both come through here.
+``smforge build`` and ``smforge preflight VARIANT`` both use this module.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class CellPreflight:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a cell's preflight needs beside the cell."""
+    """The other inputs of a cell's preflight."""
 
     root: Path
     """The directory of the matrix, which holds docker/ too."""
@@ -88,7 +88,7 @@ class Circumstances:
     fetched: Mapping[str, Path] = field(default_factory=dict)
     """Sources of external projects that were fetched for the build, by name."""
     excuses: tuple[Excuse, ...] = ()
-    """Losses that are accepted beside those that smforge ships."""
+    """Excuses in addition to those that come with smforge."""
     announce: Callable[[str], None] = field(default=lambda _text: None)
     """Called with a sentence before what may take seconds."""
 
@@ -183,7 +183,7 @@ def _preflight_component(
     cell: Cell, component: PlannedComponent, circumstances: Circumstances
 ) -> ComponentPreflight:
     listed = " ".join(component.archs)
-    circumstances.announce(f"looking ahead: {component.name} {component.version} for {listed}")
+    circumstances.announce(f"preflight: {component.name} {component.version} for {listed}")
     project = Project(component.name)
     question = Question(
         source=_source(cell, component, circumstances),
@@ -216,7 +216,7 @@ def _source(cell: Cell, component: PlannedComponent, circumstances: Circumstance
 
 
 def _pinned_digest(cell: Cell, component: PlannedComponent) -> str | None:
-    """What the bake target holds the source archive against."""
+    """The SHA-256 with which the bake target compares the source archive."""
     return cell.variables.get(f"{component.name.upper()}_SHA256") or None
 
 

@@ -1,4 +1,5 @@
-"""Runs configurations: each in a private workspace, some at a time, remembered by the cache.
+"""Runs configurations: each in a private workspace, several at a time, with their results in the
+cache.
 
 Nothing outside the temporary directories is written but the cache; an interrupt ends the programs
 and all they started, and takes the directories with it.
@@ -72,7 +73,7 @@ def _run_together(
 def _running(
     request: Request, cache: Cache
 ) -> Iterator[tuple[Workspace, subprocess.Popen[bytes] | None]]:
-    """A program at work in a directory of its own; neither outlives the context."""
+    """A running program in a separate directory; both end with the context."""
     with tempfile.TemporaryDirectory(prefix="smforge-preflight-") as name:
         workspace = Workspace(Path(name).resolve(), request.externals)
         _provide_tree(request.source, workspace, cache)

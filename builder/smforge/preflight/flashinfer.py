@@ -68,7 +68,7 @@ def _targets(words: list[str], readings: dict[str, Any]) -> Iterator[Target]:
 
 
 def _readings(words: list[str], cuda: str, tree: Path) -> dict[str, Any]:
-    """What each element stands for, by the sources' own code (programs/flashinfer_archs.py)."""
+    """The target of each element, by the sources' own code (programs/flashinfer_archs.py)."""
     with tempfile.TemporaryDirectory(prefix="smforge-preflight-") as name:
         work = Path(name).resolve()
         output = work / "archs.json"

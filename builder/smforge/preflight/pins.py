@@ -1,4 +1,4 @@
-"""Compares what the matrix pins with what the sources ask for. Pure.
+"""Compares the pins of the matrix with the requirements of the sources. Without effects.
 
 vLLM's CMake names the commits of the projects that it fetches and the torch that it is built with;
 its requirements name torch and FlashInfer. A matrix that says anything else builds another product.

@@ -1,4 +1,4 @@
-"""What a preflight is made of: units, skips, external projects and configurations."""
+"""The records of a preflight: units, skips, external projects and configurations."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Unit:
 
     @property
     def label(self) -> str:
-        """What users call it."""
+        """Its name for users."""
         return self.module or self.source
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What the build description says it leaves out, in its own words."""
+    """A message of the build description about what it leaves out."""
 
     message: str
     location: Location
@@ -70,7 +70,7 @@ class Required:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the real build would stop while it configures."""
+    """The reason why the real build would stop while it configures."""
 
     message: str
     location: Location | None
@@ -80,7 +80,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What one arch list makes of one source tree with one toolkit."""
+    """The result of configuring one source tree with one arch list and one toolkit."""
 
     archs: str
     """The list as the build gets it in TORCH_CUDA_ARCH_LIST."""
@@ -90,7 +90,7 @@ class Configuration:
     units: tuple[Unit, ...]
     skips: tuple[Skip, ...]
     not_examined: tuple[External, ...]
-    """Projects that the build fetches and that were not there to look at."""
+    """Projects that the build fetches and that were not there to be examined."""
     refusal: Refusal | None = None
     fetched: tuple[External, ...] = ()
     """All projects that the build fetches, examined or not."""

@@ -10,7 +10,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "compiler-refuses-target",
         Level.ERROR,
-        "Sources are to be compiled for a target that nvcc does not know.",
+        "Sources would be compiled for a target that nvcc does not know.",
     ),
     Rule(
         "selection-unmatched",
@@ -20,7 +20,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "selection-not-examined",
         Level.ERROR,
-        "A selection names what an external project makes that was not there to look at.",
+        "A selection names what an external project makes, and that project was not there.",
     ),
     Rule(
         "pin-differs",
@@ -48,7 +48,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "arch-by-default",
         Level.WARNING,
-        "Nobody chose an architecture for sources, so nvcc takes its default.",
+        "No architecture was chosen for sources, so nvcc uses its default.",
     ),
     Rule(
         "not-compared",
@@ -70,8 +70,12 @@ RULES: tuple[Rule, ...] = (
         Level.WARNING,
         "A checkout that was given is not at the commit that the sources ask for.",
     ),
-    Rule("baseline-refused", Level.NOTE, "A list could not be compared with."),
-    Rule("not-examined", Level.NOTE, "An external project was not there to look at."),
+    Rule(
+        "baseline-refused",
+        Level.NOTE,
+        "The sources refuse a list that a device is compared with.",
+    ),
+    Rule("not-examined", Level.NOTE, "An external project was not there to be examined."),
 )
 """In the order in which reports list them; SARIF refers to them by position."""
 

@@ -137,7 +137,7 @@ def _outcome(findings: Iterable[Finding]) -> Outcome:
 
 
 class _Runs:
-    """What the sources make of lists; each list is configured once."""
+    """The configurations of lists; each list is configured once."""
 
     def __init__(self, question: Question, source: Source, cache: Cache) -> None:
         self._question = question
@@ -166,11 +166,11 @@ class _Runs:
         self._found |= zip(new, configure(requests, self._cache), strict=True)
 
     def whole(self, archs: Archs) -> Configuration:
-        """All that the sources make of a list that was configured."""
+        """The whole configuration of a list."""
         return self._found[archs]
 
     def selected(self, archs: Archs) -> Configuration:
-        """What the selection leaves of it."""
+        """The part of it that the selection names."""
         selection = self._question.selection
         found = self._found[archs]
         return found if selection is None else selection.narrowed(found)
@@ -201,8 +201,8 @@ class _Runs:
 def _chosen(configuration: Configuration) -> Configuration:
     """Without the sources for which nobody chose an architecture.
 
-    nvcc's default for them may be the device that is compared; that says nothing of what the
-    sources support.
+    nvcc's default for them may be the device
+    that is compared, which does not show what the sources support.
     """
     units = tuple(unit for unit in configuration.units if unit.gencode)
     return replace(configuration, units=units)
@@ -215,7 +215,7 @@ def _baselines(
     release: Toolkit,
     read: Reader,
 ) -> dict[ComputeCapability, tuple[Baseline, ...]]:
-    """What each device is compared with."""
+    """The baselines of each device."""
     subjects = subjects_of(requested, required_devices(question.required))
     if question.baselines:
         named = [read(one) for one in question.baselines]
@@ -225,7 +225,7 @@ def _baselines(
 
 
 def _torchs(release: Toolkit) -> Spell:
-    """What people write for a device in TORCH_CUDA_ARCH_LIST."""
+    """The usual words for a device in TORCH_CUDA_ARCH_LIST."""
 
     def spell(device: ComputeCapability) -> tuple[Target, ...]:
         both = (Target(device), Target(device, Suffix.ARCH_SPECIFIC))
@@ -235,7 +235,7 @@ def _torchs(release: Toolkit) -> Spell:
 
 
 def _flashinfers(read: Reader, release: Toolkit) -> Spell:
-    """What FlashInfer makes of a device, where it does not refuse it.
+    """FlashInfer's targets for a device, if it does not refuse it.
 
     Some releases read 12.1 as 12.0f; 12.1a has modules of its own all the same.
     """

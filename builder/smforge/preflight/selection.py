@@ -25,7 +25,7 @@ class Selection:
     """Patterns over the names of extensions or modules; each has to match something."""
 
     name: str
-    """What messages call it: ``core``."""
+    """Its name in messages: ``core``."""
     patterns: tuple[str, ...]
     made_by: Mapping[str, str] = field(default_factory=dict)
     """From an extension to the external project whose own description makes it."""
@@ -70,7 +70,7 @@ def _not_examined(selection: str, extension: str, project: str) -> Finding:
         level=Level.ERROR,
         message=(
             f"{selection} selects {extension}, which the sources of {project} make, and these were "
-            "not there to look at: what it holds is not known."
+            "not there: its content is not known."
         ),
         remedy=f"Fetch them (--fetch), or give a checkout: --external {project}=DIR.",
     )
@@ -90,11 +90,11 @@ def flashinfer_selection(name: str, root: Path) -> Selection:
     except OSError as error:
         raise ConfigurationError(
             f"{file} cannot be read: {error.strerror or error}.",
-            remedy="Use a versions.json that lies beside the docker directory.",
+            remedy="Use a versions.json that is next to the docker directory.",
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigurationError(
-            f"{file} has no readable selection {name!r}.", remedy="Mend it, or choose another."
+            f"{file} has no readable selection {name!r}.", remedy="Correct it, or choose another."
         ) from error
 
 

@@ -46,7 +46,7 @@ def launch(request: Request, workspace: Workspace, cache: Cache) -> Launch | Non
 
 
 def result(request: Request, workspace: Workspace, code: int | None) -> Configuration:
-    """What CMake decided; `code` is its exit status, None where it was not started."""
+    """The decisions of CMake; `code` is its exit status, None if it was not started."""
     torch = _torch(workspace)
     empty = Configuration(request.list, request.cuda, torch, (), (), ())
     if code is None:
@@ -212,7 +212,7 @@ def _targets(request: Request, workspace: Workspace) -> tuple[tuple[Unit, ...], 
 
 
 def _not_examined(trace: Trace, request: Request, units: Sequence[Unit]) -> Iterator[External]:
-    """What is fetched and was not there, or was there at another commit than is fetched."""
+    """Projects that are fetched and were not there, or were there at another commit."""
     for external in trace.externals:
         given = request.externals.get(external.name)
         problem = None if given is None else difference(given, external.revision)

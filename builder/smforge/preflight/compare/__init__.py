@@ -1,1 +1,1 @@
-"""What a list loses, found by comparing configurations."""
+"""Finds what a list loses by comparing configurations."""

@@ -1,6 +1,6 @@
-"""Which other lists show what a device could get from the sources.
+"""Chooses other lists that show what a device could get from the sources.
 
-Every baseline is one target asked for by itself, so that no other member of the list decides what
+Every baseline is one target alone, so that no other member of the list decides what
 it gets. A device is compared with
 
 - its own target alone: what another member of the list takes away;

@@ -18,13 +18,13 @@ from smforge.preflight.compare.losses import DeviceLosses, Key, Loss, Reach
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Losses of one device that have one reason."""
+    """Losses of one device that have the same cause."""
 
     rule: str
     level: Level
     lost: DeviceLosses
     losses: tuple[Loss, ...]
-    """Empty where no machine code comes out for the device and no baseline fares better."""
+    """Empty if the device gets no machine code, from this list or from any baseline."""
     excused: str | None = None
     """Why the losses do not count."""
 
@@ -70,7 +70,7 @@ def causes_of(lost: DeviceLosses, excuses: Sequence[Excuse]) -> Iterator[Cause]:
 
 
 def _dropped(lost: DeviceLosses, excuses: Sequence[Excuse]) -> Cause:
-    """No machine code comes out for a device; excused where all that it loses is."""
+    """A device gets no machine code; excused if all its losses are."""
     losses = tuple(lost.losses.values())
     reasons = [excuse_for(loss.key, lost, excuses) for loss in losses]
     excused = next(iter(reasons), None) if None not in reasons else None

@@ -33,7 +33,7 @@ _RANK = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is judged."""
+    """The list to judge, with its requirements and configurations."""
 
     configuration: Configuration
     archs: Archs
@@ -65,10 +65,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What follows from a case."""
+    """The result of judging a case."""
 
     findings: tuple[Finding, ...]
-    """The weightiest first."""
+    """Errors first, then warnings, then notes."""
     devices: tuple[DeviceLosses, ...] = ()
     """How the sources reach each device; none where the build is refused."""
 
@@ -136,7 +136,9 @@ def _is_the_toolkits(cause: Cause, toolkit: Toolkit) -> bool:
 def _remedies(
     case: Case, causes: Sequence[Cause], lost: Sequence[DeviceLosses], configure: Configure
 ) -> list[Remedy]:
-    """What helps against each cause; who takes the sources away is asked where nothing helps."""
+    """The remedy for each cause; without one, the members of the list that take the sources
+    away.
+    """
     trials = [trials_of(case.archs, one, case.toolkit) for one in causes]
     answers = configure(trial.archs for several in trials for trial in several)
     advised = [
@@ -149,7 +151,7 @@ def _remedies(
 
 
 def _culprits(cause: Cause, archs: Archs, configure: Configure) -> tuple[Target, ...]:
-    """The nearest members of the list that take the sources away; the others are not asked."""
+    """The nearest members of the list that take the sources away; the others are not tried."""
     pairs = pairs_of(archs, cause)
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         some = pairs[start : start + _PAIRS_AT_ONCE]
@@ -160,7 +162,7 @@ def _culprits(cause: Cause, archs: Archs, configure: Configure) -> tuple[Target,
 
 
 def _missing(case: Case) -> Iterable[Finding]:
-    """The required targets that do not come out."""
+    """The required targets that no source is compiled as."""
     if case.required is not None:
         for one in missing_targets(case.required, [case.configuration]):
             yield target_missing(one, case.configuration)

@@ -13,15 +13,15 @@ from smforge.preflight.compare.causes import Cause, excuse_for
 from smforge.preflight.compare.losses import DeviceLosses, Reach
 from smforge.preflight.compare.wording import are_or_is, count, count_of, joined, listed
 
-_NO_REMEDY = "Change the condition at that place in the build description, or allow the loss."
+_NO_REMEDY = "Change the condition at that place in the build description, or excuse the loss."
 
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What was found out about a cause."""
+    """The remedy for a cause, or the members of the list behind it."""
 
     advice: str | None = None
-    """What to do, where it was tried and helps."""
+    """A change that was tried and helps."""
     culprits: tuple[Target, ...] = ()
     """The members of the list that take the sources away."""
 
@@ -47,7 +47,7 @@ def finding_of(cause: Cause, remedy: Remedy, list_read: Location | None) -> Find
 
 
 def ptx_only(lost: DeviceLosses, excuses: Sequence[Excuse]) -> Iterator[Finding]:
-    """Sources that reach a device as PTX, where no baseline fares better."""
+    """Sources that reach a device as PTX, if no baseline gives machine code."""
     subject = lost.subject
     groups: dict[str | None, list[str]] = defaultdict(list)
     for key in lost.having(Reach.PTX):
@@ -158,5 +158,5 @@ def _remedy(cause: Cause, remedy: Remedy, otherwise: str) -> str:
     if remedy.advice is not None:
         return f"{remedy.advice}: it was tried, and {subject.device} then gets them."
     if remedy.culprits:
-        return f"Build {subject.name} apart from {joined(remedy.culprits)}, or allow the loss."
+        return f"Build {subject.name} apart from {joined(remedy.culprits)}, or excuse the loss."
     return otherwise

@@ -1,6 +1,6 @@
-"""What a list does not give to a device, seen by comparison. Pure.
+"""Compares what a list gives to a device with its baselines. Without effects.
 
-That a source is left out says nothing by itself (Machete is made for Hopper). It is a loss when
+A source that is left out is not always a loss (Machete is made for Hopper). It is a loss when
 the device's own target alone, or a relative of the device, gets it.
 """
 
@@ -74,13 +74,13 @@ class Loss:
 
     @property
     def name(self) -> str:
-        """What users call the source."""
+        """The name of the source for users."""
         return self.key[2]
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLosses:
-    """How the sources reach one device, and what it could have had."""
+    """How the sources reach one device, and what it could get."""
 
     subject: Subject
     reaches: Mapping[Key, Reach]

@@ -1,4 +1,4 @@
-"""What a configuration says without a comparison. Pure."""
+"""Findings about one configuration alone, without a comparison. Without effects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smforge.preflight.records import Collapse, Configuration
 
 
 def collapsed(configuration: Configuration, requested: Iterable[Target]) -> Iterator[Finding]:
-    """The requested targets that come out as others, as findings."""
+    """Findings about requested targets that are compiled as other targets."""
     for one in collapses(configuration, requested):
         natives = _natives(configuration, one.target)
         spelled = ", ".join(
@@ -97,7 +97,7 @@ def unknown_to_toolkit(
             rule="compiler-refuses-target",
             level=Level.ERROR,
             message=(
-                f"{count(sources)} are to be compiled for {target}, which {toolkit} does not "
+                f"{count(sources)} would be compiled for {target}, which {toolkit} does not "
                 f"know, so nvcc will stop: {listed(sources)}."
             ),
             remedy=explain_unknown(toolkit, target)[1],
@@ -176,7 +176,7 @@ def not_examined(configuration: Configuration) -> Iterator[Finding]:
         rule="not-examined",
         level=Level.NOTE,
         message=(
-            f"{joined(one.name for one in externals)} {verb} not there to look at, so what only "
+            f"{joined(one.name for one in externals)} {verb} not examined, so what only "
             f"their own CMake names is not known.{among}"
         ),
         remedy=f"Give a checkout: --external {externals[0].name}=DIR.",

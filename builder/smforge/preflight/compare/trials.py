@@ -35,7 +35,7 @@ class Trial:
 def trials_of(archs: Archs, cause: Cause, toolkit: Toolkit) -> tuple[Trial, ...]:
     """The lists that may give a device what it loses, the smallest change first.
 
-    What is allowed needs no remedy.
+    An excused loss needs no remedy.
     """
     if cause.excused is not None:
         return ()

@@ -120,7 +120,7 @@ def _facts(preflight: Preflight) -> tuple[tuple[str, str], ...]:
 
 
 def _lost(findings: Iterable[Finding]) -> dict[ComputeCapability, frozenset[str]]:
-    """Per device the names of what it loses, allowed losses left aside."""
+    """Per device the names of what it loses, without excused losses."""
     lost: dict[ComputeCapability, frozenset[str]] = {}
     for one in findings:
         if one.rule == _LOST and one.device is not None and one.excused is None:
