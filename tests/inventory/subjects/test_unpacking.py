@@ -333,3 +333,32 @@ def test_what_is_named_like_an_archive_and_is_none_is_damage(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     assert [item.path for item in take_inventory(str(tmp_path)).damage] == [name] * damaged
+
+
+@pytest.mark.parametrize(
+    "target", ["first.fatbin", "./a/../first.fatbin", "second.fatbin", "last.fatbin", "none.fatbin"]
+)
+def test_a_hard_link_leads_to_an_entry_before_it(tmp_path: Path, target: str) -> None:
+    code = REGION_MAGIC + bytes(8)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name in ("first.fatbin", "second.fatbin", "linked.fatbin", "last.fatbin"):
+            info = tarfile.TarInfo(name)
+            if name in {"second.fatbin", "linked.fatbin"}:
+                info.type = tarfile.LNKTYPE
+                info.linkname = target if name == "linked.fatbin" else "first.fatbin"
+                archive.addfile(info)
+            else:
+                info.size = len(code)
+                archive.addfile(info, io.BytesIO(code))
+    (tmp_path / "x.tar.gz").write_bytes(buffer.getvalue())
+    found = take_inventory(str(tmp_path / "x.tar.gz"))
+    damaged = target in {"last.fatbin", "none.fatbin"}
+    assert [item.path for item in found.damage] == (["linked.fatbin"] if damaged else [])
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no /proc/self/mem here")
+def test_a_link_to_what_opens_and_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mem.so").symlink_to("/proc/self/mem")
+    (damage,) = take_inventory(str(tmp_path)).damage
+    assert damage.path == "mem.so"

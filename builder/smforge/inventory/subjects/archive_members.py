@@ -1,7 +1,8 @@
 """The members of an archive of any form that is read: zip, tar, Debian packages, compressed files.
 
 A compressed file holds a tar, or else one file. Links and devices of a tar are left out: a link
-leads to a member that is read under its own name.
+leads to a member that is read under its own name. A hard link that leads to none is damage, because
+nothing can unpack it. Symbolic links may lead to another package.
 """
 
 from __future__ import annotations
@@ -56,11 +57,12 @@ class ArchiveMembers:
         self._path = path
         self._limits = limits
         self._zip = ZipMembers(blob, limits) if form.name == ZIP else None
+        self._damage: list[Damage] = []
 
     @property
     def damage(self) -> list[Damage]:
         """What was found so far; the paths are those within the archive."""
-        return self._zip.damage if self._zip else []
+        return self._zip.damage if self._zip else self._damage
 
     def __iter__(self) -> Iterator[Member]:
         """Yield every file. Open each before the next is asked for.
@@ -108,11 +110,19 @@ class ArchiveMembers:
 
     def _of_tar(self, content: Iterator[bytes]) -> Iterator[Member]:
         reader = ByteReader(content, _WHERE)
+        # Numbers instead of names, which may be long: a link has to name an entry before it.
+        before: set[int] = set()
         for entry in tar.entries(reader, _WHERE):
             self._meter.add_entry()
             self._limits.check_member(entry.size, entry.name)
+            name = path_text(clean(entry.name))
+            if entry.type is tar.EntryType.HARDLINK:
+                target = path_text(clean(entry.link))
+                if hash(target) not in before and len(self._damage) < self._limits.damages:
+                    message = f"It is a hard link to {target}, which does not stand before it."
+                    self._damage.append(Damage(name, message))
+            before.add(hash(name))
             if entry.type is tar.EntryType.FILE:
-                name = path_text(clean(entry.name))
                 yield StreamedContent(entry.size, reader, 0).member(name)
 
     def _of_file(self, head: bytes, content: Iterator[bytes]) -> Iterator[Member]:

@@ -60,6 +60,8 @@ class FolderSubject(OpenSubject):
                     continue
                 head, size = head_of(path)
             except OSError as error:
+                # Only what opens a file names it, not what reads it.
+                error.filename = error.filename or path
                 self._unreadable(error)
                 continue
             yield Member(self._relative(path), size, partial(open_member, path), head)
