@@ -72,5 +72,5 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None
 
 
 def test_a_matrix_without_its_docker_directory_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="beside the docker directory"):
+    with pytest.raises(ConfigurationError, match="next to the docker directory"):
         flashinfer_selection("core", tmp_path)

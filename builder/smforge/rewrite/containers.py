@@ -124,7 +124,7 @@ def pack_wheel(tree: Tree, wheel: Path, label: str, toolkit: str | None, into: P
     name, _, rest = wheel.name.partition("-")
     old_version = rest.split("-")[0]
     if found is None or not rest.endswith(".whl"):
-        raise DamagedInputError(f"{wheel.name} does not say its version.")
+        raise DamagedInputError(f"{wheel.name} does not state its version.")
     version = labelled(found[1], label, toolkit)
     head = head[: found.start(1)] + version + head[found.end(1) :]
     file_version = labelled(old_version, label, toolkit)

@@ -73,12 +73,12 @@ def _options(blob: Blob, start: int, header_size: int) -> str:
     if not at:
         return ""
     if at + _OPTIONS.size > header_size:
-        raise DamagedInputError("The options of a PTX entry lie outside its header.")
+        raise DamagedInputError("The options of a PTX entry are outside its header.")
     where, length = _OPTIONS.unpack(blob.read_at(start + at, _OPTIONS.size))
     if not length:
         return ""
     if where + length > header_size:
-        raise DamagedInputError("The options of a PTX entry lie outside its header.")
+        raise DamagedInputError("The options of a PTX entry are outside its header.")
     text = blob.read_at(start + where, length).split(b"\0")[0]
     return text.decode("ascii", "backslashreplace")
 

@@ -326,6 +326,6 @@ def is_section_symbol(info: int) -> bool:
 
 def _refused(reason: str) -> DamagedInputError:
     return DamagedInputError(
-        f"The library cannot be written anew: {reason}.",
+        f"The library cannot be rewritten: {reason}.",
         remedy="Keep it as it is, or build it for the devices that you need.",
     )

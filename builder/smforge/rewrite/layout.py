@@ -290,7 +290,7 @@ def _check_neighbours(library: HostElf, cut_start: int, cut_end: int) -> None:
 
 def _across(what: str) -> DamagedInputError:
     return DamagedInputError(
-        f"The library cannot be written anew: a {what} lies across its GPU code.",
+        f"The library cannot be rewritten: a {what} overlaps its GPU code.",
         remedy="Keep it as it is, or build it for the devices that you need.",
     )
 

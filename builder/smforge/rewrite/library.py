@@ -56,7 +56,7 @@ class Plan:
 def plan_library(old: Blob, request: Request, limits: Limits) -> Plan:
     """Find out what has to be done.
 
-    Raises `DamagedInputError` where the library has a form that cannot be written anew, and
+    Raises `DamagedInputError` where the library has a form that cannot be rewritten, and
     `UsageError` where no assembler can make what is missing.
     """
     library = read_host_elf(old)
@@ -102,7 +102,7 @@ def _check_wrappers(old: Blob, library: HostElf, found: Sequence[Reference]) -> 
         inside = section.address <= address < section.address + section.size
         if place not in filled and (inside or not address):
             raise DamagedInputError(
-                "The library cannot be written anew: it registers GPU code by a pointer that no "
+                "The library cannot be rewritten: it registers GPU code by a pointer that no "
                 "relocation fills.",
                 remedy="Keep it as it is, or build it for the devices that you need.",
             )

@@ -77,7 +77,7 @@ def rewrite(  # noqa: PLR0913 - one per flag
     The copy is proven before it gets its name, and then handed to `audit`, which raises what it
     finds wrong. Raises `UsageError` where the output exists or the
     subject is of no kind that can be written, `NothingToAuditError` where it holds no registered
-    GPU code, `DamagedInputError` where a library cannot be written anew, `ToolError` where the
+    GPU code, `DamagedInputError` where a library cannot be rewritten, `ToolError` where the
     assembler fails, and `UnprovenError` where the result is not what it should be.
     """
     return _Rewriting(request, cache_folder, load, progress or Progress()).run(subject, out, audit)

@@ -62,7 +62,7 @@ def toolkit_for(isa: str, target: Target) -> Toolkit:
         if one.version in offered() and reads and one.knows(target):
             return one
     raise UsageError(
-        f"No assembler at hand reads PTX {isa} and knows {target.sm}.",
+        f"No available assembler reads PTX {isa} and knows {target.sm}.",
         remedy=f"Toolkits that can be fetched: {', '.join(offered())}. Name a ptxas with --ptxas.",
     )
 

@@ -95,7 +95,7 @@ def _new_words(
         target = by_address.get(one.address)
         if target is None:
             raise DamagedInputError(
-                "The library cannot be written anew: "
+                "The library cannot be rewritten: "
                 f"{one.place} points into the middle of a region, at {one.address:#x}.",
                 remedy="Keep it as it is, or build it for the devices that you need.",
             )

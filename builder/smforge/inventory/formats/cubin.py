@@ -174,7 +174,7 @@ def _entry_names(symbols: bytes, table: bytes, wide: bool) -> set[bytes]:
             (start,) = _OFFSET.unpack_from(symbols, index * size)
             end = table.find(b"\0", start)
             if end < 0:
-                raise DamagedInputError("A cubin's symbol name lies outside its string table.")
+                raise DamagedInputError("A cubin's symbol name is outside its string table.")
             # Symbols may share the end of a long string: copying it for each takes for ever.
             length += end - start
             if length > _MOST_NAMES:

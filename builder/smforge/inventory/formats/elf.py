@@ -260,7 +260,7 @@ def read_needed(blob: Blob, header: Header) -> tuple[str, ...]:
     offset = file_offset(segments, where.get(_DT_STRTAB, 0))
     size = where.get(_DT_STRSZ, 0)
     if offset is None or offset + size > blob.size:
-        raise DamagedInputError("The names of the needed libraries lie outside the file.")
+        raise DamagedInputError("The names of the needed libraries are outside the file.")
     names = read_table(blob, offset, size)
     return tuple(strings(names, needed))
 
@@ -312,7 +312,7 @@ def string_at(table: bytes, offset: int) -> str:
     """Return the NUL-terminated string at `offset`; symbol names need not be valid UTF-8."""
     end = table.find(b"\0", offset, offset + _LONGEST_STRING)
     if offset >= len(table) or end < 0:
-        raise DamagedInputError("An ELF string lies outside its string table.")
+        raise DamagedInputError("An ELF string is outside its string table.")
     return table[offset:end].decode("utf-8", "backslashreplace")
 
 

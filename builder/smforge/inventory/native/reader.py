@@ -141,7 +141,7 @@ class _FileReader:
     def _read_archive(self, archive: Blob, folder: str, base: int, depth: int) -> None:
         """Read a static archive at byte `base` of the file, and archives within it."""
         if depth > self._options.limits.nesting:
-            raise LimitExceededError(f"Archives lie more than {depth - 1} deep in one another.")
+            raise LimitExceededError(f"Archives are nested more than {depth - 1} deep.")
         for member in ar.members(archive):
             try:
                 self._read_member(archive, member, folder, base, depth)
