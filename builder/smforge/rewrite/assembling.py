@@ -1,4 +1,4 @@
-"""Makes machine code from embedded PTX: in parallel, each text once, kept for the next time."""
+"""Makes machine code from embedded PTX: in parallel, each text once, with results in a cache."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from smforge.errors import DamagedInputError, ToolError
 from smforge.rewrite.toolchain import Assembler, option_forms
 
 _MEMORY_PER_JOB: Final = 1 << 30
-"""Bytes that one run is reckoned with: the largest of vLLM's texts took 0.62 GB."""
+"""Bytes of memory that one run is assumed to need: the largest of vLLM's texts took 0.62 GB."""
 _SECONDS: Final = 3600
-"""After which a run is ended: the slowest of vLLM's texts took 65 s."""
+"""Seconds after which a run is ended: the slowest of vLLM's texts took 65 s."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,9 +32,9 @@ class Unit:
     """SHA-256 of the text."""
     target: Target
     options: str
-    """What the compiler recorded for the assembler."""
+    """The assembler's options that the compiler recorded."""
     toolkit: str
-    """Whose assembler makes it: ``13.0``."""
+    """The toolkit whose assembler makes it: ``13.0``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class UnitAssembler:
     def assemble(
         self, texts: Texts, progress: Callable[[int, int], None] = lambda _done, _all: None
     ) -> dict[Unit, Made]:
-        """Assemble every unit; `progress` hears how many of how many are done.
+        """Assemble every unit; `progress` is called with the number of finished units and of all.
 
-        Raises `ToolError` where the assembler fails on a text: with its own last words.
+        Raises `ToolError` where the assembler fails on a text: with its last message.
         """
         made: dict[Unit, Made] = {}
         progress(0, len(texts))

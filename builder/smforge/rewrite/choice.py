@@ -1,7 +1,7 @@
 """Which code objects of a region the kept devices need, and what has to be assembled for them.
 
 The driver picks one object of a region for a device (docs/concepts.md). Whatever it may pick for a
-kept device stays. Nothing here reads or writes.
+kept device stays. This module reads and writes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from smforge.arch.target import ComputeCapability, Target
 from smforge.inventory.records import Kind
 
 _DEVICE_CODE = frozenset({Kind.CUBIN, Kind.PTX})
-"""Of every other kind it is not known what the driver does with it, so it always stays."""
+"""Objects of every other kind are always kept, because the driver's use of them is not known."""
 
 
 class Code(NamedTuple):

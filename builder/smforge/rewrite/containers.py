@@ -1,4 +1,4 @@
-"""Wheels, folders and files as trees of files, and back."""
+"""Unpacks wheels, folders and files into trees of files, and packs them again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Final
 from smforge.errors import DamagedInputError, UsageError
 
 MANIFEST: Final = "smforge-rewrite.json"
-"""In a wheel beside its metadata, elsewhere beside what it describes."""
+"""Next to the metadata in a wheel, otherwise next to the file that it describes."""
 _VERSION: Final = re.compile(r"^Version: *(\S+)[ \t]*$", re.MULTILINE)
 _COPY: Final = 1 << 20
 _MOST_MEMBERS: Final = 1_000_000
@@ -30,7 +30,7 @@ _MOST_BYTES: Final = 64 << 30
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The files of a subject, in a folder of their own."""
+    """The files of a subject, in a separate folder."""
 
     root: Path
     members: tuple[zipfile.ZipInfo, ...] = ()
@@ -103,7 +103,7 @@ def copied(folder: Path, beside: Path) -> Iterator[Tree]:
 
 
 def labelled(version: str, label: str, toolkit: str | None) -> str:
-    """Return a version with a local label that says what was done: ``0.33.0+cu130.sm121``."""
+    """Return a version with a local label for the change: ``0.33.0+cu130.sm121``."""
     public, plus, local = version.partition("+")
     if not plus and toolkit:
         local = f"cu{toolkit.replace('.', '')}"

@@ -1,4 +1,4 @@
-"""Regions taken apart and put together: entries as they stand in the file, and new ones.
+"""Reads the entries of regions, and writes regions from old and new entries.
 
 The layout of regions and entries is that of `smforge.inventory.formats.fatbin` (docs/format.md).
 What is written here follows NVIDIA's fatbinary, byte for byte where a test can compare the two.
@@ -27,7 +27,7 @@ _OPTIONS: Final = struct.Struct("<II")
 _VERSION: Final = 0x101
 _PTX, _CUBIN = 1, 2
 _CUBIN_VERSION: Final = (1, 8)
-"""What fatbinary of CUDA 12 and 13 writes as code version of a cubin."""
+"""The code version that fatbinary of CUDA 12 and 13 writes for a cubin."""
 _BITS_64, _LINUX = 0x1, 0x10
 _COMPATIBILITY: Final = 0x1000000
 _COMPATIBILITY_SECTION: Final = ".nv.compat"
@@ -67,7 +67,7 @@ def entry_places(blob: Blob, offset: int, limit: int) -> tuple[Place, ...]:
 
 
 def _options(blob: Blob, start: int, header_size: int) -> str:
-    """The assembler's options that stand in a PTX entry's header."""
+    """The assembler's options in the header of a PTX entry."""
     fields = _ENTRY.unpack(blob.read_at(start, _ENTRY.size))
     at = fields[5]
     if not at:
@@ -104,7 +104,7 @@ def cubin_entry(cubin: bytes, target: Target, compression: Compression) -> bytes
 def marker_entry(kept: Sequence[ComputeCapability]) -> bytes:
     """Return an entry that no kept device takes: empty PTX for one device that is not kept.
 
-    It stands in a region that would be empty otherwise. The driver finds nothing for a kept
+    It is for a region that would be empty otherwise. The driver finds nothing for a kept
     device in it, as it found nothing in the whole region.
     """
     target, isa = next(row for row in _MARKERS if row[0].capability not in kept)
@@ -165,7 +165,7 @@ def _section(cubin: bytes, name: str) -> bytes:
     blob = BytesBlob(cubin)
     header = elf.read_header(blob)
     if header.machine != elf.MACHINE_CUDA:
-        raise DamagedInputError("What the assembler made is no cubin.")
+        raise DamagedInputError("The assembler's output is no cubin.")
     for section in elf.read_sections(blob, header):
         if section.name == name:
             return blob.read_at(section.offset, section.size)

@@ -1,4 +1,4 @@
-"""A host library, as far as rewriting needs it: its tables, and what points at its GPU code.
+"""The parts of a host library for rewriting: its tables, and the words that point at its GPU code.
 
 Only 64-bit little-endian shared objects with a section table are taken. Formats: System V ABI
 (gABI), "Object Files" and "Dynamic Linking"; relative relocations of x86-64 and AArch64 as in
@@ -79,16 +79,16 @@ class Reference(NamedTuple):
     offset: int
     """Bytes from the start of the file."""
     address: int
-    """What it holds."""
+    """Its value."""
     place: str
-    """The section that the word lies in."""
+    """The section that holds the word."""
     fills: int | None = None
     """Bytes from the start of the file of the word that the loader writes the address to."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostElf:
-    """The tables of a library, and where its GPU code lies."""
+    """The tables of a library, and the place of its GPU code."""
 
     header: tuple[int, ...]
     """The fields of the ELF header after its identification."""
@@ -111,7 +111,7 @@ class HostElf:
 
     @property
     def segment(self) -> SegmentRow:
-        """The loadable segment that the section of regions lies in."""
+        """The loadable segment that holds the section of regions."""
         (found,) = self._segments_around(self.section)
         return found
 
@@ -126,7 +126,7 @@ class HostElf:
         ]
 
     def file_offset(self, address: int) -> int | None:
-        """Where an address of the loaded library lies in the file; None where it does not."""
+        """The offset in the file of an address of the loaded library; None if there is none."""
         for one in self.segments:
             if one.type == elf.PT_LOAD and 0 <= address - one.address < one.file_size:
                 return one.offset + address - one.address
@@ -137,7 +137,7 @@ def read_host_elf(blob: Blob) -> HostElf:
     """Read the tables of a library with registered GPU code.
 
     Raises `DamagedInputError` where the file is no such library or has a form that cannot be
-    written anew: the message says which.
+    rewritten: the message says which.
     """
     head = blob.read_at(0, min(64, blob.size))
     if not elf.is_little_endian_elf(head) or len(head) < HEADER.size or head[4] != 2:

@@ -1,4 +1,4 @@
-"""Where everything of a library lies once its section of regions has another size.
+"""The new layout of a library after its section of regions has changed its size.
 
 Addresses of code and data stay, for code refers to them by distance. A smaller section of regions
 stays where it is: the bytes that it no longer takes leave the file, and the loadable segment around
@@ -29,9 +29,9 @@ class Layout:
     """The tables of the new file and the places of its parts. Offsets are bytes in the file."""
 
     cut_start: int
-    """What lies from here in the old file…"""
+    """The bytes of the old file from here…"""
     cut_end: int
-    """…to here is left out; what follows moves up."""
+    """…to here are left out; the following bytes move forward."""
     cleared: tuple[tuple[int, int], ...]
     """Ranges of the old file that become zeros in the new one."""
     header: tuple[int, ...]
@@ -45,7 +45,7 @@ class Layout:
     """Of the new file."""
 
     def moved(self, offset: int) -> int:
-        """Where a byte of the old file outside the cut lies in the new one."""
+        """The new offset of a byte of the old file outside the cut."""
         assert not self.cut_start <= offset < self.cut_end
         return offset if offset < self.cut_start else offset - (self.cut_end - self.cut_start)
 
@@ -58,21 +58,21 @@ class Layout:
 def lay_out(library: HostElf, file_size: int, region_sizes: Sequence[int]) -> Layout:
     """Find a place for regions of the given sizes, in bytes.
 
-    Raises `DamagedInputError` where another section or segment lies across the old one.
+    Raises `DamagedInputError` if another section or segment overlaps the old one.
     """
     section = library.section
     end = section.offset + section.size
     align = _alignment(library)
     table_size = SEGMENT.size * (len(library.segments) + 1)
 
-    # In its place, with the program headers before it, and what is left over taken out.
+    # At its old place, with the program headers before it and the unused bytes taken out.
     table = _aligned(section.offset)
     offsets, stop = _places(_aligned(table + table_size), region_sizes)
     cut = _Cut(stop, stop + (end - stop) // align * align)
     if cut.end - cut.start >= _WORTH_CUTTING:
         return _shrunk(library, file_size, cut, table, offsets, region_sizes)
 
-    # In its place, with nothing moved but the regions.
+    # At its old place; only the regions move.
     offsets, stop = _places(_aligned(section.offset), region_sizes)
     if stop <= end:
         return _in_place(library, file_size, offsets, region_sizes)
@@ -249,7 +249,7 @@ _SEGMENTS_AT, _SECTIONS_AT, _SEGMENT_COUNT = 4, 5, 9
 
 
 def _split(segment: SegmentRow, cut_start: int, cut_end: int) -> tuple[SegmentRow, ...]:
-    """Divide the segment around the cut; a part without bytes and memory falls away."""
+    """Divide the segment around the cut; a part without bytes and memory is left out."""
     if cut_start == cut_end:
         return (segment,)
     before = cut_start - segment.offset
@@ -268,7 +268,7 @@ def _split(segment: SegmentRow, cut_start: int, cut_end: int) -> tuple[SegmentRo
 
 
 def _check_neighbours(library: HostElf, cut_start: int, cut_end: int) -> None:
-    """Refuse what lies across the cut beside the section and the segment that are known."""
+    """Refuse any other section or segment than the known ones that overlaps the cut."""
     for number, row in enumerate(library.sections):
         if number == library.fatbin or row.type in (0, elf.SHT_NOBITS) or not row.size:
             continue

@@ -1,4 +1,4 @@
-"""One library: what has to change, and the library with the change."""
+"""Finds the changes of one library, and writes the changed library."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STEP: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class OldRegion:
-    """A region as it stands in the library, and what is to be made for it."""
+    """A region of the library, and the machine code to be made for it."""
 
     offset: int
     places: tuple[Place, ...]
@@ -38,7 +38,7 @@ class OldRegion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What has to be done to one library."""
+    """The changes of one library."""
 
     library: HostElf
     references: tuple[Reference, ...]
@@ -54,10 +54,8 @@ class Plan:
 
 
 def plan_library(old: Blob, request: Request, limits: Limits) -> Plan:
-    """Find out what has to be done.
-
-    Raises `DamagedInputError` where the library has a form that cannot be rewritten, and
-    `UsageError` where no assembler can make what is missing.
+    """Find the changes. Raises `DamagedInputError` where the library has a form that cannot be
+    rewritten, and `UsageError` where no assembler can make what is missing.
     """
     library = read_host_elf(old)
     found = references(old, library)

@@ -1,7 +1,7 @@
-"""Proves that a rewritten library is the old one but for the change that was meant.
+"""Proves that a rewritten library differs from the old one only by the intended change.
 
-Everything is read anew from the two files; nothing is taken over from what wrote the new one but
-the list of what should have happened.
+Everything is read again from the two files; only the list of intended changes comes from the
+writer.
 """
 
 from __future__ import annotations
