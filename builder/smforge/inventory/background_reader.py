@@ -27,7 +27,7 @@ Outcome = FileInventory | DamagedInputError | None
 _SMALL = 16 << 20
 """Bytes up to which subjects unpack a member into memory, and not into a temporary file."""
 _IN_MEMORY = 24 << 20
-"""Bytes of small members that may wait for their reader, beside those unpacked last."""
+"""Bytes of small members that may wait for their reader, in addition to those unpacked last."""
 _ON_DISK = 1 << 30
 """Bytes of large members that may wait, in temporary files. A larger one waits alone."""
 _BATCH_BYTES = 1 << 20

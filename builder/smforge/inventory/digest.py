@@ -1,4 +1,4 @@
-"""SHA-256 of a blob, computed beside whatever else is being read."""
+"""SHA-256 of a blob, computed while other things are read."""
 
 from __future__ import annotations
 

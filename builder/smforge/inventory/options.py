@@ -12,7 +12,7 @@ def _silent(path: str, position: int) -> None:
 
 
 class ReadOptions(NamedTuple):
-    """What to look for and what it may cost."""
+    """What to read, and limits for it."""
 
     names: bool = True
     """Read kernel names and source files. Without them nothing is decompressed."""

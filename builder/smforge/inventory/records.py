@@ -1,4 +1,4 @@
-"""What an inventory is made of: files, regions and code objects, as found, without judgement."""
+"""The records of an inventory: files, regions and code objects, as found, without judgement."""
 
 # Not postponed: NamedTuple compiles every annotation that is, and that shows at the start.
 from enum import StrEnum
@@ -22,7 +22,9 @@ class Kind(StrEnum):
 
 
 RUNNABLE = frozenset({Kind.CUBIN, Kind.OLD_CUBIN, Kind.PTX})
-"""What the driver loads by itself. LTO-IR and the like need another linker or compiler first."""
+"""The forms that the driver loads directly. LTO-IR and the like need another linker or compiler
+first.
+"""
 
 
 class Compression(StrEnum):
@@ -47,7 +49,9 @@ class Origin(StrEnum):
     """A fatbin outside those sections, found by its magic; cuobjdump does not see it."""
     DATA = "data"
     """A cubin or a PTX text among the data of a host file, one per region. A program loads it
-    through the driver API; nothing registers it, and nothing tells which of several it loads."""
+    through the driver API; nothing registers it, and the file does not show which of several it
+    loads.
+    """
 
 
 class CodeObject(NamedTuple):
@@ -62,8 +66,10 @@ class CodeObject(NamedTuple):
     """The CUDA release that produced it, where the object says so: ``13.0``."""
     compression: Compression = Compression.NONE
     kernels: tuple[str, ...] | None = None
-    """Mangled entry names, sorted. None when names were not asked for, where they cannot be known
-    (LTO-IR, a damaged payload), and for relocatable code beside what was linked from it."""
+    """Mangled entry names, sorted. None when names were not asked for, where they cannot be
+    known (LTO-IR, a damaged payload), and for relocatable code if the file has the code linked
+    from it.
+    """
     contradicted: str | None = None
     """What the header of the fatbin entry says where the payload says something else, such as
     ``sm_121``. The payload decides `target` and `ptx_isa`."""
@@ -94,7 +100,7 @@ class Region(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """A place that contradicts its format: what lies there is not known."""
+    """A place that contradicts its format: its content is not known."""
 
     path: str
     message: str
@@ -152,7 +158,7 @@ class SubjectKind(StrEnum):
 
 
 class ImageConfiguration(NamedTuple):
-    """What an image says about the containers that run it."""
+    """The settings of an image for the containers that run it."""
 
     digest: str
     """``sha256:…`` of the configuration: the same for every way an image is stored or sent."""
@@ -184,4 +190,4 @@ class Inventory(NamedTuple):
     examined: int
     """How many files were looked at, those without GPU code included."""
     damage: tuple[Damage, ...] = ()
-    """Damage of the subject itself; damage of a file stands with the file."""
+    """Damage of the subject itself; damage of a file is recorded with the file."""

@@ -22,7 +22,7 @@ _STDERR_WRITTEN = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one run may use."""
+    """The limits of one run."""
 
     seconds: float = 900.0
     memory: int = 16 << 30
@@ -82,7 +82,9 @@ def capture(
 def _started(
     command: Sequence[str], run: Run, bounds: Bounds, descriptors: Sequence[int]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Give the running program; wait for it, or end it where the caller gives up. Fill in `run`."""
+    """Yield the running program; wait for it, or end it if the caller stops early. Fill in
+    `run`.
+    """
     with tempfile.TemporaryFile() as errors:
         process = _start(command, errors.fileno(), descriptors)
         try:
@@ -169,7 +171,7 @@ def _expire(process: subprocess.Popen[bytes], run: Run) -> None:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End the program and whatever it has started; it leads a group of its own."""
-    # Once it has been waited for, its number may belong to somebody else.
+    # After the wait, its number may belong to another process.
     if process.returncode is None:
         try:
             os.killpg(process.pid, signal.SIGKILL)

@@ -13,15 +13,15 @@ from smforge.inventory.formats.fatbin import REGION_MAGIC, Entry, read_entries, 
 from smforge.inventory.records import Kind, Origin
 
 _CHUNK = 256 << 10
-"""What stays in a CPU's cache while it is searched."""
+"""Bytes that fit into a CPU's cache while they are searched."""
 _CUBIN: Final = elf.MAGIC + b"\x02\x01\x01"
 """How a 64-bit ELF file begins."""
 _TEXT: Final = b".target"
-"""What every PTX text has as its second directive."""
+"""The second directive of every PTX text."""
 _TARGET = re.compile(rb"\.target\s+sm_\d")
 _VERSION = re.compile(rb"\.version\s+\d+\.\d+(?:\s|//[^\n]*\n|/\*.*?\*/)+\Z", re.DOTALL)
 _BEFORE_TARGET = 256
-"""Bytes before ``.target`` in which ``.version`` stands: compilers put one newline between."""
+"""Bytes before ``.target`` that hold ``.version``: compilers put one newline between."""
 _TARGET_BYTES = 32
 _LONGEST_TEXT = 64 << 20
 _DECLARED = re.compile(rb"\.(?:entry|func)\b")
@@ -47,10 +47,10 @@ class MagicSearch:
         self._data = b""
         self._base = 0
         self._next = dict.fromkeys(magics, -1)
-        """Where in the data each stands next; beyond the data where it does not."""
+        """The next offset of each in the data; beyond the data if there is none."""
 
     def next_from(self, position: int) -> int | None:
-        """Return the first offset at or after `position` where one of them stands."""
+        """Return the first offset at or after `position` that has one of them."""
         while position < self._end:
             if not 0 <= position - self._base <= len(self._data) - self._longest:
                 self._load(position)
@@ -71,7 +71,7 @@ class MagicSearch:
         self._next = dict.fromkeys(self._next, -1)
 
     def _find(self, magic: bytes, start: int) -> int:
-        """Return where `magic` stands at or after `start`, remembering it for later positions."""
+        """Return the offset of `magic` at or after `start`, and remember it for later positions."""
         if self._next[magic] < start:
             found = self._data.find(magic, start)
             self._next[magic] = found if found >= 0 else len(self._data)

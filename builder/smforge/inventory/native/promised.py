@@ -1,4 +1,4 @@
-"""What a file's name promises, held against its first bytes.
+"""Compares what a file's name promises with its first bytes.
 
 A copy that was torn, a download that became an error page, a pointer of git-lfs in the place of the
 file: each keeps the name of a library and has nothing of one.
@@ -23,7 +23,7 @@ _OF_THE_DRIVER = re.compile(
 """Libraries of the driver that a container runtime mounts. It leaves empty files in their place
 (nvidia-container-toolkit, "libnvidia-container")."""
 _SCRIPT = re.compile(rb"GNU ld script|\b(?:INPUT|GROUP|OUTPUT_FORMAT|SECTIONS)\s*\(")
-"""What stands in a linker's script (the manual of GNU ld, "Linker Scripts")."""
+"""The commands of a linker's script (the manual of GNU ld, "Linker Scripts")."""
 _OTHER_FORMATS: Final = (
     b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe",  # Mach-O
     b"\xca\xfe\xba\xbe", b"\0asm", b"BC\xc0\xde", b"\xde\xc0\x17\x0b",  # also wasm, LLVM bitcode
@@ -36,7 +36,7 @@ def is_misnamed(path: str, head: bytes) -> bool:
     """Tell whether a file has the name of GPU code, or of a library, without any content of one.
 
     `head` is empty for an empty file. Text may be a linker's script, and an empty library of the
-    driver is the place where a container runtime mounts it: neither is meant.
+    driver is the place where a container runtime mounts it: neither counts as damage.
     """
     if path.endswith((".cubin", ".fatbin")):
         return not head.startswith((elf.MAGIC, REGION_MAGIC))

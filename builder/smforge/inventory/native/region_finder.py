@@ -1,4 +1,4 @@
-"""Where the fatbin regions of a file lie."""
+"""Finds the fatbin regions of a file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Span(NamedTuple):
 
 
 def elf_spans(blob: Blob, sections: list[elf.Section], log: DamageLog) -> Iterator[Span]:
-    """Yield the regions of a host ELF file, and what lies outside its sections.
+    """Yield the regions of a host ELF file, and code outside its sections.
 
     `sections` is empty where they were stripped. Those that take more bytes than the file has
     overlap one another, which no linker makes, and reading each would take any time.
@@ -78,7 +78,7 @@ def _section_spans(blob: Blob, section: elf.Section, log: DamageLog) -> Iterator
 
 
 def windows_spans(blob: Blob, file: pe.WindowsFile, log: DamageLog) -> Iterator[Span]:
-    """Yield the regions of a file for Windows, and what lies outside its sections."""
+    """Yield the regions of a file for Windows, and code outside its sections."""
     position = 0
     for section in sorted(file.sections, key=lambda one: one.offset):
         origin = _WINDOWS_SECTIONS.get(section.name)
@@ -154,7 +154,7 @@ def _check_padding(start: int, end: int, log: DamageLog, most: int = _MOST_PADDI
 
 
 def _skip_zeros(blob: Blob, start: int, end: int, log: DamageLog) -> int:
-    """Return where the first byte other than zero lies, rounded down to 8 bytes."""
+    """Return the offset of the first byte other than zero, rounded down to 8 bytes."""
     position = start
     length = 8
     while position < end:

@@ -86,7 +86,7 @@ def _wrappers(
     segments: list[elf.Segment],
     check_time: Callable[[], None],
 ) -> Iterator[tuple[int, int]]:
-    """Yield the place of each wrapper, and the address that stands in it."""
+    """Yield the place of each wrapper, and the address in it."""
     if not sections:
         for segment in segments:
             if segment.writable:
@@ -120,11 +120,11 @@ class _Relocations:
         self._searched = 0
 
     def target(self, place: int, stated: int) -> int:
-        """Return the address that the loader puts at `place`, where `stated` stands in the file."""
+        """Return the address that the loader writes to `place`; the file has `stated` there."""
         if place >= _ADDRESSES:
             return stated
         wanted = struct.pack("<QQ", place, self._type)
-        # Linkers sort them, so the next one mostly stands right behind.
+        # Linkers sort them, so the next one is mostly the following one.
         for start in (self._searched, 0):
             found = self._table.find(wanted, start)
             while found >= 0 and found % _RELOCATION.size:
