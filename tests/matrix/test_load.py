@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,14 @@ def test_nothing_of_a_matrix_can_be_changed(document: dict[str, Any]) -> None:
     parsed = parse(json.dumps(document).encode())
     with pytest.raises(ValueError, match="frozen"):
         parsed.default = "x"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("key", ["[", "[key]", "[a]", "", "]"])
+def test_a_key_that_looks_like_a_step_of_the_validator_is_named(
+    key: str, document: dict[str, Any]
+) -> None:
+    for place in (document, document["variants"]["demo"]):
+        place[key] = None
+        with pytest.raises(ConfigurationError, match=re.escape(repr(key))):
+            parse(json.dumps(document).encode())
+        del place[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,16 +123,29 @@ def _says_more(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
     )
 
 
+_OWN_STEP = re.compile(r"\[[\w-]+\]\Z")
+
+
+def _before_key(steps: tuple[int | str, ...]) -> int | None:
+    """The number of the step that pydantic's ``[key]`` at the end is about."""
+    return len(steps) - 2 if len(steps) > 1 and steps[-1] == "[key]" else None
+
+
 def _explain(detail: ErrorDetails) -> ConfigurationError:
-    # pydantic's own steps begin with a bracket: the key of an object, the kind of a base.
-    where = tuple(step for step in detail["loc"] if not str(step).startswith("["))
+    # pydantic's own steps are in brackets: the key of an object, the kind of a base. A key of the
+    # matrix that looks like one is known by what follows it, or by being the unknown one itself.
+    steps = detail["loc"]
+    named = len(steps) - 1 if detail["type"] == "extra_forbidden" else _before_key(steps)
+    where = tuple(
+        step for at, step in enumerate(steps) if at == named or not _OWN_STEP.match(str(step))
+    )
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     remedy = "docs/matrix.md describes the keys."
     match detail["type"]:
         case "extra_forbidden":
             message = f"the key {where[-1]!r} is unknown here"
-            steps = tuple(step for step in detail["loc"] if step != "[key]")
-            remedy = closest(str(where[-1]), keys_at(steps[:-1]))
+            outer = tuple(step for step in steps[:-1] if step != "[key]")
+            remedy = closest(str(where[-1]), keys_at(outer))
         case "missing":
             message = "this is missing"
             remedy = "Add it."
