@@ -304,3 +304,17 @@ def test_the_command(library: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "Covers 12.0" in done.stdout
     assert code(out) == [["cubin 12.0"]] * 2
+
+
+def test_what_a_kept_device_lacks_is_not_hidden(build_library: Build, tmp_path: Path) -> None:
+    """Without the code for other devices nothing would say that a kernel is missing."""
+    library = build_library(
+        {"first.cu": FIRST, "third.cu": THIRD}, gencode=("-gencode=arch=compute_90,code=sm_90",)
+    )
+    out = tmp_path / "slim.so"
+    command = (sys.executable, "-m", "smforge", "slim", library, "--keep", "12.0", "-o", out)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "device-missing" in done.stdout
+    assert "Nothing was written" in done.stderr
+    assert not out.exists()

@@ -52,6 +52,8 @@ def run(subject: Path, request: Request, out: Path, *, load: bool, quiet: bool) 
     question = AuditRequest(
         Requirements(devices), native_only=bool(request.serve), excuses=shipped_for_kernels()
     )
+    if request.keep and (code := _original_fails(subject, request.keep, shown)):
+        return code
     reports: list[Report] = []
 
     def audit_result(result: Path) -> None:
@@ -77,6 +79,31 @@ def run(subject: Path, request: Request, out: Path, *, load: bool, quiet: bool) 
     click.echo(_summary(done, time.monotonic() - started))
     click.echo(_verdict(reports[0]))
     return EXIT_OF_VERDICT[reports[0].verdict]
+
+
+def _original_fails(
+    subject: Path, devices: tuple[ComputeCapability, ...], shown: _Shown
+) -> int | None:
+    """Audit the original, and return the exit code where it does not cover what is to be kept.
+
+    A kernel that a kept device lacks is known by the code that other devices have of it. Without
+    that code the copy would pass, and the kernel would still be missing.
+    """
+    if not subject.exists():
+        return None
+    shown.step("auditing the original")
+    question = AuditRequest(Requirements(devices), excuses=shipped_for_kernels())
+    report = report_of(audit(str(subject), question))
+    if report.verdict == "pass":
+        return None
+    shown.clear()
+    click.echo(_verdict(report))
+    sys.stderr.write(
+        f"smforge: Nothing was written: {subject.name} does not cover what is to be kept, and a "
+        "copy without the other code would hide that. Keep only devices that it covers, or build "
+        "it from source.\n"
+    )
+    return EXIT_OF_VERDICT[report.verdict]
 
 
 def _verdict(report: Report) -> str:
