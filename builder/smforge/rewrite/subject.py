@@ -74,8 +74,8 @@ def rewrite(  # noqa: PLR0913 - one per flag
 ) -> Rewritten:
     """Write a slimmed or repaired copy of a wheel, a folder or a library.
 
-    Whoever calls this has audited the original for `request.keep`: a copy without the code for other
-    devices cannot show that a kernel is missing.
+    Whoever calls this has audited the original for `request.keep`: a copy without the code for
+    other devices cannot show that a kernel is missing.
 
     The copy is proven before it gets its name, and then handed to `audit`, which raises what it
     finds wrong. Raises `UsageError` where the output exists or the
