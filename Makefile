@@ -33,7 +33,7 @@ demo-full: setup ## Build every wheel and the image for 12.1, and audit both (ha
 test: setup ## Run the whole test suite, the builds on a real engine included
 	@$(WITH_ENGINE) $(BIN)/pytest $(TESTS)
 
-test-quick: $(VENV)/ready ## Run what needs no engine, network, browser or compiler (about a minute)
+test-quick: $(VENV)/ready ## Run what needs no engine, network, browser or compiler (two to three minutes)
 	@$(BIN)/pytest -m "not ($(NEEDS_PARTS))" $(TESTS)
 
 test-parts: setup ## Run the rest: real engine, network, browser and compiler
