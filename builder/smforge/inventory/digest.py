@@ -50,6 +50,14 @@ class Hashing:
             self._thread.join()
 
 
+def sha256_between(blob: Blob, start: int, end: int) -> str:
+    """Hash the bytes from `start` to `end` at once."""
+    digest = hashlib.sha256()
+    for part in chunks(blob, start, end):
+        digest.update(part)
+    return digest.hexdigest()
+
+
 def sha256_of(blob: Blob) -> str:
     """Hash a blob at once."""
     return Hashing(blob).hexdigest()

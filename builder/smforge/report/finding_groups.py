@@ -36,7 +36,7 @@ _TOLD_TOGETHER = {
     "unseen-code": "{libraries} with GPU code that cuobjdump does not see",
     "unjudged-code": "{libraries} with GPU code but no kernel to judge",
 }
-"""How several findings of one rule, or one that stands in a list, are told in one line."""
+"""The one line for several findings of one rule, or for one finding in a list."""
 
 
 @dataclass(frozen=True, slots=True)

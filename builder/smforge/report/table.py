@@ -26,7 +26,7 @@ from smforge.report.text.wording import VERDICT_COLOURS, plural
 _MOST_ROWS = 12
 """Libraries listed below one finding; `-o json` has all."""
 _WIDE = 56
-"""Characters of a path beside its finding."""
+"""Characters of a path in the line of its finding."""
 
 _LEVELS = {"error": "red", "warning": "yellow", "note": "cyan"}
 _MOST_LINES = 40

@@ -59,11 +59,7 @@ def assemblies(
     for device in sorted(devices):
         if cubins_in_question([*cubins, *(one.target for one in made)], device):
             continue
-        texts = [
-            (code.target, number)
-            for number, code in enumerate(objects)
-            if code.kind is Kind.PTX and ptx_assembles_for(code.target, device)
-        ]
+        texts = [(objects[number].target, number) for number in _texts(objects, device)]
         if texts:
             # The newest text was written for the nearest device.
             text, number = max(texts)
@@ -82,6 +78,11 @@ def _picked(objects: Sequence[Code], device: ComputeCapability) -> set[int]:
             for number, code in enumerate(objects)
             if code.kind is Kind.CUBIN and code.target in cubins
         }
+    return _texts(objects, device)
+
+
+def _texts(objects: Sequence[Code], device: ComputeCapability) -> set[int]:
+    """The numbers of the PTX that can be assembled for a device."""
     return {
         number
         for number, code in enumerate(objects)

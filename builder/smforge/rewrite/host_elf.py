@@ -17,13 +17,10 @@ from typing import Final, NamedTuple
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
+from smforge.inventory.native.registrations import MAGIC, WRAPPER
+from smforge.inventory.native.registrations import SECTION as WRAPPER_SECTION
 
 FATBIN_SECTION: Final = ".nv_fatbin"
-WRAPPER_SECTION: Final = ".nvFatBinSegment"
-WRAPPER: Final = struct.Struct("<IIQQ")
-"""What nvcc registers of a translation unit: magic, version, address of its region, and a pointer
-that relocatable builds use (fatbinary_section.h of the toolkit)."""
-WRAPPER_MAGIC: Final = 0x466243B1
 
 HEADER: Final = struct.Struct("<16sHHIQQQIHHHHHH")
 SEGMENT: Final = struct.Struct("<IIQQQQQQ")
@@ -39,7 +36,6 @@ _SHT_RELA: Final = 4
 _SHT_REL: Final = 9
 _SHT_RELR: Final = 19
 SHF_ALLOC: Final = 2
-_STT_SECTION: Final = 3
 _RELATIVE: Final = {62: 8, 183: 1027}
 """R_X86_64_RELATIVE and R_AARCH64_RELATIVE, by e_machine."""
 _CHUNK: Final = 24 * 65536
@@ -130,6 +126,13 @@ class HostElf:
         for one in self.segments:
             if one.type == elf.PT_LOAD and 0 <= address - one.address < one.file_size:
                 return one.offset + address - one.address
+        return None
+
+    def address(self, offset: int) -> int | None:
+        """The address that a byte of the file is loaded to; None if it is not loaded."""
+        for one in self.segments:
+            if one.type == elf.PT_LOAD and 0 <= offset - one.offset < one.file_size:
+                return one.address + offset - one.offset
         return None
 
 
@@ -313,15 +316,10 @@ def wrappers(blob: Blob, library: HostElf) -> dict[int, int]:
         if row.size % WRAPPER.size:
             raise _refused(f"{WRAPPER_SECTION} has {row.size} bytes, no multiple of a wrapper's")
         for number, (magic, _version, address, _other) in enumerate(WRAPPER.iter_unpack(table)):
-            if magic != WRAPPER_MAGIC:
+            if magic != MAGIC:
                 raise _refused(f"{WRAPPER_SECTION} holds something else than wrappers")
             found[row.offset + WRAPPER.size * number + 8] = address
     return found
-
-
-def is_section_symbol(info: int) -> bool:
-    """Whether a symbol stands for a section (the low bits of st_info)."""
-    return info & 0xF == _STT_SECTION
 
 
 def _refused(reason: str) -> DamagedInputError:

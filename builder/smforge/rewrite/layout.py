@@ -124,11 +124,7 @@ def _shrunk(  # noqa: PLR0913, PLR0917 - a place each
     return Layout(
         cut_start=cut.start,
         cut_end=cut.end,
-        cleared=(
-            _old_table(library),
-            (section.offset, cut.start),
-            (cut.end, section.offset + section.size),
-        ),
+        cleared=_cleared(library, cut),
         header=_header(library, cut, table, len(segments)),
         segments=_with_table(segments, table, table - section.offset + section.address),
         sections=_with_section(
@@ -158,11 +154,7 @@ def _behind_everything(
     return Layout(
         cut_start=cut.start,
         cut_end=cut.end,
-        cleared=(
-            _old_table(library),
-            (section.offset, cut.start),
-            (cut.end, section.offset + section.size),
-        ),
+        cleared=_cleared(library, cut),
         header=_header(library, cut, table, len(segments)),
         segments=_with_table(segments, table, address),
         sections=_with_section(library, _moved_sections(library, cut), here, offsets, region_sizes),
@@ -239,9 +231,14 @@ def _header(library: HostElf, cut: _Cut, table: int, count: int) -> tuple[int, .
     return tuple(header)
 
 
-def _old_table(library: HostElf) -> tuple[int, int]:
-    start = library.header[_SEGMENTS_AT]
-    return start, start + SEGMENT.size * len(library.segments)
+def _cleared(library: HostElf, cut: _Cut) -> tuple[tuple[int, int], ...]:
+    """What becomes zeros: the old table of segments, and what the cut leaves of the old section."""
+    table, section = library.header[_SEGMENTS_AT], library.section
+    return (
+        (table, table + SEGMENT.size * len(library.segments)),
+        (section.offset, cut.start),
+        (cut.end, section.offset + section.size),
+    )
 
 
 _SEGMENTS_AT, _SECTIONS_AT, _SEGMENT_COUNT = 4, 5, 9

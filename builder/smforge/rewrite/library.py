@@ -11,7 +11,8 @@ from typing import Final
 
 from smforge.arch.target import Target
 from smforge.errors import DamagedInputError
-from smforge.inventory.formats.blob import Blob, FileBlob, chunks
+from smforge.inventory.digest import sha256_between, sha256_of
+from smforge.inventory.formats.blob import Blob, FileBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC, region_end
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.formats.payload import open_payload, stream_payload
@@ -144,8 +145,8 @@ def rewrite_library(  # noqa: PLR0913, PLR0917 - what is known of one library
             path,
             old.size,
             new_blob.size,
-            _sha256(old, 0, old.size),
-            _sha256(new_blob, 0, new_blob.size),
+            sha256_of(old),
+            sha256_of(new_blob),
             tuple(changes),
         )
 
@@ -195,16 +196,9 @@ def _record(old: Blob, place: Place) -> ObjectRecord:
         entry.kind,
         _name(entry.kind, entry.target),
         place.end - place.start,
-        _sha256(old, place.start, place.end),
+        sha256_between(old, place.start, place.end),
     )
 
 
 def _name(kind: Kind, target: Target) -> str:
     return target.compute if kind is Kind.PTX else target.sm
-
-
-def _sha256(blob: Blob, start: int, end: int) -> str:
-    digest = hashlib.sha256()
-    for part in chunks(blob, start, end):
-        digest.update(part)
-    return digest.hexdigest()

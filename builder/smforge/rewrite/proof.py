@@ -19,6 +19,7 @@ from smforge.arch.coverage import ptx_assembles_for
 from smforge.arch.picking import cubins_in_question
 from smforge.arch.target import ComputeCapability
 from smforge.errors import DamagedInputError, SmforgeError
+from smforge.inventory.digest import sha256_between
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob, FileBlob, chunks
 from smforge.inventory.records import CodeObject, FileInventory, Kind, Origin, Region
@@ -71,7 +72,7 @@ def _prove_regions(
     section = after.section
     for start, change in zip(places, changes, strict=True):
         found = [
-            _sha256(new, one.start, one.end)
+            sha256_between(new, one.start, one.end)
             for one in entry_places(new, start, section.offset + section.size)
         ]
         wanted = [one.sha256 for one in change.kept]
@@ -113,34 +114,27 @@ def _without(blob: Blob, start: int, size: int, words: Iterable[int]) -> str:
     return digest.hexdigest()
 
 
-def _pointed_at(
-    blob: Blob, library: HostElf, places: Sequence[int]
-) -> list[tuple[str, int | None, int]]:
+def _pointed_at(blob: Blob, library: HostElf, places: Sequence[int]) -> list[tuple[str, int, int]]:
     """What every pointer to GPU code leads to: its kind, what it fills, and the region's number."""
     section = library.section
     numbers = {start - section.offset + section.address: at for at, start in enumerate(places)}
     ends = {section.address + section.size: -1}
-    addresses = [one for one in library.segments if one.type == elf.PT_LOAD]
     return sorted(
-        (one.place, _address(addresses, one.fills), (numbers | ends).get(one.address, -2))
+        (one.place, _address(library, one.fills), (numbers | ends).get(one.address, -2))
         for one in references(blob, library)
     )
 
 
-def _address(segments: Sequence[elf.Segment] | Sequence[object], offset: int | None) -> int:
-    """The address that a byte of the file is loaded to; -1 for none."""
-    if offset is None:
-        return -1
-    for one in segments:
-        if 0 <= offset - one.offset < one.file_size:  # type: ignore[attr-defined]
-            return int(one.address + offset - one.offset)  # type: ignore[attr-defined]
-    return -1
+def _address(library: HostElf, offset: int | None) -> int:
+    """The address that a byte of the file is loaded to; -1 for none, so that rows can be sorted."""
+    address = None if offset is None else library.address(offset)
+    return -1 if address is None else address
 
 
 def _prove_pointers(
     path: str,
-    before: list[tuple[str, int | None, int]],
-    after: list[tuple[str, int | None, int]],
+    before: list[tuple[str, int, int]],
+    after: list[tuple[str, int, int]],
 ) -> None:
     if before != after:
         raise UnprovenError(f"{path} registers other regions than before, or in another order.")
@@ -245,12 +239,6 @@ def _loaded(path: Path) -> str:
     if done.returncode:
         return f"the process ended with {done.returncode}"
     return done.stdout.strip()
-
-
-def _sha256(blob: Blob, start: int, end: int) -> str:
-    digest = hashlib.sha256()
-    _feed(digest, blob, start, end)
-    return digest.hexdigest()
 
 
 def _feed(digest: hashlib._Hash, blob: Blob, start: int, end: int) -> None:

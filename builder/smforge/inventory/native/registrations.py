@@ -17,9 +17,10 @@ from smforge.inventory.formats.blob import Blob
 from smforge.inventory.native.magic_scan import MagicSearch
 
 SECTION: Final = ".nvFatBinSegment"
-_MAGIC = 0x466243B1
+MAGIC: Final = 0x466243B1
 _VERSIONS = (1, 2)
-_WRAPPER: Final = struct.Struct("<IIQQ")
+WRAPPER: Final = struct.Struct("<IIQQ")
+"""Magic, version, address of the region, and the pointer of relocatable builds."""
 _POINTER = 8
 """Where a wrapper holds the address of its region."""
 _RELOCATION: Final = struct.Struct("<QQq")
@@ -74,10 +75,10 @@ def windows_registrations(blob: Blob, file: pe.WindowsFile) -> Mapping[int, int]
 
 
 def _in_section(blob: Blob, offset: int, size: int) -> Iterator[tuple[int, int]]:
-    data = elf.read_table(blob, offset, size // _WRAPPER.size * _WRAPPER.size)
-    for index, (magic, version, address, _) in enumerate(_WRAPPER.iter_unpack(data)):
-        if magic == _MAGIC and version in _VERSIONS:
-            yield offset + index * _WRAPPER.size, address
+    data = elf.read_table(blob, offset, size // WRAPPER.size * WRAPPER.size)
+    for index, (magic, version, address, _) in enumerate(WRAPPER.iter_unpack(data)):
+        if magic == MAGIC and version in _VERSIONS:
+            yield offset + index * WRAPPER.size, address
 
 
 def _wrappers(
@@ -102,12 +103,12 @@ def _searched(
 ) -> Iterator[tuple[int, int]]:
     """Yield the wrappers in a range of a file without section headers; they are aligned to 8."""
     for version in _VERSIONS:
-        begin = struct.pack("<II", _MAGIC, version)
+        begin = struct.pack("<II", MAGIC, version)
         search = MagicSearch(blob, min(end, blob.size), begin, check_time=check_time)
         place = search.next_from(start)
         while place is not None:
-            if not place % 8 and place + _WRAPPER.size <= end:
-                yield place, _WRAPPER.unpack(blob.read_at(place, _WRAPPER.size))[2]
+            if not place % 8 and place + WRAPPER.size <= end:
+                yield place, WRAPPER.unpack(blob.read_at(place, WRAPPER.size))[2]
             place = search.next_from(place + 1)
 
 
@@ -150,7 +151,7 @@ def _of_object_file(
         symbols = sections[table.link]
         rows = elf.read_table(blob, table.offset, table.size // _RELOCATION.size * _RELOCATION.size)
         for place, kind, addend in _RELOCATION.iter_unpack(rows):
-            if place % _WRAPPER.size != _POINTER:
+            if place % WRAPPER.size != _POINTER:
                 continue
             at = symbols.offset + (kind >> 32) * elf.SYMBOL_64.size
             _, _, _, index, value, _ = elf.SYMBOL_64.unpack(blob.read_at(at, elf.SYMBOL_64.size))
