@@ -147,6 +147,7 @@ def test_a_matrix_without_a_definition_beside_it_says_so(tmp_path: Path) -> None
     assert "docker-bake.hcl" in one_line(done)
 
 
+@pytest.mark.engine
 def test_an_output_directory_that_cannot_be_written_exits_5(definition: Path) -> None:
     done = smforge("build", "demo", "--out", "/proc/smforge", cwd=definition)
     assert done.returncode == 5
