@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from smforge.arch.requirement import Requirements
 from smforge.arch.target import ComputeCapability
 from smforge.errors import DamagedInputError, NothingToAuditError, UsageError
 from smforge.inventory.formats import elf
@@ -25,6 +26,8 @@ from smforge.rewrite.host_elf import packed_places, read_host_elf
 from smforge.rewrite.proof import UnprovenError, prove_library
 from smforge.rewrite.records import Request
 from smforge.rewrite.subject import Rewritten, rewrite
+from smforge.verdict.audit import audit
+from smforge.verdict.request import AuditRequest
 from tests.rewrite.conftest import FIRST, GENCODE, SECOND, THIRD, Build
 
 pytestmark = pytest.mark.toolchain
@@ -242,6 +245,39 @@ def test_a_wheel_becomes_another_wheel(
     command = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target)
     subprocess.run((*command, done.output), check=True)
     assert code(target / "kernels" / "libkernels.so") == [["cubin 12.0"]] * 2
+
+
+def test_an_audit_of_a_copy_knows_for_which_devices_it_was_kept(
+    library: Path, tmp_path: Path
+) -> None:
+    wheel = wheel_of(library, tmp_path)
+    out = tmp_path / "copy"
+    out.mkdir()
+    copy = rewrite(wheel, Request(devices("8.0")), out, cache_folder=tmp_path).output
+
+    def outcome(subject: Path, *required: str) -> tuple[str, set[tuple[str, str]]]:
+        asked = AuditRequest(Requirements(devices(" ".join(required))))
+        verdict = audit(str(subject), asked)
+        return verdict.outcome.value, {(one.rule, one.level.value) for one in verdict.findings}
+
+    assert outcome(wheel, "8.6")[0] == "pass"
+    assert outcome(copy, "8.0") == ("pass", set())
+    # The code for 8.0 runs on 8.6 too, and what was made for 8.6 alone may have been taken out.
+    assert outcome(copy, "8.6") == ("undetermined", {("device-not-kept", "error")})
+    assert outcome(copy, "8.0", "8.6")[0] == "undetermined"
+    assert outcome(copy) == ("pass", {("device-not-kept", "note")})
+    # Nothing in the copy runs there: that is certain.
+    assert outcome(copy, "12.0")[0] == "fail"
+    # Installed, and beside other packages.
+    with zipfile.ZipFile(copy) as archive:
+        archive.extractall(tmp_path / "site")
+    assert outcome(tmp_path / "site", "8.6")[0] == "undetermined"
+    (manifest,) = (tmp_path / "site").rglob("smforge-rewrite.json")
+    whole = manifest.read_text()
+    manifest.write_text(whole[:-20])
+    assert outcome(tmp_path / "site", "8.0")[0] == "undetermined"
+    with pytest.raises(UsageError, match="slimmed or repaired before"):
+        rewrite(copy, Request(devices("8.0")), tmp_path / "again.whl", cache_folder=tmp_path)
 
 
 def test_what_cannot_be_written_leaves_nothing(

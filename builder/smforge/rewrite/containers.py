@@ -19,9 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from smforge.errors import DamagedInputError, UsageError
+from smforge.inventory.rewrite_manifest import MANIFEST
 
-MANIFEST: Final = "smforge-rewrite.json"
-"""Next to the metadata in a wheel, otherwise next to the file that it describes."""
 _VERSION: Final = re.compile(r"^Version: *(\S+)[ \t]*$", re.MULTILINE)
 _COPY: Final = 1 << 20
 _MOST_MEMBERS: Final = 1_000_000

@@ -19,8 +19,9 @@ from smforge.inventory.formats.limits import Limits
 from smforge.inventory.native.reader import read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory
+from smforge.inventory.rewrite_manifest import MANIFEST
 from smforge.rewrite.assembling import Made, Unit, UnitAssembler
-from smforge.rewrite.containers import MANIFEST, Tree, copied, pack_wheel, place_whole, unpacked
+from smforge.rewrite.containers import Tree, copied, pack_wheel, place_whole, unpacked
 from smforge.rewrite.host_elf import FATBIN_SECTION
 from smforge.rewrite.library import Plan, plan_library, rewrite_library
 from smforge.rewrite.proof import UnprovenError, lint, prove_kernels, prove_library, prove_loading
@@ -78,10 +79,11 @@ def rewrite(  # noqa: PLR0913 - one per flag
     other devices cannot show that a kernel is missing.
 
     The copy is proven before it gets its name, and then handed to `audit`, which raises what it
-    finds wrong. Raises `UsageError` where the output exists or the
-    subject is of no kind that can be written, `NothingToAuditError` where it holds no registered
-    GPU code, `DamagedInputError` where a library cannot be rewritten, `ToolError` where the
-    assembler fails, and `UnprovenError` where the result is not what it should be.
+    finds wrong. Raises `UsageError` where the output exists, or the
+    subject is of no kind that can be written, or was rewritten before, `NothingToAuditError` where
+    it holds no registered GPU code, `DamagedInputError` where a library cannot be rewritten,
+    `ToolError` where the assembler fails, and `UnprovenError` where the result is not what it
+    should be.
     """
     return _Rewriting(request, cache_folder, load, progress or Progress()).run(subject, out, audit)
 
@@ -128,6 +130,7 @@ class _Rewriting:
         )  # fmt: skip
 
     def _change(self, tree: Tree, subject: Path, work: Path) -> _Done:
+        _refuse_copy(tree, subject)
         libraries = [path for path in sorted(tree.root.rglob("*")) if _has_code(path)]
         if not libraries:
             raise NothingToAuditError(
@@ -285,6 +288,15 @@ def _size(path: Path) -> int:
             one.stat().st_size for one in path.rglob("*") if one.is_file() and not one.is_symlink()
         )
     return path.stat().st_size
+
+
+def _refuse_copy(tree: Tree, subject: Path) -> None:
+    """Refuse what was written by smforge: a second manifest would hide what the first one lists."""
+    if next(tree.root.rglob(MANIFEST), None) is not None:
+        raise UsageError(
+            f"{subject.name} was slimmed or repaired before.",
+            remedy="Start from the original; slim --repair does both at once.",
+        )
 
 
 def _manifest(

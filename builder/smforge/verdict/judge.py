@@ -21,7 +21,13 @@ from smforge.verdict.reach import CANNOT_RUN, Reach
 from smforge.verdict.reading import Reading
 from smforge.verdict.records import DeviceOutcome, DeviceVerdict, ExcuseUse, Verdict
 from smforge.verdict.request import AuditRequest
-from smforge.verdict.rules import CODE_AMONG_DATA, EXCEPTION_EXPIRED, EXCEPTION_UNUSED, RULE_BY_ID
+from smforge.verdict.rules import (
+    CODE_AMONG_DATA,
+    DEVICE_NOT_KEPT,
+    EXCEPTION_EXPIRED,
+    EXCEPTION_UNUSED,
+    RULE_BY_ID,
+)
 from smforge.verdict.views.alternatives import alternatives_among
 from smforge.verdict.views.arch_packages import parts_of
 from smforge.verdict.views.files import FileView, view_beside, view_file
@@ -117,8 +123,9 @@ def _weakens(doubt: Finding, error: Finding) -> bool:
     """Whether an error may be wrong because of what is not known.
 
     What a program does with code among its data changes nothing about the code that is registered.
+    Nor does code that was taken out of a copy: what the copy lacks, it lacks.
     """
-    if doubt.rule == CODE_AMONG_DATA.id:
+    if doubt.rule in {CODE_AMONG_DATA.id, DEVICE_NOT_KEPT.id}:
         return False
     same_place = error.file is None or error.file == doubt.file
     return same_place and (None in {doubt.device, error.device} or doubt.device == error.device)

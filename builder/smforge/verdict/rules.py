@@ -194,6 +194,12 @@ SUBJECT_UNREAD = Rule(
     "A subject could not be read, so its content is not known.",
     undetermined=True,
 )
+DEVICE_NOT_KEPT = Rule(
+    "device-not-kept",
+    Level.ERROR,
+    "smforge took code out of this copy, and a required device is not one that it was kept for.",
+    undetermined=True,
+)
 DAMAGED_CODE_OBJECT = Rule(
     "damaged-code-object",
     Level.ERROR,
@@ -293,6 +299,7 @@ RULES: tuple[Rule, ...] = (
     PROBE_FAILED,
     PROBED,
     SUBJECT_UNREAD,
+    DEVICE_NOT_KEPT,
     DAMAGED_CODE_OBJECT,
     HEADER_PAYLOAD_MISMATCH,
     BACKEND_DISAGREEMENT,

@@ -1,4 +1,4 @@
-"""The files of the host in a subject on which its GPU code depends."""
+"""The files of a subject, beside its GPU code, on which the verdict about that code depends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from smforge.arch.target import Target
+from smforge.inventory.rewrite_manifest import SlimmedCopy
 
 if TYPE_CHECKING:
     from smforge.arch.triton import TritonRules
@@ -74,6 +75,8 @@ class HostFiles:
     """Every file that needs or names one of CUDA's libraries, with and without GPU code."""
     ask: bool = False
     """Whether the assemblers were to be run."""
+    copies: tuple[SlimmedCopy, ...] = ()
+    """The parts that smforge slimmed, as their manifests say."""
 
     def below(self, folder: str) -> HostFiles:
         """The same files, found in a folder of this name."""
@@ -84,6 +87,7 @@ class HostFiles:
             links=tuple((f"{folder}/{path}", f"{folder}/{end}") for path, end in self.links),
             tritons=tuple(replace(one, package=f"{folder}/{one.package}") for one in self.tritons),
             users=tuple(replace(one, path=f"{folder}/{one.path}") for one in self.users),
+            copies=tuple(replace(one, path=f"{folder}/{one.path}") for one in self.copies),
         )
 
     @classmethod
@@ -97,4 +101,5 @@ class HostFiles:
             tuple(found for one in several for found in one.tritons),
             tuple(found for one in several for found in one.users),
             any(one.ask for one in several),
+            tuple(found for one in several for found in one.copies),
         )

@@ -12,6 +12,7 @@ from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
 from smforge.inventory.jit_tools.records import Assembler, HostFiles, LibraryUser, Source
 from smforge.inventory.jit_tools.triton_installs import TritonFinder
+from smforge.inventory.rewrite_manifest import ManifestFinder
 from smforge.inventory.subjects.base import OpenSubject, WrappedSubject
 from smforge.inventory.subjects.members import Member
 
@@ -30,10 +31,12 @@ class WatchedSubject(WrappedSubject):
         self._libraries: list[Member] = []
         self._users: list[tuple[Member, LibraryUser]] = []
         self._tritons = TritonFinder()
+        self._manifests = ManifestFinder()
 
     def members(self) -> Iterator[Member]:
         for member in self._inner.members():
             self._tritons.note(member)
+            self._manifests.note(member)
             if member.head is not None and not member.head.startswith(elf.MAGIC):
                 yield member
             elif _is_assembler(member.path.rpartition("/")[2]):
@@ -64,6 +67,7 @@ class WatchedSubject(WrappedSubject):
             tuple(self._tritons.installs(self._inner.paths_of)),
             tuple(sorted(users, key=lambda user: user.path)),
             self._ask,
+            self._manifests.copies(self._inner.paths_of),
         )
 
     def _links(self) -> Iterator[tuple[str, str]]:

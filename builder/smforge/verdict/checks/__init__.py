@@ -80,6 +80,7 @@ CHECKS: tuple[Check, ...] = (
     loading.check_machine,
     loading.check_device_link,
     _check_probed,
+    integrity.check_copies,
     integrity.check_damage,
     integrity.check_headers,
     integrity.check_names,

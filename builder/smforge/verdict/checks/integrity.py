@@ -12,6 +12,7 @@ from smforge.verdict.rules import (
     BACKEND_DISAGREEMENT,
     CUOBJDUMP_FAILED,
     DAMAGED_CODE_OBJECT,
+    DEVICE_NOT_KEPT,
     FAMILIES_UNTOLD,
     HEADER_PAYLOAD_MISMATCH,
     NAMES_UNREAD,
@@ -25,6 +26,33 @@ _LINKED_LATER = frozenset({Kind.LTO_IR, Kind.RELOCATABLE_PTX})
 _LINKER_INPUT = (".a", ".o", ".obj", ".lib")
 _LISTED = 5
 """Differences written out; the rest are counted."""
+
+
+def check_copies(subject: SubjectView) -> Iterator[Finding]:
+    """Required devices for which code may have been taken out of a slimmed copy.
+
+    A missing kernel is known by its code for other devices, and that code was taken out.
+    """
+    required = subject.request.requirements.devices
+    for copy in subject.reading.host_files.copies:
+        kept = ", ".join(str(device) for device in sorted(copy.kept))
+        made = f"This copy was slimmed for {kept}" if kept else "This copy was slimmed"
+        original = f"the original ({copy.original})" if copy.original else "the original"
+        for device in required:
+            if device not in copy.kept:
+                yield DEVICE_NOT_KEPT.finding(
+                    f"{made}, so which kernels it lacks on {device} is not known.",
+                    file=copy.path,
+                    device=device,
+                    remedy=f"Audit {original} for {device}.",
+                )
+        if not required:
+            yield DEVICE_NOT_KEPT.finding(
+                f"{made}: what it lacks on other devices is not shown.",
+                level=Level.NOTE,
+                file=copy.path,
+                remedy=f"Audit {original} for other devices.",
+            )
 
 
 def check_damage(subject: SubjectView) -> Iterator[Finding]:
