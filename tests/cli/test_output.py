@@ -31,6 +31,9 @@ FORMS = OutputType(("table", "json"))
         ("json=-", OutputSpec("json")),
         ("json=a/b.json", OutputSpec("json", Path("a/b.json"))),
         ("json=a=b.json", OutputSpec("json", Path("a=b.json"))),
+        ("report.json", OutputSpec("json", Path("report.json"))),
+        ("/a/b.C/R.JSON", OutputSpec("json", Path("/a/b.C/R.JSON"))),
+        ("table.txt", OutputSpec("table", Path("table.txt"))),
     ],
 )
 def test_reads_form_and_file(text: str, spec: OutputSpec) -> None:
@@ -38,10 +41,44 @@ def test_reads_form_and_file(text: str, spec: OutputSpec) -> None:
     assert FORMS.convert(spec, None, None) == spec
 
 
-@pytest.mark.parametrize("text", ["", "yaml", "yaml=x", "json=", "=x", "JSON"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yaml",
+        "yaml=x",
+        "yaml=x.json",
+        "json=",
+        "=x",
+        "JSON",
+        ".json",
+        "a/.json",
+        "x.html",
+        "x.",
+    ],
+)
 def test_refuses_anything_else(text: str) -> None:
     with pytest.raises(click.BadParameter):
         FORMS.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("r.txt", "table"),
+        ("r.json", "json"),
+        ("r.md", "markdown"),
+        ("r.xml", "junit"),
+        ("r.sarif", "sarif"),
+        ("r.sarif.json", "sarif"),
+        ("r.html", "html"),
+        ("r.csv", "csv"),
+        ("r.jsonl", "jsonl"),
+    ],
+)
+def test_the_format_of_a_file_follows_from_its_name(name: str, form: str) -> None:
+    forms = OutputType(("table", "json", "markdown", "junit", "sarif", "html", "csv", "jsonl"))
+    assert forms.convert(name, None, None) == OutputSpec(form, Path(name))
 
 
 def test_two_outputs_to_one_place_are_refused(tmp_path: Path) -> None:

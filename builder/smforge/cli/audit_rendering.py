@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from smforge.cli.output import TABLE, OutputSpec
 from smforge.report.build import to_json
 from smforge.report.markdown import render_markdown
 from smforge.report.model import Report
+from smforge.report.summary import render_summary
 from smforge.report.table import render_table
 from smforge.report.text.layout import WIDTH
 
+FORMATS = ("table", "summary", "json", "markdown", "junit", "sarif", "html")
+SUMMARY = "summary"
 _NARROWEST = 60
 
 
@@ -31,12 +35,26 @@ def render(reports: Sequence[Report], form: str, *, to_terminal: bool) -> str:
             from smforge.report.sarif import render_sarif  # noqa: PLC0415  # defers hashlib
 
             return render_sarif(reports)
+        case "summary":
+            return render_summary(reports, color=_colored(to_terminal=to_terminal))
         case _:
             return _tables(reports, to_terminal=to_terminal)
 
 
+def with_summary(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
+    """The outputs of ``--summary``: it replaces tables, and is shown also if there is none."""
+    found = tuple(OutputSpec(SUMMARY, one.file) if one.format == TABLE else one for one in outputs)
+    if all(one.file is not None and one.format != SUMMARY for one in found):
+        return (OutputSpec(SUMMARY), *found)
+    return found
+
+
+def _colored(*, to_terminal: bool) -> bool:
+    return to_terminal and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
 def _tables(reports: Sequence[Report], *, to_terminal: bool) -> str:
-    color = to_terminal and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    color = _colored(to_terminal=to_terminal)
     width = WIDTH
     if to_terminal and sys.stdout.isatty():
         import shutil  # noqa: PLC0415  # defers shutil

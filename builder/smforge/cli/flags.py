@@ -23,7 +23,7 @@ matrix_option = click.option(
 def output_option(
     formats: Sequence[str], *names: str, default: str = "table"
 ) -> Callable[[Decorated], Decorated]:
-    """``-o FORMAT[=FILE]`` for what a command offers; `names` replace ``-o, --output``."""
+    """``-o FORMAT[=FILE]`` or ``-o FILE``; `names` replace ``-o, --output``."""
     offered = " or ".join((", ".join(formats[:-1]), formats[-1]))
     return click.option(
         *(names or ("-o", "--output")),
@@ -31,8 +31,15 @@ def output_option(
         type=OutputType(formats),
         multiple=True,
         default=(default,),
-        help=f"{offered}, to standard output or to a file; repeatable.",
+        help=f"{offered}, to standard output or to a file; -o report.json says the format too. "
+        "Repeatable.",
     )
+
+
+summary_option = click.option(
+    "--summary", is_flag=True, help="One line per subject in place of the table: -o summary."
+)
+"""``--summary``, of commands that report subjects."""
 
 
 def policy_option(text: str) -> Callable[[Decorated], Decorated]:

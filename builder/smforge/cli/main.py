@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from smforge.cli.command_table import COMMANDS
+from smforge.cli.complaints import complain
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
-from smforge.report.text.printable import printable
 from smforge.version import __version__
 
 SIGINT_EXIT = 130
@@ -117,10 +117,10 @@ def _exit_code(arguments: list[str]) -> int:
         if verbose:
             raise
         for line in error.lines:
-            _print_error(line)
+            complain(line)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _print_error("Interrupted.")
+        complain("Interrupted.")
         return SIGINT_EXIT
     except BrokenPipeError:
         # The reader (head, less) has closed the pipe: it needs no more output.
@@ -129,14 +129,9 @@ def _exit_code(arguments: list[str]) -> int:
     except Exception as error:
         if verbose:
             raise
-        _print_error(
+        complain(
             f"Something in smforge went wrong that it does not know ({type(error).__name__}: "
             f"{error}). Nothing was decided. Run it again with --verbose and report what it shows."
         )
         return EXIT_UNDETERMINED
     return result if isinstance(result, int) else 0
-
-
-def _print_error(text: str) -> None:
-    line = printable(" ".join(text.split()))
-    sys.stderr.write(f"smforge: {line}\n")

@@ -1,4 +1,4 @@
-"""The shared ``-o FORMAT[=FILE]`` flag: the format of a result and where it is written."""
+"""The shared ``-o`` flag: the format of a result and where it is written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,20 @@ from smforge.errors import OutputError, UsageError
 from smforge.writing import write_whole
 
 TABLE = "table"
+_OF_EXTENSION = {
+    ".txt": TABLE,
+    ".json": "json",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".xml": "junit",
+    ".sarif": "sarif",
+    ".html": "html",
+    ".htm": "html",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+"""The format of a file whose name alone is given. ``.sarif.json`` is SARIF too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +40,12 @@ class OutputSpec:
 
 
 class OutputType(click.ParamType[OutputSpec]):
-    """Reads ``json`` or ``json=report.json``; the forms a command offers are given to it."""
+    """Reads ``json``, ``json=report.json`` or ``report.json``.
 
-    name = "FORMAT[=FILE]"
+    The formats that a command offers are given to it.
+    """
+
+    name = "FORMAT[=FILE] | FILE"
 
     def __init__(self, formats: Iterable[str]) -> None:
         self.formats = tuple(formats)
@@ -39,8 +56,18 @@ class OutputType(click.ParamType[OutputSpec]):
         if isinstance(value, OutputSpec):
             return value
         form, separator, file = value.partition("=")
+        if form not in self.formats and not separator and (named := _of_name(value)):
+            if named not in self.formats:
+                offered = ", ".join(self.formats)
+                self.fail(f"{value} would be {named}, which is not one of {offered}.", param, ctx)
+            return OutputSpec(named, Path(value))
         if form not in self.formats:
-            self.fail(f"{form!r} is not one of {', '.join(self.formats)}.", param, ctx)
+            self.fail(
+                f"{form!r} is not one of {', '.join(self.formats)}, nor a file's name such as "
+                "report.json.",
+                param,
+                ctx,
+            )
         if separator and not file:
             self.fail(f"{value!r} names no file after the equals sign.", param, ctx)
         # A lone dash is standard output, as everywhere else.
@@ -48,6 +75,15 @@ class OutputType(click.ParamType[OutputSpec]):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
         return self.name
+
+
+def _of_name(value: str) -> str | None:
+    """The format that a file name ends in."""
+    lower = value.lower()
+    if lower.endswith(".sarif.json"):
+        return "sarif"
+    stem, dot, ending = lower.rpartition(".")
+    return _OF_EXTENSION.get(dot + ending) if stem.rpartition("/")[2] else None
 
 
 def checked_outputs(

@@ -9,14 +9,15 @@ from pathlib import Path
 import click
 
 from smforge.cli.audit_progress import Progress
-from smforge.cli.audit_rendering import render
-from smforge.cli.flags import matrix_option, output_option, policy_option
+from smforge.cli.audit_rendering import FORMATS, render, with_summary
+from smforge.cli.complaints import complain
+from smforge.cli.exit_codes import exit_code, fail_on_option
+from smforge.cli.flags import matrix_option, output_option, policy_option, summary_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit, write_report
 from smforge.cli.probing import Probing
 from smforge.errors import (
     EXIT_FINDINGS,
     EXIT_NOTHING,
-    EXIT_OF_VERDICT,
     EXIT_PASS,
     EXIT_UNDETERMINED,
     EXIT_USAGE,
@@ -27,7 +28,6 @@ from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.opening import names_image, names_one_file
 from smforge.report.build import report_of
 from smforge.report.model import Report
-from smforge.report.text.printable import printable
 from smforge.verdict.audit import audit
 from smforge.verdict.reading import Backend
 from smforge.verdict.records import Verdict
@@ -35,8 +35,7 @@ from smforge.verdict.request import AuditRequest
 from smforge.verdict.unread import unread
 from smforge.workflow.audit_request import request_of
 
-FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
-_WITHOUT_DIGESTS = frozenset({"table", "markdown", "junit"})
+_WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
 """Forms that show no digest. Of several files it also tells which are copies of one another."""
 _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
 
@@ -109,6 +108,8 @@ _WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
     type=click.Path(path_type=Path),
     help="What probes wrote when they ran elsewhere.",
 )
+@fail_on_option()
+@summary_option
 @output_option(FORMATS)
 @matrix_option
 @click.pass_context
@@ -131,6 +132,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     probe: bool,
     probing_python: str | None,
     facts: Path | None,
+    fail_on: str,
+    summary: bool,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:
@@ -140,7 +143,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     Exit codes: 0 pass, 1 findings, 2 usage, 3 no GPU code, 4 undetermined. With several subjects
     a certain failure of one decides.
     """
-    specs = checked_outputs(outputs, (one.removeprefix("archive:") for one in subjects))
+    specs = checked_outputs(
+        with_summary(outputs) if summary else outputs,
+        (one.removeprefix("archive:") for one in subjects),
+    )
     if kernels and no_kernels:
         raise UsageError(
             "--kernels and --no-kernels contradict each other.", remedy="Leave one of them out."
@@ -178,7 +184,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         platform=platform,
         ask_assemblers=probing.runs_programs,
     )
-    audits = _Audits(request, backend, options, probing, listed=kernels, quiet=ctx.obj["quiet"])
+    audits = _Audits(
+        request, backend, options, probing, fail_on, listed=kernels, quiet=ctx.obj["quiet"]
+    )
     reports = audits.of(subjects)
     emit({spec: _render(reports, audits.done, spec) for spec in specs})
     if draft is not None:
@@ -195,6 +203,7 @@ class _Audits:
         backend: str,
         options: ReadOptions,
         probing: Probing,
+        fail_on: str,
         *,
         listed: bool,
         quiet: bool,
@@ -203,6 +212,7 @@ class _Audits:
         self._request = request
         self._backend = Backend(backend)
         self._probing = probing
+        self._fail_on = fail_on
         self._listed = listed
         self._progress = Progress(sys.stderr, quiet=quiet)
         self._options = options._replace(progress=self._progress)
@@ -227,13 +237,14 @@ class _Audits:
                 raise
 
             told = str(error)
-            _complain(told if subject in told else f"{subject}: {told}")
+            complain(told if subject in told else f"{subject}: {told}")
             done = unread(subject, error, self._request, self._backend)
         self.done.append(done)
         report = report_of(done, kernels=self._listed)
-        self._exits.append(EXIT_OF_VERDICT[report.verdict])
+        levels = [finding.level for finding in report.findings]
+        self._exits.append(exit_code(subject, report.verdict, levels, self._fail_on))
         if report.verdict == "nothing":
-            _complain(
+            complain(
                 f"{subject} holds no GPU code, so there is nothing to pass or to fail. "
                 "Name the wheel, folder or image that has the CUDA libraries."
             )
@@ -270,10 +281,6 @@ def _write_policy(path: Path, verdicts: Sequence[Verdict]) -> None:
 
     text = policy_draft(verdicts)
     if text is None:
-        _complain(f"No kernel is missing on a required device, so {path} was not written.")
+        complain(f"No kernel is missing on a required device, so {path} was not written.")
     else:
         write_report(path, text)
-
-
-def _complain(text: str) -> None:
-    sys.stderr.write(f"smforge: {printable(' '.join(text.split()))}\n")

@@ -8,9 +8,9 @@ import click
 
 from smforge.arch.requirement import parse_requirements
 from smforge.cli.audit_progress import Progress
+from smforge.cli.exit_codes import ERROR, NEVER, exit_code, fail_on_option
 from smforge.cli.flags import output_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
-from smforge.errors import EXIT_OF_VERDICT
 from smforge.inventory.options import ReadOptions
 from smforge.report.diff.compare import compare
 from smforge.report.diff.markdown import render_markdown
@@ -45,6 +45,7 @@ FORMATS = ("table", "json", "markdown")
     help="Kernels, families or libraries that may be lost; repeatable.",
 )
 @click.option("--allow-removed", is_flag=True, help="Kernels may go that no device has any more.")
+@fail_on_option((ERROR, NEVER))
 @output_option(FORMATS)
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
@@ -56,6 +57,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     strict: bool,
     allowed: tuple[str, ...],
     allow_removed: bool,
+    fail_on: str,
     outputs: tuple[OutputSpec, ...],
 ) -> int:
     """Show what NEW lost, gained and grew against OLD.
@@ -69,7 +71,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     before, after = (_read(one, terms, quiet=ctx.obj["quiet"]) for one in (old, new))
     diff = compare(before, after, terms)
     emit({spec: _render(diff, spec) for spec in specs})
-    return EXIT_OF_VERDICT[diff.verdict]
+    return exit_code(new, diff.verdict, (), fail_on)
 
 
 def _read(argument: str, terms: DiffTerms, *, quiet: bool) -> Side:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from smforge.cli.exit_codes import exit_code, fail_on_option
 from smforge.cli.flags import matrix_option, output_option, policy_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.cli.preflight_questions import Choice, Flags, of_sources, of_variant
-from smforge.errors import EXIT_FINDINGS, EXIT_PASS, UsageError
-from smforge.findings import Outcome
+from smforge.errors import UsageError
 from smforge.preflight.cache import temporary_or_default
 from smforge.preflight.records import Preflight
 from smforge.report.preflight.document import render_json
@@ -78,6 +78,7 @@ _ABOUT_ONE = frozenset({"html"})
     "sources say they leave out.",
 )
 @click.option("--no-cache", is_flag=True, help="Configure anew, and keep nothing.")
+@fail_on_option()
 @output_option(FORMATS)
 @matrix_option
 @click.pass_context
@@ -97,6 +98,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     policies: tuple[Path, ...],
     listed: bool,
     no_cache: bool,
+    fail_on: str,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:
@@ -122,8 +124,12 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             assert source is not None
             results = of_sources(flags, source, cuda, archs, cache)
     emit({spec: _render(results, spec, listed=listed) for spec in specs})
-    passed = all(result.outcome is Outcome.PASS for result in results)
-    return EXIT_PASS if passed else EXIT_FINDINGS
+    return max(_exit_code(result, fail_on) for result in results)
+
+
+def _exit_code(result: Preflight, fail_on: str) -> int:
+    levels = [one.level.value for one in result.findings if one.excused is None]
+    return exit_code(result.source.name, result.outcome.value, levels, fail_on)
 
 
 def _render(results: Sequence[Preflight], spec: OutputSpec, *, listed: bool) -> str:
