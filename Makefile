@@ -47,7 +47,8 @@ lint: $(VENV)/ready ## Check style, types, shell scripts and the bake definition
 
 lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 pyproject.toml -o requirements/runtime.txt
-	$(COMPILE) --upgrade --python-version 3.11 --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --upgrade --python-version 3.11 --extra build -c requirements/runtime.txt pyproject.toml -o requirements/build.txt
+	$(COMPILE) --upgrade --python-version 3.11 --extra build --group dev -c requirements/build.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/vllm/requirements.in -o docker/vllm/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/vllm/sccache/requirements.in -o docker/vllm/sccache/requirements.txt

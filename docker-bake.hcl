@@ -111,6 +111,10 @@ variable "EXTERNALS_DIR" {
   default     = "docker/vllm"
   description = "the sources that vLLM's CMake would clone, one directory each"
 }
+variable "SMFORGE_PACKAGE" {
+  default     = "builder/smforge"
+  description = "the installed package of smforge, whose programs run in a build"
+}
 variable "VLLM_SOURCE" {
   default     = ""
   description = "a checkout of vLLM that is built instead of the release"
@@ -452,7 +456,7 @@ target "_image" {
     root   = "target:runtime-root"
     base   = "target:base"
     wheels = "target:wheels"
-    probes = "builder/smforge/inventory/probing/programs"
+    probes = "${SMFORGE_PACKAGE}/inventory/probing/programs"
   }
   args = {
     CUDA_TAG                = CUDA_TAG

@@ -59,6 +59,7 @@ EVERYWHERE = {
     "callable_package",
     "docker",
     "errors",
+    "extras",
     "files",
     "findings",
     "sigterm",

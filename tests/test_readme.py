@@ -15,7 +15,13 @@ README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-@pytest.mark.parametrize("requirement", PROJECT["project"]["dependencies"])
+REQUIREMENTS = [
+    *PROJECT["project"]["dependencies"],
+    *PROJECT["project"]["optional-dependencies"]["build"],
+]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS)
 def test_every_dependency_has_its_reason(requirement: str) -> None:
     name = re.split(r"[<>=;\s]", requirement)[0]
     rows = [line for line in README.splitlines() if line.startswith("| ")]

@@ -100,9 +100,16 @@ def test_print_shows_command_and_definition_and_needs_no_engine(
         assert targets[target]["args"]["MAX_JOBS"] == build["variables"]["MAX_JOBS"]
         (output,) = targets[target]["output"]
         assert output["dest"].startswith(str(definition / "out" / "demo"))
-    # What was printed can be run as it is: the override lies where the command says.
-    override = Path(build["command"][8])
-    assert json.loads(override.read_text())["variable"]["MAX_JOBS"]
+    # With the override written to where the command names it, the command is what a build runs.
+    override = build["override"]
+    assert override["file"] == build["command"][8]
+    assert json.loads(override["text"])["variable"]["MAX_JOBS"]
+
+
+def test_print_leaves_nothing_behind(definition: Path) -> None:
+    before = sorted(definition.rglob("*"))
+    assert smforge("build", "--print", "demo", cwd=definition).returncode == 0
+    assert sorted(definition.rglob("*")) == before
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from smforge.bake.host.settings import CHECKOUT_SETTING, HOST_NETWORK, NETWORK_S
 from smforge.bake.inputs.checkout import revision_of
 from smforge.bake.inputs.externals import directory_of, externals_of
 from smforge.bake.inputs.rootfs import root_file_systems
-from smforge.matrix.place import build_root
+from smforge.matrix.place import PACKAGE, build_root
 from smforge.plan.records import Cell
 
 
@@ -34,6 +34,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
         **dict(host.caches),
         **host.step_proxies,
         "OUT_DIR": str(paths.staging),
+        "SMFORGE_PACKAGE": str(PACKAGE),
         "REVISION": revision_of(root) or "",
         "MAX_JOBS": str(limits.jobs),
         "NVCC_THREADS": str(limits.nvcc_threads),
@@ -45,7 +46,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
         "CROSS_CPU": crossing.cpu if crossing else "",
     }
     lent = (host.ca_bundle, host.pip_config, host.bucket)
-    reads = [path for path in lent if path is not None]
+    reads = [PACKAGE, *(path for path in lent if path is not None)]
     for variable, rootfs in root_file_systems(cell, crossing).items():
         directory = rootfs_store / rootfs.directory_name
         variables[variable] = str(directory)

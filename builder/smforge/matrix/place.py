@@ -5,6 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 BAKE_FILE = "docker-bake.hcl"
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder of this package, wherever it is installed."""
+_SHIPPED = "project"
+"""The folder in the installed package that pyproject.toml puts docker/ and its companions in."""
+
+
+def shipped_project() -> Path:
+    """The project that came with smforge: docker-bake.hcl, docker/, tools/engine, versions.json.
+
+    It is package data where smforge is installed, and else the checkout itself.
+    """
+    installed = PACKAGE / _SHIPPED
+    return installed if installed.is_dir() else PACKAGE.parents[1]
 
 
 def build_root(matrix: Path) -> Path:

@@ -11,10 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from smforge.extras import from_build_extra
 from smforge.plan.jobs import Job, jobs
 from smforge.plan.records import Plan
+
+with from_build_extra("A CI pipeline"):
+    import yaml
 
 _DATA = Path(__file__).parent / "data" / "pipelines.json"
 _HEADER = "# Made by `smforge matrix --format {name}` from {config}; change that, not this.\n"

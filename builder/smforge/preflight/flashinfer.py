@@ -19,6 +19,7 @@ from smforge.arch.grammar.torch_list import TorchEntry
 from smforge.arch.target import Target
 from smforge.arch.toolkits import toolkit
 from smforge.errors import ArchitectureError, ToolError, UsageError
+from smforge.extras import require_build_extra
 from smforge.preflight.cache import Cache
 from smforge.preflight.probe import torch_flags
 from smforge.preflight.probe.workspace import PROBE, Workspace, compiler_version
@@ -97,6 +98,7 @@ def launch(request: Request, workspace: Workspace, cache: Cache) -> Launch:
     """
     del cache  # the sources are in it already; the generators keep nothing
     _require_generators(workspace.tree)
+    require_build_extra("Preflight of FlashInfer", "jinja2")
     environment = _environment(workspace.root, request.cuda, request.list)
     environment["SMFORGE_PROCESSOR"] = request.processor
     script = PROBE / "flashinfer_specs.py"

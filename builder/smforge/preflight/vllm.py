@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from smforge.errors import ArchitectureError, ToolError
+from smforge.extras import from_build_extra, require_build_extra
 from smforge.preflight.cache import Cache
 from smforge.preflight.probe import torch_flags
 from smforge.preflight.probe.fileapi import read_targets
@@ -74,14 +75,11 @@ def _torch(workspace: Workspace) -> str:
 
 
 def _cmake() -> tuple[list[str], str]:
-    try:
+    # vLLM's generators import the other two.
+    require_build_extra("Preflight of vLLM", "jinja2", "regex")
+    with from_build_extra("Preflight of vLLM"):
         import cmake  # noqa: PLC0415 - importing it looks for its files
         import ninja  # noqa: PLC0415
-    except ImportError as error:
-        raise ToolError(
-            f"The Python package {error.name} is not installed.",
-            remedy="Reinstall smforge, which depends on it.",
-        ) from error
     program = Path(cmake.CMAKE_BIN_DIR) / "cmake"
     generator = Path(ninja.BIN_DIR) / "ninja"
     version = re.match(r"\d+\.\d+\.\d+", cmake.__version__)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from smforge.arch.target import Target
 from smforge.arch.toolkits import Toolkit, toolkit, toolkits
 from smforge.errors import ToolError, UsageError
+from smforge.extras import require_build_extra
 
 _DATA: Final = Path(__file__).parent / "data" / "assemblers.json"
 _RELEASE: Final = re.compile(r"V(\d+\.\d+)\.(\d+)")
@@ -110,6 +111,7 @@ def fetched_assembler(version: str, cache_folder: Path) -> Assembler:
 
 
 def _fetch(requirement: str, digest: str, member: str, place: Path) -> None:
+    require_build_extra("Fetching an assembler", "pip")
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".fetching-") as work:
         lock = Path(work) / "requirements.txt"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from smforge.docker import no_client
 from smforge.errors import EngineUnavailableError
+from smforge.extras import from_build_extra
 
 _ANSWER_SECONDS = 20.0
 
@@ -71,13 +72,15 @@ def client_answer() -> str | None:
 def inspect() -> Engine:
     """Describe the engine that the docker client's settings lead to.
 
-    Raises `EngineUnavailableError` when none answers, `ToolError` when docker or buildx is missing.
+    Raises `EngineUnavailableError` when none answers, `ToolError` when docker, buildx or smforge's
+    extra ``build`` is missing.
     """
     version = client_answer()
     if version is None:
         raise EngineUnavailableError(f"No Docker Engine answers on {address()}.", remedy=REMEDY)
-    from python_on_whales import DockerClient  # noqa: PLC0415  # defers python_on_whales
-    from python_on_whales.exceptions import DockerException  # noqa: PLC0415  # defers python_on_whales
+    with from_build_extra("Asking the engine"):
+        from python_on_whales import DockerClient  # noqa: PLC0415  # defers python_on_whales
+        from python_on_whales.exceptions import DockerException  # noqa: PLC0415  # defers python_on_whales
 
     client = DockerClient()
     try:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from smforge.bake.artefacts import files_below
 from smforge.bake.inputs.rootfs import root_file_systems
-from smforge.matrix.place import BAKE_FILE
+from smforge.matrix.place import BAKE_FILE, PACKAGE
 from smforge.plan.document import cell_document
 from smforge.plan.records import Cell
 from smforge.version import __version__
 
-CONTEXTS = ("docker", "builder/smforge/inventory/probing/programs")
-"""Where the contexts of docker-bake.hcl lie, but for those that the host makes."""
+CONTEXTS = "docker"
+"""The folder of a project in which the contexts of docker-bake.hcl lie, but for those that the host
+makes and the programs of this package."""
+_PROGRAMS = PACKAGE / "inventory" / "probing" / "programs"
 
 
 def inputs_digest(
@@ -28,9 +30,9 @@ def inputs_digest(
     """SHA-256 over everything that decides what a cell's artefacts are and whether they pass.
 
     That is: this version of smforge, the resolved cell and what its root file systems are made
-    of, docker-bake.hcl, the matrix, every file of CONTEXTS and in a checkout that takes the place
-    of a release, with their names, and the policies. What else the host adds (job counts,
-    certificates) does not count.
+    of, docker-bake.hcl, the matrix, every file of CONTEXTS, the programs that run within an image,
+    every file of a checkout that takes the place of a release, with their names, and the policies.
+    What else the host adds (job counts, certificates) does not count.
     """
     digest = hashlib.sha256()
     document = json.dumps(cell_document(cell), sort_keys=True)
@@ -41,11 +43,8 @@ def inputs_digest(
     for name, file in (
         (BAKE_FILE, root / BAKE_FILE),
         ("matrix", matrix),
-        *(
-            (str(file.relative_to(root)), file)
-            for place in CONTEXTS
-            for file in files_below(root / place)
-        ),
+        *((str(file.relative_to(root)), file) for file in files_below(root / CONTEXTS)),
+        *((f"programs/{file.relative_to(_PROGRAMS)}", file) for file in files_below(_PROGRAMS)),
         *(("policy", file) for file in policies),
         *_checkout_files(checkout),
     ):

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from smforge.bake.inputs.git_sources import check_out
 from smforge.bake.inputs.origin import Origin, last_line, unreachable
 from smforge.errors import BuildFailedError, ConfigurationError
+from smforge.extras import require_build_extra
 from smforge.files import sha256_of
 from smforge.plan.records import PlannedExternal
 
@@ -98,6 +99,7 @@ def _download(external: PlannedExternal, origin: Origin, archive: Path) -> None:
 
 def _download_wheel(external: PlannedExternal, origin: Origin, archive: Path) -> None:
     """Through pip, which knows the site's indexes, proxies and credentials."""
+    require_build_extra("Fetching sources", "pip")
     requirement = archive.with_name("wheel.txt")
     name, _, version = str(external.release).partition(" ")
     requirement.write_text(f"{name}=={version} --hash=sha256:{external.pin}\n", encoding="utf-8")

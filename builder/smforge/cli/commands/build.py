@@ -162,6 +162,7 @@ def _print(settings: BuildSettings, cells: Sequence[Cell]) -> int:
             "directory": str(call.root),
             "command": call.argv,
             "variables": dict(call.variables),
+            "override": {"file": str(call.override), "text": call.override_text},
             "definition": definition.document,
         }
         for cell, call, definition in resolved

@@ -11,7 +11,6 @@ from smforge.cli.flags import matrix_option, output_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
 from smforge.errors import UsageError
 from smforge.matrix.load import DEFAULT_FILE, load
-from smforge.plan import pipelines
 from smforge.plan.jobs import jobs_document
 from smforge.plan.records import Plan
 from smforge.plan.resolve import resolve
@@ -61,5 +60,7 @@ def _render(plan: Plan, form: str, file: str | None) -> str:
     if form == "json":
         return json.dumps(jobs_document(plan, file), indent=2)
 
-    render = pipelines.github if form == "github" else pipelines.buildkite
+    from smforge.plan.pipelines import buildkite, github  # noqa: PLC0415  # defers pipelines
+
+    render = github if form == "github" else buildkite
     return render(plan, file)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from smforge.errors import DamagedInputError, ToolError
+from smforge.extras import from_build_extra
 
 _CHUNK = 1 << 20
 
@@ -30,13 +31,8 @@ def fetch_sdist(name: str, version: str, into: Path, sha256: str | None = None) 
     place = into if sha256 is None else into / sha256
     if sha256 is not None and (kept := next(place.glob("*.tar.gz"), None)) is not None:
         return kept
-    try:
+    with from_build_extra("Fetching sources"):
         from pip._internal.commands import create_command  # noqa: PLC0415
-    except ImportError as error:
-        raise ToolError(
-            "pip is not installed, so the sources cannot be fetched.",
-            remedy="Install pip beside smforge, or name the sources with --source.",
-        ) from error
     # pip's warnings are about the site's settings; what fails is said by the errors below.
     logging.getLogger("pip").addHandler(logging.NullHandler())
     command: Any = create_command("download")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 from smforge.bake.cell_call import bake_call
 from smforge.bake.command import BakeCall
@@ -12,7 +15,6 @@ from smforge.bake.host.engine import Means
 from smforge.bake.host.job_limits import JobLimits, gib_per_job, job_limits
 from smforge.plan.records import Cell
 from smforge.workflow.building.settings import BuildSettings
-from smforge.writing import write_whole
 
 
 def call_for(settings: BuildSettings, cell: Cell, means: Means) -> BakeCall:
@@ -29,11 +31,14 @@ def call_for(settings: BuildSettings, cell: Cell, means: Means) -> BakeCall:
 def resolve_call(settings: BuildSettings, cell: Cell) -> tuple[BakeCall, Definition]:
     """The exact call and what bake makes of it, for an engine with the means of this host.
 
-    No engine is asked. Raises what `resolve_definition` raises.
+    No engine is asked and nothing is left behind: bake reads the override from a temporary folder,
+    and the file that the call names appears when a build writes it. Raises what
+    `resolve_definition` raises.
     """
     pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     means = Means(os.cpu_count() or 1, pages * page, (host_platform(),))
     call = call_for(settings, cell, means)
-    settings.paths(cell).logs.mkdir(parents=True, exist_ok=True)
-    write_whole(call.override, call.override_text)
-    return call, resolve_definition(call)
+    with tempfile.TemporaryDirectory(prefix="smforge-print-") as folder:
+        override = Path(folder) / call.override.name
+        override.write_text(call.override_text, encoding="utf-8")
+        return call, resolve_definition(replace(call, override=override))
