@@ -37,6 +37,16 @@ def read_small(path: str | Path, limit: int) -> bytes:
     return data
 
 
+def head_of(path: str | Path, most: int) -> bytes:
+    """The first `most` bytes of a regular file; empty for whatever cannot be read as one."""
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            return file.read(most)
+    except (OSError, ValueError):
+        # A folder, a reference to an image, or nothing at all.
+        return b""
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal. Raises `OSError` as the file system does."""
     import hashlib  # noqa: PLC0415  # defers OpenSSL

@@ -87,9 +87,17 @@ def test_a_saved_report_is_rendered_as_the_audit_would(nvcc: Path, tmp_path: Pat
     assert (again.returncode, again.stdout) == (1, audit.stdout)
     markdown = smforge("audit", library, "--require", "12.1", "-o", "markdown").stdout
     assert smforge("report", saved, "-o", "markdown").stdout == markdown
+    refused = smforge("audit", saved, "--require", "12.1")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"smforge report {saved}" in refused.stderr
+    both = tmp_path / "both.json"
+    several = smforge("audit", library, library, "-o", both, "-o", "table")
+    again = smforge("report", both)
+    assert (again.returncode, again.stdout) == (several.returncode, several.stdout)
+    assert "smforge report" in smforge("audit", both).stderr
 
 
-@pytest.mark.parametrize("content", ["{}", "no json", '{"schema_version": 1}'])
+@pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"schema_version": 1}'])
 def test_what_is_no_report_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(content)
     done = smforge("report", tmp_path / "x.json")

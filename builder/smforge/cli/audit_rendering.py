@@ -14,7 +14,8 @@ from smforge.report.summary import render_summary
 from smforge.report.table import render_table
 from smforge.report.text.layout import WIDTH
 
-FORMATS = ("table", "summary", "json", "markdown", "junit", "sarif", "html")
+OF_REPORTS = ("table", "summary", "json", "markdown", "junit", "sarif", "csv", "jsonl")
+FORMATS = (*OF_REPORTS, "html")
 SUMMARY = "summary"
 _NARROWEST = 60
 
@@ -27,6 +28,17 @@ def render(reports: Sequence[Report], form: str, *, to_terminal: bool) -> str:
             return texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
         case "markdown":
             return render_markdown(reports)
+        case "summary":
+            return render_summary(reports, color=_colored(to_terminal=to_terminal))
+        case "table":
+            return _tables(reports, to_terminal=to_terminal)
+        case _:
+            return _document(reports, form)
+
+
+def _document(reports: Sequence[Report], form: str) -> str:
+    """The formats whose modules load what a table does not need."""
+    match form:
         case "junit":
             from smforge.report.junit import render_junit  # noqa: PLC0415  # defers xml
 
@@ -35,10 +47,16 @@ def render(reports: Sequence[Report], form: str, *, to_terminal: bool) -> str:
             from smforge.report.sarif import render_sarif  # noqa: PLC0415  # defers hashlib
 
             return render_sarif(reports)
-        case "summary":
-            return render_summary(reports, color=_colored(to_terminal=to_terminal))
+        case "csv":
+            from smforge.report.rows.formats import render_csv  # noqa: PLC0415  # defers csv
+
+            return render_csv(reports)
+        case "jsonl":
+            from smforge.report.rows.formats import render_jsonl  # noqa: PLC0415  # defers csv
+
+            return render_jsonl(reports)
         case _:
-            return _tables(reports, to_terminal=to_terminal)
+            raise ValueError(f"a saved report is not written as {form}")
 
 
 def with_summary(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:

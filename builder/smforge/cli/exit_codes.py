@@ -8,10 +8,17 @@ from typing import Any, TypeVar
 import click
 
 from smforge.cli.complaints import complain
-from smforge.errors import EXIT_FINDINGS, EXIT_OF_VERDICT, EXIT_PASS
+from smforge.errors import (
+    EXIT_FINDINGS,
+    EXIT_NOTHING,
+    EXIT_OF_VERDICT,
+    EXIT_PASS,
+    EXIT_UNDETERMINED,
+)
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+_WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
 ERROR, WARNING, NEVER = "error", "warning", "never"
 
 
@@ -25,6 +32,12 @@ def fail_on_option(choices: Sequence[str] = (ERROR, WARNING, NEVER)) -> Callable
         help="The lightest findings that make exit code 1. It changes no other exit code: 3 and 4 "
         "stay.",
     )
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several subjects: a certain failure decides, then an answer not known."""
+    found = set(codes)
+    return next((code for code in _WORST_FIRST if code in found), max(found))
 
 
 def exit_code(subject: str, verdict: str, levels: Iterable[str], fail_on: str) -> int:

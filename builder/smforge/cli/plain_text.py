@@ -46,6 +46,7 @@ def _markdown(text: str) -> str:
 
 _WRITERS: dict[str, Callable[[str], str]] = {
     "json": _json,
+    "jsonl": _json,
     "sarif": _json,
     "junit": _xml,
     "markdown": _markdown,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from annotated_types import MinLen
 from pydantic import AfterValidator, BaseModel, TypeAdapter
 
 from smforge.report.model import Report
@@ -36,6 +37,21 @@ class _Versioned(BaseModel):
     """What a report always says of itself; other documents of the same shape need not."""
 
     schema_version: int
+
+
+_ALL_VERSIONED = TypeAdapter(Annotated[tuple[_Versioned, ...], MinLen(1)])
+_ALL = TypeAdapter(tuple[Annotated[Report, AfterValidator(_consistent)], ...])
+
+
+def reports_from_json(data: bytes) -> tuple[Report, ...]:
+    """All reports in `data`, which an audit of one subject or of several wrote.
+
+    Raises `pydantic.ValidationError` where it is anything else.
+    """
+    if data.lstrip()[:1] != b"[":
+        return (report_from_json(data),)
+    _ALL_VERSIONED.validate_json(data)
+    return _ALL.validate_json(data)
 
 
 def report_from_json(data: bytes | str) -> Report:

@@ -1,4 +1,4 @@
-"""The published JSON Schemas of the report, of comparisons and of policy files.
+"""The published JSON Schemas of the report, of its rows, of comparisons and of policy files.
 
 `python -m smforge.report.schema` writes them from the records; a test fails when they drift apart.
 """
@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from smforge.policy.shape import PolicyFile
 from smforge.report.diff.model import Diff
 from smforge.report.model import Report
+from smforge.report.rows.records import Row
 
 _PACKAGE = Path(__file__).parents[1]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -21,6 +22,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PUBLISHED: dict[Path, type] = {
     _PACKAGE / "report" / "data" / "report.schema.json": Report,
     _PACKAGE / "report" / "diff" / "data" / "diff.schema.json": Diff,
+    _PACKAGE / "report" / "rows" / "data" / "row.schema.json": Row,
     _PACKAGE / "policy" / "data" / "policy.schema.json": PolicyFile,
 }
 """Each published file and the record it comes from."""

@@ -11,19 +11,12 @@ import click
 from smforge.cli.audit_progress import Progress
 from smforge.cli.audit_rendering import FORMATS, render, with_summary
 from smforge.cli.complaints import complain
-from smforge.cli.exit_codes import exit_code, fail_on_option
+from smforge.cli.exit_codes import exit_code, fail_on_option, worst
 from smforge.cli.flags import matrix_option, output_option, policy_option, summary_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit, write_report
 from smforge.cli.probing import Probing
-from smforge.errors import (
-    EXIT_FINDINGS,
-    EXIT_NOTHING,
-    EXIT_PASS,
-    EXIT_UNDETERMINED,
-    EXIT_USAGE,
-    SmforgeError,
-    UsageError,
-)
+from smforge.cli.saved_reports import require_no_report
+from smforge.errors import EXIT_USAGE, SmforgeError, UsageError
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.opening import names_image, names_one_file
 from smforge.report.build import report_of
@@ -37,7 +30,6 @@ from smforge.workflow.audit_request import request_of
 
 _WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
 """Forms that show no digest. Of several files it also tells which are copies of one another."""
-_WORST_FIRST = (EXIT_FINDINGS, EXIT_UNDETERMINED, EXIT_NOTHING, EXIT_PASS)
 
 
 @click.command("audit")
@@ -164,6 +156,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             "registry:HOST/NAME:TAG.",
         )
 
+    require_no_report(subjects)
     request = request_of(
         words=words,
         variant=variant,
@@ -226,7 +219,7 @@ class _Audits:
     @property
     def exit_code(self) -> int:
         """The worst of the subjects'."""
-        return next((code for code in _WORST_FIRST if code in self._exits), max(self._exits))
+        return worst(self._exits)
 
     def _one(self, subject: str) -> Report:
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from smforge.errors import ConfigurationError, first_problem
-from smforge.files import open_regular
+from smforge.files import head_of
 from smforge.inventory.options import ReadOptions
 from smforge.report import model
 from smforge.report.build import report_of
@@ -40,12 +39,7 @@ def read_side(argument: str, terms: DiffTerms, options: ReadOptions | None = Non
 
 def _looks_like_json(path: Path) -> bool:
     """Nothing that carries GPU code begins like a JSON document."""
-    try:
-        with os.fdopen(open_regular(path), "rb") as file:
-            return file.read(_HEAD).lstrip(_WHITE)[:1] in {b"{", b"["}
-    except (OSError, ValueError):
-        # Not a file to be read: a folder, a reference to an image, or nothing at all.
-        return False
+    return head_of(path, _HEAD).lstrip(_WHITE)[:1] in {b"{", b"["}
 
 
 def _saved(path: Path) -> model.Report:

@@ -1,0 +1,1 @@
+"""A report as rows, for a spreadsheet, a database or jq."""
