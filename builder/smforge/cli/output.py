@@ -62,9 +62,12 @@ class OutputType(click.ParamType[OutputSpec]):
                 self.fail(f"{value} would be {named}, which is not one of {offered}.", param, ctx)
             return OutputSpec(named, Path(value))
         if form not in self.formats:
+            from difflib import get_close_matches  # noqa: PLC0415  # defers difflib
+
+            near = get_close_matches(form, self.formats, n=1)
             self.fail(
                 f"{form!r} is not one of {', '.join(self.formats)}, nor a file's name such as "
-                "report.json.",
+                f"report.json.{f' Did you mean {near[0]}?' if near else ''}",
                 param,
                 ctx,
             )

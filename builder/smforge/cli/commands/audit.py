@@ -134,6 +134,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     SUBJECT is a file, a folder, image:REF, oci:DIR, archive:FILE.tar or registry:HOST/NAME:TAG.
     Exit codes: 0 pass, 1 findings, 2 usage, 3 no GPU code, 4 undetermined. With several subjects
     a certain failure of one decides.
+
+    \b
+    smforge audit vllm-0.33.0-cp38-abi3-manylinux_2_28_x86_64.whl --require "spark 11.0"
+    smforge audit image:vllm:latest --require 12.1 --driver 580.95.05 --native
+    smforge audit dist/*.whl --policy gate.toml --summary -o audit.json -o audit.sarif
     """
     specs = checked_outputs(
         with_summary(outputs) if summary else outputs,

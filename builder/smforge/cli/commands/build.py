@@ -120,6 +120,11 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     they are whole and have passed; only then are images loaded or pushed. Exit codes: 0 all passed,
     1 preflight or the audit found something, 4 an image could not be loaded or pushed, 5 a build
     failed, 130 interrupted.
+
+    \b
+    smforge build demo
+    smforge build cu130-spark --platform linux/arm64 --jobs 4
+    smforge build demo --print
     """
     specs = checked_outputs(outputs)
     # Asked before docker is led to an engine of smforge's own, which has its own settings.

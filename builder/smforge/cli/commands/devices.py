@@ -26,6 +26,10 @@ def command(everything: bool, outputs: tuple[OutputSpec, ...]) -> int:
     """List the devices: names, products, own targets, and the first CUDA release and its driver.
 
     A name may stand wherever a device is asked for: smforge audit X.whl --require "spark thor".
+
+    \b
+    smforge devices
+    smforge devices --all -o devices.json
     """
     shown = [one for one in devices() if everything or one.status is Status.CURRENT]
     rows = [_row(one) for one in shown]

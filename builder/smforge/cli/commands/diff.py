@@ -65,6 +65,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     OLD and NEW are anything that smforge audit reads, or reports that it saved as JSON. Exit
     codes: 0 nothing lost, 1 a required device loses kernels, 2 usage, 3 OLD has no GPU code, 4 the
     two cannot be compared.
+
+    \b
+    smforge diff vllm-0.32.0.whl vllm-0.33.0.whl --require "9.0 12.1"
+    smforge diff last-release.json new.whl -o lost.md
     """
     specs = checked_outputs(outputs, (old, new))
     terms = DiffTerms(parse_requirements(words), native, strict, allowed, allow_removed)

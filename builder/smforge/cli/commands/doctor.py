@@ -32,6 +32,10 @@ def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
     """Show what this host has and lacks for a build, with the remedy for each.
 
     Exit codes: 0 when a build can run, 1 when something it needs is lacking.
+
+    \b
+    smforge doctor
+    smforge doctor --out /data/out -o doctor.json
     """
     specs = checked_outputs(outputs)
     use_own_engine()

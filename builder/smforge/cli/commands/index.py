@@ -65,6 +65,10 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     OUT is what smforge build --out wrote to, "out" by default. Each index is made anew from what
     lies there, and replaces the former one in one step. Exit codes: 0 written, 1 a limit does not
     hold or two wheels of one name differ, 2 nothing that passed was found.
+
+    \b
+    smforge index out --to whl
+    smforge index --per variant --max-wheel-mb 100
     """
     specs = checked_outputs(outputs)
     groups = _grouped(find_outputs(outputs_of or (Path("out"),)), per)

@@ -33,6 +33,10 @@ def command(
 
     Without a VARIANT all of them are in it. pipelines/ holds what this prints for the
     repository's own matrix.
+
+    \b
+    smforge matrix cu130-spark
+    smforge matrix --format github=pipelines/github.yml
     """
     specs = checked_outputs(outputs)
     matrix = load(config or ctx.obj["config"])

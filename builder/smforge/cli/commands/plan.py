@@ -51,6 +51,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
 
     Without a VARIANT all of them are shown. Nothing is built and no engine is needed. With --check
     the exit code is 1 where a cell cannot be built as planned.
+
+    \b
+    smforge plan
+    smforge plan cu130-spark -o plan.json
+    smforge plan --check
     """
     specs = checked_outputs(outputs)
     matrix = load(config or ctx.obj["config"])

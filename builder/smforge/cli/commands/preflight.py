@@ -107,6 +107,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     Of a VARIANT it shows, per component, what smforge build asks before it builds. The real build
     description of the real sources is configured in a private copy, without compiler, GPU or
     torch. Exit code 1 means that a requested architecture loses sources.
+
+    \b
+    smforge preflight cu130-spark
+    smforge preflight --source vllm-0.33.0.tar.gz --cuda 13.0 --archs "9.0 12.1a"
+    smforge preflight demo --fetch -o preflight.json -o preflight.xml
     """
     specs = checked_outputs(outputs)
     if (variant is None) == (source is None):
