@@ -49,12 +49,14 @@ lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --upgrade --python-version 3.11 --extra build -c requirements/runtime.txt pyproject.toml -o requirements/build.txt
 	$(COMPILE) --upgrade --python-version 3.11 --extra build --group dev -c requirements/build.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --upgrade --python-version 3.11 --group wheel -c requirements/dev.txt -o requirements/wheel.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/vllm/requirements.in -o docker/vllm/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/vllm/sccache/requirements.in -o docker/vllm/sccache/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/connectors/requirements.in -o docker/connectors/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/image/tools.in -o docker/image/tools.txt
 	$(COMPILE) --upgrade --python-version 3.11 tests/toolchains/s3-server.in -o tests/toolchains/s3-server.txt
+	$(COMPILE) --upgrade --python-version 3.11 tests/toolchains/ci-tools.in -o tests/toolchains/ci-tools.txt
 	@mkdir -p .smforge
 	$(IMAGE_COMPILE) --upgrade $(IMAGE_COMPONENTS:%=--group %) -o $(CURDIR)/.smforge/image.txt
 	for one in $(IMAGE_COMPONENTS); do \

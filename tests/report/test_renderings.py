@@ -215,6 +215,16 @@ class TestSarif:
             assert RULES[result["ruleIndex"]].id == result["ruleId"]
         assert len(run["results"]) == len(full_report.findings)
 
+    def test_runs_of_one_log_differ_in_their_category(self, full_report: Report) -> None:
+        """GitHub refuses a log in which two runs have one tool and one `automationDetails.id`."""
+        other = replace(full_report, subject=replace(full_report.subject, name="other.whl"))
+        runs = json.loads(render_sarif([full_report, other, full_report]))["runs"]
+        name = full_report.subject.name
+        ids = [run["automationDetails"]["id"] for run in runs]
+        assert ids == [f"smforge/{name}/", "smforge/other.whl/", f"smforge/{name} (2)/"]
+        (alone,) = json.loads(render_sarif([full_report]))["runs"]
+        assert "automationDetails" not in alone
+
     def test_an_alert_keeps_its_fingerprint_when_counts_change(
         self, make_report: MakeReport
     ) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -43,6 +44,8 @@ class Result:
 class Run:
     """What one command found in one subject."""
 
+    subject: str
+    """Its name."""
     tool: str
     version: str
     rules: Sequence[Mapping[str, Any]]
@@ -57,8 +60,24 @@ class Run:
 
 def write_sarif(runs: Iterable[Run]) -> str:
     """Return one log."""
-    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(run) for run in runs]}
+    every = list(runs)
+    objects = [_run(run) for run in every]
+    if len(every) > 1:
+        # GitHub refuses a log with two runs of one category. The category of a lone run is left to
+        # the upload.
+        for one, category in zip(objects, _categories(every), strict=True):
+            one["automationDetails"] = {"id": f"{category}/"}
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": objects}
     return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+
+
+def _categories(runs: Sequence[Run]) -> Iterator[str]:
+    """A name for each run that no other has."""
+    times: Counter[str] = Counter()
+    for run in runs:
+        name = f"{run.tool}/{run.subject}"
+        times[name] += 1
+        yield name if times[name] == 1 else f"{name} ({times[name]})"
 
 
 def rule_object(rule: str, summary: str, level: str) -> Mapping[str, Any]:
@@ -125,6 +144,7 @@ def render_sarif(reports: Sequence[model.Report]) -> str:
 def _audited(report: model.Report) -> Run:
     unasked = outline.verdict_word(report) == outline.NOTHING_REQUIRED
     return Run(
+        subject=report.subject.name,
         tool=report.tool.name,
         version=report.tool.version,
         rules=_rules(report),

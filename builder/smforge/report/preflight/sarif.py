@@ -21,6 +21,7 @@ def render_sarif(preflights: Sequence[Preflight]) -> str:
 
 def _run(preflight: Preflight) -> Run:
     return Run(
+        subject=preflight.source.name,
         tool="smforge preflight",
         version=__version__,
         rules=[rule_object(rule.id, rule.summary, rule.level.value) for rule in RULES],

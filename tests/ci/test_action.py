@@ -1,0 +1,254 @@
+"""The action: every command of action.yml with a real bash, in a folder without a checkout."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.ci.conftest import check_schema, zizmor
+from tests.ci.github_steps import EXPRESSION, Steps, with_commands
+
+ROOT = Path(__file__).parents[2]
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+STEPS = ACTION["runs"]["steps"]
+COMMANDS = with_commands(STEPS)
+PINS = re.findall(r"@([0-9a-f]{40})", (ROOT / "action.yml").read_text())
+KERNEL = 'extern "C" __global__ void normalise(float* a) { a[threadIdx.x] = 1; }'
+FAMILY = ("-shared", "-Xcompiler", "-fPIC", "-gencode", "arch=compute_120f,code=sm_120f")
+
+needs_packages = pytest.mark.network
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the repository alone, where a runner puts an action."""
+    folder = tmp_path_factory.mktemp("actions") / "owner" / "smforge" / "v1"
+    listed = subprocess.run(
+        ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runner(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
+    """The files of a runner on which the first use of the action has installed smforge."""
+    home = tmp_path_factory.mktemp("runner")
+    steps = Steps(home, tmp_path_factory.mktemp("empty"), {"github.action_path": str(checkout)})
+    assert steps.run(COMMANDS[0]) == 0, steps.said
+    return home
+
+
+@pytest.fixture(scope="session")
+def dist(compile_with: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder without anything but dist/, which holds a wheel for 12.0f alone."""
+    folder = tmp_path_factory.mktemp("workspace")
+    library = compile_with(KERNEL, "norm.so", *FAMILY)
+    (folder / "dist").mkdir()
+    with zipfile.ZipFile(folder / "dist" / "norm-1.0-py3-none-linux_x86_64.whl", "w") as archive:
+        archive.write(library, "norm/norm.so")
+        archive.writestr(
+            "norm-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-linux_x86_64\n"
+        )
+    return folder
+
+
+@pytest.fixture
+def act(
+    runner: Path, checkout: Path, dist: Path, tmp_path: Path
+) -> Callable[..., tuple[int, Steps]]:
+    """``act(require="12.0")`` uses the action; the result is the exit code and the steps."""
+
+    def act(workspace: Path = dist, **inputs: str) -> tuple[int, Steps]:
+        given = {name: str(one.get("default", "")) for name, one in ACTION["inputs"].items()}
+        given |= {"subjects": "dist/*.whl"} | inputs
+        home = tmp_path / "home"
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        (home / "temp").symlink_to(runner / "temp")
+        values = {f"inputs.{name}": text for name, text in given.items()}
+        steps = Steps(home, workspace, {**values, "github.action_path": str(checkout)})
+        codes = [steps.run(step) for step in COMMANDS]
+        assert codes[0] == 0, steps.said
+        assert len(codes) == 2
+        return codes[1], steps
+
+    return act
+
+
+def output(steps: Steps, name: str) -> str:
+    return steps.value(ACTION["outputs"][name]["value"])
+
+
+@needs_packages
+@pytest.mark.toolchain
+def test_a_wheel_that_covers_the_device_passes(act: Callable[..., tuple[int, Steps]]) -> None:
+    code, steps = act(require="12.0")
+    assert code == 0, steps.said
+    assert (output(steps, "verdict"), output(steps, "missing")) == ("pass", "")
+    report = Path(output(steps, "report"))
+    assert json.loads(report.read_text())["verdict"] == "pass"
+    kept = sorted(path.name for path in report.parent.iterdir())
+    assert kept == ["audit.html", "audit.json", "audit.sarif", "audit.xml", "summary.md"]
+    assert steps.summary.read_text() == (report.parent / "summary.md").read_text()
+    assert steps.summary.read_text().startswith("## ✅ norm-1.0-")
+
+
+@needs_packages
+@pytest.mark.toolchain
+def test_a_wheel_that_lacks_a_device_fails_and_names_it(
+    act: Callable[..., tuple[int, Steps]],
+) -> None:
+    code, steps = act(require="12.0 9.0 h200")
+    assert code == 1, steps.said
+    assert (output(steps, "verdict"), output(steps, "missing")) == ("fail", "9.0")
+    assert "Does not cover" in steps.summary.read_text()
+    assert Path(output(steps, "report")).is_file()
+
+
+@needs_packages
+@pytest.mark.toolchain
+def test_nothing_required_is_no_pass(act: Callable[..., tuple[int, Steps]]) -> None:
+    code, steps = act(require="")
+    assert code == 2
+    assert (output(steps, "verdict"), output(steps, "missing")) == ("nothing-required", "unknown")
+    assert "::error::Nothing was required" in steps.said[-1]
+
+
+@needs_packages
+@pytest.mark.toolchain
+@pytest.mark.parametrize("subjects", ["dist/*.zip", "gone.whl", "dist/*.whl\ngone.whl", "--help"])
+def test_a_subject_that_is_not_there_is_no_pass(
+    act: Callable[..., tuple[int, Steps]], subjects: str
+) -> None:
+    code, steps = act(require="12.0", subjects=subjects)
+    assert code not in {0, 1}, steps.said
+    assert (output(steps, "verdict"), output(steps, "missing")) == ("undetermined", "unknown")
+
+
+@needs_packages
+@pytest.mark.toolchain
+def test_a_file_that_is_no_wheel_is_undetermined(
+    act: Callable[..., tuple[int, Steps]], dist: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "dist").mkdir()
+    (whole,) = dist.glob("dist/*.whl")
+    (tmp_path / "dist" / "torn.whl").write_bytes(whole.read_bytes()[:2000])
+    code, steps = act(require="12.0", subjects="dist/torn.whl", workspace=tmp_path)
+    assert code == 4, steps.said
+    assert (output(steps, "verdict"), output(steps, "missing")) == ("undetermined", "unknown")
+
+
+@needs_packages
+@pytest.mark.toolchain
+def test_policies_and_arguments_come_one_a_line(
+    act: Callable[..., tuple[int, Steps]], tmp_path: Path, dist: Path
+) -> None:
+    shutil.copytree(dist / "dist", tmp_path / "dist")
+    (tmp_path / "our gate.toml").write_text('schema_version = 1\nrequire = ["9.0"]\n')
+    lines = "\n  our gate.toml  \n\n"
+    code, steps = act(policy=lines, args="--native\n--driver=580.65.06", workspace=tmp_path)
+    report = json.loads(Path(output(steps, "report")).read_text())
+    question = {"requirements": ["9.0"], "driver": "580.65.06", "native_only": True}
+    assert (code, report["question"]) == (1, question)
+
+
+@needs_packages
+@pytest.mark.toolchain
+def test_inputs_are_text_and_no_commands(
+    act: Callable[..., tuple[int, Steps]], dist: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(dist / "dist", tmp_path / "dist")
+    wild = "$(touch stolen) `touch stolen` ; touch stolen & \"'"
+    for inputs in (
+        {"require": wild},
+        {"subjects": f"dist/*.whl\n{wild}"},
+        {"policy": wild},
+        {"args": wild},
+    ):
+        code, _ = act(**{"require": "12.0", "workspace": tmp_path, **inputs})
+        assert code != 0
+        assert not (tmp_path / "stolen").exists()
+
+
+@needs_packages
+@pytest.mark.toolchain
+def test_a_folder_of_the_workspace_is_no_part_of_the_tool(
+    act: Callable[..., tuple[int, Steps]], dist: Path, tmp_path: Path
+) -> None:
+    """A pull request may bring folders of any name."""
+    shutil.copytree(dist / "dist", tmp_path / "dist")
+    for name in ("smforge", "click", "json"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit(0)")
+    code, steps = act(require="9.0", workspace=tmp_path)
+    assert (code, output(steps, "verdict")) == (1, "fail")
+
+
+def test_no_expression_stands_in_a_command() -> None:
+    for step in COMMANDS:
+        assert step["shell"] == "bash"
+        assert "${{" not in step["run"]
+        assert all(EXPRESSION.fullmatch(text) for text in step["env"].values())
+
+
+def test_every_output_and_input_is_used() -> None:
+    text = (ROOT / "action.yml").read_text()
+    for name in ACTION["inputs"]:
+        assert re.search(rf"inputs\.{name}\b", text), name
+    ids = {step["id"] for step in STEPS if "id" in step}
+    assert set(re.findall(r"steps\.([\w-]+)\.outputs", text)) <= ids
+
+
+def test_every_action_is_pinned_to_a_commit() -> None:
+    for step in STEPS:
+        if "uses" in step:
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
+
+
+def test_reports_are_uploaded_after_a_failed_audit_too() -> None:
+    for step in STEPS:
+        if step["name"] in {"Upload SARIF", "Keep the reports"}:
+            assert step["if"].startswith("!cancelled() && inputs.")
+
+
+def test_the_schema_accepts_the_action(tmp_path: Path) -> None:
+    done = check_schema("github-actions", ROOT / "action.yml")
+    assert done.returncode == 0, done.stdout
+    wrong = tmp_path / "action.yml"
+    wrong.write_text((ROOT / "action.yml").read_text().replace("shell: bash", "shel: bash"))
+    assert check_schema("github-actions", wrong).returncode != 0
+
+
+def test_the_linter_finds_nothing_unsafe_in_the_action(tmp_path: Path) -> None:
+    done = zizmor(ROOT / "action.yml")
+    assert done.returncode == 0, done.stdout
+    assert "No findings to report" in done.stdout
+    text = (ROOT / "action.yml").read_text()
+    for old, new in (('"$REQUIRE"', '"${{ inputs.require }}"'), (f"@{PINS[0]}", "@v7")):
+        assert old in text
+        (tmp_path / "action.yml").write_text(text.replace(old, new))
+        assert zizmor(tmp_path / "action.yml").returncode != 0
+
+
+@needs_packages
+def test_shellcheck_finds_nothing_in_the_commands(shellcheck: Callable[[str], str]) -> None:
+    for step in COMMANDS:
+        assert shellcheck(step["run"]) == ""
+    assert "SC2086" in shellcheck("rm $1\n")
