@@ -84,6 +84,6 @@ def test_the_table_names_what_keeps_a_build_from_running() -> None:
     )
     text = render_table(findings, width=80, color=False)
     assert "→ Start it." in text
-    assert text.endswith("A build cannot run: engine.")
+    assert text.endswith("A build cannot run: engine. An audit needs none of this.")
     assert not can_build(findings)
     assert can_build(findings[1:])

@@ -6,6 +6,7 @@ table against the commands.
 """
 
 COMMANDS = {
+    "init": "Lay out a project in DIR that 'smforge plan' and 'smforge build' work in.",
     "plan": "Show what each variant builds: toolkit, arch lists, build arguments, requirements.",
     "preflight": "Show, per source file, what a build compiles for which GPU, and what a list "
     "loses.",
@@ -23,5 +24,6 @@ COMMANDS = {
     "explain": "Say what a rule of the audit means and what to do; without RULE, list them all.",
     "matrix": "Make the CI pipeline: one job per variant and platform, behind one that checks the "
     "matrix.",
-    "doctor": "Show what this host has and lacks for a build, with the remedy for each.",
+    "doctor": "Show what the project and this host have and lack for a build, with the remedy for "
+    "each.",
 }

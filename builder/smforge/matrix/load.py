@@ -72,9 +72,7 @@ def _read(file: Path) -> bytes:
         with file.open("rb") as stream:
             data = stream.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigurationError(
-            f"There is no {file}.", remedy="Name the matrix with --config FILE."
-        ) from None
+        raise _absent(file) from None
     except OSError as error:
         raise ConfigurationError(
             f"Cannot read {file}: {error.strerror or error}.",
@@ -85,6 +83,15 @@ def _read(file: Path) -> bytes:
             f"{file} is larger than {_MAX_BYTES >> 20} MiB.", remedy="This is no matrix file."
         )
     return data
+
+
+def _absent(file: Path) -> ConfigurationError:
+    if file == DEFAULT_FILE:
+        return ConfigurationError(
+            f"There is no {file} in {Path.cwd()}, so no project is here.",
+            remedy="Make one with 'smforge init DIR', or name a matrix with --config FILE.",
+        )
+    return ConfigurationError(f"There is no {file}.", remedy="Name the matrix with --config FILE.")
 
 
 def _check_syntax(data: bytes) -> None:

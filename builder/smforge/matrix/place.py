@@ -1,8 +1,13 @@
-"""Finds the files that a matrix is built with: docker-bake.hcl, docker/ and the locks of images."""
+"""Finds the files that a matrix is built with: docker-bake.hcl, docker/ and the locks of images.
+
+They lie in a project: a checkout, or a folder that `smforge init` has laid out.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from smforge.errors import ConfigurationError
 
 BAKE_FILE = "docker-bake.hcl"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -20,12 +25,23 @@ def shipped_project() -> Path:
     return installed if installed.is_dir() else PACKAGE.parents[1]
 
 
+def require_bake_file(matrix: Path) -> Path:
+    """The root that a matrix is built with. Raises `ConfigurationError` without a bake file."""
+    root = build_root(matrix)
+    if not (root / BAKE_FILE).is_file():
+        raise ConfigurationError(
+            f"There is no {BAKE_FILE} in {root} or a folder above it, and a build needs one.",
+            remedy="Make a project with 'smforge init DIR'; it has one, with docker/.",
+        )
+    return root
+
+
 def build_root(matrix: Path) -> Path:
-    """The checkout that a matrix is built with.
+    """The project that a matrix is built with.
 
     That is the nearest directory with docker-bake.hcl: the directory of the matrix or one above
     it, else the current directory or one above it. Where there is none, it is the directory of the
-    matrix, and bake says what it lacks there.
+    matrix.
     """
     own = matrix.resolve().parent
     here = Path.cwd()

@@ -38,6 +38,11 @@ def crossing_for(cell: Cell, native: Sequence[str]) -> Crossing | None:
     return Crossing(native[0], cpu)
 
 
+def builder_platform(cell: Cell, crossing: Crossing | None) -> str:
+    """The platform that the builder has to offer for a cell: an image's steps run on its own."""
+    return crossing.build_platform if crossing and cell.image is None else cell.platform
+
+
 def host_platform() -> str:
     """This host's platform in Docker's words, where no engine is asked: ``linux/amd64``."""
     machine = platform.machine()

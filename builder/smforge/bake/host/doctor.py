@@ -1,4 +1,6 @@
-"""What this host has and lacks for a build: one small check per thing, each with its remedy."""
+"""What a project and this host have and lack for a build: one small check per thing, each with its
+remedy.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
@@ -17,14 +19,20 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from smforge.bake.host import engine as engines
+from smforge.bake.host.crossing import builder_platform, crossing_for
 from smforge.bake.host.engine import Engine
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.rootfs import ARCHIVE, default_store
 from smforge.errors import SmforgeError
+from smforge.extras import INSTALL, missing_modules
+from smforge.matrix.load import Matrix, load
+from smforge.matrix.models import PackagesBase
+from smforge.matrix.place import require_bake_file, shipped_project
+from smforge.plan.resolve import resolve
 
 _DATA = Path(__file__).parent / "data" / "host_needs.json"
 _GIB = 1 << 30
-_ENGINE_REMEDY = "Run 'tools/engine start', or set DOCKER_HOST to an engine you may use."
+_SCRIPT = Path("tools", "engine")
 
 
 class State(StrEnum):
@@ -50,10 +58,37 @@ class Finding:
 class Host:
     """What the checks look at; each thing is asked for once."""
 
-    def __init__(self, out: Path, cuobjdump: Callable[[], str]) -> None:
+    def __init__(self, out: Path, cuobjdump: Callable[[], str], config: Path | None = None) -> None:
         self.out = out
+        self.config = config
+        """The matrix file; None for versions.json of the current folder."""
         self.cuobjdump = cuobjdump
         """Gives the version of the cuobjdump that audits use, or raises `SmforgeError`."""
+
+    @cached_property
+    def matrix(self) -> Matrix | None:
+        """The matrix of the project, if there is one that can be read."""
+        try:
+            matrix = load(self.config)
+            require_bake_file(matrix.path)
+            resolve(matrix)
+        except SmforgeError as error:
+            self.project_problem = error
+            return None
+        return matrix
+
+    @cached_property
+    def needs_debian(self) -> bool:
+        """Whether a variant starts from a root file system that mmdebstrap makes."""
+        if self.matrix is None:
+            return True
+        document = self.matrix.document
+        bases = (
+            document.toolkits[one.toolkit].bases[one.base] for one in document.variants.values()
+        )
+        return any(isinstance(base, PackagesBase) for base in bases)
+
+    project_problem: SmforgeError | None = None
 
     @cached_property
     def engine(self) -> Engine | None:
@@ -77,6 +112,36 @@ def can_build(findings: Iterable[Finding]) -> bool:
     return all(finding.state is not State.LACKING for finding in findings)
 
 
+def _project(host: Host) -> Finding:
+    if host.matrix is None:
+        error = host.project_problem
+        lines = error.lines if error else ()
+        more = f" ({len(lines) - 1} more; 'smforge plan' lists them)" if len(lines) > 1 else ""
+        remedy = error.remedy if error else None
+        message = error.message if error and len(lines) == 1 else "".join(lines[:1])
+        return Finding("project", State.LACKING, message + more, remedy)
+    document = host.matrix.document
+    count = len(document.variants)
+    text = f"{host.matrix.path.resolve()} has {count} variant{'' if count == 1 else 's'}"
+    return Finding("project", State.OK, f"{text}; 'smforge build' alone builds {document.default}")
+
+
+def _build_extra(_: Host) -> Finding:
+    if missing := missing_modules():
+        text = f"not installed: {', '.join(missing)}"
+        return Finding("build-extra", State.LACKING, text, f"Install them: {INSTALL}.")
+    return Finding("build-extra", State.OK, "smforge[build] is installed")
+
+
+def _engine_script() -> Path:
+    """The script that provides an engine: that of this folder, else the one that is shipped."""
+    return _SCRIPT if _SCRIPT.is_file() else shipped_project() / _SCRIPT
+
+
+def _engine_remedy() -> str:
+    return f"Run '{_engine_script()} start', or set DOCKER_HOST to an engine you may use."
+
+
 def _python(_: Host) -> Finding:
     found = platform.python_version()
     return _versioned("python", found, "Install Python {0} or newer.")
@@ -85,20 +150,20 @@ def _python(_: Host) -> Finding:
 def _docker_client(_: Host) -> Finding:
     path = shutil.which("docker")
     if path is None:
-        return Finding("docker-client", State.LACKING, "not on PATH", _ENGINE_REMEDY)
+        return Finding("docker-client", State.LACKING, "not on PATH", _engine_remedy())
     return Finding("docker-client", State.OK, _last_word("docker", "--version") or path)
 
 
 def _buildx(_: Host) -> Finding:
     found = engines.buildx_version()
     if found is None:
-        return Finding("buildx", State.LACKING, "docker has no buildx", _ENGINE_REMEDY)
+        return Finding("buildx", State.LACKING, "docker has no buildx", _engine_remedy())
     return _versioned("buildx", found, "Install docker-buildx {0} or newer.")
 
 
 def _engine(host: Host) -> Finding:
     if host.engine is None:
-        return Finding("engine", State.LACKING, host.engine_problem, _ENGINE_REMEDY)
+        return Finding("engine", State.LACKING, host.engine_problem, _engine_remedy())
     text = f"{host.engine.version} on {engines.address()}"
     return _versioned("engine", host.engine.version, "Install Docker Engine {0} or newer.", text)
 
@@ -121,7 +186,26 @@ def _builder(host: Host) -> Finding:
     if host.engine is None:
         return Finding("builder", State.OPTIONAL, "no engine to ask")
     platforms = sorted({"/".join(name.split("/")[:2]) for name in host.engine.platforms})
-    return Finding("builder", State.OK, f"{host.engine.builder} builds {', '.join(platforms)}")
+    text = f"{host.engine.builder} builds {', '.join(platforms)}"
+    if wanted := sorted(_platforms_lacking(host, host.engine)):
+        return Finding(
+            "builder",
+            State.LACKING,
+            f"{text}; the default variant needs {', '.join(wanted)}",
+            "Choose a builder that can ('docker buildx use NAME'), or register an emulator "
+            "(Debian's qemu-user-static).",
+        )
+    return Finding("builder", State.OK, text)
+
+
+def _platforms_lacking(host: Host, engine: Engine) -> Iterator[str]:
+    """What the default variant has to be built on, and the builder does not offer."""
+    if host.matrix is None or not engine.platforms:
+        return
+    for cell in resolve(host.matrix, (host.matrix.document.default,)).cells:
+        needed = builder_platform(cell, crossing_for(cell, engine.means.native))
+        if needed not in engine.platforms:
+            yield needed
 
 
 def _engine_disk(host: Host) -> Finding:
@@ -155,7 +239,9 @@ def _cuobjdump(host: Host) -> Finding:
         return Finding("cuobjdump", State.LACKING, error.message, error.remedy)
 
 
-def _rootfs(_: Host) -> Finding:
+def _rootfs(host: Host) -> Finding:
+    if not host.needs_debian:
+        return Finding("mmdebstrap", State.OK, "not needed: no variant has a base from packages")
     kept = sorted(path.parent.name for path in default_store().glob(f"*/{ARCHIVE}"))
     if tool := shutil.which("mmdebstrap"):
         return Finding("mmdebstrap", State.OK, tool)
@@ -166,7 +252,7 @@ def _rootfs(_: Host) -> Finding:
         State.LACKING,
         "not on PATH",
         "A base from packages needs it: install the Debian package mmdebstrap, or run "
-        "'tools/engine install'.",
+        f"'{_engine_script()} install'.",
     )
 
 
@@ -195,6 +281,8 @@ def _certificates(_: Host) -> Finding:
 
 
 CHECKS: tuple[Callable[[Host], Finding], ...] = (
+    _project,
+    _build_extra,
     _python,
     _docker_client,
     _buildx,

@@ -53,4 +53,6 @@ def render_table(findings: Sequence[Finding], *, width: int, color: bool) -> str
 
 def _answer(findings: Sequence[Finding]) -> str:
     lacking = [finding.id for finding in findings if finding.state is State.LACKING]
-    return f"A build cannot run: {', '.join(lacking)}." if lacking else "A build can run."
+    if not lacking:
+        return "A build can run."
+    return f"A build cannot run: {', '.join(lacking)}. An audit needs none of this."

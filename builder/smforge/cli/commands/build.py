@@ -20,6 +20,7 @@ from smforge.cli.flags import matrix_option, output_option, policy_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.errors import EngineUnavailableError, InterruptedBuildError, SmforgeError
 from smforge.matrix.load import load as load_matrix
+from smforge.matrix.place import require_bake_file
 from smforge.oci.credentials import configuration_folder
 from smforge.plan.records import Cell
 from smforge.policy.files import load_policy
@@ -132,6 +133,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     use_own_engine()  # before the settings are read: its steps have the host's network alone
     host = HostSettings.from_environment(os.environ)
     matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms, host.versions)
+    require_bake_file(matrix)
     for path in policies:
         load_policy(path)  # A wrong one is refused before anything is done.
     messages = Messages(quiet=ctx.obj["quiet"], verbose=ctx.obj["verbose"])

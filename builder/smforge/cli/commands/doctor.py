@@ -1,4 +1,4 @@
-"""``smforge doctor``: what this host has and lacks, with the remedy for each."""
+"""``smforge doctor``: what the project and this host have and lack, with the remedies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from smforge.bake.host.doctor import Finding, Host, can_build, examine
 from smforge.bake.host.doctor_report import document, render_table
 from smforge.bake.host.own_engine import use_own_engine
-from smforge.cli.flags import output_option
+from smforge.cli.flags import matrix_option, output_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.inventory.cuobjdump.locate import locate
 
@@ -28,8 +28,12 @@ FORMATS = ("table", "json")
     help="Where artefacts would go.",
 )
 @output_option(FORMATS)
-def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
-    """Show what this host has and lacks for a build, with the remedy for each.
+@matrix_option
+@click.pass_context
+def command(
+    ctx: click.Context, out: Path, outputs: tuple[OutputSpec, ...], config: Path | None
+) -> int:
+    """Show what the project and this host have and lack for a build, with the remedy for each.
 
     Exit codes: 0 when a build can run, 1 when something it needs is lacking.
 
@@ -39,7 +43,8 @@ def command(out: Path, outputs: tuple[OutputSpec, ...]) -> int:
     """
     specs = checked_outputs(outputs)
     use_own_engine()
-    findings = examine(Host(out, cuobjdump=lambda: locate().version))
+    config = config or ctx.obj["config"]
+    findings = examine(Host(out, cuobjdump=lambda: locate().version, config=config))
     emit({spec: _render(findings, spec) for spec in specs})
     return 0 if can_build(findings) else 1
 

@@ -15,7 +15,7 @@ from smforge.bake.baking import Baked, bake
 from smforge.bake.cell_paths import CellPaths, promote, reject, shown, staging
 from smforge.bake.diagnosis import failure
 from smforge.bake.host import engine as engines
-from smforge.bake.host.crossing import Crossing, crossing_for
+from smforge.bake.host.crossing import Crossing, builder_platform, crossing_for
 from smforge.bake.host.engine import Engine
 from smforge.bake.inputs.digest import inputs_digest
 from smforge.bake.inputs.externals import ensure_externals, externals_of
@@ -173,8 +173,7 @@ def _completed(cell: Cell, directory: Path, audit: CellAudit) -> UnpublishableEr
 
 
 def _require_platform(engine: Engine, cell: Cell, crossing: Crossing | None) -> None:
-    needed = crossing.build_platform if crossing and cell.image is None else cell.platform
-    if engine.platforms and needed not in engine.platforms:
+    if engine.platforms and builder_platform(cell, crossing) not in engine.platforms:
         raise BuildFailedError(
             f"The builder {engine.builder!r} cannot build {cell.platform} for {cell.variant}.",
             remedy="Choose a builder that can ('docker buildx use NAME'), register an emulator "
