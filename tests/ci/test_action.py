@@ -5,68 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.ci.conftest import check_schema, zizmor
+from tests.ci.conftest import ACTION, ROOT, check_schema, zizmor
 from tests.ci.github_steps import EXPRESSION, Steps, with_commands
 
-ROOT = Path(__file__).parents[2]
-ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 STEPS = ACTION["runs"]["steps"]
 COMMANDS = with_commands(STEPS)
 PINS = re.findall(r"@([0-9a-f]{40})", (ROOT / "action.yml").read_text())
-KERNEL = 'extern "C" __global__ void normalise(float* a) { a[threadIdx.x] = 1; }'
-FAMILY = ("-shared", "-Xcompiler", "-fPIC", "-gencode", "arch=compute_120f,code=sm_120f")
 
 needs_packages = pytest.mark.network
-
-
-@pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the repository alone, where a runner puts an action."""
-    folder = tmp_path_factory.mktemp("actions") / "owner" / "smforge" / "v1"
-    listed = subprocess.run(
-        ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
-    """The files of a runner on which the first use of the action has installed smforge."""
-    home = tmp_path_factory.mktemp("runner")
-    steps = Steps(home, tmp_path_factory.mktemp("empty"), {"github.action_path": str(checkout)})
-    assert steps.run(COMMANDS[0]) == 0, steps.said
-    return home
-
-
-@pytest.fixture(scope="session")
-def dist(compile_with: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder without anything but dist/, which holds a wheel for 12.0f alone."""
-    folder = tmp_path_factory.mktemp("workspace")
-    library = compile_with(KERNEL, "norm.so", *FAMILY)
-    (folder / "dist").mkdir()
-    with zipfile.ZipFile(folder / "dist" / "norm-1.0-py3-none-linux_x86_64.whl", "w") as archive:
-        archive.write(library, "norm/norm.so")
-        archive.writestr(
-            "norm-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-linux_x86_64\n"
-        )
-    return folder
 
 
 @pytest.fixture
