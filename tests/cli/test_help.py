@@ -15,7 +15,7 @@ import pytest
 
 import smforge.cli
 from smforge.cli.command_table import COMMANDS
-from smforge.cli.option_groups import COMMAND_GROUPS, OPTION_GROUPS
+from smforge.cli.help.option_groups import COMMAND_GROUPS, OPTION_GROUPS
 
 
 def test_every_command_is_in_the_table() -> None:

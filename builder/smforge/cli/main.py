@@ -13,10 +13,13 @@ import click
 
 from smforge.cli.command_table import COMMANDS
 from smforge.cli.complaints import complain
+from smforge.cli.settings import Settings, nearest_settings, told
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
 from smforge.version import __version__
 
 SIGINT_EXIT = 130
+_SETTINGS = "smforge settings"
+"""Where a context keeps them."""
 _ALLOCATIONS = 50_000
 """Objects made between two searches for cycles: modules and records make none, and searching them
 again and again takes a twentieth of an audit's time."""
@@ -26,15 +29,38 @@ class Context(click.Context):
     """A context whose help is rich-click's, loaded only when help is printed."""
 
     def get_help(self) -> str:
-        from smforge.cli.rich_help import rich_help  # noqa: PLC0415  # defers rich_click
+        from smforge.cli.help.rich_help import rich_help  # noqa: PLC0415  # defers rich_click
 
         return rich_help(self)
+
+    def invoke(self, callback: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the command. What it was told by variables and files is said before."""
+        if self.parent is not None and not self.find_root().obj["quiet"]:
+            settings = told(self, self.meta[_SETTINGS])
+            if settings:
+                complain(f"{settings}.")
+        return super().invoke(callback, *args, **kwargs)
 
 
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is asked for."""
 
     context_class = Context
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        settings = Settings()
+        if not extra.get("resilient_parsing"):
+            settings = nearest_settings()
+            extra["default_map"] = settings.of_group(self, COMMANDS)
+        ctx = super().make_context(info_name, args, parent, **extra)
+        ctx.meta[_SETTINGS] = settings
+        return ctx
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -50,7 +76,7 @@ class LazyGroup(click.Group):
 
     def get_command(
         self,
-        ctx: click.Context,  # noqa: ARG002
+        ctx: click.Context,
         cmd_name: str,
     ) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -61,6 +87,9 @@ class LazyGroup(click.Group):
             raise TypeError(f"smforge.cli.commands.{cmd_name}.command is not a click command")
         command.context_class = Context
         _accept_shared_flags(command)
+        if not ctx.resilient_parsing:
+            said = ctx.meta[_SETTINGS].of_command(command)
+            ctx.default_map = {**(ctx.default_map or {}), cmd_name: said}
         return command
 
 

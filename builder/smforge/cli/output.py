@@ -66,8 +66,8 @@ class OutputType(click.ParamType[OutputSpec]):
 
             near = get_close_matches(form, self.formats, n=1)
             self.fail(
-                f"{form!r} is not one of {', '.join(self.formats)}, nor a file's name such as "
-                f"report.json.{f' Did you mean {near[0]}?' if near else ''}",
+                f"{form!r} is not one of {', '.join(self.formats)}."
+                + (f" Did you mean {near[0]}?" if near else " A file's name is report.json."),
                 param,
                 ctx,
             )

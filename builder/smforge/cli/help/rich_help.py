@@ -13,7 +13,7 @@ from rich_click import RichCommand, RichContext, RichGroup
 from rich_click.rich_panel import RichCommandPanel, RichOptionPanel, RichPanel
 
 from smforge.cli.command_table import COMMANDS
-from smforge.cli.option_groups import COMMAND_GROUPS, OPTION_GROUPS, UNGROUPED
+from smforge.cli.help.option_groups import COMMAND_GROUPS, OPTION_GROUPS, UNGROUPED
 
 
 def rich_help(ctx: click.Context) -> str:

@@ -1,0 +1,1 @@
+"""Help: how it is drawn, and in which groups flags and commands stand."""
