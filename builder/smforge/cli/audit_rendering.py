@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from smforge.cli.output import TABLE, OutputSpec
 from smforge.report.build import to_json
+from smforge.report.closing import closing_text, has_closing
 from smforge.report.markdown import render_markdown
 from smforge.report.model import Report
 from smforge.report.summary import render_summary
@@ -20,18 +21,23 @@ SUMMARY = "summary"
 _NARROWEST = 60
 
 
-def render(reports: Sequence[Report], form: str, *, to_terminal: bool) -> str:
-    """Write reports in one format; several become one document if the format allows it."""
+def render(
+    reports: Sequence[Report], form: str, *, to_terminal: bool, without_code: int = 0
+) -> str:
+    """Write reports in one format; several become one document if the format allows it.
+
+    `without_code` subjects hold no GPU code and have no report; tables for people count them.
+    """
     match form:
         case "json":
             texts = [to_json(report) for report in reports]
             return texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
         case "markdown":
-            return render_markdown(reports)
+            return render_markdown(reports, without_code=without_code)
         case "summary":
             return render_summary(reports, color=_colored(to_terminal=to_terminal))
         case "table":
-            return _tables(reports, to_terminal=to_terminal)
+            return _tables(reports, without_code, to_terminal=to_terminal)
         case _:
             return _document(reports, form)
 
@@ -71,11 +77,14 @@ def _colored(*, to_terminal: bool) -> bool:
     return to_terminal and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _tables(reports: Sequence[Report], *, to_terminal: bool) -> str:
+def _tables(reports: Sequence[Report], without_code: int, *, to_terminal: bool) -> str:
     color = _colored(to_terminal=to_terminal)
     width = WIDTH
     if to_terminal and sys.stdout.isatty():
         import shutil  # noqa: PLC0415  # defers shutil
 
         width = max(_NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns)
-    return "\n".join(render_table(report, width=width, color=color) for report in reports)
+    tables = [render_table(report, width=width, color=color) for report in reports]
+    if has_closing(reports, without_code):
+        tables.append(closing_text(reports, without_code, width=width, color=color))
+    return "\n".join(tables)

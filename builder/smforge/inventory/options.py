@@ -25,5 +25,8 @@ class ReadOptions(NamedTuple):
     """Which image of an index to read: ``linux/arm64``. Needed where there are several."""
     ask_assemblers: bool = False
     """Run the assemblers of the subject, confined, to have them list their targets."""
+    packages: bool = True
+    """Whether wheels and image layouts in a folder are read; False where each is a subject of its
+    own."""
     progress: Callable[[str, int], None] = _silent
     """Called with a member's path and its number before it is read, from one thread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from smforge.report import finding_groups, model, outline
+from smforge.report.closing import closing_markdown, has_closing
 from smforge.report.state import brief, counts_of
 from smforge.report.text.markdown import cell_code, code, html, link, plain
 from smforge.report.text.wording import plural
@@ -23,9 +24,17 @@ _ICONS = {
 _CUT = "\n\n*The rest does not fit into a step summary; the JSON report has all of it.*\n"
 
 
-def render_markdown(reports: Sequence[model.Report], most_bytes: int = MOST_BYTES) -> str:
-    """Return the reports one after the other, at most `most_bytes` of UTF-8 in all."""
-    text = "\n".join(line for report in reports for line in _lines(report)) + "\n"
+def render_markdown(
+    reports: Sequence[model.Report], most_bytes: int = MOST_BYTES, *, without_code: int = 0
+) -> str:
+    """Return the reports one after the other, at most `most_bytes` of UTF-8 in all.
+
+    A table of all subjects comes first: it stays where the text is cut.
+    """
+    lines = [line for report in reports for line in _lines(report)]
+    if has_closing(reports, without_code):
+        lines = [*closing_markdown(reports, without_code), *lines]
+    text = "\n".join(lines) + "\n"
     data = text.encode()
     if len(data) <= most_bytes:
         return text

@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     from smforge.inventory.probing.records import Probed
 
 
-def audit(
+def audit(  # noqa: PLR0913 - what an audit is made of
     argument: str,
     request: AuditRequest,
     backend: Backend = Backend.NATIVE,
     options: ReadOptions | None = None,
     probed: Probed | None = None,
+    *,
+    name: str = "",
 ) -> Verdict:
     """Audit the subject that `argument` names, with the facts of a run of it (`probed`).
+
+    `name` is what the verdict calls it, where that is not the subject's own name.
 
     Raises `UsageError` where there is no such subject, `DamagedInputError` where its members
     cannot be listed, `LimitExceededError` where reading and judging take more time than the options
@@ -41,7 +45,12 @@ def audit(
     options = options or ReadOptions()
     check_time = _clock(options)
     reading = replace(read(argument, backend, options), probed=probed)
-    return judge(reading, request, check_time)
+    return judge(_named(reading, name) if name else reading, request, check_time)
+
+
+def _named(reading: Reading, name: str) -> Reading:
+    subject = reading.inventory.subject._replace(name=name)
+    return replace(reading, inventory=reading.inventory._replace(subject=subject))
 
 
 def _clock(options: ReadOptions) -> Callable[[], None]:

@@ -17,14 +17,21 @@ from smforge.verdict.rules import SUBJECT_UNREAD
 
 
 def unread(
-    argument: str, error: SmforgeError, request: AuditRequest, backend: Backend = Backend.NATIVE
+    argument: str,
+    error: SmforgeError,
+    request: AuditRequest,
+    backend: Backend = Backend.NATIVE,
+    name: str = "",
 ) -> Verdict:
     """Say that nothing is known of the subject that `argument` names, and why.
+
+    `name` is what the verdict calls it, where that is not the subject's own name.
 
     No data is never a pass: without this verdict a report of several subjects would look as if
     the others were all.
     """
     subject = _subject(argument)
+    subject = subject._replace(name=name or subject.name)
     judged = judge(Reading(Inventory(subject, (), 0), backend), request)
     finding = SUBJECT_UNREAD.finding(
         f"{subject.name} could not be read: {error.message}", remedy=error.remedy

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from smforge.cli.audit_progress import Progress
 from smforge.cli.audit_rendering import FORMATS, render, with_summary
+from smforge.cli.auditing.audits import Audits
 from smforge.cli.complaints import complain
-from smforge.cli.exit_codes import exit_code, fail_on_option, worst
+from smforge.cli.exit_codes import fail_on_option
 from smforge.cli.flags import matrix_option, output_option, policy_option, summary_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit, write_report
 from smforge.cli.probing import Probing
 from smforge.cli.saved_reports import require_no_report
-from smforge.errors import EXIT_USAGE, SmforgeError, UsageError
+from smforge.errors import UsageError
 from smforge.inventory.options import ReadOptions
-from smforge.inventory.subjects.opening import names_image, names_one_file
-from smforge.report.build import report_of
-from smforge.report.model import Report
-from smforge.verdict.audit import audit
-from smforge.verdict.reading import Backend
+from smforge.inventory.subjects.asked import asked_subjects
+from smforge.inventory.subjects.opening import names_image
 from smforge.verdict.records import Verdict
-from smforge.verdict.request import AuditRequest
-from smforge.verdict.unread import unread
 from smforge.workflow.audit_request import request_of
 
 _WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
@@ -75,6 +69,11 @@ _WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
     help="Which image of several to read: linux/arm64.",
 )
 @click.option(
+    "--together",
+    is_flag=True,
+    help="Judge all wheels, folders and libraries as one installation.",
+)
+@click.option(
     "--expect",
     "expected",
     metavar="PREFLIGHT.json[#BUILD]",
@@ -120,6 +119,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     no_default_policy: bool,
     backend: str,
     platform: str | None,
+    together: bool,
     expected: str | None,
     probe: bool,
     probing_python: str | None,
@@ -132,6 +132,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     """Show which GPU runs every kernel of a wheel, a folder, a library, a cubin or an image.
 
     SUBJECT is a file, a folder, image:REF, oci:DIR, archive:FILE.tar or registry:HOST/NAME:TAG.
+    Each wheel and image in a folder is a subject of its own, unless --together joins them.
     Exit codes: 0 pass, 1 findings, 2 usage, 3 no GPU code, 4 undetermined. With several subjects
     a certain failure of one decides.
 
@@ -174,7 +175,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         expected=expected,
     )
     probing = Probing(probe, probing_python, facts)
-    probing.require_one_subject(subjects)
+    asked = asked_subjects(subjects, together=together)
+    probing.require_one_subject(tuple(path for one in asked for path in one.arguments))
     digests = any(spec.format not in _WITHOUT_DIGESTS for spec in specs)
     options = ReadOptions(
         names=not no_kernels,
@@ -182,96 +184,30 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         platform=platform,
         ask_assemblers=probing.runs_programs,
     )
-    audits = _Audits(
+    audits = Audits(
         request, backend, options, probing, fail_on, listed=kernels, quiet=ctx.obj["quiet"]
     )
-    reports = audits.of(subjects)
-    emit({spec: _render(reports, audits.done, spec) for spec in specs})
+    audits.run(asked)
+    emit({spec: _render(audits, spec) for spec in specs})
     if draft is not None:
-        _write_policy(draft, audits.done)
+        _write_policy(draft, audits.verdicts)
     return audits.exit_code
 
 
-class _Audits:
-    """Audits one subject after the other; one that cannot be read does not stop the others."""
-
-    def __init__(  # noqa: PLR0913 - what an audit is made of
-        self,
-        request: AuditRequest,
-        backend: str,
-        options: ReadOptions,
-        probing: Probing,
-        fail_on: str,
-        *,
-        listed: bool,
-        quiet: bool,
-    ) -> None:
-
-        self._request = request
-        self._backend = Backend(backend)
-        self._probing = probing
-        self._fail_on = fail_on
-        self._listed = listed
-        self._progress = Progress(sys.stderr, quiet=quiet)
-        self._options = options._replace(progress=self._progress)
-        self._exits: list[int] = []
-        self.done: list[Verdict] = []
-
-    def of(self, subjects: Sequence[str]) -> list[Report]:
-        """Return a report for each subject, also for one that cannot be read."""
-        return [self._one(subject) for subject in subjects]
-
-    @property
-    def exit_code(self) -> int:
-        """The worst of the subjects'."""
-        return worst(self._exits)
-
-    def _one(self, subject: str) -> Report:
-
-        try:
-            done = self._audited(subject)
-        except SmforgeError as error:
-            if error.exit_code == EXIT_USAGE:
-                raise
-
-            told = str(error)
-            complain(told if subject in told else f"{subject}: {told}")
-            done = unread(subject, error, self._request, self._backend)
-        self.done.append(done)
-        report = report_of(done, kernels=self._listed)
-        levels = [finding.level for finding in report.findings]
-        self._exits.append(exit_code(subject, report.verdict, levels, self._fail_on))
-        if report.verdict == "nothing":
-            complain(
-                f"{subject} holds no GPU code, so there is nothing to pass or to fail. "
-                "Name the wheel, folder or image that has the CUDA libraries."
-            )
-        return report
-
-    def _audited(self, subject: str) -> Verdict:
-        alone = names_one_file(subject)
-        if self._options.names or not alone:
-            # Several threads will read.
-            from smforge.inventory.memory import share_heaps  # noqa: PLC0415  # defers ctypes
-
-            share_heaps()
-        options = self._options._replace(digests=self._options.digests or not alone)
-        try:
-            probed = self._probing.of(subject, self._request)
-            return audit(subject, self._request, self._backend, options, probed)
-        finally:
-            self._progress.clear()
-
-
-def _render(reports: Sequence[Report], audits: Sequence[Verdict], spec: OutputSpec) -> str:
+def _render(audits: Audits, spec: OutputSpec) -> str:
     if spec.format == "html":
         from smforge.report.html.audit_page import audit_page  # noqa: PLC0415  # defers html
         from smforge.report.html.page import render_page  # noqa: PLC0415  # defers hashlib
 
         # The page shows more than a report holds: the families of every kernel.
-        return render_page(audit_page(audits))
+        return render_page(audit_page(audits.verdicts))
 
-    return render(reports, spec.format, to_terminal=spec.file is None)
+    return render(
+        audits.reports,
+        spec.format,
+        to_terminal=spec.file is None,
+        without_code=audits.without_code,
+    )
 
 
 def _write_policy(path: Path, verdicts: Sequence[Verdict]) -> None:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from functools import partial
 
+from smforge.arch.platforms import WHEEL_SUFFIX
 from smforge.errors import DamagedInputError, SmforgeError
 from smforge.inventory.formats.limits import Limits
 from smforge.inventory.native.reader import may_hold_code, read_file
@@ -56,7 +57,7 @@ class FolderSubject(OpenSubject):
                 mode = os.lstat(path).st_mode
                 if stat.S_ISLNK(mode):
                     self._check_link(path)
-                if not stat.S_ISREG(mode):
+                if not stat.S_ISREG(mode) or self._is_left_out(path):
                     continue
                 head, size = head_of(path)
             except OSError as error:
@@ -81,7 +82,8 @@ class FolderSubject(OpenSubject):
 
     def _walk(self) -> Iterator[str]:
         for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
-            if all(name in files for name in _LAYOUT) and self._opens_image(folder):
+            layout = all(name in files for name in _LAYOUT)
+            if layout and (not self._options.packages or self._opens_image(folder)):
                 folders.clear()
                 continue
             folders.sort()
@@ -91,6 +93,9 @@ class FolderSubject(OpenSubject):
                     self._miss(path, "It is a link to a folder outside, which was not read.")
             for name in sorted(files):
                 yield os.path.join(folder, name)
+
+    def _is_left_out(self, path: str) -> bool:
+        return not self._options.packages and path.endswith(WHEEL_SUFFIX)
 
     def _opens_image(self, folder: str) -> bool:
         """Open an image layout; where that fails, its blobs are read as files, and it is damage."""

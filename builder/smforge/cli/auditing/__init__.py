@@ -1,0 +1,1 @@
+"""What ``smforge audit`` does between its flags and its output."""

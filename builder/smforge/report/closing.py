@@ -1,0 +1,114 @@
+"""The table that closes an audit of several subjects: subject by device, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from smforge.report import model, outline
+from smforge.report.state import SHOWN, State, brief, counts_of, state_of
+from smforge.report.text.layout import WIDTH, Column, Styled, grid, rendered, shortened
+from smforge.report.text.markdown import cell_code
+from smforge.report.text.printable import printable
+from smforge.report.text.wording import VERDICT_COLOURS, plural
+
+_WORST_FIRST = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")
+_MOST_BRIEF = 3
+"""Devices up to which words say a subject's state; for more, there is room for marks alone."""
+_WIDE = 60
+"""Characters of a name."""
+_UNKNOWN = "?"
+
+
+def has_closing(reports: Sequence[model.Report], without_code: int) -> bool:
+    """Whether there is more to say than the one report says."""
+    return len(reports) > 1 or without_code > 0
+
+
+def closing_text(
+    reports: Sequence[model.Report],
+    without_code: int,
+    *,
+    width: int = WIDTH,
+    color: bool = False,
+) -> str:
+    """Return the table for a terminal. `without_code` subjects have no report."""
+    return rendered(list(_lines(reports, without_code, width)), color=color) + "\n"
+
+
+def closing_markdown(reports: Sequence[model.Report], without_code: int) -> Iterator[str]:
+    """Yield the lines of the table in Markdown."""
+    devices = _devices(reports)
+    yield f"## {plural(len(reports), 'subject')}"
+    yield ""
+    yield "| subject | verdict | " + " | ".join(devices) + " |"
+    yield "|---|---|" + "---|" * len(devices)
+    for report in _sorted(reports):
+        cells = " | ".join(_brief(report, device) for device in devices)
+        yield f"| {cell_code(report.subject.name)} | {outline.verdict_word(report)} | {cells} |"
+    yield ""
+    if without_code:
+        yield _without(without_code)
+        yield ""
+
+
+def _lines(reports: Sequence[model.Report], without_code: int, width: int) -> Iterator[Styled]:
+    devices = _devices(reports)
+    ordered = _sorted(reports)
+    marked = len(devices) > _MOST_BRIEF
+    names = shortened([printable(report.subject.name) for report in ordered], _WIDE)
+    heading: list[Styled] = [
+        [(word, "bold")] for word in (plural(len(reports), "subject"), "verdict", *devices)
+    ]
+    rows = [heading]
+    for name, report in zip(names, ordered, strict=True):
+        verdict = outline.verdict_word(report)
+        cells = [_mark(report, device) if marked else _brief(report, device) for device in devices]
+        rows.append(
+            [
+                [(name, "")],
+                [(verdict.upper(), VERDICT_COLOURS[verdict])],
+                *([(cell, "")] for cell in cells),
+            ]
+        )
+    side = Column("center") if marked else Column()
+    yield from grid([Column(cut=True), Column(), *[side] * len(devices)], rows, width)
+    if without_code:
+        yield [(_without(without_code), "dim")]
+    if marked:
+        used = {_state(report, device) for report in ordered for device in devices}
+        meant = [f"{SHOWN[one].mark} {SHOWN[one].meaning}" for one in SHOWN if one in used]
+        yield from grid([Column()], [[[("   ".join(meant), "dim")]]], width)
+
+
+def _without(number: int) -> str:
+    return f"{number:,} more without GPU code, which were not judged"
+
+
+def _devices(reports: Sequence[model.Report]) -> list[str]:
+    return list(dict.fromkeys(device for report in reports for device in report.devices))
+
+
+def _sorted(reports: Sequence[model.Report]) -> list[model.Report]:
+    def badness(report: model.Report) -> tuple[int, int]:
+        missing = sum(counts_of(tally).missing for tally in report.devices.values())
+        return _WORST_FIRST.index(outline.verdict_word(report)), -missing
+
+    return sorted(reports, key=badness)
+
+
+def _state(report: model.Report, device: str) -> State:
+    tally = report.devices.get(device)
+    if not report.files and report.verdict == "undetermined":
+        return State.UNCLEAR
+    return State.EMPTY if tally is None else state_of(counts_of(tally))
+
+
+def _mark(report: model.Report, device: str) -> str:
+    return SHOWN[_state(report, device)].mark
+
+
+def _brief(report: model.Report, device: str) -> str:
+    tallies: Mapping[str, model.DeviceTally] = report.devices
+    if _state(report, device) is State.UNCLEAR and not report.files:
+        return _UNKNOWN
+    return brief(counts_of(tallies[device])) if device in tallies else ""
