@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from smforge.report import model, outline
 from smforge.report.state import SHOWN, State, brief, counts_of, state_of
@@ -16,7 +17,6 @@ _MOST_BRIEF = 3
 """Devices up to which words say a subject's state; for more, there is room for marks alone."""
 _WIDE = 60
 """Characters of a name."""
-_UNKNOWN = "?"
 
 
 def has_closing(reports: Sequence[model.Report], without_code: int) -> bool:
@@ -38,7 +38,9 @@ def closing_text(
 def closing_markdown(reports: Sequence[model.Report], without_code: int) -> Iterator[str]:
     """Yield the lines of the table in Markdown."""
     devices = _devices(reports)
-    yield f"## {plural(len(reports), 'subject')}"
+    verdicts = Counter(outline.verdict_word(report) for report in _sorted(reports))
+    listed = ", ".join(f"{number} {word}" for word, number in verdicts.items())
+    yield f"## {plural(len(reports), 'subject')}: {listed}"
     yield ""
     yield "| subject | verdict | " + " | ".join(devices) + " |"
     yield "|---|---|" + "---|" * len(devices)
@@ -97,10 +99,15 @@ def _sorted(reports: Sequence[model.Report]) -> list[model.Report]:
 
 
 def _state(report: model.Report, device: str) -> State:
+    """The state of a device; not known where an error leaves it open whether all of it runs."""
     tally = report.devices.get(device)
-    if not report.files and report.verdict == "undetermined":
-        return State.UNCLEAR
-    return State.EMPTY if tally is None else state_of(counts_of(tally))
+    state = State.EMPTY if tally is None else state_of(counts_of(tally))
+    if report.verdict != "undetermined" or state in {State.PARTIAL, State.NONE}:
+        return state
+    open_errors = (
+        one for one in report.findings if one.level == "error" and one.device in {None, device}
+    )
+    return State.UNCLEAR if any(open_errors) else state
 
 
 def _mark(report: model.Report, device: str) -> str:
@@ -108,7 +115,7 @@ def _mark(report: model.Report, device: str) -> str:
 
 
 def _brief(report: model.Report, device: str) -> str:
-    tallies: Mapping[str, model.DeviceTally] = report.devices
-    if _state(report, device) is State.UNCLEAR and not report.files:
-        return _UNKNOWN
-    return brief(counts_of(tallies[device])) if device in tallies else ""
+    shown = SHOWN[_state(report, device)]
+    if shown is SHOWN[State.UNCLEAR] or device not in report.devices:
+        return f"{shown.mark} {shown.word}".strip()
+    return brief(counts_of(report.devices[device]))

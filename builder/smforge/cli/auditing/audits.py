@@ -74,13 +74,15 @@ class Audits:
         for subject, verdict in done:
             if subject not in empty:
                 self._report(subject, verdict)
+        self._count([subject.title for subject in empty if subject.packages])
+
+    def _count(self, empty: Sequence[str]) -> None:
         self.without_code = len(empty)
         if empty:
-            names = ", ".join(subject.title for subject in empty[:_MOST_NAMES])
             rest = len(empty) - _MOST_NAMES
             complain(
-                f"{len(empty)} of {len(done)} subjects hold no GPU code and were not judged: "
-                f"{names}{f' and {rest} more' if rest > 0 else ''}."
+                f"{len(empty)} more without GPU code, which were not judged: "
+                f"{', '.join(empty[:_MOST_NAMES])}{f' and {rest} more' if rest > 0 else ''}."
             )
 
     def _report(self, subject: Asked, verdict: Verdict) -> None:
