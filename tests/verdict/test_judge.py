@@ -614,6 +614,19 @@ class TestDoubt:
         assert "1 fatbin beside others, at byte 64" in finding.message
         assert "lto-ir" in finding.message
 
+    @pytest.mark.parametrize("kind", [Kind.INDEX, Kind.CONCATENATED])
+    def test_a_fatbin_of_a_kind_that_no_compiler_makes_is_no_pass(
+        self, make_file: MakeFile, make_inventory: MakeInventory, kind: Kind
+    ) -> None:
+        file = make_file("a.so", (("sm_120", ("k",)),), (("sm_120", None),))
+        good, other = file.regions
+        strange = other._replace(objects=(other.objects[0]._replace(kind=kind),))
+        both = file._replace(regions=(good, strange))
+        verdict = judge(Reading(make_inventory(both)), terms("12.0"))
+        assert rules(verdict, Level.ERROR) == ["unjudged-code"]
+        assert verdict.outcome is Outcome.UNDETERMINED
+        assert judge(Reading(make_inventory(both)), terms()).outcome is Outcome.PASS
+
     @pytest.mark.parametrize("required", ["12.0", "8.0"])
     def test_a_header_that_its_payload_contradicts(
         self, make_file: MakeFile, make_inventory: MakeInventory, required: str

@@ -93,6 +93,10 @@ class Region(NamedTuple):
     stand, ended by a NUL, in the host file outside its GPU code. Filled in only where that proves
     it: for regions that nvcc's wrapper registers and whose other kernels all have their name there.
     Empty where names were not read, and from cuobjdump."""
+    variables: frozenset[str] = frozenset()
+    """The device variables that the host registers, where no object of the region has a kernel:
+    then only the host can use them. Empty for regions with kernels, where names were not read, and
+    from cuobjdump."""
     loaded_by_program: bool = False
     """Whether nothing registers it, so that a program that uses it loads it itself, and may choose
     among several. Filled in for fatbins outside nvcc's sections; files and data that are code

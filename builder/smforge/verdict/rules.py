@@ -18,6 +18,12 @@ KERNELS_MISSING = Rule(
     Level.ERROR,
     "A library runs on a required device, but some of its kernels cannot.",
 )
+VARIABLES_MISSING = Rule(
+    "variables-missing",
+    Level.ERROR,
+    "A unit without kernels has device variables for the host, and no code for a required device.",
+    undetermined=True,
+)
 DEVICE_PTX_ONLY = Rule(
     "device-ptx-only",
     Level.WARNING,
@@ -264,6 +270,7 @@ EXCEPTION_EXPIRED = Rule(
 RULES: tuple[Rule, ...] = (
     DEVICE_MISSING,
     KERNELS_MISSING,
+    VARIABLES_MISSING,
     DEVICE_PTX_ONLY,
     DEVICE_FOREIGN,
     ALTERNATIVE_CODE,

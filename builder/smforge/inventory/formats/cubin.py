@@ -20,11 +20,13 @@ from smforge.inventory.formats.elf import (
     Header,
     read_header,
     read_table,
+    string_at,
 )
 from smforge.inventory.formats.source_names import source_of
 
 _ABI_7: Final = 0x33
 _ABI_8: Final = 0x41
+_STT_OBJECT = 1
 _STT_FUNC = 2
 _STO_CUDA_ENTRY = 0x10
 _SHT_NOTE = 7
@@ -141,7 +143,19 @@ class CubinReader:
             raise DamagedInputError(f"A cubin's notes of {size} bytes are not plausible.")
         return b"".join(self._blob.read_at(row[4], row[5]) for row in rows)
 
+    def variables(self) -> set[bytes]:
+        """Read the mangled names of the variables that it defines."""
+        symbols, table = self._symbol_table()
+        return _defined_names(symbols, table, self.header.wide)
+
     def _symbols(self) -> tuple[tuple[str, ...], str | None]:
+        symbols, table = self._symbol_table()
+        names = _entry_names(symbols, table, self.header.wide)
+        kernels = tuple(sorted(name.decode("utf-8", "backslashreplace") for name in names))
+        return kernels, source_of(table)
+
+    def _symbol_table(self) -> tuple[bytes, bytes]:
+        """Read the symbols and the table of their names."""
         tables = [row for row in self._rows if row[1] == SHT_SYMTAB]
         if len(tables) != 1:
             # Without symbols it would have no kernel to judge; more than one the gABI forbids.
@@ -152,15 +166,25 @@ class CubinReader:
             raise DamagedInputError("A cubin's symbols name no string table.")
         strings = self._rows[row[6]]
         table = read_table(self._blob, strings[4], strings[5])
-        symbols = read_table(self._blob, row[4], row[5])
-        names = _entry_names(symbols, table, self.header.wide)
-        kernels = tuple(sorted(name.decode("utf-8", "backslashreplace") for name in names))
-        return kernels, source_of(table)
+        return read_table(self._blob, row[4], row[5]), table
 
 
 def is_entry(info: int, other: int) -> bool:
     """Tell a kernel's symbol from others."""
     return bool(other & _STO_CUDA_ENTRY) and info & 0xF == _STT_FUNC
+
+
+def _defined_names(symbols: bytes, table: bytes, wide: bool) -> set[bytes]:
+    """The names of the symbols of data (STT_OBJECT) that have a place in a section."""
+    row = _SYMBOL_64 if wide else _SYMBOL_32
+    if len(symbols) % row.size:
+        raise DamagedInputError("A cubin's symbol table is cut off within a symbol.")
+    starts = {
+        start
+        for start, info, section in row.iter_unpack(symbols)
+        if info & 0xF == _STT_OBJECT and section
+    }
+    return {string_at(table, start).encode() for start in starts}
 
 
 def _entry_names(symbols: bytes, table: bytes, wide: bool) -> set[bytes]:
@@ -186,6 +210,9 @@ def _entry_names(symbols: bytes, table: bytes, wide: bool) -> set[bytes]:
 
 
 _OFFSET = struct.Struct("<I")
+_SYMBOL_64 = struct.Struct("<IBxH16x")
+_SYMBOL_32 = struct.Struct("<I8xBxH")
+"""Name, type and section of a symbol (ELF gABI, chapter 4)."""
 
 
 def _toolkit(header: Header, notes: bytes) -> str | None:

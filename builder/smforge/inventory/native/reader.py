@@ -11,6 +11,8 @@ from smforge.inventory.formats import elf, pe
 from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, SliceBlob
 from smforge.inventory.formats.fatbin import REGION_MAGIC
 from smforge.inventory.native.damage_log import DamageLog
+from smforge.inventory.native.host_text import HostText
+from smforge.inventory.native.lone_variables import mark_variables
 from smforge.inventory.native.promised import is_broken_member, is_misnamed
 from smforge.inventory.native.region_finder import (
     Span,
@@ -212,9 +214,10 @@ class _FileReader:
         fatbins = [span for span in spans if span.origin is not Origin.DATA]
         regions = self._read_spans(blob, fatbins, member, base)
         if self._options.names and registered:
-            regions = mark_unregistered(
-                blob, regions, spans, set(registered.values()), self._log.check_time
-            )
+            host = HostText(blob, spans, self._log.check_time)
+            begun = set(registered.values())
+            regions = mark_unregistered(host, regions, begun)
+            regions = mark_variables(host, regions, begun, self._options.limits)
         self._regions += _marked_as_loaded(regions, fatbins, registered)
         self._read_data(blob, [one for one in spans if one.origin is Origin.DATA], member, base)
 

@@ -20,6 +20,14 @@ def _check_driver(subject: SubjectView) -> Iterator[Finding]:
         yield from check_driver(subject, subject.request.driver)
 
 
+def _check_variables(subject: SubjectView) -> Iterator[Finding]:
+    """Loaded only if a unit without kernels has variables, because few have."""
+    if any(region.variables for view in subject.files for region in view.file.regions):
+        from smforge.verdict.checks.variables import check_variables  # noqa: PLC0415
+
+        yield from check_variables(subject)
+
+
 def _check_expected(subject: SubjectView) -> Iterator[Finding]:
     """Loaded only if a prediction is given, because it would slow down the start of every other
     audit.
@@ -72,6 +80,7 @@ def _check_data(subject: SubjectView) -> Iterator[Finding]:
 CHECKS: tuple[Check, ...] = (
     devices.check_subject,
     devices.check_files,
+    _check_variables,
     _check_driver,
     targets.check_targets,
     _check_expected,

@@ -24,6 +24,7 @@ from smforge.verdict.views.subject import SubjectView
 
 _LINKED_LATER = frozenset({Kind.LTO_IR, Kind.RELOCATABLE_PTX})
 _LINKER_INPUT = (".a", ".o", ".obj", ".lib")
+_NEVER_SEEN = frozenset({Kind.INDEX, Kind.CONCATENATED})
 _LISTED = 5
 """Differences written out; the rest are counted."""
 
@@ -156,7 +157,6 @@ def check_unseen(subject: SubjectView) -> Iterator[Finding]:
 def check_unjudged(subject: SubjectView) -> Iterator[Finding]:
     """Files and regions whose GPU code has no kernel to judge."""
     judged = any(view.groups for view in subject.files)
-    level = Level.WARNING if judged or not subject.request.requirements else Level.ERROR
     for view in subject.files:
         if view.file.damage:
             continue
@@ -177,10 +177,22 @@ def check_unjudged(subject: SubjectView) -> Iterator[Finding]:
             where += f"{'' if one else 'the first '}at byte {unjudged[0].offset}: "
         yield UNJUDGED_CODE.finding(
             f"{where}GPU code without a kernel to judge ({kinds}).",
-            level=level,
+            level=_unjudged_level(subject, judged, unjudged),
             file=view.file.path,
             remedy=_remedy(view.file.path, unjudged),
         )
+
+
+def _unjudged_level(subject: SubjectView, judged: bool, unjudged: Sequence[Region]) -> Level:
+    """An error where it is not known what runs on a required device.
+
+    LTO-IR beside other code is linked on the device. What loads an index or a concatenated entry is
+    not documented, and no compiler was seen to make one.
+    """
+    if not subject.request.requirements:
+        return Level.WARNING
+    kinds = {code.kind for region in unjudged for code in region.objects}
+    return Level.WARNING if judged and not kinds & _NEVER_SEEN else Level.ERROR
 
 
 def _remedy(path: str, regions: Sequence[Region]) -> str:
