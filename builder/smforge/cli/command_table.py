@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "Say what a rule of the audit means and what to do; without RULE, list them all.",
     "matrix": "Make the CI pipeline: one job per variant and platform, behind one that checks the "
     "matrix.",
+    "completion": "Print what lets a shell complete commands, flags, variants, devices and rules.",
     "doctor": "Show what the project and this host have and lack for a build, with the remedy for "
     "each.",
 }

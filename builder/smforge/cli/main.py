@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from smforge.cli.complaints import complain
 from smforge.cli.settings import Settings, nearest_settings, told
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
 from smforge.version import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SIGINT_EXIT = 130
 _SETTINGS = "smforge settings"
@@ -55,7 +58,8 @@ class LazyGroup(click.Group):
         **extra: Any,
     ) -> click.Context:
         settings = Settings()
-        if not extra.get("resilient_parsing"):
+        # A shell asks for completion when it starts, in whatever folder that is.
+        if not extra.get("resilient_parsing") and args[:1] != ["completion"]:
             settings = nearest_settings()
             extra["default_map"] = settings.of_group(self, COMMANDS)
         ctx = super().make_context(info_name, args, parent, **extra)
@@ -74,6 +78,14 @@ class LazyGroup(click.Group):
             # click knows the names of commands that are loaded alone.
             raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from smforge.cli.help.completion import complete_commands  # noqa: PLC0415  # defers completion
+
+        return [
+            *complete_commands(incomplete),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
+
     def get_command(
         self,
         ctx: click.Context,
@@ -90,6 +102,10 @@ class LazyGroup(click.Group):
         if not ctx.resilient_parsing:
             said = ctx.meta[_SETTINGS].of_command(command)
             ctx.default_map = {**(ctx.default_map or {}), cmd_name: said}
+        else:
+            from smforge.cli.help.completion import offer_values  # noqa: PLC0415  # defers completion
+
+            offer_values(command)
         return command
 
 
