@@ -13,6 +13,7 @@ import pytest
 from smforge.arch.devices import devices, named_device
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability
+from smforge.report.text.rule_page import rule_sections
 from smforge.verdict.rules import RULES
 
 
@@ -59,11 +60,11 @@ def test_every_current_device_is_listed_with_what_reaches_it() -> None:
 def test_every_rule_is_explained() -> None:
     listed = smforge("explain")
     assert all(one.id in listed.stdout for one in RULES)
-    from smforge.cli.commands.explain import section  # noqa: PLC0415
-
     for one in RULES:
-        assert f"**{one.level}**" in section(one.id)
-        assert "\n## " not in section(one.id)
+        section = rule_sections()[one.id]
+        assert f"**{one.level}**" in section
+        assert "\n## " not in section
+        assert "](" not in section
 
 
 def test_a_rule_that_is_mistyped_gets_a_suggestion() -> None:
@@ -90,6 +91,13 @@ def test_a_saved_report_is_rendered_as_the_audit_would(nvcc: Path, tmp_path: Pat
     refused = smforge("audit", saved, "--require", "12.1")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert f"smforge report {saved}" in refused.stderr
+    explained = smforge("explain", saved)
+    assert explained.returncode == 0
+    assert rule_sections()["device-missing"] in explained.stdout
+    assert "k.so" in explained.stdout.partition("Found:")[2]
+    log = json.loads(smforge("report", saved, "-o", "sarif").stdout)
+    for rule in log["runs"][0]["tool"]["driver"]["rules"]:
+        assert rule["help"]["text"] == rule["help"]["markdown"] == rule_sections()[rule["id"]]
     both = tmp_path / "both.json"
     several = smforge("audit", library, library, "-o", both, "-o", "table")
     again = smforge("report", both)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from smforge.report import model, outline
+from smforge.report.text.rule_page import rule_sections
 from smforge.verdict.rules import RULE_BY_ID, RULES
 
 _SCHEMA = (
@@ -80,12 +81,14 @@ def _categories(runs: Sequence[Run]) -> Iterator[str]:
         yield name if times[name] == 1 else f"{name} ({times[name]})"
 
 
-def rule_object(rule: str, summary: str, level: str) -> Mapping[str, Any]:
-    """The ``reportingDescriptor`` of a rule."""
+def rule_object(rule: str, summary: str, level: str, help_text: str = "") -> Mapping[str, Any]:
+    """The ``reportingDescriptor`` of a rule; `help_text` is Markdown that reads as text too."""
+    shown = {"help": {"text": help_text, "markdown": help_text}} if help_text else {}
     return {
         "id": rule,
         "shortDescription": {"text": summary},
         "defaultConfiguration": {"level": level},
+        **shown,
     }
 
 
@@ -165,7 +168,11 @@ def _audited(report: model.Report) -> Run:
 
 def _rules(report: model.Report) -> list[Mapping[str, Any]]:
     """All rules; a saved report may hold some of another release."""
-    found = [rule_object(rule.id, rule.summary, rule.level.value) for rule in RULES]
+    sections = rule_sections()
+    found = [
+        rule_object(rule.id, rule.summary, rule.level.value, sections.get(rule.id, ""))
+        for rule in RULES
+    ]
     others = {one.rule: one for one in report.findings if one.rule not in RULE_BY_ID}
     return [*found, *(rule_object(one.rule, one.message, one.level) for one in others.values())]
 

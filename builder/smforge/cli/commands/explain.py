@@ -1,59 +1,73 @@
-"""``smforge explain``: what a rule means, and what to do."""
+"""``smforge explain``: what a rule means, or the findings of a saved report, and what to do."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
 import click
 
-import smforge
+from smforge.cli.output import print_result
+from smforge.cli.saved_reports import read_reports
 from smforge.errors import UsageError
+from smforge.report import finding_groups
+from smforge.report.model import Report
+from smforge.report.text.printable import printable
+from smforge.report.text.rule_page import rule_sections
 from smforge.verdict.rules import RULES
-
-_PAGE = "rules.md"
-_HEADING = re.compile(r"^### `([a-z-]+)`$", re.MULTILINE)
-_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 @click.command("explain")
-@click.argument("rule", required=False)
+@click.argument("rule", required=False, metavar="[RULE | REPORT.json]")
 def command(rule: str | None) -> int:
     """Say what a rule of the audit means and what to do; without RULE, list them all.
 
+    Of a report that an audit saved, the rules of its errors and warnings are explained, each with
+    what it found.
+
     \b
     smforge explain kernels-missing
+    smforge explain audit.json
     """
     known = {one.id: one for one in RULES}
     if rule is None:
         width = max(map(len, known))
-        for one in RULES:
-            click.echo(f"{one.id:{width}}  {one.level:7}  {one.summary}")
-        return 0
-    if rule not in known:
+        text = "\n".join(f"{one.id:{width}}  {one.level:7}  {one.summary}" for one in RULES)
+    elif rule in known:
+        text = f"{rule}\n\n{rule_sections()[rule]}"
+    elif Path(rule).is_file():
+        reports = read_reports(Path(rule))
+        text = "\n\n\n".join("\n\n".join(_explained(report)) for report in reports)
+    else:
         near = get_close_matches(rule, known, n=1)
         raise UsageError(
-            f"There is no rule {rule!r}.",
+            f"There is no rule {rule!r}, and no such file.",
             remedy=f"Did you mean {near[0]}?" if near else "'smforge explain' lists them.",
         )
-    click.echo(f"{rule}\n\n{_LINK.sub(_words, section(rule))}")
+    print_result(text)
     return 0
 
 
-def section(rule: str) -> str:
-    """What docs/rules.md says about a rule, as plain text in Markdown."""
-    parts = _HEADING.split(page().read_text(encoding="utf-8"))
-    text = dict(zip(parts[1::2], parts[2::2], strict=True))[rule]
-    return re.split(r"^## ", text, flags=re.MULTILINE)[0].strip()
+def _explained(report: Report) -> Iterator[str]:
+    """The rules of the errors and warnings, the heaviest first, each explained once."""
+    yield printable(f"{report.subject.name}: {report.verdict}")
+    groups = [one for one in finding_groups.groups(report) if one.level != "note"]
+    if not groups:
+        yield "No errors and no warnings."
+    for rule in dict.fromkeys(group.rule for group in groups):
+        found = [line for group in groups if group.rule == rule for line in _found(group)]
+        # A saved report may hold rules of another release.
+        section = rule_sections().get(rule, "This release of smforge does not know this rule.")
+        yield f"{rule}\n\n{section}\n\nFound:\n" + "\n".join(found)
 
 
-def page() -> Path:
-    """The page of rules: beside the package where it is installed, else in the checkout."""
-    package = Path(smforge.__file__).parent
-    installed = package / "docs" / _PAGE
-    return installed if installed.exists() else package.parents[1] / "docs" / _PAGE
-
-
-def _words(link: re.Match[str]) -> str:
-    return link[1]
+def _found(group: finding_groups.Group) -> Iterator[str]:
+    about = f" {group.about}" if group.about else ""
+    yield printable(f"- {group.level}{about}: {group.told}")
+    for row in group.rows:
+        yield printable("    " + "  ".join(filter(None, (row.file, row.share or row.detail))))
+        for family in row.families:
+            yield printable(f"      {family.count:,}  {family.name}  {family.embedded}".rstrip())
+    if group.remedy:
+        yield printable(f"  Remedy: {group.remedy}")
