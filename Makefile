@@ -16,7 +16,7 @@ BUILT_HERE = vllm lmcache nixl-cu13 mooncake-transfer-engine-cuda13
 IMAGE_COMPILE = $(COMPILE) --directory docker/image/requirements/cu130 --python-version 3.13 --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-quick test-parts lint lock bench fuzz clean
+.PHONY: help setup demo demo-full test test-quick test-parts lint lock bench fuzz dist clean
 
 help: ## Show what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,7 +43,7 @@ lint: $(VENV)/ready ## Check style, types, shell scripts and the bake definition
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@for script in tools/engine .ci/run docker/base/fetch-source docker/base/with-site-settings docker/base/prove/prove.sh docker/vllm/compile.sh docker/vllm/sccache/compile.sh docker/vllm/sccache/launcher; do bash -n $$script; done
+	@for script in tools/engine tools/dist .ci/run docker/base/fetch-source docker/base/with-site-settings docker/base/prove/prove.sh docker/vllm/compile.sh docker/vllm/sccache/compile.sh docker/vllm/sccache/launcher; do bash -n $$script; done
 
 lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 pyproject.toml -o requirements/runtime.txt
@@ -69,6 +69,9 @@ bench: $(VENV)/ready ## Measure the audit beside cuobjdump, on wheels it fetches
 fuzz: $(VENV)/ready ## Give the readers 200,000 hostile inputs
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python atheris
 	@$(BIN)/python -m benchmarks.fuzz --runs 200000
+
+dist: $(VENV)/ready ## Build the wheel and the source archive into dist/, the same bytes each time, and try them
+	@tools/dist
 
 clean: ## Remove what was built; the engine and its cache stay (tools/engine remove)
 	rm -rf $(VENV) out dist .smforge .mypy_cache .ruff_cache .pytest_cache .hypothesis

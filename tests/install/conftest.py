@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2]
 EPOCH = "1795219200"
 
 
-def build_distribution(into: Path) -> tuple[Path, Path]:
-    """Build the sdist and the wheel of this checkout, as `make dist` does."""
+def build_distribution(into: Path, tree: Path = ROOT) -> tuple[Path, Path]:
+    """Build the sdist and the wheel of this checkout or another tree, as `make dist` does."""
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(into)]
     environment = os.environ | {"SOURCE_DATE_EPOCH": EPOCH}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    subprocess.run(command, cwd=tree, env=environment, check=True, capture_output=True)
     (wheel,) = into.glob("*.whl")
     (sdist,) = into.glob("*.tar.gz")
     return sdist, wheel
