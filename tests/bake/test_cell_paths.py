@@ -88,7 +88,10 @@ def test_a_process_killed_after_the_second_rename_leaves_no_rubbish(paths: CellP
     assert (paths.final / "x.whl").read_text() == "first"
 
 
-def test_two_builds_of_one_cell_do_not_mix(paths: CellPaths) -> None:
+def test_two_builds_of_one_cell_do_not_mix(
+    paths: CellPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smforge.bake.cell_paths._ENDING_SECONDS", 0.3)
     holder = subprocess.Popen(
         (
             sys.executable,

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from smforge.bake import record as records
 from smforge.bake.artefacts import artefacts_in, intact
-from smforge.bake.inputs.digest import inputs_digest
+from smforge.bake.inputs.digest import inputs_digest, inputs_of
 from smforge.bake.record import RunRecord, former_record, schema_text
 from smforge.plan.records import Cell
 
@@ -99,7 +99,7 @@ def test_the_inputs_are_the_cell_the_definition_and_the_context(
     matrix = project / "versions.json"
 
     def digest(one: Cell) -> str:
-        return inputs_digest(one, project, matrix)
+        return inputs_digest(inputs_of(one, project, matrix))
 
     seen = [digest(cell("made"))]
     assert digest(cell("made")) == seen[0]
@@ -115,11 +115,13 @@ def test_the_inputs_are_the_cell_the_definition_and_the_context(
     assert len(set(seen)) == len(seen)
     policy = project / "policy.toml"
     policy.write_text("native = true")
-    assert inputs_digest(cell("made"), project, matrix, [policy]) not in seen
+    with_policy = inputs_of(cell("made"), project, matrix, [policy])
+    assert inputs_digest(with_policy) not in seen
     (project / "out").mkdir()
-    checkout = inputs_digest(cell("made"), project, matrix, checkout=project / "docker")
-    assert checkout not in seen
-    assert checkout != inputs_digest(cell("made"), project, matrix, checkout=project / "out")
+    checkout = inputs_of(cell("made"), project, matrix, checkout=project / "docker")
+    assert inputs_digest(checkout) not in seen
+    other = inputs_of(cell("made"), project, matrix, checkout=project / "out")
+    assert inputs_digest(checkout) != inputs_digest(other)
     (project / "docker" / "__pycache__").mkdir()
     (project / "docker" / "__pycache__" / "x.pyc").write_text("noise")
     (project / "out" / "x.whl").write_text("not an input")

@@ -28,18 +28,28 @@ def intact(record: RunRecord, directory: Path) -> bool:
 
     The record itself and the reports that it names are there too.
     """
+    return next(changes(record, directory), None) is None
+
+
+def changes(record: RunRecord, directory: Path) -> Iterator[str]:
+    """What in `directory` is not as its record says: a sentence for each file."""
     recorded = {artefact.path for artefact in record.artefacts}
-    present = {file.relative_to(directory).as_posix() for file in files_below(directory)}
-    return present - recorded <= record.reports | {RECORD_NAME} and all(
-        _is_intact(artefact, directory / artefact.path) for artefact in record.artefacts
-    )
+    known = recorded | record.reports | {RECORD_NAME}
+    for file in files_below(directory):
+        path = file.relative_to(directory).as_posix()
+        if path not in known:
+            yield f"{path} is there and not in the record."
+    for artefact in record.artefacts:
+        if reason := _change(artefact, directory / artefact.path):
+            yield f"{artefact.path} {reason}."
 
 
-def _is_intact(artefact: Artefact, file: Path) -> bool:
+def _change(artefact: Artefact, file: Path) -> str | None:
     try:
-        return file.stat().st_size == artefact.size and sha256_of(file) == artefact.sha256
-    except OSError:
-        return False
+        same = file.stat().st_size == artefact.size and sha256_of(file) == artefact.sha256
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return None if same else "is not the file that was recorded"
 
 
 def files_below(directory: Path) -> Iterator[Path]:

@@ -34,17 +34,20 @@ class Baked:
         return target_records(self.outcome.state, paths, self.destinations)
 
 
-def bake(call: BakeCall, paths: CellPaths, began: datetime, progress: Progress) -> Baked:
+def bake(
+    call: BakeCall, paths: CellPaths, began: datetime, progress: Progress, lock: int | None = None
+) -> Baked:
     """Write the override, resolve the definition and run buildx until it ends.
 
-    A build that fails is a result. Raises what `resolve_definition` and `run_bake` raise.
+    buildx inherits `lock`, the descriptor of a held lock. A build that fails is a result. Raises
+    what `resolve_definition` and `run_bake` raise.
     """
     write_whole(call.override, call.override_text)
     paths.metadata.unlink(missing_ok=True)
     definition = resolve_definition(call)
     state = BuildState(definition.targets, began=began)
     with TargetLogs(paths.logs) as logs, progress:
-        outcome = run_bake(call, state, _Observers(logs, progress))
+        outcome = run_bake(call, state, _Observers(logs, progress), lock)
     return Baked(outcome, definition.destinations(call.root))
 
 

@@ -10,18 +10,24 @@ Below ``out/VARIANT/`` (PLATFORM is ``linux-amd64``):
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from smforge.bake.locks import NotFreeError, locked
+from smforge.bake.record import RECORD_NAME, former_record
 from smforge.errors import BuildFailedError
 
 REJECTION_NOTE = "REJECTED.txt"
 _LOGS = "logs"
+_LOCK = re.compile(r"\.(?P<slug>.+)\.lock")
+_UNFINISHED = re.compile(r"\..+\.jsonl?\.[a-z0-9_]{8}")
+"""What `smforge.writing.write_whole` leaves where it is killed before its last step."""
+_ENDING_SECONDS = 30.0
+"""How long buildx may take to end after its smforge was killed. It holds the lock until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +89,39 @@ class CellPaths:
 
 
 @contextmanager
-def staging(paths: CellPaths) -> Iterator[Path]:
+def staging(paths: CellPaths) -> Iterator[int]:
     """An empty staging directory for the one build of this cell; it is removed at the end.
 
-    Raises `BuildFailedError` when another process builds the same cell or nothing can be written.
+    The result is the descriptor of the lock, for buildx to inherit. Raises `BuildFailedError` when
+    another process builds the same cell, and `OSError` where nothing can be written.
     """
     try:
         paths.logs.mkdir(parents=True, exist_ok=True)
-        with FileLock(paths.lock, timeout=0):
+        with locked(paths.lock, _ENDING_SECONDS) as descriptor:
             _recover(paths)
             paths.staging.mkdir()
             try:
-                yield paths.staging
+                yield descriptor
             finally:
                 shutil.rmtree(paths.staging, ignore_errors=True)
-    except Timeout as error:
+    except NotFreeError as error:
         raise BuildFailedError(
             f"Another smforge is building {paths.variant} for {paths.platform} in {paths.out}.",
             remedy="Wait for it, or build into another directory with --out.",
         ) from error
+
+
+def recover(out: Path) -> None:
+    """Undo what killed runs left in an output directory, but for cells that are being built."""
+    for lock in sorted(out.glob("*/.*.lock")):
+        if (found := _LOCK.fullmatch(lock.name)) is None:
+            continue
+        try:
+            with locked(lock):
+                _recover(CellPaths(out, lock.parent.name, found["slug"]))
+        except NotFreeError:
+            continue
+    _remove_unfinished(out)
 
 
 def promote(paths: CellPaths) -> None:
@@ -143,3 +163,21 @@ def _recover(paths: CellPaths) -> None:
             shutil.rmtree(paths.previous)
         else:
             paths.previous.replace(paths.final)
+    if paths.rejected.exists() and _is_outdated(paths):
+        shutil.rmtree(paths.rejected)
+    _remove_unfinished(paths.logs)
+
+
+def _is_outdated(paths: CellPaths) -> bool:
+    """Whether artefacts passed after these were rejected, or part of these is removed."""
+    if not (paths.rejected / REJECTION_NOTE).is_file():
+        return True
+    records = [former_record(place / RECORD_NAME) for place in (paths.final, paths.rejected)]
+    passed, rejected = records
+    return bool(passed and rejected and passed.finished > rejected.finished)
+
+
+def _remove_unfinished(directory: Path) -> None:
+    for file in directory.glob(".*"):
+        if _UNFINISHED.fullmatch(file.name):
+            file.unlink(missing_ok=True)

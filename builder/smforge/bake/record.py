@@ -187,6 +187,10 @@ class RunRecord(_Strict):
     inputs_sha256: Annotated[
         Sha256, Field(description="Of the cell, docker/, docker-bake.hcl and versions.json.")
     ]
+    inputs: Annotated[
+        dict[str, Sha256],
+        Field(description="Each of these inputs by name; empty in records of older versions."),
+    ] = {}
     plan: Annotated[
         dict[str, Any], Field(description="The cell as `smforge plan -o json` shows it.")
     ]

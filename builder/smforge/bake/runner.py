@@ -44,15 +44,18 @@ class Outcome:
     """The signal that stopped it, if one did."""
 
 
-def run_bake(call: BakeCall, state: BuildState, observer: Observer) -> Outcome:
+def run_bake(
+    call: BakeCall, state: BuildState, observer: Observer, lock: int | None = None
+) -> Outcome:
     """Carry out `call` and return how it ended; a build that fails is an outcome, not an exception.
 
     While it runs, SIGINT, SIGTERM and SIGHUP stop the build and not this process; a second one
-    kills buildx at once. Raises `ToolError` when there is no docker client to run, and whatever
+    kills buildx at once. buildx inherits the descriptor `lock`, and so holds that lock until it has
+    ended. Raises `ToolError` when there is no docker client to run, and whatever
     `observer` raises, after the build has been stopped.
     """
     began = time.monotonic()
-    with _process(call) as process, _Stopper(process) as stopper:
+    with _process(call, lock) as process, _Stopper(process) as stopper:
         for line in _output(process):
             changes = tuple(change for event in parse_line(line) for change in state.apply(event))
             observer.changed(state, changes)
@@ -61,7 +64,7 @@ def run_bake(call: BakeCall, state: BuildState, observer: Observer) -> Outcome:
 
 
 @contextlib.contextmanager
-def _process(call: BakeCall) -> Iterator[subprocess.Popen[bytes]]:
+def _process(call: BakeCall, lock: int | None) -> Iterator[subprocess.Popen[bytes]]:
     """The bake process, stopped on the way out whatever happens."""
     try:
         process = subprocess.Popen(
@@ -73,6 +76,7 @@ def _process(call: BakeCall) -> Iterator[subprocess.Popen[bytes]]:
             stderr=subprocess.STDOUT,
             # Out of the terminal's foreground group: Ctrl-C reaches buildx through us, once.
             process_group=0,
+            pass_fds=() if lock is None else (lock,),
         )
     except FileNotFoundError as error:
         raise no_client() from error

@@ -54,6 +54,28 @@ def policy_option(text: str) -> Callable[[Decorated], Decorated]:
     )
 
 
+_CHOICE = (
+    click.option(
+        "--only",
+        multiple=True,
+        metavar="CELL",
+        help="Only this cell (cu130-linux-arm64), or the cells of this variant; repeatable.",
+    ),
+    click.option(
+        "--shard",
+        metavar="I/N",
+        help="Only the I-th of N shares of about the same cost: one share for each machine.",
+    ),
+)
+
+
+def choice_options(command: Decorated) -> Decorated:
+    """The flags that choose some cells of a matrix."""
+    for option in reversed(_CHOICE):
+        command = option(command)
+    return command
+
+
 _REWRITING = (
     click.option("--toolkit", metavar="RELEASE", help="Whose assembler makes machine code: 13.0."),
     click.option("--ptxas", type=click.Path(path_type=Path), help="An assembler that is here."),

@@ -1,10 +1,10 @@
-"""What a build is made from, as one digest."""
+"""The inputs of a build: the digest of each, and one digest of all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from smforge.bake.artefacts import files_below
@@ -19,44 +19,61 @@ CONTEXTS = "docker"
 makes and the programs of this package."""
 _PROGRAMS = PACKAGE / "inventory" / "probing" / "programs"
 
+CELL, SMFORGE, MATRIX = "cell", "smforge", "matrix"
+"""The names of inputs that are no files of a context."""
 
-def inputs_digest(
+
+def inputs_of(
     cell: Cell,
     root: Path,
     matrix: Path,
     policies: Iterable[Path] = (),
     checkout: Path | None = None,
-) -> str:
-    """SHA-256 over everything that decides what a cell's artefacts are and whether they pass.
+) -> dict[str, str]:
+    """The SHA-256 of everything that decides what a cell's artefacts are and whether they pass.
 
-    That is: this version of smforge, the resolved cell and what its root file systems are made
-    of, docker-bake.hcl, the matrix, every file of CONTEXTS, the programs that run within an image,
-    every file of a checkout that takes the place of a release, with their names, and the policies.
-    What else the host adds (job counts, certificates) does not count.
+    That is, by name: this version of smforge, the resolved cell and what its root file systems are
+    made of, docker-bake.hcl, the matrix, every file of CONTEXTS, the programs that run within an
+    image, a checkout that takes the place of a release (all its files, with their names, as one),
+    and the policies. What else the host adds (job counts, certificates) does not count.
     """
-    digest = hashlib.sha256()
-    document = json.dumps(cell_document(cell), sort_keys=True)
-    _add(digest, "cell", document.encode())
-    _add(digest, "smforge", __version__.encode())
-    for rootfs in root_file_systems(cell).values():
-        _add(digest, "rootfs", rootfs.directory_name.encode())
+    found = {
+        CELL: _sha256(json.dumps(cell_document(cell), sort_keys=True).encode()),
+        SMFORGE: _sha256(__version__.encode()),
+    }
+    for variable, rootfs in root_file_systems(cell).items():
+        found[variable] = _sha256(rootfs.directory_name.encode())
     for name, file in (
         (BAKE_FILE, root / BAKE_FILE),
-        ("matrix", matrix),
-        *((str(file.relative_to(root)), file) for file in files_below(root / CONTEXTS)),
-        *((f"programs/{file.relative_to(_PROGRAMS)}", file) for file in files_below(_PROGRAMS)),
-        *(("policy", file) for file in policies),
-        *_checkout_files(checkout),
+        (MATRIX, matrix),
+        *((file.relative_to(root).as_posix(), file) for file in files_below(root / CONTEXTS)),
+        *(
+            (f"programs/{file.relative_to(_PROGRAMS).as_posix()}", file)
+            for file in files_below(_PROGRAMS)
+        ),
+        *((f"policy {number} {file.name}", file) for number, file in enumerate(policies, start=1)),
     ):
         if file.is_file():
-            _add(digest, name, file.read_bytes())
+            found[name] = _sha256(file.read_bytes())
+    if checkout is not None:
+        found["checkout"] = _tree_digest(checkout)
+    return found
+
+
+def inputs_digest(inputs: Mapping[str, str]) -> str:
+    """One SHA-256 over all inputs, as `inputs_of` gives them."""
+    return _sha256(json.dumps(sorted(inputs.items())).encode())
+
+
+def _tree_digest(tree: Path) -> str:
+    digest = hashlib.sha256()
+    for file in files_below(tree):
+        _add(digest, file.relative_to(tree).as_posix(), file.read_bytes())
     return digest.hexdigest()
 
 
-def _checkout_files(checkout: Path | None) -> Iterator[tuple[str, Path]]:
-    if checkout is not None:
-        for file in files_below(checkout):
-            yield f"checkout/{file.relative_to(checkout)}", file
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _add(digest: hashlib._Hash, name: str, content: bytes) -> None:

@@ -16,9 +16,9 @@ import click
 from smforge.bake.host.own_engine import use_own_engine
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.progress.display import clean
-from smforge.cli.flags import matrix_option, output_option, policy_option
+from smforge.cli.flags import choice_options, matrix_option, output_option, policy_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
-from smforge.errors import EngineUnavailableError, InterruptedBuildError, SmforgeError
+from smforge.errors import SmforgeError, UsageError
 from smforge.matrix.load import load as load_matrix
 from smforge.matrix.place import require_bake_file
 from smforge.oci.credentials import configuration_folder
@@ -29,6 +29,7 @@ from smforge.workflow.building import summary
 from smforge.workflow.building.bake_calls import resolve_call
 from smforge.workflow.building.build import Builder
 from smforge.workflow.building.cells import cells_of
+from smforge.workflow.building.freshness import freshness
 from smforge.workflow.building.messages import Messages
 from smforge.workflow.building.publishing import (
     Publication,
@@ -38,6 +39,10 @@ from smforge.workflow.building.publishing import (
 )
 from smforge.workflow.building.results import Built, LookAhead
 from smforge.workflow.building.settings import BuildSettings
+from smforge.workflow.farm.explaining import explained_document, explained_text
+from smforge.workflow.farm.journal import to_resume
+from smforge.workflow.farm.request import BuildRequest
+from smforge.workflow.farm.running import Ran, run_cells
 
 FORMATS = ("table", "json")
 _EXCERPT_WIDTH = 240
@@ -58,6 +63,28 @@ _EXCERPT_WIDTH = 240
     default=Path("out"),
     show_default=True,
     help="Where the artefacts go: OUT/VARIANT/PLATFORM.",
+)
+@choice_options
+@click.option(
+    "--keep-going/--stop-at-failure",
+    default=True,
+    show_default=True,
+    help="Build the other cells after one has failed, or leave them out.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Finish the last run in OUT, with what it was asked for; what has passed is verified and "
+    "kept.",
+)
+@click.option("--wait", is_flag=True, help="Wait for another run that holds OUT.")
+@click.option(
+    "--explain",
+    "explain",
+    multiple=True,
+    metavar="CELL",
+    help="Build nothing: say which input of this cell changed since its last verified result; "
+    "repeatable. Needs no engine.",
 )
 @click.option("--force", is_flag=True, help="Build even what is up to date, through the cache.")
 @click.option(
@@ -103,6 +130,12 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     variants: tuple[str, ...],
     platforms: tuple[str, ...],
     out: Path,
+    only: tuple[str, ...],
+    shard: str | None,
+    keep_going: bool,
+    resume: bool,
+    wait: bool,
+    explain: tuple[str, ...],
     force: bool,
     jobs: int | None,
     look_ahead: str,
@@ -116,7 +149,8 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
 ) -> int:
     """Build variants and audit what came out; a failing audit fails the build.
 
-    Without a VARIANT the default of the matrix is built. Before anything is compiled, preflight
+    Without a VARIANT the default of the matrix is built; with --only, --shard and --explain any
+    cell of the matrix is meant. Before anything is compiled, preflight
     asks the sources what they would leave out. Artefacts appear in OUT/VARIANT/PLATFORM only when
     they are whole and have passed; only then are images loaded or pushed. Exit codes: 0 all passed,
     1 preflight or the audit found something, 4 an image could not be loaded or pushed, 5 a build
@@ -132,9 +166,30 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     logins = configuration_folder()
     use_own_engine()  # before the settings are read: its steps have the host's network alone
     host = HostSettings.from_environment(os.environ)
-    matrix, cells = cells_of(config or ctx.obj["config"], variants, platforms, host.versions)
+    if resume:
+        _require_nothing_else(ctx)
+        request = to_resume(out.resolve()).begun.request
+        request.require_here()
+    else:
+        request = BuildRequest(
+            directory=Path.cwd(),
+            matrix=_absolute(config or ctx.obj["config"]),
+            variants=variants,
+            platforms=platforms,
+            only=only or explain,
+            shard=shard,
+            force=force,
+            keep_going=keep_going,
+            jobs=jobs,
+            look_ahead=LookAhead(look_ahead),
+            policies=tuple(path.absolute() for path in policies),
+            backend=Backend(backend),
+            load=load,
+            repository=repository,
+        )
+    matrix, cells = cells_of(request.matrix, request.choice, host.versions)
     require_bake_file(matrix)
-    for path in policies:
+    for path in request.policies:
         load_policy(path)  # A wrong one is refused before anything is done.
     messages = Messages(quiet=ctx.obj["quiet"], verbose=ctx.obj["verbose"])
     settings = BuildSettings(
@@ -142,20 +197,53 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
         out=out,
         host=host,
         messages=messages,
-        look_ahead=LookAhead(look_ahead),
-        policies=policies,
-        backend=Backend(backend),
-        jobs=jobs,
+        look_ahead=request.look_ahead,
+        policies=request.policies,
+        backend=request.backend,
+        jobs=request.jobs,
     )
+    if explain:
+        return _explain(settings, cells, specs)
     if print_only:
         return _print(settings, cells)
-    publication = Publication(load, repository, logins, messages.announce)
+    publication = Publication(request.load, request.repository, logins, messages.announce)
     require_publishable(cells, publication)
-    results = _build(Builder(settings), cells, force=force)
-    published, errors = _publish(results, matrix, publication)
-    emit({spec: _render(results, published, spec) for spec in specs})
-    codes = [built.exit_code for built in results]
-    return max(codes + [error.exit_code for error in errors])
+    ran = run_cells(Builder(settings), cells, request, resume=resume, wait=wait, tell=_tell)
+    published, errors = _publish(ran.results, matrix, publication)
+    emit({spec: _render(ran, published, spec) for spec in specs})
+    return max([ran.exit_code] + [error.exit_code for error in errors])
+
+
+def _require_nothing_else(ctx: click.Context) -> None:
+    """Raise `UsageError` for arguments that a resumed run has from its journal."""
+    accepted = {"resume", "out", "wait", "outputs"}
+    stated = [
+        name
+        for name in ctx.params
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if others := sorted(set(stated) - accepted):
+        raise UsageError(
+            f"--resume and {', '.join(others)}: a resumed run has its arguments from its journal.",
+            remedy="Name --out, --wait and -o alone beside --resume.",
+        )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
+
+
+def _explain(settings: BuildSettings, cells: Sequence[Cell], specs: Sequence[OutputSpec]) -> int:
+    found = [(cell, freshness(settings, cell)) for cell in cells]
+    emit(
+        {
+            spec: json.dumps(explained_document(found), indent=2)
+            if spec.format == "json"
+            else explained_text(found)
+            for spec in specs
+        }
+    )
+    return 0
 
 
 def _print(settings: BuildSettings, cells: Sequence[Cell]) -> int:
@@ -176,18 +264,6 @@ def _print(settings: BuildSettings, cells: Sequence[Cell]) -> int:
     ]
     sys.stdout.write(json.dumps({"builds": document}, indent=2) + "\n")
     return 0
-
-
-def _build(builder: Builder, cells: Sequence[Cell], *, force: bool) -> list[Built]:
-    results = []
-    for cell in cells:
-        built = builder.build(cell, force=force)
-        results.append(built)
-        _tell(built)
-        # Neither comes back by itself: the cells that follow would only fail the same way.
-        if isinstance(built.error, EngineUnavailableError | InterruptedBuildError):
-            break
-    return results
 
 
 def _publish(
@@ -216,10 +292,13 @@ def _tell(built: Built) -> None:
         sys.stderr.write("\n")
 
 
-def _render(results: Sequence[Built], published: Sequence[Published], spec: OutputSpec) -> str:
+def _render(ran: Ran, published: Sequence[Published], spec: OutputSpec) -> str:
+    results = ran.results
     if spec.format == "json":
         images = [asdict(one) for one in published]
-        return json.dumps({**summary.document(results), "published": images}, indent=2)
+        return json.dumps(
+            {**summary.document(results, ran.not_begun), "published": images}, indent=2
+        )
     terminal = spec.file is None and sys.stdout.isatty()
     color = color_wanted(spec)
     width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
@@ -231,4 +310,6 @@ def _render(results: Sequence[Built], published: Sequence[Published], spec: Outp
     ]
     table = summary.render_table(results, width=width, color=color)
     closing = [*summary.closing_lines(results), *(line for one in published for line in one.lines)]
+    if tally := summary.tally(results, ran.not_begun):
+        closing.append(tally)
     return "\n\n".join(part for part in (*audits, table, "\n".join(closing)) if part)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from smforge.cli.flags import matrix_option, output_option
+from smforge.cli.flags import choice_options, matrix_option, output_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
 from smforge.errors import UsageError
 from smforge.matrix.load import DEFAULT_FILE, load
 from smforge.plan.jobs import jobs_document
 from smforge.plan.records import Plan
 from smforge.plan.resolve import resolve
+from smforge.workflow.farm.choice import Choice, chosen, parse_shard
 
 FORMATS = ("github", "buildkite", "json")
 
@@ -21,11 +23,14 @@ FORMATS = ("github", "buildkite", "json")
 @click.command("matrix")
 @click.argument("variants", metavar="[VARIANT]...", nargs=-1)
 @output_option(FORMATS, "--format", "-o", default="json")
+@choice_options
 @matrix_option
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     ctx: click.Context,
     variants: tuple[str, ...],
+    only: tuple[str, ...],
+    shard: str | None,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:
@@ -40,7 +45,9 @@ def command(
     """
     specs = checked_outputs(outputs)
     matrix = load(config or ctx.obj["config"])
-    plan = resolve(matrix, variants)
+    whole = resolve(matrix, variants)
+    choice = Choice(only=only, shard=None if shard is None else parse_shard(shard))
+    plan = replace(whole, cells=chosen(whole.cells, choice))
     file = None if matrix.path == DEFAULT_FILE else _from_here(matrix.path)
     emit({spec: _render(plan, spec.format, file) for spec in specs})
     return 0

@@ -10,22 +10,22 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from smforge.bake.artefacts import artefacts_in, intact
+from smforge.bake.artefacts import artefacts_in
 from smforge.bake.baking import Baked, bake
 from smforge.bake.cell_paths import CellPaths, promote, reject, shown, staging
 from smforge.bake.diagnosis import failure
 from smforge.bake.host import engine as engines
 from smforge.bake.host.crossing import Crossing, builder_platform, crossing_for
 from smforge.bake.host.engine import Engine
-from smforge.bake.inputs.digest import inputs_digest
 from smforge.bake.inputs.externals import ensure_externals, externals_of
 from smforge.bake.inputs.rootfs import ensure_rootfs, root_file_systems
-from smforge.bake.record import RECORD_NAME, Result, RunRecord, former_record
+from smforge.bake.record import RECORD_NAME, Result
 from smforge.errors import BuildFailedError, InterruptedBuildError, SmforgeError, UnpublishableError
 from smforge.plan.records import Cell
 from smforge.report.build import to_json
 from smforge.workflow.building.auditing import audit_cell
 from smforge.workflow.building.bake_calls import call_for
+from smforge.workflow.building.freshness import Freshness, freshness
 from smforge.workflow.building.look_ahead import look_ahead
 from smforge.workflow.building.publishing import complete
 from smforge.workflow.building.recording import Run, audit_record
@@ -65,28 +65,26 @@ class Builder:
 
     def _build(self, cell: Cell, paths: CellPaths, *, force: bool) -> Built:
         settings = self.settings
-        checkout = settings.host.checkout
-        policies = settings.policies_of(cell)
-        digest = inputs_digest(cell, settings.root, settings.matrix, policies, checkout)
-        former = None if force else up_to_date(paths, digest)
-        if former is not None and settings.look_ahead.accepts(former.preflight):
-            return Built(cell, paths, former, up_to_date=True)
+        found = freshness(settings, cell)
+        if found.up_to_date and not force:
+            return Built(cell, paths, found.former, up_to_date=True)
+        _say_why(settings, cell, found)
         engine = self.engine
         crossing = crossing_for(cell, engine.means.native)
         _require_platform(engine, cell, crossing)
         _require_image_root(cell)
-        with staging(paths):
+        with staging(paths) as lock:
             # This is before preflight, which examines the fetched sources.
             _fetch_sources(settings, cell)
             predicted = look_ahead(settings, cell)
             call = call_for(settings, cell, engine.means)
-            run = Run(datetime.now(UTC), cell, call, engine, digest, predicted)
+            run = Run(datetime.now(UTC), cell, call, engine, found.inputs, predicted)
             if predicted is not None and predicted.error is not None:
                 return _not_built(run, paths, "stopped", predicted.error)
             _make_root_file_systems(settings, cell, crossing)
             settings.messages.explain(f"cd {call.root} && {call.text}")
             progress = settings.messages.progress(f"{cell.variant} {cell.platform}")
-            baked = bake(call, paths, run.began, progress)
+            baked = bake(call, paths, run.began, progress, lock)
             if not baked.succeeded:
                 return _failed(run, paths, baked)
             _require_artefacts(cell, paths.staging)
@@ -94,12 +92,12 @@ class Builder:
             return _placed(run, paths, baked, audit)
 
 
-def up_to_date(paths: CellPaths, digest: str) -> RunRecord | None:
-    """The record of artefacts that passed, were made from the same inputs and are unchanged."""
-    record = former_record(paths.final / RECORD_NAME)
-    if record is None or not record.passed or record.inputs_sha256 != digest:
-        return None
-    return record if intact(record, paths.final) else None
+def _say_why(settings: BuildSettings, cell: Cell, found: Freshness) -> None:
+    """Tell why a cell that has a result is built again."""
+    if found.former is not None and found.reasons:
+        first, *others = found.reasons
+        more = f" ({len(others)} more reasons: --explain {cell.name})" if others else ""
+        settings.messages.announce(f"{cell.variant} {cell.platform} is built again: {first}{more}")
 
 
 def _fetch_sources(settings: BuildSettings, cell: Cell) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from smforge.bake.command import BakeCall
 from smforge.bake.host.engine import Engine
 from smforge.bake.inputs.checkout import checkout_of
+from smforge.bake.inputs.digest import inputs_digest
 from smforge.bake.record import Artefact, AuditRecord, Result, RunRecord, TargetRecord, Tool, Tools
 from smforge.errors import EXIT_OF_VERDICT
 from smforge.plan.document import cell_document
@@ -26,7 +28,8 @@ class Run:
     cell: Cell
     call: BakeCall
     engine: Engine
-    inputs_sha256: str
+    inputs: Mapping[str, str]
+    """The SHA-256 of each input, by name."""
     predicted: Predicted | None
 
     def record(  # noqa: PLR0913 - the ways in which a build ends
@@ -50,7 +53,8 @@ class Run:
             started=self.began,
             finished=finished,
             seconds=round((finished - self.began).total_seconds(), 3),
-            inputs_sha256=self.inputs_sha256,
+            inputs_sha256=inputs_digest(self.inputs),
+            inputs=dict(self.inputs),
             plan=cell_document(self.cell),
             variables=dict(self.call.variables),
             command=self.call.argv,

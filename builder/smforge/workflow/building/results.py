@@ -91,3 +91,10 @@ class Built:
         if self.error is not None:
             return self.error.exit_code
         return self.record.exit_code if self.record else EXIT_BUILD_FAILED
+
+    @property
+    def result(self) -> str:
+        """How it ended, in a word of the record, or ``up-to-date``."""
+        if self.up_to_date:
+            return "up-to-date"
+        return self.record.result if self.record else "failed"

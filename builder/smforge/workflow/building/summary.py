@@ -11,6 +11,7 @@ from smforge.amounts import clock_text, size_text
 from smforge.bake.cell_paths import shown
 from smforge.bake.record import TargetRecord
 from smforge.errors import EXIT_PASS
+from smforge.plan.records import Cell
 from smforge.report.model import Report
 from smforge.report.table import render_table as render_report
 from smforge.terminal import text_of
@@ -84,8 +85,8 @@ def audit_table(report: Report, *, width: int, color: bool) -> str:
     return render_report(replace(report, findings=serious), width=width, color=color)
 
 
-def document(results: Sequence[Built]) -> dict[str, Any]:
-    """The results as plain data, with the record of each build."""
+def document(results: Sequence[Built], not_begun: Sequence[Cell] = ()) -> dict[str, Any]:
+    """The results as plain data, with the record of each build, and the cells without one."""
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "smforge", "version": __version__},
@@ -93,7 +94,7 @@ def document(results: Sequence[Built]) -> dict[str, Any]:
             {
                 "variant": built.cell.variant,
                 "platform": built.cell.platform,
-                "result": _result(built),
+                "result": built.result,
                 "exit_code": built.exit_code,
                 "error": str(built.error) if built.error else None,
                 "directory": str(_directory(built)),
@@ -101,6 +102,7 @@ def document(results: Sequence[Built]) -> dict[str, Any]:
             }
             for built in results
         ],
+        "not_begun": [{"variant": cell.variant, "platform": cell.platform} for cell in not_begun],
     }
 
 
@@ -120,6 +122,19 @@ def closing_lines(results: Sequence[Built]) -> Iterator[str]:
             yield f"built: {name} in {took}, verdict {verdict(built)}: {files}"
         else:
             yield f"rejected: {name}, kept to be examined: {files}"
+
+
+def tally(results: Sequence[Built], not_begun: Sequence[Cell]) -> str:
+    """How many of several cells passed, and the names of the others; empty for a single cell."""
+    count = len(results) + len(not_begun)
+    if count == 1:
+        return ""
+    failed = [f"{one.cell.variant} {one.cell.platform}" for one in results if one.exit_code]
+    left = [f"{cell.variant} {cell.platform}" for cell in not_begun]
+    parts = [f"{count} cells: {len(results) - len(failed)} passed"]
+    parts += [f"{len(failed)} did not ({', '.join(failed)})"] if failed else []
+    parts += [f"{len(left)} not begun ({', '.join(left)})"] if left else []
+    return ", ".join(parts)
 
 
 def verdict(built: Built) -> str:
@@ -143,12 +158,6 @@ def _state(built: Built, target: TargetRecord) -> str:
     if failed and (target.completed_steps < target.steps or not target.steps):
         return "not finished"
     return "cached" if target.cached else "built"
-
-
-def _result(built: Built) -> str:
-    if built.up_to_date:
-        return "up-to-date"
-    return built.record.result if built.record else "failed"
 
 
 def _directory(built: Built) -> Path:

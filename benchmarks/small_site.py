@@ -1,0 +1,131 @@
+"""A project of several small cells that a real engine builds in seconds, for runs of many cells.
+
+Each cell makes one wheel with code for 9.0 as PTX, which reaches the device that it is for. A step
+of it runs for a moment, whenever ``context/nonce`` is another: that file is no input of a cell, so
+builds do work again and make the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from benchmarks import seeds
+from smforge.bake.host import own_engine
+from smforge.bake.inputs.rootfs import ARCHIVE, root_file_systems
+from smforge.matrix.load import load
+from smforge.plan.resolve import resolve
+
+ROOT = Path(__file__).parents[1]
+_TAG = "py3-none-manylinux_2_17_x86_64"
+WHEEL = f"flashinfer_jit_cache_sm120f-0.7.2+cu130-{_TAG}.whl"
+PLATFORM = "linux/amd64"
+_INFO = "flashinfer_jit_cache_sm120f-0.7.2+cu130.dist-info"
+_DOCKERFILE = """\
+FROM scratch AS base
+COPY busybox /bin/busybox
+SHELL ["/bin/busybox", "sh", "-c"]
+FROM base AS work
+ARG VARIANT
+ARG SECONDS
+COPY *.whl /made/
+COPY nonce /
+RUN busybox echo $VARIANT; busybox sleep $SECONDS
+FROM scratch AS provider
+COPY --from=work /made /
+"""
+_BAKE_FILE = """\
+variable "OUT_DIR" { default = "out" }
+variable "VARIANT" { default = "" }
+target "_common" {
+  context = "context"
+  args    = { VARIANT = VARIANT, SECONDS = "%s" }
+}
+target "base" {
+  inherits = ["_common"]
+  target   = "base"
+  output   = ["type=cacheonly"]
+}
+target "flashinfer-sm120f" {
+  inherits = ["_common"]
+  target   = "provider"
+  output   = ["type=local,dest=${OUT_DIR}/flashinfer-sm120f"]
+}
+target "flashinfer-shim" {
+  inherits = ["base"]
+}
+"""
+
+
+def make_site(folder: Path, busybox: Path, variants: Sequence[str], seconds: str = "0.2") -> Path:
+    """Lay the project out in a folder that is made; `seconds` is how long each step takes."""
+    context = folder / "context"
+    context.mkdir(parents=True)
+    shutil.copy(busybox, context / "busybox")
+    (context / "Dockerfile").write_text(_DOCKERFILE)
+    (folder / "docker-bake.hcl").write_text(_BAKE_FILE % seconds)
+    (folder / "docker").mkdir()
+    (folder / "docker" / "notes").write_text("An input of every cell.\n")
+    renew_nonce(folder)
+    library = seeds.host_elf(seeds.region(seeds.entry(1, seeds.PTX, flags=0x11)))
+    fields = "Metadata-Version: 2.1\nName: flashinfer-jit-cache-sm120f\nVersion: 0.7.2+cu130\n"
+    with zipfile.ZipFile(context / WHEEL, "w") as wheel:
+        # With zip's own zero time, so that every project holds the same wheel.
+        wheel.writestr(zipfile.ZipInfo("flashinfer_jit_cache_sm120f/one.so"), library)
+        wheel.writestr(zipfile.ZipInfo(f"{_INFO}/METADATA"), fields)
+        wheel.writestr(zipfile.ZipInfo(f"{_INFO}/WHEEL"), f"Wheel-Version: 1.0\nTag: {_TAG}\n")
+    document = json.loads((ROOT / "versions.json").read_text())
+    document["variants"] = {name: _variant() for name in variants}
+    document["default"] = variants[0]
+    document.pop("variable")
+    (folder / "versions.json").write_text(json.dumps(document, indent=2))
+    for cell in resolve(load(folder / "versions.json")).cells:
+        for rootfs in root_file_systems(cell).values():
+            place = folder / "cache" / "smforge" / "rootfs" / rootfs.directory_name
+            place.mkdir(parents=True, exist_ok=True)
+            (place / ARCHIVE).touch()
+    return folder
+
+
+def renew_nonce(folder: Path) -> None:
+    """Let the steps of the next build run."""
+    (folder / "context" / "nonce").write_text(uuid4().hex)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a command in the project."""
+    ours = {
+        "PYTHONPATH": str(ROOT / "builder"),
+        "SMFORGE_CA_BUNDLE": "",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+    return {**os.environ, **own_engine.settings(os.environ), **ours}
+
+
+def build_command(*arguments: str) -> tuple[str, ...]:
+    """The command that builds cells of the project, whose sources are not asked.
+
+    The code is made by hand, as cuobjdump does not read it.
+    """
+    build = (sys.executable, "-m", "smforge", "--quiet", "build")
+    return (*build, "--preflight", "off", "--backend", "native", *arguments)
+
+
+def resume_command(*arguments: str) -> tuple[str, ...]:
+    """The command that finishes the last run."""
+    return (sys.executable, "-m", "smforge", "--quiet", "build", "--resume", *arguments)
+
+
+def _variant() -> dict[str, object]:
+    return {
+        "toolkit": "13.0",
+        "base": "packages",
+        "require": {PLATFORM: ["12.0"]},
+        "components": {"flashinfer": {"selection": "core", "archs": {PLATFORM: ["12.0f"]}}},
+    }

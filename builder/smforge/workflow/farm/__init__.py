@@ -1,0 +1,1 @@
+"""Runs of many cells: which cells, on which machine, in which state, and their results together."""
