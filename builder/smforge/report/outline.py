@@ -10,8 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smforge.report import model
-from smforge.report.state import Counts, State, counts_of, state_of, total_of
+from smforge.report.state import (
+    SHOWN,
+    Counts,
+    State,
+    counts_of,
+    device_state,
+    state_of,
+    total_of,
+)
 from smforge.report.text.wording import answer, plural
+from smforge.verdict.rules import SUBJECT_UNREAD
 
 NOTHING_REQUIRED = "nothing required"
 COLUMNS: Mapping[str, Callable[[Counts], int]] = {
@@ -90,13 +99,20 @@ def _nothing_required(report: model.Report) -> str:
 
 def device_verdict(tally: model.DeviceTally) -> str:
     """The verdict on a device for people: where there is no kernel, none was judged."""
-    return tally.verdict if counts_of(tally).total else "nothing to judge"
+    return SHOWN[device_state(tally.verdict, counts_of(tally))].word or "nothing to judge"
+
+
+def unread(report: model.Report) -> bool:
+    """Whether the subject could not be read, so that nothing is known of what it holds."""
+    return any(finding.rule == SUBJECT_UNREAD.id for finding in report.findings)
 
 
 def subject_line(report: model.Report) -> str:
-    """Say what was audited and by what."""
+    """Say what was audited, and what it holds."""
     subject = report.subject
     parts = [subject.kind + (f" for {subject.platform}" if subject.platform else "")]
+    if unread(report):
+        return f"{parts[0]}, not read: it is not known what it holds"
     parts.append(plural(len(report.files), "file") + " with GPU code")
     if report.counted == "kernels":
         parts.append(plural(kernel_count(report), "kernel"))

@@ -158,6 +158,18 @@ def state_of(counts: Counts) -> State:
     return State.PTX if counts.ptx or not counts.native else State.NATIVE
 
 
+def device_state(verdict: str, counts: Counts) -> State:
+    """The state of a whole subject on a device, of which the audit said `verdict`.
+
+    It differs from the verdict where there is nothing to judge, and where it depends on what a file
+    does not record: then it is not known that nothing runs.
+    """
+    if not counts.total:
+        return State.EMPTY
+    unknown = counts.unclear and not counts.missing
+    return State.UNCLEAR if verdict == State.NONE.value and unknown else State(verdict)
+
+
 def brief(counts: Counts) -> str:
     """A cell in a mark and a few words: ``◐ 12 missing, 3 excused``."""
     state = state_of(counts)

@@ -8,7 +8,16 @@ from typing import Literal
 from smforge.arch.devices import find_device
 from smforge.arch.target import ComputeCapability
 from smforge.report import finding_groups, model, outline
-from smforge.report.state import SHOWN, Counts, State, brief, counts_of, state_of, words
+from smforge.report.state import (
+    SHOWN,
+    Counts,
+    State,
+    brief,
+    counts_of,
+    device_state,
+    state_of,
+    words,
+)
 from smforge.report.text.layout import (
     WIDTH,
     Column,
@@ -136,7 +145,10 @@ def _devices(report: model.Report, width: int) -> Iterator[Styled]:
         [
             _text(device, "bold"),
             _text(_products(device), "dim"),
-            _text(outline.device_verdict(tally), colours.get(State(tally.verdict), "")),
+            _text(
+                outline.device_verdict(tally),
+                colours.get(device_state(tally.verdict, counts_of(tally)), ""),
+            ),
             _text(words(counts_of(tally))),
         ]
         for device, tally in report.devices.items()

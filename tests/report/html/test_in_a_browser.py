@@ -8,9 +8,11 @@ import pytest
 from playwright.sync_api import expect
 
 from smforge.arch.devices import current_devices
+from smforge.errors import DamagedInputError
 from smforge.policy.excuses import Excuse
 from smforge.report.html.audit_page import audit_page
 from smforge.report.html.page import render_page
+from smforge.verdict.unread import unread
 
 pytestmark = pytest.mark.browser
 
@@ -258,7 +260,7 @@ def test_the_matrix_stands_before_the_findings_and_a_link_leads_to_them(
     assert matrix is not None
     assert notes is not None
     assert matrix["y"] < notes["y"]
-    page.get_by_role("button", name="2 errors, 1 warning, 1 note below").click()
+    page.get_by_role("button", name="2 errors, 2 warnings, 1 note below").click()
     expect(page.locator("#notes-title")).to_be_in_viewport()
     assert page.evaluate("document.activeElement.id") == "notes-title"
 
@@ -308,3 +310,191 @@ def test_many_libraries_are_drawn_when_asked_for_and_all_are_printed(
     assert deep.page.locator("#panel h3").inner_text() == "99.so on 9.0"
     assert opened.page.pdf().startswith(b"%PDF")
     assert rows.count() == 501
+
+
+def rows(page: Any) -> list[str]:
+    return [one for one in page.locator("#matrix tbody .name").all_inner_texts() if one]
+
+
+@pytest.fixture
+def states_html(make: Any) -> str:
+    """Libraries that differ in their state on 9.0 and in the number of kernels they lack."""
+    return make.html(
+        make.library("c.so", make.code("sm_90", "a")),
+        make.library("a.so", make.code("sm_80", "a")),
+        make.library("d.so", make.code("sm_80", "a", "b")),
+        make.library("b.so", make.code("compute_80", "a")),
+    )
+
+
+def test_headings_sort_by_name_and_by_device_and_say_so(states_html: str, open_report: Any) -> None:
+    page = open_report(states_html, viewport={"width": 1280, "height": 900}).page
+    reported = ["c.so", "a.so", "d.so", "b.so"]
+    worst_first = ["d.so", "a.so", "b.so", "c.so"]
+    assert rows(page) == reported
+    heading = page.locator("#matrix thead th", has=page.locator("b", has_text="9.0"))
+    for order, said in (
+        (worst_first, "ascending"),
+        (worst_first[::-1], "descending"),
+        (reported, "none"),
+    ):
+        heading.get_by_role("button").click()
+        assert rows(page) == order
+        assert heading.get_attribute("aria-sort") == said
+    page.locator("#matrix thead th.names button").focus()
+    page.keyboard.press("Enter")
+    assert rows(page) == sorted(reported)
+    # The heading keeps the focus, so that the next key goes to it again.
+    page.keyboard.press("Enter")
+    assert rows(page) == sorted(reported, reverse=True)
+    assert page.locator('#matrix thead th[aria-sort="descending"]').count() == 1
+
+
+def test_an_address_keeps_the_order_and_a_phone_has_a_list_for_it(
+    states_html: str, open_report: Any
+) -> None:
+    phone = open_report(states_html, "#sort=9.0", viewport={"width": 390, "height": 800}).page
+    assert rows(phone) == ["d.so", "a.so", "b.so", "c.so"]
+    phone.get_by_label("Sort").select_option("-9.0")
+    assert rows(phone) == ["c.so", "b.so", "a.so", "d.so"]
+    assert phone.url.endswith("#sort=-9.0")
+    unknown = open_report(states_html, "#sort=77.7").page
+    assert rows(unknown) == ["c.so", "a.so", "d.so", "b.so"]
+
+
+@pytest.fixture
+def several(make: Any) -> str:
+    """Three subjects: one passes, one fails, one could not be read."""
+    good = make.audit(
+        make.library("x.so", make.code("sm_90", "k")), require="9.0", name="good-1.0-a-b-c.whl"
+    )
+    bad = make.audit(
+        make.library("x.so", make.code("sm_80", "k")), require="9.0", name="bad-2.0-a-b-c.whl"
+    )
+    torn = unread("torn.whl", DamagedInputError("It is cut off."), good.view.request)
+    return render_page(audit_page([good, bad, torn]))
+
+
+def test_each_subject_has_a_tab_and_a_verdict(several: str, open_report: Any) -> None:
+    page = open_report(several).page
+    tabs = page.get_by_role("tab")
+    assert tabs.all_text_contents() == [
+        "All subjects (fail)",
+        "bad 2.0 (fail)",
+        "torn.whl (undetermined)",
+        "good 1.0 (pass)",
+    ]
+    assert page.locator("#title").inner_text() == "3 subjects"
+    assert rows(page) == ["bad 2.0", "torn.whl", "good 1.0"]
+    page.locator("#matrix .name", has_text="good 1.0").click()
+    assert page.locator("#title").inner_text() == "good-1.0-a-b-c.whl"
+    assert page.locator("#outcome").inner_text() == "Covers 9.0."
+    assert page.evaluate("document.activeElement.id") == "title"
+    assert page.url.endswith("#subject=good%201.0")
+    page.get_by_role("tab", name="bad 2.0 (fail)").click()
+    assert page.locator("#outcome").inner_text() == "Does not cover 9.0: device-missing (2)."
+    page.go_back()
+    assert page.locator("#outcome").inner_text() == "Covers 9.0."
+    page.get_by_role("tab", name="good 1.0 (pass)").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#title").inner_text() == "3 subjects"
+    page.keyboard.press("End")
+    assert page.locator("#title").inner_text() == "good-1.0-a-b-c.whl"
+    assert page.locator('[role="tab"][tabindex="0"]').count() == 1
+
+
+def test_a_link_leads_into_the_tab_of_a_subject(several: str, open_report: Any) -> None:
+    opened = open_report(several, "#subject=bad%202.0&lib=x.so&device=9.0")
+    assert opened.page.locator("#panel h3").inner_text() == "x.so on 9.0"
+    assert opened.page.locator("#gone").inner_text() == ""
+    gone = open_report(several, "#subject=other%203.0")
+    assert gone.page.locator("#title").inner_text() == "3 subjects"
+    assert gone.page.locator("#gone").inner_text() == "This page has no subject other 3.0."
+
+
+def test_one_subject_has_no_tabs(html: str, open_report: Any) -> None:
+    page = open_report(html).page
+    assert not page.locator("#tabs").is_visible()
+    assert page.locator('[role="tabpanel"]').count() == 0
+
+
+@pytest.mark.parametrize(
+    ("fragment", "told"),
+    [
+        ("#lib=gone.so", "This page has no library gone.so."),
+        ("#lib=pkg%2F_C.abi3.so&device=7.0", "This page has no device 7.0."),
+        (
+            "#lib=pkg%2F_C.abi3.so&device=12.1&family=gone",
+            "There is no family gone here.",
+        ),
+    ],
+)
+def test_a_link_to_what_is_not_there_says_so(
+    html: str, open_report: Any, fragment: str, told: str
+) -> None:
+    page = open_report(html, fragment).page
+    assert page.locator("#gone").inner_text() == told
+    page.locator("button.name").first.click()
+    assert page.locator("#gone").inner_text() == ""
+
+
+def test_a_family_is_a_link_to_itself(html: str, open_report: Any) -> None:
+    opened = open_report(html, viewport={"width": 1280, "height": 500})
+    opened.cell("pkg/_C.abi3.so", "12.1").click()
+    opened.page.locator("#panel details", has_text="2 native").locator("summary").click()
+    opened.page.get_by_role("link", name="norm").click()
+    assert opened.page.url.endswith("#lib=pkg%2F_C.abi3.so&device=12.1&family=norm")
+    again = open_report(html, opened.page.url.partition("report.html")[2])
+    marked = again.page.locator("#panel li.target")
+    expect(marked).to_have_text(["1norm"])
+    expect(marked).to_be_in_viewport()
+    assert again.page.evaluate("document.activeElement.textContent") == "norm"
+
+
+def test_a_link_opens_a_family_that_stands_far_down_a_long_list(
+    make: Any, open_report: Any
+) -> None:
+    kernels = tuple(f"k{n:03}" for n in range(200))
+    html = make.html(make.library("x.so", make.code("sm_90", *kernels)), require="9.0")
+    page = open_report(html, "#lib=x.so&device=9.0&family=k150").page
+    expect(page.locator("#panel li.target")).to_have_text(["1k150"])
+    expect(page.locator("#panel li.target")).to_be_in_viewport()
+
+
+def test_without_a_script_the_page_can_be_read(
+    several: str, open_report: Any, browser: Any, tmp_path: Any
+) -> None:
+    file = tmp_path / "plain.html"
+    file.write_text(several)
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(file.as_uri())
+    shown = page.locator("body").inner_text()
+    for part in (
+        "3 subjects: 1 pass, 1 fail, 1 undetermined.",
+        "good-1.0-a-b-c.whl",
+        "Covers 9.0.",
+        "Does not cover 9.0: device-missing (2).",
+        "✗ none 1",
+        "error subject-unread: torn.whl could not be read: It is cut off.",
+    ):
+        assert part in shown
+    assert page.title() == "3 subjects - smforge audit"
+    assert not page.locator("#sheet").is_visible()
+    page.close()
+
+
+def test_without_a_script_hostile_names_are_inert(make: Any, browser: Any, tmp_path: Any) -> None:
+    file = tmp_path / "plain.html"
+    file.write_text(
+        make.html(
+            *(make.library(f"x/{name}", make.code("sm_80", *HOSTILE)) for name in HOSTILE),
+            require="12.1",
+        )
+    )
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(file.as_uri())
+    # Nothing but the page's own elements: a name made none, and ended none.
+    assert page.locator("img, b > script, table script").count() == 0
+    assert page.locator(".plain tbody tr").count() == len(HOSTILE)
+    assert "<img src=x onerror=window.owned=1>" in page.locator(".plain table").inner_text()
+    page.close()

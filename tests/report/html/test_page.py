@@ -11,13 +11,18 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.report.html.matrix import Page, Words
+from smforge.report.html.matrix import Page, Tab, Words
 from smforge.report.html.page import json_for_script, render_page
 
-WORDS = Words(
-    "audit", "library", "libraries", "kernel", "kernels", "family", "families", "as", "hint"
-)
-EMPTY = Page(WORDS, "t", "pass", "h", (), (), (), (), (), (), ())
+WORDS = Words("library", "libraries", "kernel", "kernels", "family", "families", "as", "hint")
+TAB = Tab("", "t", "pass", "h", WORDS, (), (), ())
+EMPTY = Page("audit", (TAB,), (), (), ())
+
+
+def titled(title: str) -> Page:
+    return replace(EMPTY, tabs=(replace(TAB, title=title),))
+
+
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(
     ["</script>", "<!--", "<script", "]]>", "\u2028", "$data", "${policy}", "\\u003c", "&lt;"]
 )
@@ -25,16 +30,16 @@ ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(
 
 @given(ANY_TEXT, st.lists(ANY_TEXT, max_size=3))
 def test_foreign_text_is_inert_and_comes_back_whole(title: str, names: list[str]) -> None:
-    written = json_for_script(replace(EMPTY, title=title, names=tuple(names)))
+    written = json_for_script(replace(titled(title), names=tuple(names)))
     assert written.isascii()
     assert not set("<>&") & set(written)
     read = json.loads(written)
-    assert (read.get("title", ""), read.get("names", [])) == (title, names)
+    assert (read["tabs"][0].get("title", ""), read.get("names", [])) == (title, names)
 
 
 @given(ANY_TEXT)
 def test_a_page_has_its_own_elements_and_no_more(title: str) -> None:
-    html = render_page(replace(EMPTY, title=title))
+    html = render_page(titled(title))
     plain = render_page(EMPTY)
     assert html.isascii()
     assert re.findall(r"<[^\s>]+", html) == re.findall(r"<[^\s>]+", plain)

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from smforge.arch.target import ComputeCapability, Target
 from smforge.findings import Finding, Level, Location, Outcome, Tally
 from smforge.preflight.records import Configuration, Preflight, Skip, SourceIdentity, Unit
-from smforge.report.html.matrix import Page
+from smforge.report.html.matrix import Tab
 from smforge.report.html.page import render_page
 from smforge.report.preflight.outline import headline
 from smforge.report.preflight.page import preflight_page
@@ -58,12 +58,12 @@ def preflight(*units: Unit, findings: tuple[Finding, ...] = (LOST,)) -> Prefligh
 UNITS = (unit("csrc/own.cu", "12.1a"), unit("csrc/both.cu", "12.0f"), unit("csrc/p.cu", ptx="8.0"))
 
 
-def states(page: Page) -> dict[str, list[State]]:
+def states(page: Tab) -> dict[str, list[State]]:
     return {row.id: [cell.state for cell in row.cells] for row in page.rows}
 
 
 def test_what_is_lost_comes_first_and_devices_of_the_generation_stand_beside() -> None:
-    page = preflight_page(preflight(*UNITS, unit("csrc/hopper.cu", "9.0a")))
+    (page,) = preflight_page(preflight(*UNITS, unit("csrc/hopper.cu", "9.0a"))).tabs
     assert [column.id for column in page.columns] == ["12.0", "12.1"]
     assert [column.required for column in page.columns] == [False, True]
     assert states(page) == {
@@ -80,7 +80,7 @@ def test_what_is_lost_comes_first_and_devices_of_the_generation_stand_beside() -
 def test_a_module_counts_its_sources() -> None:
     lost = Finding("source-lost", Level.ERROR, "…", device=SPARK, sources=("m",))
     units = (unit("a.cu", "12.1a", module="m"), unit("b.cu", "9.0a", module="m"))
-    page = preflight_page(preflight(*units, findings=(lost,)))
+    (page,) = preflight_page(preflight(*units, findings=(lost,))).tabs
     assert states(page) == {"m": [State.PARTIAL]}
     assert (page.words.row, page.rows[0].section) == ("module", "Modules")
     assert page.rows[0].count == 2
@@ -90,7 +90,7 @@ def test_an_allowed_loss_is_none() -> None:
     allowed = Finding(
         "source-lost", Level.NOTE, "…", device=SPARK, sources=("csrc/own.cu",), excused="known"
     )
-    page = preflight_page(preflight(unit("csrc/own.cu", "9.0a"), findings=(allowed,)))
+    (page,) = preflight_page(preflight(unit("csrc/own.cu", "9.0a"), findings=(allowed,))).tabs
     assert states(page) == {"_C/csrc/own.cu": [State.FOREIGN]}
     assert page.notes[0].allowed == "known"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from smforge.arch.target import ComputeCapability, Target
 from smforge.findings import Family, Finding, Level
 from smforge.inventory.records import RUNNABLE, CodeObject, Kind
-from smforge.report import finding_groups, outline
+from smforge.report import finding_groups, model, outline
 from smforge.report.build import report_of
 from smforge.report.html.audit_words import KERNELS, REACHES, REGIONS, STATES
 from smforge.report.html.columns import device_column, runs_on
@@ -23,10 +23,12 @@ from smforge.report.html.matrix import (
     Page,
     Row,
     Stored,
+    Tab,
     Words,
 )
+from smforge.report.html.overview import all_subjects, worst
 from smforge.report.html.row_groups import RowFiles, fold_families, group_files
-from smforge.report.state import State, counted, state_of, together, total_of
+from smforge.report.state import counted, device_state, state_of, total_of
 from smforge.report.text.wording import plural, size
 from smforge.verdict.kernels import MACHINE_CODE, Embedded
 from smforge.verdict.names import families
@@ -35,19 +37,7 @@ from smforge.verdict.reading import Backend
 from smforge.verdict.records import ExcuseUse, Verdict
 from smforge.version import __version__
 
-_OUTCOMES = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")
 _LEVELS = tuple(level.value for level in Level)
-_BADNESS = (
-    State.NONE,
-    State.PARTIAL,
-    State.UNCLEAR,
-    State.PTX,
-    State.NATIVE,
-    State.EXCUSED,
-    State.FOREIGN,
-    State.UNREACHABLE,
-    State.EMPTY,
-)
 _BACKENDS = {
     Backend.NATIVE: "natively",
     Backend.CUOBJDUMP: "with cuobjdump",
@@ -57,57 +47,60 @@ _BACKENDS = {
 
 def audit_page(audits: Sequence[Verdict]) -> Page:
     """Say what the page of one or several audits of the same request shows."""
-    devices = tuple(one.device for one in audits[0].devices)
-    words = KERNELS if all(one.view.names_read for one in audits) else REGIONS
     names = Names()
-    parts = [_part(audit, names, alone=len(audits) == 1) for audit in audits]
-    grouped = [row_files for part in parts for row_files in part.grouped]
-    notes = [note for part in parts for note in part.notes]
-    subjects = [one.view.inventory.subject.name for one in audits]
-    reports = [report_of(one) for one in audits]
-    verdicts = [outline.verdict_word(report) for report in reports]
-    named = zip(subjects, verdicts, strict=True)
+    shown = [_Shown.of(audit) for audit in audits]
+    tabs = [_tab(one, names) for one in shown]
+    if len(tabs) > 1:
+        words = KERNELS if all(audit.view.names_read for audit in audits) else REGIONS
+        tabs = [*all_subjects([one.report for one in shown], tabs, words)]
+    grouped = [row_files for one in shown for row_files in one.grouped]
     return Page(
-        words=words,
-        title=subjects[0] if len(subjects) == 1 else f"{len(subjects)} subjects",
-        outcome=min(verdicts, key=_OUTCOMES.index),
-        headline=outline.headline_of_all(reports),
-        facts=(*_facts(audits, words), *(named if len(audits) > 1 else ())),
+        report="audit",
+        tabs=tuple(tabs),
         states=STATES,
         reaches=REACHES,
-        columns=tuple(_columns(audits)),
-        rows=tuple(row for part in parts for row in part.rows),
-        notes=tuple(sorted(notes, key=lambda note: _LEVELS.index(note.level))),
-        excuses=tuple(excuse for part in parts for excuse in part.excuses),
-        runs=runs_on(_runnable(grouped), devices),
+        runs=runs_on(_runnable(grouped), _devices(audits[0])),
         names=names.all,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """The part of the page that shows one subject."""
+class _Shown:
+    """An audit with what is made of it once."""
 
+    audit: Verdict
+    report: model.Report
     grouped: tuple[RowFiles, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[Note, ...]
-    excuses: tuple[Excuse, ...]
+
+    @classmethod
+    def of(cls, audit: Verdict) -> _Shown:
+        return cls(audit, report_of(audit), group_files(audit.view.files))
 
 
-def _part(verdict: Verdict, names: Names, *, alone: bool) -> _Part:
-    devices = tuple(one.device for one in verdict.devices)
-    section = "" if alone else verdict.view.inventory.subject.name
-    grouped = group_files(verdict.view.files, below=section)
-    rows = [_row(row_files, section, devices, names) for row_files in grouped]
-    if verdict.view.request.requirements.devices:
+def _tab(one: _Shown, names: Names) -> Tab:
+    audit = one.audit
+    words = KERNELS if audit.view.names_read else REGIONS
+    rows = [_row(row_files, _devices(audit), names) for row_files in one.grouped]
+    if audit.view.request.requirements.devices:
         rows.sort(key=_badness)
-    place = {file.file.path: row_files.path for row_files in grouped for file in row_files.files}
-    return _Part(
-        grouped,
-        tuple(rows),
-        tuple(_notes(verdict.findings, place, names)),
-        tuple(_excuse(one, names) for one in verdict.excuses),
+    place = {file.file.path: found.path for found in one.grouped for file in found.files}
+    notes = _notes(audit.findings, place, names)
+    return Tab(
+        id="",
+        title=audit.view.inventory.subject.name,
+        outcome=outline.verdict_word(one.report),
+        headline=outline.headline(one.report),
+        words=words,
+        facts=_facts(audit, one.report, words),
+        columns=tuple(_columns(audit)),
+        rows=tuple(rows),
+        notes=tuple(sorted(notes, key=lambda note: _LEVELS.index(note.level))),
+        excuses=tuple(_excuse(use, names) for use in audit.excuses),
     )
+
+
+def _devices(audit: Verdict) -> tuple[ComputeCapability, ...]:
+    return tuple(one.device for one in audit.devices)
 
 
 def _excuse(use: ExcuseUse, names: Names) -> Excuse:
@@ -121,56 +114,44 @@ def _excuse(use: ExcuseUse, names: Names) -> Excuse:
     )
 
 
-def _facts(audits: Sequence[Verdict], words: Words) -> tuple[tuple[str, str], ...]:
-    request = audits[0].view.request
-    subjects = [one.view.inventory.subject for one in audits]
-    files = [file for one in audits for file in one.view.files]
+def _facts(audit: Verdict, report: model.Report, words: Words) -> tuple[tuple[str, str], ...]:
+    request, subject = audit.view.request, audit.view.inventory.subject
+    files = audit.view.files
     kernels = plural(sum(group.count for file in files for group in file.groups), words.item)
-    kinds = {" ".join(filter(None, (one.kind.value, one.platform))) for one in subjects}
-    read = _BACKENDS[audits[0].view.reading.backend]
+    held = f"{plural(len(files), 'file')} with GPU code, {kernels}"
+    read = _BACKENDS[audit.view.reading.backend]
     found = [
-        ("Subject", ", ".join(sorted(kinds))),
+        ("Subject", " ".join(filter(None, (subject.kind.value, subject.platform)))),
         ("Required", str(request.requirements) or "nothing: every current device is shown"),
         ("Driver", str(request.driver) if request.driver else ""),
-        ("Holds", f"{plural(len(files), 'file')} with GPU code, {kernels}"),
+        ("Holds", "not known: it could not be read" if outline.unread(report) else held),
         ("Read", f"{read}, by smforge {__version__}"),
-        ("Digest", (subjects[0].digest or "") if len(subjects) == 1 else ""),
+        ("Digest", subject.digest or ""),
     ]
     return tuple((name, text) for name, text in found if text)
 
 
-def _columns(audits: Sequence[Verdict]) -> Iterator[Column]:
-    request = audits[0].view.request
-    # A subject without GPU code, or one that could not be read, has no answer for a device.
-    holding = [audit for audit in audits if audit.view.files] or audits
-    for judged in zip(*(audit.devices for audit in holding), strict=True):
-        device = judged[0].device
+def _columns(audit: Verdict) -> Iterator[Column]:
+    required = audit.view.request.requirements.devices
+    for judged in audit.devices:
+        counts = counted(judged.tally)
         yield device_column(
-            device,
-            required=device in request.requirements.devices,
-            state=_together(
-                [State(one.outcome.value) if one.tally.total else State.EMPTY for one in judged]
-            ),
-            counts=together(counted(one.tally) for one in judged),
+            judged.device,
+            required=judged.device in required,
+            state=device_state(judged.outcome.value, counts),
+            counts=counts,
         )
-
-
-def _together(states: Sequence[State]) -> State:
-    """The state of several subjects: the worst, and partial where others have something."""
-    worst = min(states, key=_BADNESS.index)
-    return State.PARTIAL if worst is State.NONE and len(set(states)) > 1 else worst
 
 
 def _row(
     row_files: RowFiles,
-    section: str,
     devices: Sequence[ComputeCapability],
     names: Names,
 ) -> Row:
     groups = _merged(row_files, devices)
     return Row(
         id=row_files.path,
-        section=section,
+        section="",
         facts=_row_facts(row_files),
         count=sum(len(kernels) for kernels in groups.values()),
         cells=tuple(_cell(row_files, device, names) for device in devices),
@@ -283,6 +264,6 @@ def _counted(found: Iterable[Family], names: Names) -> tuple[Counted, ...]:
 
 
 def _badness(row: Row) -> tuple[int, int, str]:
-    """Rows that fail most come first; equals stand by path."""
-    worst = min((_BADNESS.index(cell.state) for cell in row.cells), default=len(_BADNESS))
-    return worst, -sum(cell.tally.missing for cell in row.cells), row.id
+    """Rows that fail most come first; equals are sorted by path."""
+    missing = sum(cell.tally.missing for cell in row.cells)
+    return worst(cell.state for cell in row.cells), -missing, row.id

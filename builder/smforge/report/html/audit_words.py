@@ -9,7 +9,6 @@ from smforge.report.state import State
 from smforge.verdict.reach import Reach
 
 KERNELS = Words(
-    report="audit",
     row="library",
     rows="libraries",
     item="kernel",
@@ -17,20 +16,50 @@ KERNELS = Words(
     family="family",
     families="families",
     embedded="Embedded as",
-    hint="Words narrow the libraries (path or kernel) and the devices (12.1, Hopper, Spark). "
-    "Cells count what their state is about: kernels that run, run from PTX, or are missing. "
-    "Open one for its kernels.",
+    hint="The filter takes words of a path, a kernel or a device (12.1, Hopper, Spark). "
+    "Headings sort. Open a cell for its kernels.",
 )
 REGIONS = replace(KERNELS, item="region", items="regions", family="source", families="sources")
+SUBJECTS = {"row": "subject", "rows": "subjects"}
+"""What differs in the tab of all subjects."""
+SUBJECTS_HINT = "Headings sort. Open a subject for its libraries and findings."
 STATES = (
-    Meaning(State.NATIVE, "native", "All that is meant for the device runs from machine code."),
-    Meaning(State.PTX, "PTX", "All of it runs, some only after the driver has assembled PTX."),
-    Meaning(State.PARTIAL, "partial", "Some of it cannot run."),
-    Meaning(State.NONE, "none", "Nothing of it can run."),
-    Meaning(State.EXCUSED, "excused", "Nothing of it can run, and a policy excuses all of it."),
-    Meaning(State.FOREIGN, "for others", "Made for other devices, by design."),
-    Meaning(State.UNREACHABLE, "unreachable", "No host code can launch it on any device."),
-    Meaning(State.UNCLEAR, "not known", "It depends on a suffix that the cubin does not record."),
+    Meaning(
+        State.NATIVE,
+        "native",
+        "All that is meant for the device runs from machine code.",
+        number="that run",
+    ),
+    Meaning(
+        State.PTX,
+        "PTX",
+        "All of it runs, some only after the driver has assembled PTX.",
+        number="from PTX, of those that run",
+    ),
+    Meaning(State.PARTIAL, "partial", "Some of it cannot run.", number="missing"),
+    Meaning(State.NONE, "none", "Nothing of it can run.", number="missing"),
+    Meaning(
+        State.EXCUSED,
+        "excused",
+        "Nothing of it can run, and a policy excuses all of it.",
+        number="excused",
+    ),
+    Meaning(
+        State.FOREIGN, "for others", "Made for other devices, by design.", number="made for others"
+    ),
+    Meaning(
+        State.UNREACHABLE,
+        "unreachable",
+        "No host code can launch it on any device.",
+        number="unreachable",
+    ),
+    Meaning(
+        State.UNCLEAR,
+        "not known",
+        "It depends on what could not be read, or on a suffix that a cubin does not record.",
+        number="not known",
+    ),
+    Meaning(State.EMPTY, "nothing", "It holds no kernel that could be judged."),
 )
 REACHES = (
     Meaning(

@@ -1,7 +1,7 @@
 """The data of the page: rows by devices, with the details of each cell.
 
 The same records carry an audit (libraries by devices) and a preflight (sources by devices);
-data/page.js reads them under these names.
+the script in data/ reads them under these names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from smforge.report.state import Counts, State
 class Words:
     """The words for rows and for the items counted in them."""
 
-    report: str
     row: str
     rows: str
     item: str
@@ -27,6 +26,8 @@ class Words:
     """The text before the codes of a group."""
     hint: str
     """How to use the matrix, in a sentence or two."""
+    lacking: str = "missing"
+    """The word for items that cannot run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Meaning:
     text: str
     state: State | None = None
     """The state whose colour and shape a way to reach a device has."""
+    number: str = ""
+    """What the number in a cell of this state counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,10 @@ class Row:
     count: int
     cells: tuple[Cell, ...]
     """One per column."""
-    groups: tuple[Group, ...]
+    groups: tuple[Group, ...] = ()
     stored: tuple[Stored, ...] = ()
+    outcome: str = ""
+    """The verdict, where the row is a subject; a click then leads to its tab."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +140,34 @@ class Excuse:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One report."""
+class Tab:
+    """One subject with its verdict; or, where a page has several subjects, all of them."""
 
-    words: Words
+    id: str
+    """What a deep link names; empty for the tab of all subjects, and where there is one tab."""
     title: str
     outcome: str
     headline: str
+    words: Words
     facts: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[Note, ...] = ()
+    excuses: tuple[Excuse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One report: a subject, or several of which each has a tab."""
+
+    report: str
+    """``audit`` or ``preflight``."""
+    tabs: tuple[Tab, ...]
+    """One; or that of all subjects, and then one for each, the worst first."""
     states: tuple[Meaning, ...]
     reaches: tuple[Meaning, ...]
     """The worst first."""
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
     names: tuple[str, ...]
-    notes: tuple[Note, ...]
-    excuses: tuple[Excuse, ...] = ()
     runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Which columns each code runs on or, being PTX, can be assembled for."""
 

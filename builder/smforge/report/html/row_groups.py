@@ -31,19 +31,15 @@ class RowFiles:
     files: tuple[FileView, ...]
 
 
-def group_files(files: Sequence[FileView], *, below: str = "") -> tuple[RowFiles, ...]:
-    """Group the files by row, in the order of the first file of each row.
-
-    Where several subjects share a page, `below` is the one in whose name the paths stand.
-    """
+def group_files(files: Sequence[FileView]) -> tuple[RowFiles, ...]:
+    """Group the files by row, in the order of the first file of each row."""
     placed: dict[str, list[FileView]] = {}
     folders = _crowded(files)
     for file in files:
         folder = f"{dirname(file.file.path)}/"
         key = folder if file.loose and folder in folders else file.file.path
         placed.setdefault(key, []).append(file)
-    prefix = f"{below}/" if below else ""
-    return tuple(RowFiles(prefix + path, tuple(held)) for path, held in placed.items())
+    return tuple(RowFiles(path, tuple(held)) for path, held in placed.items())
 
 
 def fold_families(found: tuple[Family, ...]) -> tuple[Family, ...]:

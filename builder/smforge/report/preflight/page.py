@@ -11,14 +11,24 @@ from smforge.findings import Finding, Level
 from smforge.preflight.compare.losses import Reach, reach
 from smforge.preflight.records import Preflight, Skip, Unit
 from smforge.report.html.columns import device_column, runs_on
-from smforge.report.html.matrix import Cell, Column, Group, Meaning, Names, Note, Page, Row, Words
+from smforge.report.html.matrix import (
+    Cell,
+    Column,
+    Group,
+    Meaning,
+    Names,
+    Note,
+    Page,
+    Row,
+    Tab,
+    Words,
+)
 from smforge.report.preflight.outline import headline
 from smforge.report.state import Counts, State, state_of, together
 from smforge.report.text.wording import plural
 from smforge.version import __version__
 
 _SOURCES = Words(
-    report="preflight",
     row="source",
     rows="sources",
     item="source",
@@ -26,18 +36,36 @@ _SOURCES = Words(
     family="source",
     families="sources",
     embedded="Compiled as",
-    hint="Words narrow the sources (path or extension) and the devices (12.1, Hopper, Spark). "
-    "Open a cell for what a source is compiled as.",
+    hint="The filter takes words of a path, an extension or a device (12.1, Hopper, Spark). "
+    "Headings sort. Open a cell for what a source is compiled as.",
+    lacking="lost",
 )
 _MODULES = replace(_SOURCES, row="module", rows="modules")
 _LOST = "source-lost"
 """The rule that says what a device could get and does not."""
 _STATES = (
-    Meaning(State.NATIVE, "native", "Compiled to machine code for the device."),
-    Meaning(State.PTX, "PTX", "Compiled to PTX that the driver has to assemble."),
-    Meaning(State.PARTIAL, "partial", "Some of a module's sources are lost."),
-    Meaning(State.NONE, "lost", "Not compiled for it, though a list it was compared with gets it."),
-    Meaning(State.FOREIGN, "other", "Not compiled for it, nor in a list it was compared with."),
+    Meaning(
+        State.NATIVE,
+        "native",
+        "Compiled to machine code for the device.",
+        number="with machine code",
+    ),
+    Meaning(
+        State.PTX, "PTX", "Compiled to PTX that the driver has to assemble.", number="from PTX"
+    ),
+    Meaning(State.PARTIAL, "partial", "Some of a module's sources are lost.", number="lost"),
+    Meaning(
+        State.NONE,
+        "lost",
+        "Not compiled for it, though a list it was compared with gets it.",
+        number="lost",
+    ),
+    Meaning(
+        State.FOREIGN,
+        "other",
+        "Not compiled for it, nor in a list it was compared with.",
+        number="not compiled for it",
+    ),
 )
 _REACHES = (
     Meaning("missing", "lost", "A list that the device was compared with gets it.", State.NONE),
@@ -85,20 +113,25 @@ def preflight_page(preflight: Preflight) -> Page:
     rows = tuple(_row(entry, devices, lost, names) for entry in entries)
     found = preflight.findings
     source = preflight.source
-    return Page(
-        words=_MODULES if any(entry.module for entry in entries) else _SOURCES,
+    tab = Tab(
+        id="",
         title=" ".join(filter(None, (source.name, source.version))),
         outcome=preflight.outcome.value,
         headline=headline(preflight),
+        words=_MODULES if any(entry.module for entry in entries) else _SOURCES,
         facts=_facts(preflight),
-        states=_STATES,
-        reaches=_REACHES,
         columns=tuple(_column(at, device, preflight, rows) for at, device in enumerate(devices)),
         rows=rows,
         notes=(
             *(_note(one, entries, names) for one in sorted(found, key=_weight)),
             *(_skip(one) for one in preflight.configuration.skips),
         ),
+    )
+    return Page(
+        report="preflight",
+        tabs=(tab,),
+        states=_STATES,
+        reaches=_REACHES,
         runs=runs_on(_compiled(preflight.configuration.units), devices),
         names=names.all,
     )
