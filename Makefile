@@ -16,7 +16,7 @@ BUILT_HERE = vllm lmcache nixl-cu13 mooncake-transfer-engine-cuda13
 IMAGE_COMPILE = $(COMPILE) --directory docker/image/requirements/cu130 --python-version 3.13 --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-quick test-parts lint lock bench fuzz dist clean
+.PHONY: help setup demo demo-full test test-quick test-parts lint lock docs bench fuzz dist clean
 
 help: ## Show what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,7 @@ lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 --extra build -c requirements/runtime.txt pyproject.toml -o requirements/build.txt
 	$(COMPILE) --upgrade --python-version 3.11 --extra build --group dev -c requirements/build.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --upgrade --python-version 3.11 --group wheel -c requirements/dev.txt -o requirements/wheel.txt
+	$(COMPILE) --upgrade --python-version 3.11 --group docs -c requirements/dev.txt pyproject.toml -o requirements/docs.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/vllm/requirements.in -o docker/vllm/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/vllm/sccache/requirements.in -o docker/vllm/sccache/requirements.txt
@@ -62,6 +63,11 @@ lock: $(VENV)/ready ## Resolve the requirements anew
 	for one in $(IMAGE_COMPONENTS); do \
 	    $(IMAGE_COMPILE) --group $$one -c $(CURDIR)/.smforge/image.txt $(BUILT_HERE:%=--no-emit-package %) -o $$one.txt || exit; \
 	done
+
+docs: $(VENV)/ready ## Build the documentation's site into .smforge/site, and check its links
+	@test -x .smforge/docs/bin/mkdocs || { $(BIN)/uv venv --quiet --python $(BIN)/python .smforge/docs && \
+	    $(BIN)/uv pip install --quiet --python .smforge/docs/bin/python --require-hashes -r requirements/docs.txt; }
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=builder .smforge/docs/bin/mkdocs build --strict --quiet
 
 bench: $(VENV)/ready ## Measure the audit beside cuobjdump, on wheels it fetches (2 GB; BENCH=--quick)
 	@$(BIN)/python -m benchmarks $(BENCH)
