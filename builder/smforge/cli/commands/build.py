@@ -30,6 +30,8 @@ from smforge.workflow.building.bake_calls import resolve_call
 from smforge.workflow.building.build import Builder
 from smforge.workflow.building.cells import cells_of
 from smforge.workflow.building.freshness import freshness
+from smforge.workflow.building.job_reports import FORMATS as OF_JOBS
+from smforge.workflow.building.job_reports import render_job
 from smforge.workflow.building.messages import Messages
 from smforge.workflow.building.publishing import (
     Publication,
@@ -44,7 +46,7 @@ from smforge.workflow.farm.journal import to_resume
 from smforge.workflow.farm.request import BuildRequest
 from smforge.workflow.farm.running import Ran, run_cells
 
-FORMATS = ("table", "json")
+FORMATS = ("table", "json", *OF_JOBS)
 _EXCERPT_WIDTH = 240
 
 
@@ -299,6 +301,8 @@ def _render(ran: Ran, published: Sequence[Published], spec: OutputSpec) -> str:
         return json.dumps(
             {**summary.document(results, ran.not_begun), "published": images}, indent=2
         )
+    if spec.format in OF_JOBS:
+        return render_job(results, spec.format, ran.not_begun)
     terminal = spec.file is None and sys.stdout.isatty()
     color = color_wanted(spec)
     width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
