@@ -1,9 +1,19 @@
 """Every command with the first sentence of its help.
 
 The help of the group reads this table and imports none of them; a command is
-`smforge.cli.commands.NAME:command`, imported only when it is the one that runs. A test holds the
-table against the commands.
+`smforge.cli.commands.NAME:command`, imported only when it is the one that runs; those for many
+machines have a folder of their own. A test holds the table against the commands.
 """
+
+_PACKAGE = "smforge.cli.commands"
+_FARM = frozenset({"merge"})
+"""The commands in the folder ``commands/farm``."""
+
+
+def module_of(name: str) -> str:
+    """The module of a command."""
+    return f"{_PACKAGE}.farm.{name}" if name in _FARM else f"{_PACKAGE}.{name}"
+
 
 COMMANDS = {
     "init": "Lay out a project in DIR that 'smforge plan' and 'smforge build' work in.",
@@ -11,6 +21,7 @@ COMMANDS = {
     "preflight": "Show, per source file, what a build compiles for which GPU, and what a list "
     "loses.",
     "build": "Build variants and audit what came out; a failing audit fails the build.",
+    "merge": "Join the outputs of several machines into one verified set.",
     "index": "Write a static index of the wheels in OUT that passed their audit.",
     "audit": "Show which GPU runs every kernel of a wheel, a folder, a library, a cubin or an "
     "image.",

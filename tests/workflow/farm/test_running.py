@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -142,14 +143,52 @@ def test_killed_and_resumed_runs_end_as_if_nothing_had_happened(
     assert tally.problems == []
 
 
-def test_all_shares_together_make_what_one_run_makes(site: Path, run: Run) -> None:
+def merge_command(*folders: str, out: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "smforge", "merge", *folders, "-o", out)
+
+
+def names_below(folder: Path) -> set[str]:
+    """All names but those of one machine's run: its journal and its locks."""
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    return {name for name in names if not name.endswith((".lock", "journal.jsonl"))}
+
+
+def test_merged_shares_are_what_one_run_makes_and_nothing_less(site: Path, run: Run) -> None:
     assert run(build_command("one", "two", "three", "--out", "whole")).returncode == 0
     renew_nonce(site)
-    built: list[str] = []
     for share in ("1/2", "2/2"):
-        out = f"share{share[0]}"
-        assert run(build_command("--shard", share, "--out", out)).returncode == 0
-        document = json.loads((site / out / "manifest.json").read_text())
-        built += [json.dumps(one) for one in document["cells"]]
-    whole = json.loads((site / "whole" / "manifest.json").read_text())
-    assert sorted(built) == sorted(json.dumps(one) for one in whole["cells"])
+        done = run(build_command("--shard", share, "--out", f"share{share[0]}"))
+        assert done.returncode == 0
+    done = run(merge_command("share1", "share2", out="joined"))
+    assert done.returncode == 0, done.stderr
+    assert "joined: 3 cells, all verified" in done.stdout
+    whole, joined = site / "whole", site / "joined"
+    assert (joined / "manifest.json").read_bytes() == (whole / "manifest.json").read_bytes()
+    assert names_below(joined) == names_below(whole)
+    for name in names_below(whole):
+        # Records and logs hold times and paths of their machine.
+        if (whole / name).is_file() and "/logs/" not in name and not name.endswith("record.json"):
+            assert (joined / name).read_bytes() == (whole / name).read_bytes(), name
+    assert run((sys.executable, "-m", "smforge", "index", "joined")).returncode == 0
+
+    assert run(merge_command("share1", "share2", out="joined")).returncode == 2
+    missing = run(merge_command("share1", out="other"))
+    assert (missing.returncode, "The shares 2/2 are missing" in missing.stderr) == (1, True)
+    wheel = next((site / "share1").rglob("*.whl"))
+    content = wheel.read_bytes()
+    wheel.write_bytes(content[:-1] + b"x")
+    spoilt = run(merge_command("share1", "share2", out="other"))
+    assert spoilt.returncode == 4
+    assert f"{wheel.name} is not the file that was recorded" in spoilt.stderr
+    wheel.write_bytes(content)
+    (site / "docker" / "notes").write_text("Another input.\n")
+    assert run(build_command("--shard", "2/2", "--out", "share2")).returncode == 0
+    different = run(merge_command("share1", "share2", out="other"))
+    assert different.returncode == 4
+    assert "different inputs: docker/notes differs" in different.stderr
+    (site / "share2" / "manifest.json").unlink()
+    unfinished = run(merge_command("share2", out="other"))
+    assert unfinished.returncode == 1
+    assert "its run has not come to its end" in unfinished.stderr
+    assert not (site / "other").exists()
+    assert not (site / ".other.partial").exists()

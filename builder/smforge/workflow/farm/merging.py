@@ -1,0 +1,218 @@
+"""Joins the outputs of several machines into one set, which is verified before it gets its name.
+
+The result is laid out as one machine's output: artefacts with their records and reports, the logs,
+and the manifest that one machine's run over all cells would have written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from smforge.bake.artefacts import changes
+from smforge.bake.cell_paths import CellPaths
+from smforge.bake.inputs.digest import CELL, inputs_digest
+from smforge.bake.record import RECORD_NAME, RunRecord
+from smforge.errors import DamagedInputError, UnpublishableError, UsageError, first_problem
+from smforge.files import read_small
+from smforge.publish.outputs import Output, find_outputs
+from smforge.workflow.farm.choice import parse_shard
+from smforge.workflow.farm.journal import read_journal
+from smforge.workflow.farm.manifest import MANIFEST_NAME, passed_entry, write_manifest
+
+_MOST_BYTES = 256 << 20
+_OF_A_CELL = (CELL, "policy ", "ROOTFS_DIR", "RUNTIME_ROOTFS_DIR")
+"""How the names of inputs begin that differ from cell to cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergedCell:
+    """One cell of the set."""
+
+    variant: str
+    platform: str
+    record: RunRecord
+    source: Path
+    """The folder that its artefacts were taken from."""
+
+    @property
+    def name(self) -> str:
+        """``cu130-linux-arm64``."""
+        return f"{self.variant}-{self.platform.replace('/', '-')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The set."""
+
+    cells: tuple[MergedCell, ...]
+    """By name."""
+
+
+class _Entry(BaseModel):
+    """What is read of a manifest's cell."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cell: str
+    result: str
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: Literal[1]
+    cells: tuple[_Entry, ...]
+
+
+def merge(folders: Sequence[Path], out: Path) -> Merged:
+    """Join the outputs below `folders` and write them to `out`, whole or not at all.
+
+    Raises `UsageError` where `out` exists or nothing that passed is there, `UnpublishableError`
+    where a cell or a share that a folder knows of is missing, and `DamagedInputError` for files
+    that are not as their record says, and for cells that do not belong together.
+    """
+    if out.exists():
+        raise UsageError(
+            f"{out} exists, and merge writes a new directory.", remedy="Remove it, or name another."
+        )
+    found = [_cell(output) for output in find_outputs(folders)]
+    cells = tuple(sorted(_once(found), key=lambda cell: cell.name))
+    _require_same_inputs(cells)
+    _require_all_cells(folders, frozenset(cell.name for cell in cells))
+    _require_all_shares(folders)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        for cell in cells:
+            _copy(cell, partial)
+        write_manifest(partial, (passed_entry(cell.name, cell.record) for cell in cells))
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Merged(cells)
+
+
+def _cell(output: Output) -> MergedCell:
+    record = output.record
+    if not record.inputs or inputs_digest(record.inputs) != record.inputs_sha256:
+        raise DamagedInputError(
+            f"{output.folder / RECORD_NAME} does not name its inputs, or others than its digest.",
+            remedy="Build it again with this smforge.",
+        )
+    return MergedCell(output.variant, output.platform, record, output.folder)
+
+
+def _once(found: Sequence[MergedCell]) -> Iterator[MergedCell]:
+    """Each cell once. Raises `DamagedInputError` where two machines made different artefacts."""
+    seen: dict[str, MergedCell] = {}
+    for cell in found:
+        first = seen.setdefault(cell.name, cell)
+        if first.record.artefacts != cell.record.artefacts:
+            raise DamagedInputError(
+                f"{first.source} and {cell.source} hold different artefacts of {cell.name}.",
+                remedy="Merge one of them.",
+            )
+    yield from seen.values()
+
+
+def _require_same_inputs(cells: Sequence[MergedCell]) -> None:
+    """Compare what all cells have in common: smforge, docker-bake.hcl, the matrix, contexts."""
+    first = cells[0]
+    common = _common(first.record)
+    for cell in cells[1:]:
+        other = _common(cell.record)
+        if other == common:
+            continue
+        name = min(key for key in {*common, *other} if common.get(key) != other.get(key))
+        raise DamagedInputError(
+            f"{first.name} in {first.source} and {cell.name} in {cell.source} were built from "
+            f"different inputs: {name} differs.",
+            remedy="Build the older ones again from the same checkout.",
+        )
+
+
+def _common(record: RunRecord) -> dict[str, str]:
+    return {name: sha for name, sha in record.inputs.items() if not name.startswith(_OF_A_CELL)}
+
+
+def _require_all_cells(folders: Sequence[Path], there: frozenset[str]) -> None:
+    """Raise `UnpublishableError` for cells of a folder's last run that passed nowhere."""
+    for folder in folders:
+        missing = [
+            f"{one.cell} ({one.result})" for one in _entries(folder) if one.cell not in there
+        ]
+        if missing:
+            raise UnpublishableError(
+                f"The run in {folder} has cells that have not passed: {', '.join(missing)}.",
+                remedy="Finish it with 'smforge build --resume', then merge again.",
+            )
+
+
+def _entries(folder: Path) -> tuple[_Entry, ...]:
+    """The cells of a folder's last run. Raises `UnpublishableError` for a run without an end."""
+    path = folder / MANIFEST_NAME
+    try:
+        return _Manifest.model_validate_json(read_small(path, _MOST_BYTES)).cells
+    except FileNotFoundError:
+        raise UnpublishableError(
+            f"{folder} has no {MANIFEST_NAME}: its run has not come to its end.",
+            remedy="Finish it with 'smforge build --resume', then merge again.",
+        ) from None
+    except OSError as error:
+        raise DamagedInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except ValidationError as error:
+        place, problem = first_problem(error)
+        raise DamagedInputError(
+            f"{path} is no manifest that this smforge can use: at {place or 'its beginning'}, "
+            f"{problem}."
+        ) from error
+
+
+def _require_all_shares(folders: Sequence[Path]) -> None:
+    """Raise `UnpublishableError` where one share of several is there and another is not."""
+    shares = set()
+    for folder in folders:
+        history = read_journal(folder)
+        if history is not None and history.begun.request.shard is not None:
+            shares.add(parse_shard(history.begun.request.shard))
+    for count in {share.count for share in shares}:
+        numbers = {share.number for share in shares if share.count == count}
+        missing = [f"{number}/{count}" for number in range(1, count + 1) if number not in numbers]
+        if missing:
+            raise UnpublishableError(
+                f"The shares {', '.join(missing)} are missing.",
+                remedy="Name the outputs of all machines.",
+            )
+
+
+def _copy(cell: MergedCell, out: Path) -> None:
+    """Copy a cell with its reports and logs, and compare the copy with its record."""
+    paths = CellPaths(out, cell.variant, cell.platform)
+    names = (*(one.path for one in cell.record.artefacts), *cell.record.reports, RECORD_NAME)
+    for name in names:
+        _copy_file(cell.source / name, paths.final / name)
+    for problem in changes(cell.record, paths.final):
+        raise DamagedInputError(
+            f"{cell.source}: {problem}", remedy="Build the cell again, then merge again."
+        )
+    logs = cell.source.parent / "logs" / paths.slug
+    if logs.is_dir():
+        shutil.copytree(logs, paths.logs)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copy2(source, target)
+    except OSError as error:
+        raise DamagedInputError(
+            f"{source} cannot be copied: {error.strerror or error}.",
+            remedy="Build the cell again, or make room, then merge again.",
+        ) from error
