@@ -43,7 +43,7 @@ lint: $(VENV)/ready ## Check style, types, shell scripts and the bake definition
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@for script in tools/engine tools/dist .ci/run docker/base/fetch-source docker/base/with-site-settings docker/base/prove/prove.sh docker/vllm/compile.sh docker/vllm/sccache/compile.sh docker/vllm/sccache/launcher; do bash -n $$script; done
+	@for script in tools/engine tools/dist .ci/run docker/base/fetch-source docker/base/with-site-settings docker/base/prove/prove.sh docker/vllm/compile.sh docker/published/make_wheel.sh docker/vllm/sccache/compile.sh docker/vllm/sccache/launcher; do bash -n $$script; done
 
 lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 pyproject.toml -o requirements/runtime.txt
@@ -51,6 +51,7 @@ lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 --extra build --group dev -c requirements/build.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --upgrade --python-version 3.11 --group wheel -c requirements/dev.txt -o requirements/wheel.txt
 	$(COMPILE) --upgrade --python-version 3.11 --group docs -c requirements/dev.txt pyproject.toml -o requirements/docs.txt
+	cp requirements/runtime.txt docker/published/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/vllm/requirements.in -o docker/vllm/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/vllm/sccache/requirements.in -o docker/vllm/sccache/requirements.txt

@@ -47,6 +47,18 @@ variable "VLLM_EXTENSIONS" {
   default     = ""
   description = "the extension targets to compile, between spaces; empty: all"
 }
+variable "VLLM_PUBLISHED" {
+  default     = ""
+  description = "the published wheel that is taken in place of a compilation; empty: none"
+}
+variable "VLLM_KEEP" {
+  default     = ""
+  description = "the devices whose code stays in it, between spaces"
+}
+variable "VLLM_REPAIR" {
+  default     = ""
+  description = "not empty: machine code is made from PTX where these devices have nothing else"
+}
 variable "LMCACHE_VERSION" { default = "" }
 variable "LMCACHE_SHA256" {
   default     = ""
@@ -56,6 +68,12 @@ variable "LMCACHE_ARCHS" {
   default     = ""
   description = "in torch's grammar, between spaces; empty: no LMCache"
 }
+variable "LMCACHE_PUBLISHED" {
+  default     = ""
+  description = "as VLLM_PUBLISHED"
+}
+variable "LMCACHE_KEEP" { default = "" }
+variable "LMCACHE_REPAIR" { default = "" }
 variable "CONNECTORS" {
   default     = ""
   description = "connectors taken as published: one line each, NAME==VERSION --hash=sha256:…"
@@ -114,6 +132,14 @@ variable "EXTERNALS_DIR" {
 variable "SMFORGE_PACKAGE" {
   default     = "builder/smforge"
   description = "the installed package of smforge, whose programs run in a build"
+}
+variable "PUBLISHED_DIR" {
+  default     = "docker/published"
+  description = "the published wheels that are taken, each in a directory of its component's name"
+}
+variable "CUBINS_DIR" {
+  default     = "docker/published"
+  description = "machine code that smforge slim and smforge repair made on this host before"
 }
 variable "VLLM_SOURCE" {
   default     = ""
@@ -190,7 +216,16 @@ function "sm" {
 # What an image is about, in words.
 function "content" {
   params = []
-  result = VLLM_ARCHS == "" ? "FlashInfer ${FLASHINFER_VERSION}" : "vLLM ${VLLM_VERSION}"
+  result = has_vllm() ? "vLLM ${VLLM_VERSION}" : "FlashInfer ${FLASHINFER_VERSION}"
+}
+function "has_vllm" {
+  params = []
+  result = VLLM_ARCHS != "" || VLLM_PUBLISHED != ""
+}
+# The target that makes LMCache's wheel; empty: no LMCache.
+function "lmcache_target" {
+  params = []
+  result = LMCACHE_PUBLISHED != "" ? "lmcache-published" : LMCACHE_ARCHS != "" ? "lmcache" : ""
 }
 function "wheel_targets" {
   params = []
@@ -198,7 +233,8 @@ function "wheel_targets" {
     [for arch in compact(split(" ", FLASHINFER_ARCHS)) : "flashinfer-${sm(arch)}"],
     FLASHINFER_ARCHS == "" ? [] : ["flashinfer-shim"],
     VLLM_ARCHS == "" ? [] : ["vllm"],
-    LMCACHE_ARCHS == "" ? [] : ["lmcache"],
+    VLLM_PUBLISHED == "" ? [] : ["vllm-published"],
+    present(lmcache_target()),
     CONNECTORS == "" ? [] : ["connectors"],
   )
 }
@@ -214,7 +250,7 @@ group "flashinfer" {
 group "validate" {
   targets = [
     "validate-root", "validate-base", "validate-torch", "validate-cross", "validate-flashinfer",
-    "validate-vllm", "validate-lmcache", "validate-connectors", "validate-image",
+    "validate-vllm", "validate-lmcache", "validate-published", "validate-connectors", "validate-image",
   ]
 }
 
@@ -394,6 +430,53 @@ target "lmcache" {
   output = ["type=local,dest=${OUT_DIR}/lmcache"]
 }
 
+# A published wheel without the code that no device of the variant needs, and with machine code for
+# them where the wheel has PTX alone. The builder's own CPU does this for every platform.
+target "_published" {
+  inherits = ["_common"]
+  context  = "docker/published"
+  contexts = {
+    torch   = "target:torch"
+    cubins  = CUBINS_DIR
+    smforge = SMFORGE_PACKAGE
+  }
+  target = "wheel"
+}
+
+target "vllm-published" {
+  inherits = ["_published"]
+  contexts = {
+    published = "${PUBLISHED_DIR}/vllm"
+  }
+  args = {
+    COMPONENT = "vllm"
+    KEEP      = VLLM_KEEP
+    REPAIR    = VLLM_REPAIR
+  }
+  output = ["type=local,dest=${OUT_DIR}/vllm"]
+}
+
+target "lmcache-published" {
+  inherits = ["_published"]
+  contexts = {
+    published = "${PUBLISHED_DIR}/lmcache"
+  }
+  args = {
+    COMPONENT = "lmcache"
+    KEEP      = LMCACHE_KEEP
+    REPAIR    = LMCACHE_REPAIR
+  }
+  output = ["type=local,dest=${OUT_DIR}/lmcache"]
+}
+
+target "validate-published" {
+  inherits = ["_published", "_validate"]
+  contexts = {
+    torch     = "docker/base"
+    published = "docker/base"
+  }
+}
+
 # The connectors that are taken as published, and the lock of what all connectors need.
 target "connectors" {
   inherits = ["_common"]
@@ -401,7 +484,7 @@ target "connectors" {
   contexts = {
     for name, place in {
       base                     = "target:base"
-      lmcache-wheel-of-variant = LMCACHE_ARCHS == "" ? "" : "target:lmcache"
+      lmcache-wheel-of-variant = lmcache_target() == "" ? "" : "target:${lmcache_target()}"
     } : name => place if place != ""
   }
   target = "wheelhouse"
@@ -461,7 +544,7 @@ target "_image" {
   args = {
     CUDA_TAG                = CUDA_TAG
     IMAGE_COMPONENTS        = IMAGE_COMPONENTS
-    IMAGE_ENTRY             = VLLM_ARCHS == "" ? "python" : "vllm"
+    IMAGE_ENTRY             = has_vllm() ? "vllm" : "python"
     IMAGE_USER              = IMAGE_USER
     FLASHINFER_SELECTION    = FLASHINFER_SELECTION
     TRITON_PTXAS            = TRITON_PTXAS

@@ -38,7 +38,7 @@ def test_flashinfer_is_compiled_for_arm_on_an_x86_node(
 def test_a_component_that_needs_its_own_cpu_is_left_to_the_emulator(
     cells: dict[tuple[str, str], Cell],
 ) -> None:
-    assert crossing_for(cells["cu130-spark", "linux/arm64"], ("linux/amd64",)) is None
+    assert crossing_for(cells["cu130-thor", "linux/arm64"], ("linux/amd64",)) is None
 
 
 def test_a_builder_that_names_no_platform_decides_nothing(

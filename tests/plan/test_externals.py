@@ -14,7 +14,7 @@ from smforge.plan.resolve import resolve
 Changed = Callable[[Callable[[dict[str, Any]], None]], Matrix]
 
 
-def planned(matrix: Matrix, variant: str = "demo-full") -> dict[str, PlannedExternal]:
+def planned(matrix: Matrix, variant: str = "demo-source") -> dict[str, PlannedExternal]:
     component = resolve(matrix, (variant,)).cells[0].component("vllm")
     assert component is not None
     return {external.name: external for external in component.externals}
@@ -22,7 +22,7 @@ def planned(matrix: Matrix, variant: str = "demo-full") -> dict[str, PlannedExte
 
 def extensions(*names: str) -> Callable[[dict[str, Any]], None]:
     def change(document: dict[str, Any]) -> None:
-        document["variants"]["demo-full"]["components"]["vllm"]["extensions"] = list(names)
+        document["variants"]["demo-source"]["components"]["vllm"]["extensions"] = list(names)
 
     return change
 
@@ -43,7 +43,7 @@ def test_the_moe_extension_needs_cutlass_alone(matrix: Matrix) -> None:
 
 
 def test_all_extensions_need_every_external(matrix: Matrix) -> None:
-    externals = planned(matrix, "cu130-rtx")
+    externals = planned(matrix, "cu130")
     assert set(externals) == set(matrix.document.sources.vllm.externals)
     assert all(external.instead_of is None for external in externals.values())
 

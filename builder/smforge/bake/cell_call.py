@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from smforge.bake.cell_paths import CellPaths
@@ -12,9 +13,21 @@ from smforge.bake.host.job_limits import JobLimits
 from smforge.bake.host.settings import CHECKOUT_SETTING, HOST_NETWORK, NETWORK_SETTING, HostSettings
 from smforge.bake.inputs.checkout import revision_of
 from smforge.bake.inputs.externals import directory_of, externals_of
+from smforge.bake.inputs.published import directory_of as published_directory
+from smforge.bake.inputs.published import published_of
 from smforge.bake.inputs.rootfs import root_file_systems
+from smforge.files import cache_folder
 from smforge.matrix.place import PACKAGE, build_root
 from smforge.plan.records import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where the host keeps what it makes or fetches for builds."""
+
+    rootfs: Path
+    sources: Path
+    published: Path
 
 
 def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings come from
@@ -23,8 +36,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
     limits: JobLimits,
     paths: CellPaths,
     matrix: Path,
-    rootfs_store: Path,
-    sources_store: Path,
+    stores: Stores,
     crossing: Crossing | None,
 ) -> BakeCall:
     """The bake call of a cell on this host, everything resolved."""
@@ -48,13 +60,20 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
     lent = (host.ca_bundle, host.pip_config, host.bucket)
     reads = [PACKAGE, *(path for path in lent if path is not None)]
     for variable, rootfs in root_file_systems(cell, crossing).items():
-        directory = rootfs_store / rootfs.directory_name
+        directory = stores.rootfs / rootfs.directory_name
         variables[variable] = str(directory)
         reads.append(directory)
     if externals := externals_of(cell):
-        directory = directory_of(externals, sources_store)
+        directory = directory_of(externals, stores.sources)
         variables["EXTERNALS_DIR"] = str(directory)
         reads.append(directory)
+    if published_of(cell):
+        found = {
+            "PUBLISHED_DIR": published_directory(cell, stores.published),
+            "CUBINS_DIR": made_before(),
+        }
+        variables |= {name: str(path) for name, path in found.items()}
+        reads += found.values()
     if host.checkout is not None:
         variables[CHECKOUT_SETTING] = str(host.checkout)
         reads.append(host.checkout)
@@ -69,3 +88,8 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
         writes=(paths.staging,),
         host_network=host.network == HOST_NETWORK,
     )
+
+
+def made_before() -> Path:
+    """The folder with the machine code that slim and repair made on this host before."""
+    return cache_folder("rewrite") / "cubins"

@@ -128,7 +128,11 @@ class ForeseenComponent(_Strict):
     verdict: Literal["pass", "fail"]
     findings: Annotated[int, Field(ge=0, description="Those that stop a build.")]
     source_sha256: Annotated[
-        Sha256, Field(description="Of the source archive, or of a checkout's build inputs.")
+        Sha256,
+        Field(
+            description="Of the source archive, of a checkout's build inputs, or of the wheel that "
+            "is taken as published."
+        ),
     ]
     collapsed: tuple[CollapseRecord, ...] = ()
     report: Annotated[FileName, Field(description="The full report, beside the record.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from smforge.preflight.cache import Cache
 from smforge.preflight.cell import Circumstances, examinable, preflight_cell
 from smforge.preflight.records import Preflight
 from smforge.preflight.run import Question, preflight
+from smforge.workflow.published import PublishedPreflight, preflight_published
 
 if TYPE_CHECKING:
     from smforge.plan.records import Cell, PlannedComponent
@@ -99,12 +100,15 @@ def of_sources(
 
 
 def of_variant(
-    flags: Flags, choice: Choice, cache: Cache, *, most: int | None
-) -> tuple[Preflight, ...]:
+    flags: Flags, choice: Choice, cache: Cache, *, most: int | None, wheels: bool
+) -> tuple[tuple[Preflight, ...], tuple[PublishedPreflight, ...]]:
     """Examine what a variant of versions.json builds, as ``smforge build`` does before it builds.
 
-    `most` is how many components the forms of the report can hold; None for any number. Raises
-    `UsageError` when the variant leaves a choice open, and what `preflight_cell` raises.
+    Returns what its sources compile, and what the wheels hold that it takes as published.
+
+    `most` is how many components the forms of the report can hold; None for any number. `wheels`
+    says whether they can hold what a wheel has. Raises `UsageError` when the variant leaves a
+    choice open, and what `preflight_cell` and `ensure_published` raise.
     """
     from smforge.matrix.load import load  # noqa: PLC0415  # defers pydantic
     from smforge.plan.resolve import resolve  # noqa: PLC0415  # defers pydantic
@@ -118,7 +122,7 @@ def of_variant(
     host = HostSettings.from_environment(os.environ)
     cell = _cell(resolve(matrix, (choice.variant,), host.versions).cells, choice)
     components = _components(cell, choice, most)
-    policies = matrix.path.resolve().parent
+    named = [load_policy(matrix.path.resolve().parent / name) for name in cell.policies]
     circumstances = Circumstances(
         root=build_root(matrix.path),
         cache=cache,
@@ -127,12 +131,33 @@ def of_variant(
         externals=flags.checkouts,
         fetched=_fetched(flags, components, host),
         excuses=(
-            *(one for name in cell.policies for one in load_policy(policies / name).sources),
+            *(one for policy in named for one in policy.sources),
             *flags.excuses,
         ),
     )
-    found = preflight_cell(cell, components, circumstances)
-    return tuple(one.result for one in found.components)
+    compiled = [one for one in components if one.published is None]
+    found = preflight_cell(cell, compiled, circumstances)
+    chosen = replace(cell, components=tuple(one for one in components if one.published))
+    if chosen.components and not wheels:
+        raise UsageError(
+            f"{chosen.components[0].name} is taken as published, and reports on wheels have the "
+            "forms table, json and markdown here.",
+            remedy="Choose another component with --component, or audit the wheel itself.",
+        )
+    paths = _published(chosen, host)
+    excuses = [one for policy in named for one in policy.kernels]
+    published = preflight_published(chosen, paths, excuses)
+    return tuple(one.result for one in found.components), published
+
+
+def _published(cell: Cell, host: HostSettings) -> dict[str, Path]:
+    """The published wheels of a cell, fetched where they are not there yet."""
+    from smforge.bake.inputs.published import (  # noqa: PLC0415  # defers filelock
+        default_store,
+        ensure_published,
+    )
+
+    return ensure_published(cell, default_store(), host.origin, announce=_announce)
 
 
 def _fetched(
@@ -167,7 +192,9 @@ def _cell(cells: Sequence[Cell], choice: Choice) -> Cell:
 
 
 def _components(cell: Cell, choice: Choice, most: int | None) -> tuple[PlannedComponent, ...]:
-    offered = examinable(cell)
+    offered = tuple(
+        one for one in cell.components if one.published is not None or one in examinable(cell)
+    )
     found = tuple(one for one in offered if choice.component in {None, one.name})
     names = ", ".join(one.name for one in offered) or "nothing that preflight can examine"
     if not found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,9 +14,9 @@ from smforge.errors import ConfigurationError, ImpossibleCellError
 from smforge.matrix import paths
 from smforge.matrix.lookup import COMPILED, components_of, source_of
 from smforge.matrix.models import PackagesBase, RegistryBase, Sources, Toolkit, Variant
+from smforge.matrix.wheels import installs
 
 _DATA = Path(__file__).parent / "data" / "suites.json"
-_PYTHON_TAG = re.compile(r"-(cp\d+|py3)-(\w+)-[^-]+\.whl\Z")
 
 
 def check_base(
@@ -70,7 +69,7 @@ def _check_published(
         source = source_of(sources, name, toolkit.cuda)
         if name in COMPILED or source is None:
             continue
-        if not any(_installs(file, python) for file in source.files):
+        if not any(installs(file, python) for file in source.files):
             yield _impossible(
                 (*path, "components", name),
                 f"none of the files of {source.distribution} {source.version} is for Python "
@@ -79,16 +78,9 @@ def _check_published(
             )
 
 
-def _installs(file: str, python: str) -> bool:
-    """Whether a wheel's name admits a version of Python (``3.11``); PEP 425 has the tags."""
-    found = _PYTHON_TAG.search(file)
-    if found is None:
-        return False
-    interpreter, abi = found.groups()
-    minor = int(python.partition(".")[2])
-    if abi == "abi3":
-        return int(interpreter.removeprefix("cp3")) <= minor
-    return interpreter in ("py3", f"cp3{minor}")
+def python_of(base: RegistryBase | PackagesBase) -> str | None:
+    """The Python of a base (``3.13``); None where it is not known."""
+    return _python(base.suite) if isinstance(base, PackagesBase) else None
 
 
 def _python(suite: str) -> str | None:

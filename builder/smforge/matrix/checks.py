@@ -17,7 +17,7 @@ from smforge.errors import ArchitectureError, ConfigurationError, ImpossibleCell
 from smforge.matrix import paths
 from smforge.matrix.bases import check_base
 from smforge.matrix.lists import Entry, explain_impossible, read_word
-from smforge.matrix.lookup import COMPILED, closest, components_of, cuda_tag, source_of
+from smforge.matrix.lookup import closest, components_of, cuda_tag, lists_of, source_of
 from smforge.matrix.majors import majors_of
 from smforge.matrix.models import (
     Document,
@@ -28,6 +28,7 @@ from smforge.matrix.models import (
     VllmSource,
     WheelExternal,
 )
+from smforge.matrix.origins import check_origins
 from smforge.matrix.paths import Path
 from smforge.matrix.torches import check_torches
 
@@ -180,6 +181,7 @@ def _check_variant(
         yield _problem((*path, "components"), "nothing is to be built.", "Name a component.")
     for name in names:
         yield from _check_source(document, (*path, "components", name), toolkit, name)
+    yield from check_origins(document.sources, path, variant, base)
     yield from _check_stand_ins(document.sources.vllm, path, variant)
     yield from _check_platforms(path, variant)
     try:
@@ -214,15 +216,12 @@ def _check_stand_ins(
 
 def _check_platforms(path: Path, variant: Variant) -> Iterator[ConfigurationError]:
     """Each arch list has to name exactly the platforms that the variant is required for."""
-    for name in COMPILED:
-        component = getattr(variant.components, name)
-        if component is None:
-            continue
+    for name, lists in lists_of(variant.components):
         where: Path = (*path, "components", name, "archs")
         for platform in variant.require:
-            if platform not in component.archs:
+            if platform not in lists:
                 yield _problem(where, f"there is no list for {platform}.", "Add one.")
-        for platform in component.archs:
+        for platform in lists:
             if platform not in variant.require:
                 yield _problem(
                     (*where, platform),
@@ -237,13 +236,12 @@ def _check_lists(
     for platform, words in variant.require.items():
         found: dict[str, tuple[Entry, ...]] = {}
         broken = False
-        for name in COMPILED:
-            component = getattr(variant.components, name)
-            if component is None or platform not in component.archs:
+        for name, lists in lists_of(variant.components):
+            if platform not in lists:
                 continue
             where: Path = (*path, "components", name, "archs", platform)
             release = f"{name} {getattr(sources, name).version}"
-            entries, mistakes = _read(where, release, component.archs[platform], toolkit)
+            entries, mistakes = _read(where, release, lists[platform], toolkit)
             yield from mistakes
             found[name] = entries
             broken = broken or bool(mistakes)

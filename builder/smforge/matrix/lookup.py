@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 
-from smforge.matrix.models import Components, Source, Sources
+from smforge.matrix.models import ArchLists, Components, FromEither, Source, Sources
 
 COMPILED = ("flashinfer", "vllm", "lmcache")
-"""Components with an arch list of their own; the others are taken as published."""
+"""Components that can be compiled; the others have published wheels alone, taken as they are."""
 
 
 def components_of(components: Components) -> Iterator[str]:
@@ -16,6 +16,19 @@ def components_of(components: Components) -> Iterator[str]:
     for name in type(components).model_fields:
         if getattr(components, name) is not None:
             yield name
+
+
+def lists_of(components: Components) -> Iterator[tuple[str, ArchLists]]:
+    """The components of a variant that are compiled, with their arch lists per platform."""
+    for name in COMPILED:
+        component = getattr(components, name)
+        if component is not None and not is_published(component) and component.archs is not None:
+            yield name, component.archs
+
+
+def is_published(component: object) -> bool:
+    """Whether a component that could be compiled is taken from its published wheel."""
+    return isinstance(component, FromEither) and component.from_ == "published"
 
 
 def source_of(sources: Sources, component: str, cuda: str) -> Source | None:

@@ -14,6 +14,7 @@ from pydantic import Tag as ChoiceTag
 Platform = Literal["linux/amd64", "linux/arm64"]
 Selection = Literal["core", "common", "full"]
 CudaMajor = Literal["12", "13"]
+Origin = Literal["source", "published"]
 
 # ASCII classes and max_length, not \w and {0,62}: the Unicode tables of the former and the copies
 # that the latter makes of them would double what it costs to import this module.
@@ -240,24 +241,50 @@ class FlashInfer(Strict):
     selection: Annotated[Selection, Field(description="How many of its modules are compiled.")]
 
 
-class Vllm(Strict):
+class FromEither(Strict):
+    """A component that is compiled from its source archive, or taken from its published wheel."""
+
+    from_: Annotated[
+        Origin,
+        Field(
+            alias="from",
+            description="source: compiled with the lists in archs; published: the wheel of the "
+            "package index, without the code that no required device needs.",
+        ),
+    ] = "source"
+    archs: Annotated[
+        ArchLists | None, Field(description="Of source, and needed there: one list per platform.")
+    ] = None
+    repair: Annotated[
+        bool | None,
+        Field(
+            description="Of published: whether machine code is made from PTX where a required "
+            "device has nothing else; true when absent."
+        ),
+    ] = None
+
+
+class Vllm(FromEither):
     """vLLM's own extensions, in the grammar of TORCH_CUDA_ARCH_LIST."""
 
-    archs: ArchLists
     extensions: Annotated[
         tuple[Extension, ...] | None,
-        Field(min_length=1, description="Only these extension targets; all when absent."),
+        Field(
+            min_length=1,
+            description="Of source: only these extension targets; all when absent.",
+        ),
     ] = None
     stand_ins: Annotated[
         tuple[ExternalName, ...],
-        Field(description="The externals whose stand-in is used: keys of its `stand_ins`."),
+        Field(
+            description="Of source: the externals whose stand-in is used, by their keys in "
+            "`stand_ins`."
+        ),
     ] = ()
 
 
-class Lmcache(Strict):
-    """LMCache's CUDA operators, built from its sdist, in torch's grammar."""
-
-    archs: ArchLists
+class Lmcache(FromEither):
+    """LMCache's CUDA operators, in torch's grammar."""
 
 
 class Prebuilt(Strict):

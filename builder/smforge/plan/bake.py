@@ -29,7 +29,7 @@ def targets_for(cell: Cell) -> tuple[str, ...]:
 
 def cross_compiles(cell: Cell) -> bool:
     """Whether everything of a cell that is compiled can be compiled on another CPU."""
-    compiled = {one.name for one in cell.components} & set(COMPILED)
+    compiled = {one.name for one in cell.components if one.published is None} & set(COMPILED)
     return compiled <= set(_table()["cross"])
 
 
@@ -72,12 +72,21 @@ def sdist_sha256(source: Source) -> str | None:
 def _compiled(name: str, source: Source, cell: Cell) -> dict[str, str]:
     """Version, digest and arch list of a component that is compiled from its sdist.
 
+    Where its published wheel is taken: the wheel's name, the devices, and whether it is repaired.
     For an absent component only the empty list is given, so that its releases change no other cell.
     """
     component = cell.component(name)
     prefix = name.upper()
     if component is None:
         return {f"{prefix}_ARCHS": ""}
+    if (wheel := component.published) is not None:
+        return {
+            f"{prefix}_VERSION": component.version,
+            f"{prefix}_ARCHS": "",
+            f"{prefix}_PUBLISHED": wheel.file,
+            f"{prefix}_KEEP": " ".join(map(str, wheel.keep)),
+            f"{prefix}_REPAIR": "1" if wheel.repair else "",
+        }
     return {
         f"{prefix}_VERSION": component.version,
         f"{prefix}_SHA256": "" if component.checkout else sdist_sha256(source) or "",
@@ -149,7 +158,8 @@ def _expand(pattern: str, component: PlannedComponent) -> list[str]:
 
 
 def _patterns(component: PlannedComponent) -> list[str]:
-    patterns: list[str] = _table()["components"].get(component.name, [])
+    origin = "components" if component.published is None else "published"
+    patterns: list[str] = _table()[origin].get(component.name, [])
     return patterns
 
 

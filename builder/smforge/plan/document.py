@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from smforge.plan.records import Cell, Plan, PlannedComponent, PlannedExternal, PlannedImage
+from smforge.plan.records import (
+    Cell,
+    Plan,
+    PlannedComponent,
+    PlannedExternal,
+    PlannedImage,
+    PublishedWheel,
+)
 from smforge.version import __version__
 
 SCHEMA_VERSION = 1
@@ -69,6 +76,18 @@ def _component(component: PlannedComponent) -> dict[str, Any]:
         "ptx": [str(target) for target in component.ptx],
         "settings": dict(component.settings),
         "externals": [external_document(one) for one in component.externals],
+        "published": _published(component.published),
+    }
+
+
+def _published(wheel: PublishedWheel | None) -> dict[str, Any] | None:
+    if wheel is None:
+        return None
+    return {
+        "file": wheel.file,
+        "sha256": wheel.sha256,
+        "keep": [str(device) for device in wheel.keep],
+        "repair": wheel.repair,
     }
 
 

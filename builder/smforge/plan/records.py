@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smforge.arch.requirement import Requirements
-from smforge.arch.target import Target
+from smforge.arch.target import ComputeCapability, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,18 @@ class PlannedExternal:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedWheel:
+    """A wheel of the package index, and what is made of it before it is shipped."""
+
+    file: str
+    sha256: str
+    keep: tuple[ComputeCapability, ...]
+    """The devices whose code stays; the code that none of them needs is taken out."""
+    repair: bool
+    """Whether machine code is made for them from PTX where they have nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedComponent:
     """One component of a cell."""
 
@@ -81,6 +93,8 @@ class PlannedComponent:
     """The sources that its build would otherwise clone."""
     checkout: bool = False
     """Whether a checkout is built in place of the release that the matrix names."""
+    published: PublishedWheel | None = None
+    """Set where it could be compiled, and its published wheel is taken instead."""
 
 
 @dataclass(frozen=True, slots=True)

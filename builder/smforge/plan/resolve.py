@@ -6,12 +6,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from smforge.arch import toolkits
-from smforge.arch.requirement import parse_requirements
+from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.errors import UsageError
+from smforge.matrix.bases import python_of
 from smforge.matrix.lists import Entry, read_list
 from smforge.matrix.load import Matrix
-from smforge.matrix.lookup import COMPILED, closest, components_of, cuda_tag, source_of
-from smforge.matrix.models import Document, Platform, RegistryBase, Toolkit, Variant, VllmSource
+from smforge.matrix.lookup import (
+    closest,
+    components_of,
+    cuda_tag,
+    is_published,
+    lists_of,
+    source_of,
+)
+from smforge.matrix.models import (
+    Document,
+    Platform,
+    RegistryBase,
+    Source,
+    Toolkit,
+    Variant,
+    VllmSource,
+)
+from smforge.matrix.wheels import wheel_for
 from smforge.plan import bake
 from smforge.plan.block import check_block
 from smforge.plan.externals import externals_for
@@ -23,6 +40,7 @@ from smforge.plan.records import (
     PlannedComponent,
     PlannedImage,
     PlannedToolkit,
+    PublishedWheel,
 )
 
 
@@ -80,14 +98,16 @@ def _resolve_cell(
         component: read_list(
             component,
             getattr(document.sources, component).version,
-            getattr(variant.components, component).archs[platform],
+            words[platform],
             cuda,
         )
-        for component in COMPILED
-        if getattr(variant.components, component) is not None
+        for component, words in lists_of(variant.components)
     }
+    requirements = parse_requirements(variant.require[platform])
     components = tuple(
-        _resolve_component(document, variant, component, lists.get(component, ()), checkouts)
+        _resolve_published(document, variant, component, platform, requirements, checkouts)
+        if is_published(getattr(variant.components, component))
+        else _resolve_component(document, variant, component, lists.get(component, ()), checkouts)
         for component in components_of(variant.components)
     )
     cell = Cell(
@@ -95,7 +115,7 @@ def _resolve_cell(
         platform=platform,
         toolkit=toolkit,
         base=base,
-        requirements=parse_requirements(variant.require[platform]),
+        requirements=requirements,
         components=components,
         image=_resolve_image(name, variant, components),
         targets=(),
@@ -137,6 +157,42 @@ def _resolve_component(
         settings=dict(_settings(declared)),
         externals=(
             tuple(externals_for(source, declared)) if isinstance(source, VllmSource) else ()
+        ),
+    )
+
+
+def _resolve_published(  # noqa: PLR0913, PLR0917  # what one published component depends on
+    document: Document,
+    variant: Variant,
+    name: str,
+    platform: Platform,
+    requirements: Requirements,
+    checkouts: Mapping[str, str],
+) -> PlannedComponent:
+    """A component whose published wheel is taken."""
+    if name in checkouts:
+        raise UsageError(
+            f"A checkout of {name} is given, and this variant takes {name} as published.",
+            remedy=f'Leave the checkout out, or write "from": "source" for {name}.',
+        )
+    source: Source = getattr(document.sources, name)
+    base = document.toolkits[variant.toolkit].bases[variant.base]
+    file = wheel_for(source.files, platform, python_of(base))
+    assert file is not None, "the matrix was loaded without this component's wheel"
+    targets = (one.target.capability for one in requirements.targets)
+    repair = getattr(variant.components, name).repair
+    return PlannedComponent(
+        name=name,
+        version=source.version,
+        archs=(),
+        targets=(),
+        ptx=(),
+        settings={},
+        published=PublishedWheel(
+            file=file,
+            sha256=source.files[file],
+            keep=tuple(sorted(dict.fromkeys(requirements.devices or targets))),
+            repair=repair is not False,
         ),
     )
 

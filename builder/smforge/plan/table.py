@@ -81,6 +81,10 @@ def _base(base: PlannedBase) -> str:
 
 
 def _component(component: PlannedComponent) -> str:
+    if (wheel := component.published) is not None:
+        devices = " ".join(map(str, wheel.keep))
+        repaired = ", repaired" if wheel.repair else ""
+        return f"{component.version}, published, slimmed for {devices}{repaired}"
     if not component.archs:
         return f"{component.version}, taken as published"
     settings = "".join(f", {name} {value}" for name, value in component.settings.items())

@@ -14,6 +14,8 @@ from typing import Any
 
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.externals import default_store, externals_of, kept_sources
+from smforge.bake.inputs.published import default_store as published_store
+from smforge.bake.inputs.published import ensure_published
 from smforge.errors import ConfigurationError, SmforgeError
 from smforge.findings import Finding, Level
 from smforge.matrix.place import build_root
@@ -21,6 +23,7 @@ from smforge.plan.records import Cell
 from smforge.policy.files import Policy, load_policy
 from smforge.preflight.cache import Cache
 from smforge.preflight.cell import CellPreflight, Circumstances, examinable, preflight_cell
+from smforge.workflow.published import PublishedPreflight, preflight_published, way_out
 
 LOCKS = Path("docker", "image", "requirements")
 """Below the directory of the matrix: per CUDA, one lock for each component of an image."""
@@ -36,6 +39,8 @@ class CellCheck:
     """Sentences: files that are not there, missing pins, sources that cannot be fetched."""
     preflight: CellPreflight | None
     """None where the sources could not be examined."""
+    published: tuple[PublishedPreflight, ...] = ()
+    """What was read of the published wheels that are taken."""
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -48,6 +53,11 @@ class CellCheck:
                 for one in found
                 for finding in one.result.findings
                 if finding.level is Level.ERROR
+            ),
+            *(
+                f"{one.title}: {problem} {way_out(one.component)}"
+                for one in self.published
+                for problem in one.problems
             ),
         )
 
@@ -88,11 +98,16 @@ def _check_cell(
         excuses=tuple(excuse for policy in policies for excuse in policy.sources),
         announce=lambda text: announce(f"{cell.variant} {cell.platform}, {text}"),
     )
+    kernels = [excuse for policy in policies for excuse in policy.kernels]
     try:
         found = preflight_cell(cell, examinable(cell), circumstances)
+        wheels = ensure_published(
+            cell, published_store(), host.origin, announce=circumstances.announce
+        )
+        published = preflight_published(cell, wheels, kernels)
     except SmforgeError as error:
         return CellCheck(cell, (*problems, str(error)), None)
-    return CellCheck(cell, tuple(problems), found)
+    return CellCheck(cell, tuple(problems), found, published)
 
 
 def _unpinned(cell: Cell) -> Iterator[str]:
@@ -144,7 +159,9 @@ def _summary(check: CellCheck) -> str:
         f"{one.title} {len(one.result.configuration.units)} CUDA sources"
         for one in check.preflight.components
     ]
+    parts += [f"{one.title}, {one.content}" for one in check.published]
     examined = {one.component.name for one in check.preflight.components}
+    examined |= {one.component.name for one in check.published}
     others = [one.name for one in check.cell.components if one.name not in examined]
     if others:
         parts.append(f"{', '.join(others)} not examined")
@@ -169,6 +186,23 @@ def check_document(checks: Sequence[CellCheck]) -> dict[str, Any]:
                         "units": len(each.result.configuration.units),
                     }
                     for each in (one.preflight.components if one.preflight else ())
+                ],
+                "published": [
+                    {
+                        "component": each.component.name,
+                        "version": each.component.version,
+                        "verdict": "fail" if each.problems else "pass",
+                        "devices": {
+                            device: {
+                                "native": tally.native,
+                                "ptx": tally.ptx,
+                                "missing": tally.missing,
+                                "excused": tally.exempt,
+                            }
+                            for device, tally in each.report.devices.items()
+                        },
+                    }
+                    for each in one.published
                 ],
             }
             for one in checks

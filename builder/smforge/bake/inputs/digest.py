@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from smforge.bake.artefacts import files_below
+from smforge.bake.inputs.published import published_of
 from smforge.bake.inputs.rootfs import root_file_systems
 from smforge.matrix.place import BAKE_FILE, PACKAGE
 from smforge.plan.document import cell_document
@@ -35,7 +36,8 @@ def inputs_of(
     That is, by name: this version of smforge, the resolved cell and what its root file systems are
     made of, docker-bake.hcl, the matrix, every file of CONTEXTS, the programs that run within an
     image, a checkout that takes the place of a release (all its files, with their names, as one),
-    and the policies. What else the host adds (job counts, certificates) does not count.
+    and the policies; where a published wheel is taken, also this package, which makes the shipped
+    wheel from it. What else the host adds (job counts, certificates) does not count.
     """
     found = {
         CELL: _sha256(json.dumps(cell_document(cell), sort_keys=True).encode()),
@@ -55,6 +57,8 @@ def inputs_of(
     ):
         if file.is_file():
             found[name] = _sha256(file.read_bytes())
+    if published_of(cell):
+        found["smforge's own source"] = _tree_digest(PACKAGE)
     if checkout is not None:
         found["checkout"] = _tree_digest(checkout)
     return found

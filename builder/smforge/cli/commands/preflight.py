@@ -14,14 +14,20 @@ from smforge.cli.preflight_questions import Choice, Flags, of_sources, of_varian
 from smforge.errors import UsageError
 from smforge.preflight.cache import temporary_or_default
 from smforge.preflight.records import Preflight
+from smforge.report.build import to_json
+from smforge.report.markdown import render_markdown as render_reports
 from smforge.report.preflight.document import render_json
 from smforge.report.preflight.markdown import render_markdown
 from smforge.report.preflight.table import render_table
+from smforge.report.table import render_table as render_report
 from smforge.sigterm import ended_tidily
+from smforge.workflow.published import PublishedPreflight, way_out
 
 FORMATS = ("table", "json", "markdown", "junit", "sarif", "html")
 _ABOUT_ONE = frozenset({"html"})
 """Forms that hold the report of one component."""
+_ON_WHEELS = frozenset({"table", "json", "markdown"})
+"""Forms that can hold what a wheel has that is taken as published."""
 
 
 @click.command("preflight")
@@ -124,12 +130,14 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         if variant is not None:
             choice = Choice(variant, platform, component, config or ctx.obj["config"])
             most = 1 if any(spec.format in _ABOUT_ONE for spec in specs) else None
-            results = of_variant(flags, choice, cache, most=most)
+            wheels = all(spec.format in _ON_WHEELS for spec in specs)
+            results, published = of_variant(flags, choice, cache, most=most, wheels=wheels)
         else:
             assert source is not None
-            results = of_sources(flags, source, cuda, archs, cache)
-    emit({spec: _render(results, spec, listed=listed) for spec in specs})
-    return max(_exit_code(result, fail_on) for result in results)
+            results, published = of_sources(flags, source, cuda, archs, cache), ()
+    emit({spec: _render(results, published, spec, listed=listed) for spec in specs})
+    codes = [_exit_code(result, fail_on) for result in results]
+    return max((*codes, *(_exit_code_of_wheel(one, fail_on) for one in published)))
 
 
 def _exit_code(result: Preflight, fail_on: str) -> int:
@@ -137,7 +145,18 @@ def _exit_code(result: Preflight, fail_on: str) -> int:
     return exit_code(result.source.name, result.outcome.value, levels, fail_on)
 
 
-def _render(results: Sequence[Preflight], spec: OutputSpec, *, listed: bool) -> str:
+def _exit_code_of_wheel(one: PublishedPreflight, fail_on: str) -> int:
+    levels = [*(finding.level for finding in one.report.findings), *("error" for _ in one.problems)]
+    return exit_code(one.title, "fail" if one.problems else "pass", levels, fail_on)
+
+
+def _render(
+    results: Sequence[Preflight],
+    published: Sequence[PublishedPreflight],
+    spec: OutputSpec,
+    *,
+    listed: bool,
+) -> str:
     if spec.format == "junit":
         from smforge.report.preflight.junit import render_junit  # noqa: PLC0415  # defers xml
 
@@ -147,6 +166,7 @@ def _render(results: Sequence[Preflight], spec: OutputSpec, *, listed: bool) -> 
 
         return render_sarif(results)
     texts = [_render_one(result, spec, listed=listed) for result in results]
+    texts += [_render_wheel(one, spec) for one in published]
     if spec.format == "json" and len(texts) > 1:
         return f"[{','.join(texts)}]"
     return "\n".join(texts)
@@ -164,3 +184,15 @@ def _render_one(result: Preflight, spec: OutputSpec, *, listed: bool) -> str:
         return render_page(preflight_page(result))
 
     return render_table(result, color=color_wanted(spec), listed=listed)
+
+
+def _render_wheel(one: PublishedPreflight, spec: OutputSpec) -> str:
+    """The audit of a wheel that is taken as published, and why it cannot be taken."""
+    if spec.format == "json":
+        return to_json(one.report)
+    reasons = "".join(f"{one.title}: {problem}\n" for problem in one.problems)
+    if reasons:
+        reasons += f"{way_out(one.component)}\n"
+    if spec.format == "markdown":
+        return f"{render_reports([one.report])}\n{reasons}"
+    return f"{render_report(one.report, color=color_wanted(spec))}{reasons}"

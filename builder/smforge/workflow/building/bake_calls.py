@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from smforge.bake.cell_call import bake_call
+from smforge.bake.cell_call import Stores, bake_call
 from smforge.bake.command import BakeCall
 from smforge.bake.definition import Definition, resolve_definition
 from smforge.bake.host.crossing import crossing_for, host_platform
@@ -22,10 +22,10 @@ def call_for(settings: BuildSettings, cell: Cell, means: Means) -> BakeCall:
     limits = job_limits(means.cores, means.memory_bytes, gib_per_job(cell))
     if settings.jobs is not None:
         limits = JobLimits(settings.jobs, 1)
-    stores = (settings.rootfs_store, settings.sources_store)
+    stores = Stores(settings.rootfs_store, settings.sources_store, settings.published_store)
     crossing = crossing_for(cell, means.native)
     paths = settings.paths(cell)
-    return bake_call(cell, settings.host, limits, paths, settings.matrix, *stores, crossing)
+    return bake_call(cell, settings.host, limits, paths, settings.matrix, stores, crossing)
 
 
 def resolve_call(settings: BuildSettings, cell: Cell) -> tuple[BakeCall, Definition]:

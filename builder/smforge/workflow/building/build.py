@@ -12,12 +12,14 @@ from pathlib import Path
 
 from smforge.bake.artefacts import artefacts_in
 from smforge.bake.baking import Baked, bake
+from smforge.bake.cell_call import made_before
 from smforge.bake.cell_paths import CellPaths, promote, reject, shown, staging
 from smforge.bake.diagnosis import failure
 from smforge.bake.host import engine as engines
 from smforge.bake.host.crossing import Crossing, builder_platform, crossing_for
 from smforge.bake.host.engine import Engine
 from smforge.bake.inputs.externals import ensure_externals, externals_of
+from smforge.bake.inputs.published import ensure_published
 from smforge.bake.inputs.rootfs import ensure_rootfs, root_file_systems
 from smforge.bake.record import RECORD_NAME, Result
 from smforge.errors import BuildFailedError, InterruptedBuildError, SmforgeError, UnpublishableError
@@ -101,9 +103,11 @@ def _say_why(settings: BuildSettings, cell: Cell, found: Freshness) -> None:
 
 
 def _fetch_sources(settings: BuildSettings, cell: Cell) -> None:
-    """Fetch the sources of other projects that are not there yet."""
+    """Fetch the sources of other projects and the published wheels that are not there yet."""
+    origin, announce = settings.host.origin, settings.messages.announce
+    if ensure_published(cell, settings.published_store, origin, announce=announce):
+        made_before().mkdir(parents=True, exist_ok=True)
     if externals := externals_of(cell):
-        origin, announce = settings.host.origin, settings.messages.announce
         ensure_externals(externals, settings.sources_store, origin, announce=announce)
 
 

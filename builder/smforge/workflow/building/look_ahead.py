@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from smforge.bake.cell_paths import shown
 from smforge.bake.inputs.externals import externals_of, kept_sources
+from smforge.bake.inputs.published import ensure_published
 from smforge.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
 from smforge.errors import PredictedLossError
 from smforge.findings import Finding, Level, Outcome
 from smforge.plan.records import Cell
-from smforge.policy.files import load_policy
+from smforge.policy.files import Policy, load_policy
 from smforge.preflight.cache import Cache, default_directory
 from smforge.preflight.cell import (
     CellPreflight,
@@ -24,12 +26,16 @@ from smforge.preflight.cell import (
     examinable,
     preflight_cell,
 )
+from smforge.report.build import to_json
 from smforge.report.preflight.document import render_json
 from smforge.sigterm import ended_tidily
 from smforge.verdict.expectation import Expectation, expectations_of
 from smforge.workflow.building.results import LookAhead, Predicted
 from smforge.workflow.building.settings import BuildSettings
+from smforge.workflow.published import PublishedPreflight, preflight_published, way_out
 from smforge.writing import write_whole
+
+_OVERRIDE = " To build it with the loss: --preflight record."
 
 
 def look_ahead(settings: BuildSettings, cell: Cell) -> Predicted | None:
@@ -51,30 +57,59 @@ def look_ahead(settings: BuildSettings, cell: Cell) -> Predicted | None:
 
 def predict(settings: BuildSettings, cell: Cell) -> Predicted:
     """The result of preflight for a cell, and its consequence for the build."""
+    policies = [load_policy(path) for path in settings.policies_of(cell)]
     circumstances = Circumstances(
         root=settings.root,
         cache=Cache(default_directory()),
         checkouts=settings.host.checkouts,
         fetched=kept_sources(externals_of(cell), settings.sources_store),
-        excuses=tuple(
-            one for path in settings.policies_of(cell) for one in load_policy(path).sources
-        ),
+        excuses=tuple(one for policy in policies for one in policy.sources),
         announce=settings.messages.announce,
     )
     with ended_tidily():
         found = preflight_cell(cell, examinable(cell), circumstances)
+        published = _read_published(settings, cell, policies)
     reports = {_report_name(one): render_json(one.result) for one in found.components}
+    reports |= {_report_name(one): to_json(one.report) for one in published}
     failed = found.outcome is Outcome.FAIL
+    lacking = any(one.problems for one in published)
     record = PreflightRecord(
-        verdict=found.outcome.value if found.components else "nothing",
-        overridden=failed and settings.look_ahead is LookAhead.RECORD,
-        components=tuple(_recorded(one, reports[_report_name(one)]) for one in found.components),
+        verdict=_verdict(found, published),
+        overridden=(failed or lacking) and settings.look_ahead is LookAhead.RECORD,
+        components=(
+            *(_recorded(one, reports[_report_name(one)]) for one in found.components),
+            *(_recorded_wheel(one, reports[_report_name(one)]) for one in published),
+        ),
         required_instead={str(one): str(device) for one, device in found.required_instead.items()},
     )
     error = None
-    if failed and settings.look_ahead is LookAhead.STOP:
-        error = _loss(found, settings.paths(cell).logs)
-    return Predicted(found, record, reports, error)
+    if (failed or lacking) and settings.look_ahead is LookAhead.STOP:
+        error = _loss(found, published, settings.paths(cell).logs)
+    return Predicted(found, record, reports, error, published)
+
+
+def _read_published(
+    settings: BuildSettings, cell: Cell, policies: Sequence[Policy]
+) -> tuple[PublishedPreflight, ...]:
+    announce = settings.messages.announce
+    wheels = ensure_published(
+        cell, settings.published_store, settings.host.origin, announce=announce
+    )
+    excuses = [one for policy in policies for one in policy.kernels]
+    found = preflight_published(cell, wheels, excuses)
+    for one in found:
+        announce(f"preflight: {one.title} has {one.content}")
+    return found
+
+
+def _verdict(
+    found: CellPreflight, published: Sequence[PublishedPreflight]
+) -> Literal["pass", "fail", "nothing"]:
+    if not found.components and not published:
+        return "nothing"
+    if found.outcome is Outcome.FAIL or any(one.problems for one in published):
+        return "fail"
+    return "pass"
 
 
 def expectations_for(
@@ -87,12 +122,13 @@ def expectations_for(
         paths[wheel.relative_to(directory).parts[0]].append(f"{wheel.name}/")
     return tuple(
         replace(one, within=tuple(paths[one.build or ""]))
-        for name, report in predicted.reports.items()
-        for one in expectations_of(json.loads(report), name)
+        for component in predicted.preflight.components
+        if (name := _report_name(component))
+        for one in expectations_of(json.loads(predicted.reports[name]), name)
     )
 
 
-def _report_name(one: ComponentPreflight) -> str:
+def _report_name(one: ComponentPreflight | PublishedPreflight) -> str:
     return f"preflight-{one.component.name}.json"
 
 
@@ -114,17 +150,36 @@ def _recorded(one: ComponentPreflight, report: str) -> ForeseenComponent:
     )
 
 
-def _loss(found: CellPreflight, logs: Path) -> PredictedLossError:
+def _recorded_wheel(one: PublishedPreflight, report: str) -> ForeseenComponent:
+    assert one.component.published is not None
+    return ForeseenComponent(
+        component=one.component.name,
+        verdict="fail" if one.problems else "pass",
+        findings=len(one.problems),
+        source_sha256=one.component.published.sha256,
+        report=_report_name(one),
+        report_sha256=hashlib.sha256(report.encode()).hexdigest(),
+    )
+
+
+def _loss(
+    found: CellPreflight, published: Sequence[PublishedPreflight], logs: Path
+) -> PredictedLossError:
     cell = found.cell
+    where = f"{cell.variant} {cell.platform}"
     losses = [
-        f"{cell.variant} {cell.platform}, {one.title}: {_sentence(finding)}"
+        f"{where}, {one.title}: {_sentence(finding)}"
         for one in found.components
         for finding in _stopping(one)
     ]
+    for one in published:
+        losses += [f"{where}, {one.title}: {problem}" for problem in one.problems]
+        if one.problems:
+            losses.append(way_out(one.component))
+    override = "" if found.outcome is Outcome.PASS else _OVERRIDE
     return PredictedLossError(
         losses,
-        remedy=f"Nothing was built; the reports are {shown(logs)}/preflight-*.json. "
-        "To build it with the loss: --preflight record.",
+        remedy=f"Nothing was built; the reports are {shown(logs)}/preflight-*.json.{override}",
     )
 
 

@@ -12,6 +12,7 @@ from smforge.errors import EXIT_BUILD_FAILED, EXIT_OF_VERDICT, SmforgeError
 from smforge.plan.records import Cell
 from smforge.preflight.cell import CellPreflight
 from smforge.report.model import Report
+from smforge.workflow.published import PublishedPreflight
 
 
 class LookAhead(StrEnum):
@@ -45,6 +46,8 @@ class Predicted:
     """The full reports as JSON, by file name."""
     error: SmforgeError | None = None
     """Why nothing may be built; None where the build may go on."""
+    published: tuple[PublishedPreflight, ...] = ()
+    """What was read of the published wheels that are taken."""
 
 
 @dataclass(frozen=True, slots=True)

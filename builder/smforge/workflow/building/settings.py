@@ -8,6 +8,7 @@ from pathlib import Path
 from smforge.bake.cell_paths import CellPaths
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.externals import default_store as default_sources_store
+from smforge.bake.inputs.published import default_store as default_published_store
 from smforge.bake.inputs.rootfs import default_store as default_rootfs_store
 from smforge.matrix.place import build_root
 from smforge.plan.records import Cell
@@ -36,6 +37,8 @@ class BuildSettings:
     """Where root file systems of bases from packages are kept."""
     sources_store: Path = field(default_factory=default_sources_store)
     """Where the sources of other projects are kept."""
+    published_store: Path = field(default_factory=default_published_store)
+    """Where published wheels are kept that are taken in place of a compilation."""
 
     @property
     def root(self) -> Path:

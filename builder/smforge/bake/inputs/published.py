@@ -1,0 +1,147 @@
+"""The published wheels that a cell takes in place of a compilation, fetched once and kept.
+
+Each is held against its SHA-256. A build hands the engine one folder with them, so that no step of
+it fetches a wheel again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from smforge.bake.inputs.origin import Origin, last_line
+from smforge.errors import BuildFailedError
+from smforge.files import cache_folder, sha256_of
+from smforge.plan.records import Cell, PlannedComponent, PublishedWheel
+
+_NAME_DIGITS = 12
+
+
+def published_of(cell: Cell) -> tuple[PlannedComponent, ...]:
+    """The components of a cell whose published wheel is taken in place of a compilation."""
+    return tuple(one for one in cell.components if one.published is not None)
+
+
+def default_store() -> Path:
+    """Where fetched wheels are kept."""
+    return cache_folder("published")
+
+
+def wheel_path(wheel: PublishedWheel, store: Path) -> Path:
+    """Where `ensure_published` puts a wheel."""
+    return store / "wheels" / wheel.sha256 / wheel.file
+
+
+def directory_of(cell: Cell, store: Path) -> Path:
+    """Where `ensure_published` lays a cell's wheels out: ``vllm/…whl``, ``lmcache/…whl``."""
+    facts = [(one.name, one.published.sha256) for one in published_of(cell) if one.published]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return store / "sets" / digest[:_NAME_DIGITS]
+
+
+def ensure_published(
+    cell: Cell,
+    store: Path,
+    origin: Origin,
+    *,
+    announce: Callable[[str], None] = lambda _: None,
+) -> dict[str, Path]:
+    """Fetch the published wheels of a cell that are not there yet; return them by component.
+
+    Raises `BuildFailedError` where one cannot be fetched or is not what the matrix pins; what is
+    there is there whole.
+    """
+    components = published_of(cell)
+    if not components:
+        return {}
+    found: dict[str, Path] = {}
+    for place in ("wheels", "sets"):
+        (store / place).mkdir(parents=True, exist_ok=True)
+    with FileLock(store / ".lock"):
+        for one in components:
+            assert one.published is not None
+            found[one.name] = wheel_path(one.published, store)
+            if not found[one.name].is_file():
+                announce(f"fetching {one.published.file}")
+                _fetch(one, one.published, origin, found[one.name])
+        directory = directory_of(cell, store)
+        if not directory.is_dir():
+            _lay_out(found, directory)
+    return found
+
+
+def _lay_out(wheels: dict[str, Path], directory: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".making-") as work:
+        made = Path(work) / directory.name
+        for name, wheel in wheels.items():
+            (made / name).mkdir(parents=True)
+            os.link(wheel, made / name / wheel.name)
+        made.rename(directory)
+
+
+def _fetch(component: PlannedComponent, wheel: PublishedWheel, origin: Origin, place: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=place.parents[1], prefix=".fetching-") as work:
+        brought = Path(work) / wheel.file
+        if origin.mirror is None:
+            _download(component, wheel, origin, brought)
+        else:
+            _copy(wheel, origin.mirror, brought)
+        if (digest := sha256_of(brought)) != wheel.sha256:
+            raise BuildFailedError(
+                f"{wheel.file} has the SHA-256 {digest}, but {wheel.sha256} is pinned.",
+                remedy="Do not use this file; find out who changed it.",
+            )
+        place.parent.mkdir(exist_ok=True)
+        brought.rename(place)
+
+
+def _copy(wheel: PublishedWheel, mirror: Path, brought: Path) -> None:
+    for candidate in (mirror / wheel.file, mirror / wheel.sha256):
+        if candidate.is_file():
+            shutil.copyfile(candidate, brought)
+            return
+    raise BuildFailedError(
+        f"{mirror} has no {wheel.file} and no file named {wheel.sha256}.",
+        remedy="Put a copy of this wheel there.",
+    )
+
+
+def _download(
+    component: PlannedComponent, wheel: PublishedWheel, origin: Origin, brought: Path
+) -> None:
+    """Through pip, which knows the site's indexes, proxies and credentials."""
+    requirement = brought.with_name("wheel.txt")
+    requirement.write_text(
+        f"{component.name}=={component.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8"
+    )
+    *_, python, abi, platforms = wheel.file.removesuffix(".whl").split("-")
+    # abi3 names the oldest Python that it is for, and pip looks for the one that runs it.
+    wanted = () if abi == "abi3" else ("--python-version", python.removeprefix("cp"))
+    command = (
+        # -P: a pip.py in the current directory must not take pip's place.
+        sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+        "--no-deps", "--only-binary=:all:", "--require-hashes", "--ignore-requires-python",
+        *(word for tag in platforms.split(".") for word in ("--platform", tag)),
+        "--implementation", "cp", "--abi", abi, *wanted,
+        "--dest", brought.parent, "--requirement", requirement,
+    )  # fmt: skip
+    environment = dict(os.environ)
+    if origin.ca_bundle is not None:
+        environment["PIP_CERT"] = str(origin.ca_bundle)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not brought.is_file():
+        why = last_line(done.stderr) or f"pip brought no {wheel.file}"
+        raise BuildFailedError(
+            f"{wheel.file} cannot be fetched: {why}.",
+            remedy="Check pip's index settings, or name a directory that has it with "
+            "SMFORGE_SOURCES_MIRROR.",
+        )
