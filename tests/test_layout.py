@@ -62,6 +62,7 @@ EVERYWHERE = {
     "extras",
     "files",
     "findings",
+    "package_index",
     "sigterm",
     "terminal",
     "writing",

@@ -33,6 +33,7 @@ COMMANDS = {
     "devices": "List the devices: names, products, own targets, and the first CUDA release and its "
     "driver.",
     "explain": "Say what a rule of the audit means and what to do; without RULE, list them all.",
+    "bump": "Take a new release into versions.json, and show what a device would lose by it.",
     "matrix": "Make the CI pipeline: one job per variant and platform, behind one that checks the "
     "matrix.",
     "completion": "Print what lets a shell complete commands, flags, variants, devices and rules.",

@@ -78,12 +78,15 @@ def configuration_from_json(data: dict[str, Any]) -> Configuration:
 
 def _external(one: External) -> list[Any]:
     place = _place(one.location)
-    return [one.name, one.repository, one.revision, place, one.named_sources, one.problem]
+    submodules = list(one.submodules)
+    return [
+        one.name, one.repository, one.revision, place, one.named_sources, one.problem, submodules
+    ]  # fmt: skip
 
 
 def _read_external(row: list[Any]) -> External:
-    name, repository, revision, place, named, problem = row
-    return External(name, repository, revision, Location(*place), named, problem)
+    name, repository, revision, place, named, problem, submodules = row
+    return External(name, repository, revision, Location(*place), named, problem, tuple(submodules))
 
 
 def _place(location: Location | None) -> list[str | int] | None:

@@ -72,7 +72,11 @@ def _planned(cell: Cell) -> Iterator[tuple[str, tuple[str, str]]]:
 
 def _external(title: str, ours: PlannedExternal, theirs: External) -> Iterator[Finding]:
     key = f"sources.vllm.externals.{ours.name}"
-    if ours.kind == "git" and theirs.repository and not _same(ours.location, theirs.repository):
+    if (
+        ours.kind == "git"
+        and theirs.repository
+        and not same_repository(ours.location, theirs.repository)
+    ):
         yield _difference(
             f"versions.json takes {ours.name} from {ours.location}, and {title} fetches it from "
             f"{theirs.repository}.",
@@ -123,7 +127,7 @@ def _list(title: str, component: PlannedComponent, result: Preflight) -> Iterato
         )
 
 
-def _same(ours: str, theirs: str) -> bool:
+def same_repository(ours: str, theirs: str) -> bool:
     """Whether two URLs name one repository."""
 
     def plain(url: str) -> tuple[str, str]:

@@ -56,6 +56,8 @@ class External:
     """How many of its CUDA sources the tree's own CMake names; these are among the units."""
     problem: str | None = None
     """Why what was given of it is not what the build fetches; None where nothing was given."""
+    submodules: tuple[str, ...] = ()
+    """The submodules that are fetched of it, where the build description names them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,21 +58,35 @@ def check_out(external: PlannedExternal, commit: str, origin: Origin, into: Path
 def _require_tag(external: PlannedExternal, commit: str, listed: str) -> None:
     """Raise `BuildFailedError` where the repository has the release's tag at another commit.
 
-    A tag that the repository does not have says nothing. Of an annotated tag the line that ends in
-    ``^{}`` names the commit, and comes last.
+    A tag that the repository does not have says nothing.
     """
-    tag = f"refs/tags/{external.release}"
-    at = [
-        line.split("\t")[0]
-        for line in listed.splitlines()
-        if line.partition("\t")[2] in {tag, f"{tag}^{{}}"}
-    ]
-    if at and at[-1] != commit:
+    at = _commit_of(str(external.release), listed)
+    if at is not None and at != commit:
         raise BuildFailedError(
-            f"{external.location} has {external.release} at {at[-1]}, and versions.json pins "
+            f"{external.location} has {external.release} at {at}, and versions.json pins "
             f"{external.name} to {commit} as that release.",
             remedy="Find out which is meant, and correct the tag or the commit in versions.json.",
         )
+
+
+def commit_of_tag(url: str, tag: str, origin: Origin) -> str | None:
+    """The commit that a tag of a repository names now; None where the repository has no such tag.
+
+    Raises `BuildFailedError` where the repository cannot be reached.
+    """
+    repository = PlannedExternal(url, "git", url, None, tag, None, None, None)
+    return _commit_of(tag, _Git(repository, origin)("ls-remote", "--tags", url))
+
+
+def _commit_of(tag: str, listed: str) -> str | None:
+    """The commit of a tag in the output of ``git ls-remote --tags``.
+
+    Of an annotated tag the line that ends in ``^{}`` names the commit, and comes last.
+    """
+    name = f"refs/tags/{tag}"
+    lines = (line.split("\t") for line in listed.splitlines() if "\t" in line)
+    at = [commit for commit, of in lines if of in {name, f"{name}^{{}}"}]
+    return at[-1] if at else None
 
 
 class _Git:

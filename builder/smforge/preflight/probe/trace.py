@@ -23,6 +23,7 @@ _MODES = _STOPPING | {
     "WARNING", "AUTHOR_WARNING", "DEPRECATION", "NOTICE", "STATUS", "VERBOSE", "DEBUG", "TRACE",
     "CHECK_START", "CHECK_PASS", "CHECK_FAIL",
 }  # fmt: skip
+_KEYWORD = re.compile(r"[A-Z]+(?:_[A-Z]+)*")
 _DETAILS = ("GIT_REPOSITORY", "GIT_TAG", "URL", "SOURCE_DIR")
 
 
@@ -100,7 +101,22 @@ def _external(arguments: list[str], location: Location) -> External | None:
     repository = details.get("GIT_REPOSITORY") or details.get("URL")
     if not arguments or repository is None:
         return None
-    return External(arguments[0].lower(), repository, details.get("GIT_TAG"), location)
+    return External(
+        arguments[0].lower(),
+        repository,
+        details.get("GIT_TAG"),
+        location,
+        submodules=tuple(_following(arguments, "GIT_SUBMODULES")),
+    )
+
+
+def _following(arguments: list[str], keyword: str) -> Iterator[str]:
+    """The values after a keyword that takes several, up to the next keyword."""
+    if keyword in arguments:
+        for value in arguments[arguments.index(keyword) + 1 :]:
+            if _KEYWORD.fullmatch(value):
+                return
+            yield value
 
 
 def _reads_list(command: str, arguments: list[str]) -> bool:

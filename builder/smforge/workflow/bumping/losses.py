@@ -1,0 +1,174 @@
+"""What the devices of the cells get from a new release, against the release before.
+
+Both are configured as ``smforge build`` configures them, each with its own matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from smforge.arch.target import ComputeCapability
+from smforge.bake.inputs.externals import default_store, externals_of, kept_sources
+from smforge.errors import SmforgeError
+from smforge.findings import Finding, Level
+from smforge.matrix.load import Matrix
+from smforge.matrix.place import build_root
+from smforge.plan.records import Cell, PlannedComponent
+from smforge.plan.resolve import resolve
+from smforge.policy.excuses import Excuse, reason_for
+from smforge.policy.files import load_policy, shipped_for_sources
+from smforge.preflight.cache import Cache
+from smforge.preflight.cell import Circumstances, ComponentPreflight, examinable, preflight_cell
+from smforge.preflight.compare.losses import Key, Reach, reaches_of
+from smforge.preflight.sources.tree import Project
+from smforge.workflow.bumping.proposal import Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """What one device gets from the sources, before and after."""
+
+    device: ComputeCapability
+    before: int
+    """Sources with machine code that it runs."""
+    after: int
+    lost: tuple[str, ...]
+    """Sources that are in both releases, and whose machine code only the older gives it."""
+    removed: tuple[str, ...]
+    """Sources that it ran and that the new release no longer has under that name."""
+    new: int
+    """Sources that it runs and that the release before did not have or did not give it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentChange:
+    """A component of a cell, before and after."""
+
+    cell: Cell
+    before: str | None
+    """``vllm 0.32.0``; None where the cell did not have it or it could not be examined."""
+    after: str
+    devices: tuple[DeviceChange, ...]
+    errors: tuple[Finding, ...]
+    """The errors of the new preflight that the one before did not have."""
+    remark: str | None = None
+    """Why there is no comparison."""
+
+    @property
+    def loses(self) -> bool:
+        """Whether a device loses something, or the build would stop where it did not before."""
+        return bool(self.errors) or any(one.lost for one in self.devices)
+
+
+def compare(
+    proposal: Proposal, cache: Cache, announce: Callable[[str], None]
+) -> tuple[ComponentChange, ...]:
+    """Examine every component of every cell that the proposal touches.
+
+    Raises what `preflight_cell` raises for the new release; where the release before cannot be
+    examined, the change says so.
+    """
+    old = {one.name: one for one in resolve(proposal.before).cells}
+    found = []
+    for cell in resolve(proposal.after).cells:
+        before = old.get(cell.name)
+        for component in examinable(cell):
+            there = before.component(component.name) if before else None
+            if before and there == component and before.toolkit == cell.toolkit:
+                continue
+            examine = _Examination(proposal.after, cache, announce)
+            new = examine.component(cell, component)
+            examine_old = _Examination(proposal.before, cache, announce)
+            found.append(_compared(cell, before, there, new, examine_old))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Examination:
+    """Preflight of single components, with one matrix."""
+
+    matrix: Matrix
+    cache: Cache
+    announce: Callable[[str], None]
+
+    def component(self, cell: Cell, component: PlannedComponent) -> ComponentPreflight:
+        """The preflight of a component of a cell."""
+        circumstances = Circumstances(
+            root=build_root(self.matrix.path),
+            cache=self.cache,
+            fetched=kept_sources(externals_of(cell), default_store()),
+            excuses=self.excuses(cell),
+            announce=lambda text: self.announce(f"{cell.variant} {cell.platform}, {text}"),
+        )
+        (found,) = preflight_cell(cell, (component,), circumstances).components
+        return found
+
+    def excuses(self, cell: Cell) -> tuple[Excuse, ...]:
+        """The losses that the policies of a cell excuse."""
+        folder: Path = self.matrix.path.resolve().parent
+        return tuple(one for name in cell.policies for one in load_policy(folder / name).sources)
+
+
+def _compared(
+    cell: Cell,
+    before: Cell | None,
+    there: PlannedComponent | None,
+    new: ComponentPreflight,
+    examine: _Examination,
+) -> ComponentChange:
+    old, remark = None, None
+    if before is not None and there is not None:
+        try:
+            old = examine.component(before, there)
+        except SmforgeError as error:
+            remark = f"{there.name} {there.version} could not be examined: {error}"
+    errors = [one for one in new.result.findings if one.level is Level.ERROR]
+    had = {_identity(one) for one in old.result.findings} if old else set()
+    excuses = (*examine.excuses(cell), *shipped_for_sources(Project(new.component.name)))
+    return ComponentChange(
+        cell=cell,
+        before=old.title if old else None,
+        after=new.title,
+        devices=tuple(_devices(old, new, excuses)) if old else (),
+        errors=tuple(one for one in errors if _identity(one) not in had),
+        remark=remark,
+    )
+
+
+def _devices(
+    old: ComponentPreflight, new: ComponentPreflight, excuses: tuple[Excuse, ...]
+) -> Iterator[DeviceChange]:
+    there = set(_keys(new))
+    for device in sorted(new.result.devices):
+        before = _native(reaches_of(old.result.configuration, device))
+        after = _native(reaches_of(new.result.configuration, device))
+        gone = [key for key in before if key not in after]
+        lost = [
+            key
+            for key in gone
+            if key in there and reason_for(excuses, key[0], key[1], device) is None
+        ]
+        yield DeviceChange(
+            device=device,
+            before=len(before),
+            after=len(after),
+            lost=tuple(key[2] for key in lost),
+            removed=tuple(key[2] for key in gone if key not in there),
+            new=sum(key not in before for key in after),
+        )
+
+
+def _keys(one: ComponentPreflight) -> Iterator[Key]:
+    for unit in one.result.configuration.units:
+        yield unit.extension, unit.source, unit.label
+
+
+def _native(reaches: Mapping[Key, Reach]) -> dict[Key, Reach]:
+    return {key: how for key, how in reaches.items() if how is Reach.NATIVE}
+
+
+def _identity(one: Finding) -> tuple[object, ...]:
+    """What makes a finding the same in two releases; lines of the build description move."""
+    return one.rule, one.device, one.target, one.sources
