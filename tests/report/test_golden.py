@@ -47,8 +47,8 @@ from smforge.preflight.records import (
     Unit,
     UpstreamList,
 )
-from smforge.report import outline
-from smforge.report.build import report_of
+from smforge.report import outline, saved
+from smforge.report.build import report_of, to_json
 from smforge.report.diff import markdown as diff_markdown
 from smforge.report.diff import model as diff_model
 from smforge.report.diff import table as diff_table
@@ -56,8 +56,9 @@ from smforge.report.diff.compare import compare
 from smforge.report.diff.sides import side_of
 from smforge.report.diff.terms import DiffTerms
 from smforge.report.html.audit_page import audit_page
-from smforge.report.html.matrix import Page
+from smforge.report.html.matrix import Page, Row, Tab
 from smforge.report.html.page import json_for_script, render_page
+from smforge.report.html.saved_page import saved_page
 from smforge.report.preflight import junit as preflight_junit
 from smforge.report.preflight import markdown as preflight_markdown
 from smforge.report.preflight import sarif as preflight_sarif
@@ -635,6 +636,32 @@ def test_the_page_and_the_table_give_a_library_the_same_state(case: str) -> None
         for row in tab.rows:
             states = [cell.state for cell in row.cells]
             assert lines.get((tab.title, row.id), states) == states
+
+
+@pytest.mark.parametrize("case", AUDITS)
+def test_the_page_of_a_saved_report_says_the_same(case: str) -> None:
+    audits = audits_of(case)
+    reports = [saved.report_from_json(to_json(report_of(one))) for one in audits]
+    of_audits, of_reports = audit_page(audits), saved_page(reports)
+    for tab, again in zip(of_audits.tabs, of_reports.tabs, strict=True):
+        assert [replace(one, families=()) for one in again.notes] == [
+            replace(one, families=()) for one in tab.notes
+        ]
+        shown = [without_kernels(row) for row in tab.rows]
+        assert [without_kernels(row) for row in again.rows] == shown
+        assert without_details(again) == without_details(tab)
+        assert len(again.excuses) == len(tab.excuses)
+    assert of_reports.runs == of_audits.runs
+
+
+def without_details(tab: Tab) -> Tab:
+    return replace(tab, rows=(), notes=(), excuses=())
+
+
+def without_kernels(row: Row) -> Row:
+    """A row without what an audit alone knows: the families of every cell."""
+    cells = tuple(replace(cell, excused=()) for cell in row.cells)
+    return replace(row, cells=cells, groups=(), stored=(), facts=row.facts[:2])
 
 
 def test_several_components_share_a_document() -> None:

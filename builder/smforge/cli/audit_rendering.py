@@ -15,8 +15,7 @@ from smforge.report.summary import render_summary
 from smforge.report.table import render_table
 from smforge.report.text.layout import WIDTH
 
-OF_REPORTS = ("table", "summary", "json", "markdown", "junit", "sarif", "csv", "jsonl")
-FORMATS = (*OF_REPORTS, "html")
+FORMATS = ("table", "summary", "json", "markdown", "junit", "sarif", "csv", "jsonl", "html")
 SUMMARY = "summary"
 _NARROWEST = 60
 
@@ -45,6 +44,11 @@ def render(
 def _document(reports: Sequence[Report], form: str) -> str:
     """The formats whose modules load what a table does not need."""
     match form:
+        case "html":
+            from smforge.report.html.page import render_page  # noqa: PLC0415  # defers hashlib
+            from smforge.report.html.saved_page import saved_page  # noqa: PLC0415  # defers html
+
+            return render_page(saved_page(reports))
         case "junit":
             from smforge.report.junit import render_junit  # noqa: PLC0415  # defers xml
 

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from smforge.report import model, outline
-from smforge.report.state import SHOWN, State, brief, counts_of, state_of
+from smforge.report.state import SHOWN, State, brief, counts_of
 from smforge.report.text.layout import WIDTH, Column, Styled, grid, rendered, shortened
 from smforge.report.text.markdown import cell_code
 from smforge.report.text.printable import printable
 from smforge.report.text.wording import VERDICT_COLOURS, plural
 
-_WORST_FIRST = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")
 _MOST_BRIEF = 3
 """Devices up to which words say a subject's state; for more, there is room for marks alone."""
 _WIDE = 60
@@ -77,7 +76,7 @@ def _lines(reports: Sequence[model.Report], without_code: int, width: int) -> It
     if without_code:
         yield [(_without(without_code), "dim")]
     if marked:
-        used = {_state(report, device) for report in ordered for device in devices}
+        used = {outline.state_on(report, device) for report in ordered for device in devices}
         meant = [f"{SHOWN[one].mark} {SHOWN[one].meaning}" for one in SHOWN if one in used]
         yield from grid([Column()], [[[("   ".join(meant), "dim")]]], width)
 
@@ -91,31 +90,15 @@ def _devices(reports: Sequence[model.Report]) -> list[str]:
 
 
 def _sorted(reports: Sequence[model.Report]) -> list[model.Report]:
-    def badness(report: model.Report) -> tuple[int, int]:
-        missing = sum(counts_of(tally).missing for tally in report.devices.values())
-        return _WORST_FIRST.index(outline.verdict_word(report)), -missing
-
-    return sorted(reports, key=badness)
-
-
-def _state(report: model.Report, device: str) -> State:
-    """The state of a device; not known where an error leaves it open whether all of it runs."""
-    tally = report.devices.get(device)
-    state = State.EMPTY if tally is None else state_of(counts_of(tally))
-    if report.verdict != "undetermined" or state in {State.PARTIAL, State.NONE}:
-        return state
-    open_errors = (
-        one for one in report.findings if one.level == "error" and one.device in {None, device}
-    )
-    return State.UNCLEAR if any(open_errors) else state
+    return sorted(reports, key=outline.badness)
 
 
 def _mark(report: model.Report, device: str) -> str:
-    return SHOWN[_state(report, device)].mark
+    return SHOWN[outline.state_on(report, device)].mark
 
 
 def _brief(report: model.Report, device: str) -> str:
-    shown = SHOWN[_state(report, device)]
+    shown = SHOWN[outline.state_on(report, device)]
     if shown is SHOWN[State.UNCLEAR] or device not in report.devices:
         return f"{shown.mark} {shown.word}".strip()
     return brief(counts_of(report.devices[device]))

@@ -23,6 +23,7 @@ from smforge.report.text.wording import answer, plural
 from smforge.verdict.rules import SUBJECT_UNREAD
 
 NOTHING_REQUIRED = "nothing required"
+_WORST_FIRST = ("fail", "undetermined", "nothing", NOTHING_REQUIRED, "pass")
 COLUMNS: Mapping[str, Callable[[Counts], int]] = {
     "native": lambda one: one.native,
     "PTX": lambda one: one.ptx,
@@ -100,6 +101,27 @@ def _nothing_required(report: model.Report) -> str:
 def device_verdict(tally: model.DeviceTally) -> str:
     """The verdict on a device for people: where there is no kernel, none was judged."""
     return SHOWN[device_state(tally.verdict, counts_of(tally))].word or "nothing to judge"
+
+
+def badness(report: model.Report) -> tuple[int, int]:
+    """How bad the verdict of a subject is, to sort by: the worst first."""
+    missing = sum(counts_of(tally).missing for tally in report.devices.values())
+    return _WORST_FIRST.index(verdict_word(report)), -missing
+
+
+def state_on(report: model.Report, device: str) -> State:
+    """The state of a subject on a device, next to other subjects.
+
+    It is not known where an error leaves it open whether all of the subject runs.
+    """
+    tally = report.devices.get(device)
+    state = State.EMPTY if tally is None else state_of(counts_of(tally))
+    if report.verdict != "undetermined" or state in {State.PARTIAL, State.NONE}:
+        return state
+    open_errors = (
+        one for one in report.findings if one.level == "error" and one.device in {None, device}
+    )
+    return State.UNCLEAR if any(open_errors) else state
 
 
 def unread(report: model.Report) -> bool:

@@ -154,7 +154,7 @@ def test_a_device_has_the_worst_state_of_all_subjects_that_have_an_answer(make: 
     for audits, state in (
         ([none, empty], State.NONE),
         ([none, for_others], State.NONE),
-        ([for_others, empty], State.NONE),
+        ([for_others, empty], State.FOREIGN),
         ([none, good], State.PARTIAL),
         ([unclear, good], State.UNCLEAR),
         ([empty, empty], State.EMPTY),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from smforge.cli.audit_rendering import OF_REPORTS, render, with_summary
+from smforge.cli.audit_rendering import FORMATS, render, with_summary
 from smforge.cli.exit_codes import exit_code, fail_on_option, worst
 from smforge.cli.flags import output_option, summary_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
@@ -17,7 +17,7 @@ from smforge.cli.saved_reports import read_reports
 @click.argument("saved", type=click.Path(path_type=Path))
 @fail_on_option()
 @summary_option
-@output_option(OF_REPORTS)
+@output_option(FORMATS)
 def command(saved: Path, fail_on: str, summary: bool, outputs: tuple[OutputSpec, ...]) -> int:
     """Render a report that 'smforge audit -o json=FILE' saved, in another form.
 

@@ -12,8 +12,6 @@ from smforge.report.html.matrix import Cell, Column, Row, Tab, Words
 from smforge.report.state import State, together
 from smforge.report.text.wording import plural
 
-_OUTCOMES = ("fail", "undetermined", "nothing", outline.NOTHING_REQUIRED, "pass")
-"""Verdicts, the worst first."""
 _BADNESS = (
     State.NONE,
     State.PARTIAL,
@@ -33,22 +31,34 @@ def worst(states: Iterable[State]) -> int:
     return min((_BADNESS.index(state) for state in states), default=len(_BADNESS))
 
 
-def all_subjects(
+def with_overview(
+    reports: Sequence[model.Report], tabs: Sequence[Tab], words: Words, without_code: int = 0
+) -> tuple[Tab, ...]:
+    """The one tab; or the tab of all subjects, and after it theirs in the order of its rows.
+
+    The first tab says that `without_code` more subjects had nothing to judge.
+    """
+    first, *others = tabs if len(tabs) == 1 else _all_subjects(reports, tabs, words)
+    if without_code:
+        left_out = ("Not judged", f"{plural(without_code, 'subject')} without GPU code")
+        first = replace(first, facts=(*first.facts, left_out))
+    return (first, *others)
+
+
+def _all_subjects(
     reports: Sequence[model.Report], tabs: Sequence[Tab], words: Words
 ) -> tuple[Tab, ...]:
-    """The tab of all subjects, and after it their own tabs in the order of its rows."""
     named = [
         (report, replace(tab, id=name))
         for report, tab, name in zip(reports, tabs, short_names(reports), strict=True)
     ]
-    named.sort(key=lambda one: (_OUTCOMES.index(one[1].outcome), _column_badness(one[1])))
+    named.sort(key=lambda one: outline.badness(one[0]))
     rows = tuple(_row(*one) for one in named)
-    outcome = min((tab.outcome for tab in tabs), key=_OUTCOMES.index)
     holds = f"{plural(sum(row.count for row in rows), words.item)} in all that was read"
     first = Tab(
         id="",
         title=plural(len(tabs), "subject"),
-        outcome=outcome,
+        outcome=named[0][1].outcome,
         headline=outline.headline_of_all(reports),
         words=replace(words, **SUBJECTS, hint=SUBJECTS_HINT),
         facts=(*_shared_facts(tabs), ("Holds", holds)),
@@ -77,11 +87,6 @@ def _short(subject: model.Subject) -> str:
     return " ".join(parts[:2]) if subject.kind == "wheel" and len(parts) > 2 else subject.name
 
 
-def _column_badness(tab: Tab) -> tuple[int, int]:
-    missing = sum(column.tally.missing for column in tab.columns)
-    return worst(column.state for column in tab.columns), -missing
-
-
 def _row(report: model.Report, tab: Tab) -> Row:
     lost = outline.unread(report)
     return Row(
@@ -90,7 +95,7 @@ def _row(report: model.Report, tab: Tab) -> Row:
         facts=() if lost else (("Libraries", plural(len(tab.rows), "library", "libraries")),),
         count=sum(row.count for row in tab.rows),
         cells=tuple(
-            Cell(State.UNCLEAR if lost else column.state, column.tally) for column in tab.columns
+            Cell(outline.state_on(report, column.id), column.tally) for column in tab.columns
         ),
         outcome=tab.outcome,
     )

@@ -8,11 +8,13 @@ their first words.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from posixpath import dirname
 
 from smforge.findings import Family
+from smforge.report import model
 from smforge.verdict.views.files import FileView
 
 _MOST_FAMILIES = 250
@@ -34,15 +36,28 @@ class RowFiles:
 def group_files(files: Sequence[FileView]) -> tuple[RowFiles, ...]:
     """Group the files by row, in the order of the first file of each row."""
     placed: dict[str, list[FileView]] = {}
-    folders = _crowded(files)
-    for file in files:
-        folder = f"{dirname(file.file.path)}/"
-        key = folder if file.loose and folder in folders else file.file.path
-        placed.setdefault(key, []).append(file)
+    rows = row_paths([(file.file.path, file.loose) for file in files])
+    for file, row in zip(files, rows, strict=True):
+        placed.setdefault(row, []).append(file)
     return tuple(RowFiles(path, tuple(held)) for path, held in placed.items())
 
 
-def fold_families(found: tuple[Family, ...]) -> tuple[Family, ...]:
+def row_paths(files: Sequence[tuple[str, bool]]) -> list[str]:
+    """The path of the row that each file belongs to; files are paths, and whether they are loose.
+
+    Loose cubins of a folder that has many share the folder's row.
+    """
+    folders = [f"{dirname(path)}/" if loose else "" for path, loose in files]
+    held = Counter(folder for folder in folders if folder)
+    return [
+        folder if folder and held[folder] > _FEW else path
+        for folder, (path, _) in zip(folders, files, strict=True)
+    ]
+
+
+def fold_families(
+    found: Sequence[Family | model.Family],
+) -> Sequence[Family | model.Family]:
     """Group names by their first words: as many words as give a readable number of groups."""
     if len(found) <= _MOST_FAMILIES:
         return found
@@ -57,18 +72,11 @@ def fold_families(found: tuple[Family, ...]) -> tuple[Family, ...]:
     return tuple(Family(name, count) for name, count in ordered)
 
 
-def _by_words(split: Sequence[tuple[list[str], Family]], words: int) -> dict[str, int]:
+def _by_words(
+    split: Sequence[tuple[list[str], Family | model.Family]], words: int
+) -> dict[str, int]:
     counts: dict[str, int] = {}
     for parts, one in split:
         short = one.name if len(parts) <= words else f"{''.join(parts[:words])}…"
         counts[short] = counts.get(short, 0) + one.count
     return counts
-
-
-def _crowded(files: Sequence[FileView]) -> frozenset[str]:
-    held: dict[str, int] = {}
-    for file in files:
-        if file.loose:
-            folder = f"{dirname(file.file.path)}/"
-            held[folder] = held.get(folder, 0) + 1
-    return frozenset(folder for folder, number in held.items() if number > _FEW)

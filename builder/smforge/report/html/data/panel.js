@@ -33,15 +33,22 @@ function fillPanel(panel, row, index) {
     const excused = familyFold(cell.excused);
     if (excused) panel.append(make("h4", {}, text("Excused by policy, among those below")), excused);
     for (const way of page.reaches || []) {
-      drawReach(panel, row, way, (row.groups || []).filter((group) => group.reach[index] === way.id), column.id);
+      drawReach(panel, row, way, (row.groups || []).filter((group) => (group.reach || [])[index] === way.id), column.id);
     }
+    if (!panel.querySelector(".reach")) drawAbout(panel, row, column);
   } else {
     if (row.stored) panel.append(drawStored(row.stored));
     const list = make("div", { class: "reach" }, make("h4", {}, text(words.embedded)));
     for (const group of row.groups || []) list.append(drawGroup(row, group, ""));
-    panel.append(list);
+    if (row.groups) panel.append(list);
   }
   if (page.report !== "audit" && row.facts) panel.append(make("dl", {}, ...facts(row.facts)));
+}
+
+// A saved report has no families but those of its findings.
+function drawAbout(panel, row, column) {
+  const about = (tab.notes || []).filter((note) => note.row === row.id && (note.columns || []).includes(column.id));
+  longList(panel, about, NOTES_AT_ONCE, drawNote);
 }
 
 function drawReach(panel, row, way, groups, device) {
