@@ -18,6 +18,7 @@ from smforge.plan.resolve import resolve
 from tests.workflow.bumping.conftest import Index, sha256
 
 LINUX = "cp313-cp313-manylinux_2_28_x86_64"
+ANY_PYTHON = "cp38-abi3-manylinux_2_28_x86_64"
 OLD, NEW = "1" * 40, "2" * 40
 SECOND = """
 FetchContent_Declare(
@@ -40,6 +41,7 @@ def project(index: Index, tree: MakeTree, document: dict[str, Any], tmp_path: Pa
     index.sdist("vllm", "0.0.2", second)
     less = {'csrc/common.cu" "${CUDA_ARCHS}"': 'csrc/common.cu" "8.0"'}
     index.sdist("vllm", "0.0.3", tree("tree", description, **less))
+    wheels = [index.wheel("vllm", f"0.0.{patch}", ANY_PYTHON) for patch in (1, 2, 3)]
     index.wheel("torch", "2.10.0", LINUX, ("cuda-toolkit[cublas]==13.0.2",))
     index.wheel("torch", "2.11.0", LINUX, ("cuda-toolkit[cublas]==13.0.3",))
     document["default"] = "x"
@@ -49,14 +51,20 @@ def project(index: Index, tree: MakeTree, document: dict[str, Any], tmp_path: Pa
             "base": "packages",
             "require": {"linux/amd64": ["9.0"]},
             "components": {"vllm": {"archs": {"linux/amd64": ["9.0"]}}},
-        }
+        },
+        "wheel": {
+            "toolkit": "13.0",
+            "base": "packages",
+            "require": {"linux/amd64": ["9.0"]},
+            "components": {"vllm": {"from": "published"}},
+        },
     }
     document["toolkits"]["13.0"]["torch"] = "2.10.0"
     document["torch_builds"]["2.10.0"] = ["cu130"]
     document["sources"]["vllm"] |= {
         "version": "0.0.1",
         "torch": "2.10.0",
-        "files": {first.name: sha256(first)},
+        "files": {first.name: sha256(first), wheels[0].name: sha256(wheels[0])},
         "externals": {
             "mla": {
                 "kind": "git",
@@ -130,10 +138,11 @@ def test_a_release_brings_its_files_its_pins_and_its_torch(
     shown = bumped("vllm", "0.0.2").stdout
     content = json.loads((project / "versions.json").read_text())
     source = content["sources"]["vllm"]
-    archive = index.root / "simple" / "vllm" / "vllm-0.0.2.tar.gz"
+    names = ("vllm-0.0.2.tar.gz", f"vllm-0.0.2-{ANY_PYTHON}.whl")
+    files = [index.root / "simple" / "vllm" / name for name in names]
     assert source["version"] == "0.0.2"
     assert source["torch"] == content["toolkits"]["13.0"]["torch"] == "2.11.0"
-    assert source["files"] == {archive.name: sha256(archive)}
+    assert source["files"] == {file.name: sha256(file) for file in files}
     assert source["externals"] == {
         "mla": {"kind": "git", "url": "https://example.invalid/mla.git", "commit": NEW},
         "second": {
@@ -151,6 +160,7 @@ def test_a_release_brings_its_files_its_pins_and_its_torch(
     assert resolve(load(project / "versions.json")).cells
     for words in ("0.0.1 → 0.0.2", "requirements/cu130/vllm.txt", "every extension", "none lost"):
         assert words in shown
+    assert "(wheel linux/amd64): its wheels are taken as published" in shown
 
 
 @pytest.mark.slow

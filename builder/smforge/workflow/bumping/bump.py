@@ -12,7 +12,7 @@ from smforge.package_index import package_index
 from smforge.preflight.cache import Cache
 from smforge.workflow.bumping.draft import Means
 from smforge.workflow.bumping.locks import stale_locks
-from smforge.workflow.bumping.losses import compare
+from smforge.workflow.bumping.losses import compare, unexamined
 from smforge.workflow.bumping.proposal import propose
 from smforge.workflow.bumping.rendering import Bump
 from smforge.workflow.bumping.writing import write_all
@@ -53,4 +53,4 @@ def bump(request: Request, cache: Cache, origin: Origin, announce: Callable[[str
     if written:
         texts = {proposal.before.path: proposal.text}
         write_all(texts | {one.pyproject: one.text for one in locks})
-    return Bump(proposal, components, locks, root, written)
+    return Bump(proposal, components, unexamined(proposal), locks, root, written)

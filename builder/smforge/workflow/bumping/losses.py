@@ -85,6 +85,28 @@ def compare(
     return tuple(found)
 
 
+def unexamined(proposal: Proposal) -> tuple[str, ...]:
+    """Sentences about the components that change and that preflight does not examine."""
+    old = {one.name: one for one in resolve(proposal.before).cells}
+    cells: dict[tuple[str, str], list[str]] = {}
+    for cell in resolve(proposal.after).cells:
+        before = old.get(cell.name)
+        examined = examinable(cell)
+        for component in cell.components:
+            there = before.component(component.name) if before else None
+            if there is None or there.version == component.version or component in examined:
+                continue
+            change = f"{component.name} {there.version} → {component.version}"
+            why = (
+                "its sources are none that preflight reads"
+                if component.archs
+                else "its wheels are taken as published, and smforge diff OLD.whl NEW.whl compares "
+                "them"
+            )
+            cells.setdefault((change, why), []).append(f"{cell.variant} {cell.platform}")
+    return tuple(f"{change} ({', '.join(names)}): {why}" for (change, why), names in cells.items())
+
+
 @dataclass(frozen=True, slots=True)
 class _Examination:
     """Preflight of single components, with one matrix."""

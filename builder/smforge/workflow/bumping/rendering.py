@@ -25,6 +25,8 @@ class Bump:
     proposal: Proposal
     components: tuple[ComponentChange, ...] | None
     """None where no preflight was asked for."""
+    unexamined: tuple[str, ...]
+    """What changes and was not compared, in sentences."""
     locks: tuple[StaleLocks, ...]
     root: Path
     """The checkout that the locks are in."""
@@ -48,13 +50,14 @@ def bump_document(bump: Bump) -> dict[str, Any]:
             for one in bump.proposal.changes
         ],
         "components": [_component(one) for one in bump.components or ()],
+        "unexamined": list(bump.unexamined),
         "locks": [str(path) for one in bump.locks for path in _paths(bump, one)],
         "remarks": list(bump.proposal.remarks),
     }
 
 
 def _verdict(bump: Bump) -> str:
-    if bump.components is None:
+    if not bump.components:
         return "not examined"
     return "fail" if bump.loses else "pass"
 
@@ -99,6 +102,9 @@ def _lines(bump: Bump) -> Iterator[str]:
         yield from ("", "Sources with machine code for each device, before and after:")
         for names, one in _alike(bump.components):
             yield from _change(names, one)
+    if bump.unexamined:
+        yield from ("", "Not examined:")
+        yield from (f"  {one}." for one in bump.unexamined)
     if bump.locks:
         yield from ("", "Locks to resolve anew (make lock):")
         yield from (f"  {path}" for one in bump.locks for path in _paths(bump, one))
@@ -169,11 +175,11 @@ def _end(bump: Bump) -> str:
     if bump.components is None:
         judged = "What devices would lose was not examined."
     elif not bump.components:
-        judged = "It changes nothing that preflight examines."
+        judged = "Nothing that preflight examines changes."
     elif bump.loses:
         judged = "A device loses what it had, or a build would stop: see above."
     else:
-        judged = "No device loses a source that is in both releases."
+        judged = "Of what was examined, no device loses a source that is in both releases."
     if not bump.proposal.changes:
         return judged
     files = ", ".join(

@@ -16,6 +16,7 @@ from smforge.arch.target import Suffix
 from smforge.arch.toolkits import toolkit
 from smforge.bake.inputs.git_sources import commit_of_tag
 from smforge.errors import BuildFailedError, ConfigurationError
+from smforge.matrix.lookup import lists_of
 from smforge.preflight.configure import configure
 from smforge.preflight.pins import same_repository
 from smforge.preflight.probe.torch_flags import parse
@@ -80,13 +81,13 @@ def _configured(draft: Draft, means: Means, version: str) -> list[Configuration]
 def _lists(draft: Draft) -> dict[tuple[str, str], list[str]]:
     """Per CUDA release and CPU the lists of the variants, each once.
 
-    Where no variant has vLLM it is the list of all that the first toolkit knows.
+    Where no variant compiles vLLM it is the list of all that the first toolkit knows.
     """
     found: dict[tuple[str, str], list[str]] = {}
     for _, variant in draft.variants_with("vllm"):
-        assert variant.components.vllm is not None
         cuda = draft.toolkits[variant.toolkit]["cuda"]
-        for platform, words in variant.components.vllm.archs.items():
+        archs = dict(lists_of(variant.components)).get("vllm", {})  # none where it is published
+        for platform, words in archs.items():
             lists = found.setdefault((cuda, PROCESSORS[platform]), [])
             if (text := " ".join(words)) not in lists:
                 lists.append(text)
