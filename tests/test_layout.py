@@ -140,6 +140,8 @@ def test_a_module_is_small_documented_and_imports_leftwards(module: Path) -> Non
 
 def test_no_folder_is_too_full_to_find_ones_way() -> None:
     modules = Counter(module.parent for module in MODULES if module.name != "__init__.py")
+    # A command's module has the command's name, so their number hides nothing.
+    del modules[PACKAGE / "cli" / "commands"]
     full = {folder: count for folder, count in modules.items() if count > MOST_MODULES}
     assert full == {}
 

@@ -155,3 +155,10 @@ def test_the_hook_refuses_a_wrong_matrix(checkout: Path, ci_tools: Path, tmp_pat
         )
         assert (done.returncode == 0) is (text == good), done.stdout + done.stderr
         assert says in done.stdout
+
+
+def test_buildkite_accepts_the_step_that_makes_the_pipeline(tmp_path: Path) -> None:
+    (block,) = (one for one in BLOCKS if "buildkite-agent pipeline upload" in one)
+    file = tmp_path / "pipeline.yml"
+    file.write_text(block)
+    assert check_schema("buildkite", file).returncode == 0

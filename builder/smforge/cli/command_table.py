@@ -23,6 +23,8 @@ COMMANDS = {
     "build": "Build variants and audit what came out; a failing audit fails the build.",
     "merge": "Join the outputs of several machines into one verified set.",
     "index": "Write a static index of the wheels in OUT that passed their audit.",
+    "publish": "Push the images in OUT that passed their audit, once all platforms of a variant "
+    "have.",
     "audit": "Show which GPU runs every kernel of a wheel, a folder, a library, a cubin or an "
     "image.",
     "diff": "Show what NEW lost, gained and grew against OLD.",

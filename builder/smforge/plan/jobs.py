@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
+from smforge.plan.choices import Choices, Runner
 from smforge.plan.records import Cell, Plan
 
 PLAN_JOB = "plan"
 SCHEMA_VERSION = 1
 PROGRAM = ".venv/bin/smforge"
 """The path at which `make setup` installs the command."""
-
-
-class Runner(StrEnum):
-    """The size of the machine that a job needs; data/pipelines.json defines the sizes."""
-
-    LIGHT = "light"
-    HOSTED = "hosted"
-    LARGE = "large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +32,32 @@ class Job:
     commands: tuple[str, ...]
     """Bash commands, run in the checkout after `make setup`."""
     artifacts: tuple[str, ...]
-    """The files to keep, passed or not: finished artefacts, rejected ones, logs."""
+    """The files to keep, passed or not: finished artefacts, rejected ones, logs, reports."""
+    image: str | None
+    """The folder with the layout of its image, which is kept apart; None where it makes none."""
+    summary: str
+    """The Markdown file that sums it up."""
+    sarif: str | None
+    """The findings of its audit for code scanning."""
 
 
-def jobs(plan: Plan, config: str | None = None) -> tuple[Job, ...]:
-    """The jobs, each after the jobs that it needs.
-
-    `config` is the matrix file as the jobs find it from the checkout; None for versions.json.
-    """
-    flag = f" --config {shlex.quote(config)}" if config else ""
-    return (_plan_job(plan, flag), *(_cell_job(cell, flag) for cell in plan.cells))
+def jobs(plan: Plan, choices: Choices = Choices()) -> tuple[Job, ...]:  # noqa: B008 - frozen
+    """The jobs, each after the jobs that it needs."""
+    cells = (_cell_job(cell, choices) for cell in plan.cells)
+    return (_plan_job(plan, choices), *cells)
 
 
-def jobs_document(plan: Plan, config: str | None = None) -> dict[str, Any]:
+def jobs_document(plan: Plan, choices: Choices = Choices()) -> dict[str, Any]:  # noqa: B008
     """The jobs as plain data; the shape is published in data/jobs.schema.json."""
-    every = [_job(job) for job in jobs(plan, config)]
+    every = [_job(job) for job in jobs(plan, choices)]
     return {"schema_version": SCHEMA_VERSION, "jobs": every}
 
 
-def _plan_job(plan: Plan, config: str) -> Job:
+def _plan_job(plan: Plan, choices: Choices) -> Job:
     variants = " ".join(dict.fromkeys(cell.variant for cell in plan.cells))
+    asked = f"{choices.config_flag} {variants}"
+    selected = " ".join(choices.selection) or variants
+    flags = "".join(f" {flag}" for flag in choices.flags)
     return Job(
         key=PLAN_JOB,
         label="plan",
@@ -70,16 +67,24 @@ def _plan_job(plan: Plan, config: str) -> Job:
         needs=(),
         targets=(),
         commands=(
-            f"{PROGRAM} plan{config} {variants} -o table -o json=plan.json",
-            f"{PROGRAM} plan{config} {variants} --check -o table -o json=check.json",
+            f"{PROGRAM} matrix{choices.config_flag} {selected}{flags} -o jobs.md",
+            f"{PROGRAM} plan{asked} -o table -o plan.json",
+            f"{PROGRAM} plan{asked} --check -o table -o check.json",
         ),
         artifacts=("plan.json", "check.json"),
+        image=None,
+        summary="jobs.md",
+        sarif=None,
     )
 
 
-def _cell_job(cell: Cell, config: str) -> Job:
+def _cell_job(cell: Cell, choices: Choices) -> Job:
     out = f"out/{cell.variant}"
     slug = cell.platform.replace("/", "-")
+    reports = f"{out}/reports/{slug}"
+    files = ("summary.md", "audit.xml", "audit.sarif", "build.json")
+    outputs = " ".join(f"-o {reports}/{name}" for name in files)
+    asked = f"{choices.config_flag} {cell.variant} --platform {cell.platform}"
     return Job(
         key=cell.name,
         label=f"{cell.variant} ({cell.platform})",
@@ -91,9 +96,18 @@ def _cell_job(cell: Cell, config: str) -> Job:
         commands=(
             "tools/engine start",
             'eval "$(tools/engine env)"',
-            f"{PROGRAM} build{config} {cell.variant} --platform {cell.platform}",
+            f"mkdir -p {reports}",
+            f"{PROGRAM} build{asked} -o table {outputs}",
         ),
-        artifacts=(f"{out}/{slug}/**", f"{out}/rejected/{slug}/**", f"{out}/logs/{slug}/**"),
+        artifacts=(
+            f"{out}/{slug}/**",
+            f"{out}/rejected/{slug}/**",
+            f"{out}/logs/{slug}/**",
+            f"{reports}/**",
+        ),
+        image=None if cell.image is None else f"{out}/{slug}/image",
+        summary=f"{reports}/summary.md",
+        sarif=f"{reports}/audit.sarif",
     )
 
 
@@ -114,4 +128,7 @@ def _job(job: Job) -> dict[str, Any]:
         "targets": list(job.targets),
         "commands": list(job.commands),
         "artifacts": list(job.artifacts),
+        "image": job.image,
+        "summary": job.summary,
+        "sarif": job.sarif,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +13,33 @@ from smforge.cli.flags import choice_options, matrix_option, output_option
 from smforge.cli.output import OutputSpec, checked_outputs, emit
 from smforge.errors import UsageError
 from smforge.matrix.load import DEFAULT_FILE, load
+from smforge.plan.choices import Choices, WheelIndex, runner_labels
 from smforge.plan.jobs import jobs_document
 from smforge.plan.records import Plan
 from smforge.plan.resolve import resolve
 from smforge.workflow.farm.choice import Choice, chosen, parse_shard
 
-FORMATS = ("github", "buildkite", "json")
+FORMATS = ("github", "buildkite", "json", "markdown")
 
 
 @click.command("matrix")
 @click.argument("variants", metavar="[VARIANT]...", nargs=-1)
+@click.option(
+    "--runner",
+    "runners",
+    metavar="[SIZE:]PLATFORM=LABEL,...",
+    multiple=True,
+    help="The labels of your runners (GitHub) or the queue of your agents (Buildkite) for a "
+    "platform: linux/arm64=our-arm64. SIZE is light, hosted or large; without it the label is for "
+    "all jobs of the platform. Repeatable.",
+)
+@click.option(
+    "--wheel-index",
+    type=click.Choice(tuple(WheelIndex)),
+    default=WheelIndex.ARTEFACT,
+    show_default=True,
+    help="Where the pipeline puts the index of the wheels that passed; pages is of GitHub alone.",
+)
 @output_option(FORMATS, "--format", "-o", default="json")
 @choice_options
 @matrix_option
@@ -29,6 +47,8 @@ FORMATS = ("github", "buildkite", "json")
 def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     ctx: click.Context,
     variants: tuple[str, ...],
+    runners: tuple[str, ...],
+    wheel_index: str,
     only: tuple[str, ...],
     shard: str | None,
     outputs: tuple[OutputSpec, ...],
@@ -37,11 +57,13 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     """Make the CI pipeline: one job per variant and platform, behind one that checks the matrix.
 
     Without a VARIANT all of them are in it. pipelines/ holds what this prints for the
-    repository's own matrix.
+    repository's own matrix. markdown is an overview: each cell with the machine that it needs.
 
     \b
     smforge matrix cu130-spark
     smforge matrix --format github=pipelines/github.yml
+    smforge matrix --format buildkite | buildkite-agent pipeline upload
+    smforge matrix --format github --runner large:linux/arm64=self-hosted,thor
     """
     specs = checked_outputs(outputs)
     matrix = load(config or ctx.obj["config"])
@@ -49,7 +71,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     choice = Choice(only=only, shard=None if shard is None else parse_shard(shard))
     plan = replace(whole, cells=chosen(whole.cells, choice))
     file = None if matrix.path == DEFAULT_FILE else _from_here(matrix.path)
-    emit({spec: _render(plan, spec.format, file) for spec in specs})
+    shard_flag = () if shard is None else (f"--shard {shard}",)
+    selection = (*variants, *(f"--only {shlex.quote(one)}" for one in only), *shard_flag)
+    machines = tuple(map(runner_labels, runners))
+    choices = Choices(file, machines, WheelIndex(wheel_index), selection)
+    emit({spec: _render(plan, spec.format, choices) for spec in specs})
     return 0
 
 
@@ -67,11 +93,15 @@ def _from_here(file: Path) -> str:
         ) from None
 
 
-def _render(plan: Plan, form: str, file: str | None) -> str:
+def _render(plan: Plan, form: str, choices: Choices) -> str:
     if form == "json":
-        return json.dumps(jobs_document(plan, file), indent=2)
+        return json.dumps(jobs_document(plan, choices), indent=2)
 
-    from smforge.plan.pipelines import buildkite, github  # noqa: PLC0415  # defers pipelines
+    from smforge.plan.pipelines import (  # noqa: PLC0415  # defers pipelines
+        buildkite,
+        github,
+        overview,
+    )
 
-    render = github if form == "github" else buildkite
-    return render(plan, file)
+    renders = {"github": github, "buildkite": buildkite, "markdown": overview}
+    return renders[form](plan, choices)

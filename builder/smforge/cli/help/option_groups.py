@@ -7,7 +7,16 @@ command alone has them, come first. Commands that are in no group come last.
 UNGROUPED = "Of this command"
 COMMAND_GROUPS: dict[str, tuple[str, ...]] = {
     "What exists already": ("audit", "diff", "report", "slim", "repair"),
-    "What will be built": ("init", "plan", "preflight", "build", "merge", "index", "bump"),
+    "What will be built": (
+        "init",
+        "plan",
+        "preflight",
+        "build",
+        "merge",
+        "index",
+        "publish",
+        "bump",
+    ),
     "CI and this host": ("matrix", "doctor", "completion"),
     "What the words mean": ("devices", "explain"),
 }

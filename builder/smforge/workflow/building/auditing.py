@@ -9,6 +9,7 @@ from pathlib import Path
 from smforge.errors import BuildFailedError
 from smforge.inventory.probing.reading import read_folder
 from smforge.plan.records import Cell
+from smforge.publish.images import LAYOUT
 from smforge.report.build import report_of
 from smforge.report.model import Report
 from smforge.verdict.audit import audit, audit_together
@@ -16,7 +17,6 @@ from smforge.verdict.reading import Backend
 from smforge.verdict.request import AuditRequest
 from smforge.workflow.audit_request import request_of
 from smforge.workflow.building.look_ahead import expectations_for
-from smforge.workflow.building.publishing import LAYOUT
 from smforge.workflow.building.results import CellAudit, Predicted
 from smforge.workflow.building.settings import BuildSettings
 

@@ -15,16 +15,13 @@ from smforge.oci.reference import parse_reference
 from smforge.plan.records import Cell, PlannedImage
 from smforge.publish.contents import bill_of_materials, wheel_digests
 from smforge.publish.finish import finish
+from smforge.publish.images import LAYOUT
 from smforge.publish.layouts import read_root
 from smforge.publish.limits import Limits, require_within
 from smforge.publish.load import load
 from smforge.report.build import to_json
 from smforge.workflow.building.results import Built, CellAudit
 
-LAYOUT = "image"
-"""The folder below the artefacts in which the bake target of that name writes the image's
-layout.
-"""
 _EPOCH = "SOURCE_DATE_EPOCH"
 
 
