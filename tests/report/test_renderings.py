@@ -119,6 +119,33 @@ class TestTable:
     def test_foreign_text_is_no_markup(self, full_report: Report) -> None:
         assert "odd|name`<b>&.so" in render_table(full_report)
 
+    @pytest.mark.parametrize(
+        ("width", "head", "legend"),
+        [
+            (140, "size CUDA kernels 9.0", False),
+            (100, "kernels 9.0", False),
+            (80, "kernels 9.0", True),
+        ],
+    )
+    def test_what_json_has_too_makes_room_for_names_and_then_words_do(
+        self, make_report: MakeReport, width: int, head: str, legend: bool
+    ) -> None:
+        code = CodeObject(Kind.CUBIN, Target.parse("sm_80"), 1, None, "13.0", kernels=("k",) * 999)
+        region = Region(Origin.FATBIN, ".nv_fatbin", 0, (code,))
+        name = "pkg/some_long_folder/_a_long_name.abi3.so"
+        report = make_report("9.0 11.0 12.1", files=(FileInventory(name, 1, None, (region,)),))
+        lines = render_table(report, width=width).split("\n")
+        at = next(index for index, line in enumerate(lines) if line.startswith("library"))
+        assert lines[at].split(maxsplit=1)[1].startswith(head)
+        assert lines[at + 1].split()[0].count("…") <= 1
+        assert len(lines[at + 1].split()[0]) >= 34
+        assert ("✗ nothing runs" in lines[at + 2]) is legend
+
+    def test_a_number_stays_with_its_word(self, full_report: Report) -> None:
+        for width in range(50, 110):
+            _, _, devices, *_ = render_table(full_report, width=width).split("\n\n")
+            assert not any(line.split()[-1].isdigit() for line in devices.splitlines())
+
 
 @pytest.mark.parametrize("render", [render_table, lambda report: render_markdown([report])])
 def test_control_characters_of_foreign_names_reach_no_terminal(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from smforge.arch.devices import find_device
 from smforge.arch.target import ComputeCapability
@@ -28,6 +27,7 @@ from smforge.report.text.layout import (
     paragraph,
     rendered,
     shortened,
+    tied,
 )
 from smforge.report.text.printable import printable
 from smforge.report.text.wording import VERDICT_COLOURS, plural
@@ -42,7 +42,13 @@ _MOST_LINES = 40
 """Libraries shown, the worst first; `-o json` has all."""
 _MOST_BRIEF = 3
 """Devices up to which words say a library's state; for more, there is room for marks alone."""
+_HEAD = "library"
 _SHORTEST_NAME = 20
+_NAME = 34
+"""Characters of a name that the words of the states leave."""
+_WORDS = 16
+"""Characters of a state in words: ``◐ 2,587 missing,``."""
+_DISPENSABLE = ("size", "CUDA")
 
 _STATES = {
     State.NATIVE: "green",
@@ -115,7 +121,9 @@ def _finding_row(row: finding_groups.Row, name: str, width: int) -> Iterator[Sty
         yield from paragraph(_text(row.detail), width, indent=4)
         return
     columns = [Column(cut=True, stretch=True), Column("right", most=WIDTH // 2)]
-    yield from grid(columns, [[_text(name), _text(row.share or row.detail)]], width, indent=4)
+    # On a wide terminal the eye would lose the line between a name and its number.
+    line = [[_text(name), _text(row.share or row.detail)]]
+    yield from grid(columns, line, min(width, WIDTH), indent=4)
     if row.families:
         families = [(f"{one.count:,}", one.name, one.embedded) for one in row.families]
         if row.more:
@@ -132,11 +140,11 @@ def _excused(report: model.Report, width: int) -> Iterator[Styled]:
     """A line for each exception and one for its reason; Markdown and JSON have all of both."""
     yield _text("excused by policy", "bold")
     for one in report.exempted:
-        devices = " ".join(one.devices)
-        head = f"{plural(one.kernels, 'kernel')} on {devices} ({one.policy}): {one.pattern}"
+        head = f"{plural(one.kernels, 'kernel')} ({one.policy}): {one.pattern}"
         expires = f"until {one.expires}: " if one.expires else ""
+        reason = f"on {' '.join(one.devices)}: {expires}{one.reason}"
         yield cut(_text(head), width, indent=4)
-        yield cut(_text(f"{expires}{one.reason}", "dim"), width, indent=8)
+        yield cut(_text(reason, "dim"), width, indent=8)
 
 
 def _devices(report: model.Report, width: int) -> Iterator[Styled]:
@@ -149,7 +157,7 @@ def _devices(report: model.Report, width: int) -> Iterator[Styled]:
                 outline.device_verdict(tally),
                 colours.get(device_state(tally.verdict, counts_of(tally)), ""),
             ),
-            _text(words(counts_of(tally))),
+            [(_tied(words(counts_of(tally))), "")],
         ]
         for device, tally in report.devices.items()
     ]
@@ -179,30 +187,70 @@ def _coverage(report: model.Report, width: int) -> Iterator[Styled]:
     """Yield the lines of the table, and the meaning of its marks where words do not fit."""
     lines = outline.lines(report)
     shown = lines[:_MOST_LINES]
-    devices = list(report.devices)
-    marked = len(devices) > _MOST_BRIEF
+    heads, marked = _fitting(report, shown, width)
+    facts = [[_fact(line, head) for head in heads] for line in shown]
+    columns = [Column("right", least=_need(column)) for column in zip(heads, *facts, strict=True)]
+    room = width - sum(column.least + 1 for column in columns)
+    names = [printable(line.name) for line in shown]
+    states, most = _state_columns(report, shown, room, marked=marked)
     colours = _UNASKED if report.nothing_required else _STATES
-    # Many devices leave no room for what `-o json` has too.
-    headings = [*(() if marked else ("size", "CUDA")), report.counted, *devices]
-    states = [_coverage_cells(line, devices, colours, marked=marked) for line in shown]
-    columns = [
-        Column(
-            _side(report, heading, marked=marked),
-            least=max(cells(heading), *(cells(row[position][0]) for row in states)),
-        )
-        for position, heading in enumerate(headings)
-    ]
-    room = max(width - sum(column.least + 1 for column in columns), _SHORTEST_NAME)
-    rows: list[list[Styled]] = [[[(heading, "bold")] for heading in ("library", *headings)]]
-    names = shortened([printable(line.name) for line in shown], room)
-    for name, row in zip(names, states, strict=True):
-        rows.append([[(name, "")], *([cell] for cell in row)])
-    yield from grid([Column(most=room, cut=True), *columns], rows, width, gap=1)
+    devices = tuple(report.devices)
+    rows: list[list[Styled]] = [[[(word, "bold")] for word in (_HEAD, *heads, *devices)]]
+    for line, name, fact in zip(shown, shortened(names, most), facts, strict=True):
+        found = [_cell(line.devices[device], colours, marked=marked) for device in devices]
+        rows.append([[(name, "")], *([(one, "")] for one in fact), *([one] for one in found)])
+    yield from grid([Column(most=most, cut=True), *columns, *states], rows, width, gap=1)
     if len(lines) > len(shown):
         yield [(f"and {len(lines) - len(shown):,} more", "dim")]
     if marked:
         used = {state_of(line.devices[device]) for line in shown for device in devices}
         yield from _legend(used, width)
+
+
+def _fitting(
+    report: model.Report, shown: Sequence[outline.Line], width: int
+) -> tuple[tuple[str, ...], bool]:
+    """The facts about a library that there is room for, and whether its states are marks.
+
+    What `-o json` has too makes room first, then the words of the states.
+    """
+    facts = (*_DISPENSABLE, report.counted)
+    if len(report.devices) <= _MOST_BRIEF:
+        longest = _longest(shown)
+        states = len(report.devices) * (_WORDS + 1)
+        for heads in (facts, facts[-1:]):
+            needs = (_need((head, *(_fact(line, head) for line in shown))) for head in heads)
+            if min(longest, _NAME) + sum(need + 1 for need in needs) + states <= width:
+                return heads, False
+    return facts[-1:], True
+
+
+def _state_columns(
+    report: model.Report, shown: Sequence[outline.Line], room: int, *, marked: bool
+) -> tuple[list[Column], int]:
+    """The columns of the devices, and the most that the names may take of the room."""
+    if marked:
+        columns = [Column("center", least=cells(device)) for device in report.devices]
+        return columns, max(room - sum(one.least + 1 for one in columns), _SHORTEST_NAME)
+    needs = [
+        _need((device, *(brief(line.devices[device]) for line in shown)))
+        for device in report.devices
+    ]
+    longest = _longest(shown)
+    left = room - sum(need + 1 for need in needs)
+    if left >= longest:
+        return [Column()] * len(needs), longest
+    most = max(left, min(longest, _NAME))
+    share = (room - min(longest, most)) // len(needs) - 1
+    return [Column(most=max(share, _WORDS)) for _ in needs], most
+
+
+def _longest(shown: Sequence[outline.Line]) -> int:
+    return _need((_HEAD, *(printable(line.name) for line in shown)))
+
+
+def _need(texts: Iterable[str]) -> int:
+    return max(map(cells, texts))
 
 
 def _legend(used: Set[State], width: int) -> Iterator[Styled]:
@@ -217,26 +265,19 @@ def _legend(used: Set[State], width: int) -> Iterator[Styled]:
         yield [(line, "dim")]
 
 
-def _side(
-    report: model.Report, heading: str, *, marked: bool
-) -> Literal["left", "center", "right"]:
-    if heading not in report.devices:
-        return "right"
-    return "center" if marked else "left"
-
-
-def _coverage_cells(
-    line: outline.Line, devices: list[str], colours: dict[State, str], *, marked: bool
-) -> list[tuple[str, str]]:
-    found = ["" if line.kernels is None else f"{line.kernels:,}"]
-    if not marked:
-        found = [f"{line.size / 1e6:,.1f} MB", line.toolkit or "?", *found]
-    return [
-        *((text, "") for text in found),
-        *(_cell(line.devices[device], colours, marked=marked) for device in devices),
-    ]
+def _fact(line: outline.Line, head: str) -> str:
+    if head == "size":
+        return f"{line.size / 1e6:,.1f} MB"
+    if head == "CUDA":
+        return line.toolkit or "?"
+    return "" if line.kernels is None else f"{line.kernels:,}"
 
 
 def _cell(counts: Counts, colours: dict[State, str], *, marked: bool) -> tuple[str, str]:
     state = state_of(counts)
-    return SHOWN[state].mark if marked else brief(counts), colours.get(state, "")
+    return SHOWN[state].mark if marked else _tied(brief(counts)), colours.get(state, "")
+
+
+def _tied(parts: str) -> str:
+    """``2,587 missing, 525 excused``, broken after a comma alone."""
+    return ", ".join(tied(part) for part in parts.split(", "))

@@ -33,8 +33,9 @@ def unread(
     subject = _subject(argument)
     subject = subject._replace(name=name or subject.name)
     judged = judge(Reading(Inventory(subject, (), 0), backend), request)
+    why = error.message.removeprefix(f"{argument}: ").removeprefix(f"{subject.name}: ")
     finding = SUBJECT_UNREAD.finding(
-        f"{subject.name} could not be read: {error.message}", remedy=error.remedy
+        f"{subject.name} could not be read: {why}", remedy=error.remedy
     )
     findings = (finding, *(one for one in judged.findings if one.file is not None))
     return replace(judged, findings=findings, outcome=Outcome.UNDETERMINED)

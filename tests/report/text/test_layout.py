@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.report.text.layout import Column, cells, cut, grid, paragraph, rendered, shortened
+from smforge.report.text.layout import (
+    Column,
+    cells,
+    cut,
+    grid,
+    paragraph,
+    rendered,
+    shortened,
+    tied,
+)
 
 WORDS = st.text(st.sampled_from("abcdefgh ●中"), max_size=60)
 STYLED = st.lists(st.tuples(WORDS, st.sampled_from(["", "bold", "dim", "bold red"])), max_size=4)
@@ -49,6 +58,12 @@ def test_columns_fit(
     rows = [[[(text, "")] for text in row] for row in texts]
     lines = rendered(list(grid(columns, rows, width)), color=False).split("\n")
     assert all(cells(line) <= width for line in lines)
+
+
+def test_tied_words_share_a_line_and_their_spaces_are_plain() -> None:
+    text = [(f"{tied('12 missing')}, {tied('3 for others')}", "")]
+    assert rendered(list(paragraph(text, 24)), color=False) == "12 missing, 3 for others"
+    assert rendered(list(paragraph(text, 20)), color=False) == "12 missing,\n3 for others"
 
 
 def test_a_grid_lines_its_columns_up() -> None:

@@ -26,7 +26,8 @@ _CODES = {
     "magenta": "35",
     "cyan": "36",
 }
-_WORD = re.compile(r"\s*\S+\s*")
+_TIE = "\N{NO-BREAK SPACE}"
+_WORD = re.compile(rf"[^\S{_TIE}]*[\S{_TIE}]+[^\S{_TIE}]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,14 @@ def grid(
             yield line
 
 
+def tied(text: str) -> str:
+    """Text that is not broken at its spaces, as long as it fits a line: ``2,587 missing``."""
+    return text.replace(" ", _TIE)
+
+
 def rendered(lines: Sequence[Styled], *, color: bool) -> str:
     """The lines as text, without spaces at their ends; escape codes are in it only with `color`."""
-    return "\n".join(_line(line, color=color) for line in lines)
+    return "\n".join(_line(line, color=color) for line in lines).replace(_TIE, " ")
 
 
 def cells(text: str) -> int:
