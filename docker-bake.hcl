@@ -21,6 +21,10 @@ variable "CUDA_PACKAGES" {
   description = "NVIDIA's compiler wheels, NAME==VERSION between spaces"
 }
 variable "TORCH_VERSION" { default = "" }
+variable "TORCH_BUILD" {
+  default     = ""
+  description = "the CUDA build of torch, where it is not that of CUDA_TAG: cu132"
+}
 variable "FLASHINFER_VERSION" { default = "" }
 variable "FLASHINFER_SHA256" {
   default     = ""
@@ -309,7 +313,7 @@ target "torch" {
     base = "target:base"
   }
   args = {
-    CUDA_TAG      = CUDA_TAG
+    CUDA_TAG      = TORCH_BUILD == "" ? CUDA_TAG : TORCH_BUILD
     TORCH_VERSION = TORCH_VERSION
   }
   output = ["type=cacheonly"]

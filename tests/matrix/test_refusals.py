@@ -438,3 +438,12 @@ def test_several_variants_with_another_torch_are_one_mistake(
         '$.toolkits["13.0"].torch: vllm 0.33.0 needs torch 2.14.0, and the toolkit brings torch '
         "2.13.0: x, y cannot be built. Choose a toolkit with torch 2.14.0, or another vllm."
     )
+
+
+@pytest.mark.parametrize("build", ["cu130", "cu132", "cu129"])
+def test_the_build_of_torch_is_an_earlier_one_of_the_major_version(
+    small: dict[str, Any], lines: Callable[[Any], list[str]], build: str
+) -> None:
+    small["torch_builds"]["2.14.0"].append(build)
+    small["toolkits"]["13.0"]["torch_build"] = build
+    assert f"{build} is no earlier release of the major version of CUDA 13.0.2" in lines(small)[0]

@@ -17,7 +17,14 @@ from smforge.errors import ArchitectureError, ConfigurationError, ImpossibleCell
 from smforge.matrix import paths
 from smforge.matrix.bases import check_base
 from smforge.matrix.lists import Entry, explain_impossible, read_word
-from smforge.matrix.lookup import closest, components_of, cuda_tag, lists_of, source_of
+from smforge.matrix.lookup import (
+    closest,
+    components_of,
+    cuda_tag,
+    lists_of,
+    source_of,
+    torch_tag,
+)
 from smforge.matrix.majors import majors_of
 from smforge.matrix.models import (
     Document,
@@ -142,7 +149,8 @@ def _check_toolkit(document: Document, name: str, toolkit: Toolkit) -> Iterator[
         toolkits.toolkit(toolkit.cuda)
     except ArchitectureError as error:
         yield _problem((*path, "cuda"), error.message, error.remedy)
-    tag = cuda_tag(toolkit.cuda)
+    yield from _check_torch_build(path, toolkit)
+    tag = torch_tag(toolkit)
     builds = document.torch_builds.get(toolkit.torch, ())
     if tag not in builds:
         having = [one for one, tags in document.torch_builds.items() if tag in tags]
@@ -152,6 +160,19 @@ def _check_toolkit(document: Document, name: str, toolkit: Toolkit) -> Iterator[
             f"torch {' and '.join(having)} has one."
             if having
             else "Choose another toolkit, or add the build to torch_builds once it is published.",
+        )
+
+
+def _check_torch_build(path: Path, toolkit: Toolkit) -> Iterator[ConfigurationError]:
+    """Libraries of another major version have other names, so code would not find them."""
+    own = cuda_tag(toolkit.cuda)
+    if (build := toolkit.torch_build) is None:
+        return
+    if build[:4] != own[:4] or build >= own:
+        yield _impossible(
+            (*path, "torch_build"),
+            f"{build} is no earlier release of the major version of CUDA {toolkit.cuda} ({own}).",
+            "Leave it out where torch is published for the release itself.",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 
-from smforge.matrix.models import ArchLists, Components, FromEither, Source, Sources
+from smforge.matrix.models import ArchLists, Components, FromEither, Source, Sources, Toolkit
 
 COMPILED = ("flashinfer", "vllm", "lmcache")
 """Components that can be compiled; the others have published wheels alone, taken as they are."""
@@ -43,6 +43,11 @@ def cuda_tag(cuda: str) -> str:
     """The name of a CUDA release in wheel versions: ``cu130`` for 13.0.2."""
     major, minor, *_ = cuda.split(".")
     return f"cu{major}{minor}"
+
+
+def torch_tag(toolkit: Toolkit) -> str:
+    """The CUDA build of a toolkit's torch, as wheel versions name it."""
+    return toolkit.torch_build or cuda_tag(toolkit.cuda)
 
 
 def closest(word: str, known: Iterable[str]) -> str:

@@ -220,6 +220,13 @@ class Toolkit(Strict):
 
     cuda: CudaVersion
     torch: Version
+    torch_build: Annotated[
+        CudaTag | None,
+        Field(
+            description="The CUDA build of torch that is compiled with, where torch is published "
+            "for an earlier release of the same major version only; that of `cuda` when absent."
+        ),
+    ] = None
     bases: Annotated[
         dict[Name, AnyBase],
         Field(description="The ways to get this toolkit, by the names that variants use."),

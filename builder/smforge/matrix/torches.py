@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from smforge.errors import ImpossibleCellError
 from smforge.matrix import paths
-from smforge.matrix.lookup import components_of, cuda_tag, source_of
+from smforge.matrix.lookup import components_of, source_of, torch_tag
 from smforge.matrix.models import Document, Source, Toolkit
 
 
@@ -34,7 +34,7 @@ def _other_torch(
 ) -> ImpossibleCellError:
     toolkit: Toolkit = document.toolkits[name]
     component, source = made
-    tag = cuda_tag(toolkit.cuda)
+    tag = torch_tag(toolkit)
     if tag in document.torch_builds.get(source.torch or "", ()):
         why = f"and the toolkit brings torch {toolkit.torch}."
     else:

@@ -52,6 +52,7 @@ def variables_for(document: Document, cell: Cell) -> dict[str, str]:
         "DEBIAN_SUITE": cell.base.suite or "",
         "CUDA_PACKAGES": " ".join(cell.base.packages),
         "TORCH_VERSION": cell.toolkit.torch,
+        **({"TORCH_BUILD": build} if (build := cell.toolkit.torch_build) else {}),
         **_compiled("flashinfer", document.sources.flashinfer, cell),
         "FLASHINFER_SELECTION": _setting(cell, "flashinfer", "selection"),
         **_compiled("vllm", document.sources.vllm, cell),

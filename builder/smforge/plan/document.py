@@ -40,6 +40,7 @@ def cell_document(cell: Cell) -> dict[str, Any]:
             "minimum_driver": cell.toolkit.minimum_driver,
             "torch": cell.toolkit.torch,
             "wheel_mb": cell.toolkit.wheel_mb,
+            "torch_build": cell.toolkit.torch_build,
         },
         "base": {
             "kind": cell.base.kind,

@@ -23,6 +23,8 @@ class PlannedToolkit:
     torch: str
     wheel_mb: float | None
     """The largest wheel that its index takes, in millions of bytes; None if there is no limit."""
+    torch_build: str | None = None
+    """The CUDA build of torch, where it is that of an earlier release: ``cu132``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ def _resolve_cell(
         minimum_driver=str(cuda.minimum_driver) if cuda.minimum_driver else None,
         torch=declared.torch,
         wheel_mb=declared.wheel_mb,
+        torch_build=declared.torch_build,
     )
     base = _resolve_base(declared, variant)
     lists = {

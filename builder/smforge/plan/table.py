@@ -67,9 +67,10 @@ def _rows(cell: Cell) -> Iterator[tuple[str, str]]:
 
 def _toolkit(toolkit: PlannedToolkit) -> str:
     driver = f"driver from {toolkit.minimum_driver}" if toolkit.minimum_driver else "driver unknown"
+    build = f" ({toolkit.torch_build})" if toolkit.torch_build else ""
     return (
         f"CUDA {toolkit.cuda} ({toolkit.tag}, PTX ISA {toolkit.ptx_isa}, {driver}), "
-        f"torch {toolkit.torch}"
+        f"torch {toolkit.torch}{build}"
     )
 
 

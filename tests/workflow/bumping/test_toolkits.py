@@ -114,17 +114,49 @@ def test_what_no_index_has_is_refused(
     assert said in str(caught.value)
 
 
-def test_a_toolkit_without_a_torch_is_refused_with_what_was_looked_at(
-    take: Take, toolkits: Index
+def test_a_toolkit_without_a_torch_of_its_own_gets_that_of_an_earlier_release(
+    take: Take, toolkits: Index, tmp_path: Path
 ) -> None:
     for file in (toolkits.root / "simple" / "torch").glob("torch-2.99*"):
         file.unlink()
     toolkits.announce("torch")
+    proposal = take("toolkit", "13.2")
+    content = json.loads(proposal.text)
+    added = content["toolkits"]["13.2"]
+    assert (added["torch"], added["torch_build"]) == ("2.14.0", "cu130")
+    assert any("older than the compiler" in one for one in proposal.remarks)
+    content["variants"] = {"demo": content["variants"]["demo"] | {"toolkit": "13.2"}}
+    del content["variable"]
+    file = tmp_path / "with.json"
+    file.write_text(json.dumps(content))
+    (cell,) = resolve(load(file)).cells
+    assert (cell.variables["CUDA_TAG"], cell.variables["TORCH_BUILD"]) == ("cu132", "cu130")
+
+
+def test_a_toolkit_without_a_torch_is_refused_with_what_was_looked_at(
+    take: Take, toolkits: Index
+) -> None:
+    for file in (toolkits.root / "simple" / "torch").glob("torch-2*"):
+        file.unlink()
+    toolkits.wheel("torch", "2.9.0", LINUX, ("nvidia-cuda-runtime-cu12==12.8.90",))
+    toolkits.wheel("torch", "2.15.0", LINUX, ("cuda-toolkit==13.3.1",))
     with pytest.raises(UsageError) as caught:
         take("toolkit", "13.2")
     said = str(caught.value)
-    assert "no torch for CUDA 13.2.2 (cu132)" in said
-    assert f"torch 2.14.0 is for cu130. Looked at: {toolkits.url}/torch/." in said
+    assert "no torch for CUDA 13.2.2 (cu132) or an earlier release of its major version" in said
+    assert "torch 2.15.0 is for cu133, torch 2.9.0 is for cu128. Looked at: " in said
+    assert f"{toolkits.url}/torch/." in said
+
+
+def test_a_torch_for_the_release_itself_takes_the_place_of_an_earlier_build(
+    take: Take, document: dict[str, Any]
+) -> None:
+    toolkit = document["toolkits"]["13.0"] | {"cuda": "13.2.2", "torch_build": "cu130"}
+    document["toolkits"]["13.2"] = toolkit
+    taken = json.loads(take("torch", "2.99.0", document).text)["toolkits"]
+    assert taken["13.2"]["torch"] == "2.99.0"
+    assert "torch_build" not in taken["13.2"]
+    assert taken["13.0"]["torch"] == "2.14.0"
 
 
 def test_an_update_of_a_toolkit_renews_its_bases(take: Take, document: dict[str, Any]) -> None:

@@ -53,8 +53,16 @@ def take_toolkit(draft: Draft, means: Means, wanted: str | None) -> None:
         for key, base in draft.toolkits[like]["bases"].items()
         if "packages" in base
     }
-    torch, builds = _torch(means, cuda)
-    toolkit = {"cuda": cuda, "torch": torch, "bases": bases}
+    torch, build, builds = _torch(means, cuda)
+    toolkit: dict[str, Any] = {"cuda": cuda, "torch": torch}
+    if build != cuda_tag(cuda):
+        toolkit["torch_build"] = build
+        draft.remarks.append(
+            f"No torch is published for CUDA {cuda}: the toolkit {name} compiles with torch "
+            f"{torch} for {build}, whose libraries are older than the compiler. Load what is built "
+            "with this torch before you ship it."
+        )
+    toolkit["bases"] = bases
     every = draft.toolkits | {name: toolkit}
     draft.content["toolkits"] = {key: every[key] for key in sorted(every, key=Version)}
     draft.content["torch_builds"].setdefault(torch, list(builds))
@@ -146,10 +154,14 @@ def _like(draft: Draft, release: Version) -> str:
     return max(older, key=Version) if older else min(having, key=Version)
 
 
-def _torch(means: Means, cuda: str) -> tuple[str, tuple[str, ...]]:
-    """The newest torch that the index has for a CUDA release, with all that it has it for."""
-    tag = cuda_tag(cuda)
+def _torch(means: Means, cuda: str) -> tuple[str, str, tuple[str, ...]]:
+    """The newest torch that the index has for a CUDA release: version, build, and all its builds.
+
+    Where there is none, it is one for the nearest earlier release of the same major version.
+    """
+    own = cuda_tag(cuda)
     newest = [one for one in releases_of(means.index, "torch") if not one.is_prerelease]
+    usable: list[tuple[str, Version, tuple[str, ...]]] = []
     seen: list[str] = []
     for release in reversed(newest[-_TORCHES:]):
         means.announce(f"reading what torch {release} is built for")
@@ -157,14 +169,19 @@ def _torch(means: Means, cuda: str) -> tuple[str, tuple[str, ...]]:
             builds = builds_in_index(means.index, str(release))
         except ToolError:
             builds = ()
-        if tag in builds:
-            return str(release), builds
         seen.append(f"torch {release} is for {' and '.join(builds) or 'nothing that it names'}")
-    raise UsageError(
-        f"The package index has no torch for CUDA {cuda} ({tag}), and the components are built "
-        f"with one: {', '.join(seen)}. {looked_at(means.index, 'torch')}",
-        remedy="Choose a toolkit that a torch is published for, or name an index that has one.",
-    )
+        usable += [(one, release, builds) for one in builds if one[:4] == own[:4] and one <= own]
+        if own in builds:
+            break
+    if not usable:
+        raise UsageError(
+            f"The package index has no torch for CUDA {cuda} ({own}) or an earlier release of its "
+            f"major version, and the components are built with one: {', '.join(seen)}. "
+            f"{looked_at(means.index, 'torch')}",
+            remedy="Choose a toolkit that a torch is published for, or name an index that has one.",
+        )
+    build, release, builds = max(usable)
+    return str(release), build, builds
 
 
 def _is_wheel(name: str) -> bool:

@@ -43,7 +43,10 @@ def use_torch(draft: Draft, version: str, builds: tuple[str, ...], toolkits: lis
     table = draft.content["torch_builds"]
     used = set(_used(draft))
     for name in toolkits:
-        draft.toolkits[name]["torch"] = version
+        toolkit = draft.toolkits[name]
+        toolkit["torch"] = version
+        if cuda_tag(toolkit["cuda"]) in builds:
+            toolkit.pop("torch_build", None)
     if version not in table:
         table[version] = list(builds)
     for unused in used - set(_used(draft)) - {version}:
@@ -116,7 +119,8 @@ def _built_for(index: PackageIndex, wheel: IndexFile) -> str | None:
 
 
 def _has_build(draft: Draft, toolkit: str, builds: tuple[str, ...]) -> bool:
-    return cuda_tag(draft.toolkits[toolkit]["cuda"]) in builds
+    one = draft.toolkits[toolkit]
+    return not {cuda_tag(one["cuda"]), one.get("torch_build")}.isdisjoint(builds)
 
 
 def _used(draft: Draft) -> Iterator[str]:
