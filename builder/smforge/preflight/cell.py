@@ -184,23 +184,27 @@ def _preflight_component(
 ) -> ComponentPreflight:
     listed = " ".join(component.archs)
     circumstances.announce(f"preflight: {component.name} {component.version} for {listed}")
+    result = preflight(question_of(cell, component, circumstances), circumstances.cache)
+    pins = tuple(differences(cell, component, result))
+    return ComponentPreflight(component, with_findings(result, pins))
+
+
+def question_of(cell: Cell, component: PlannedComponent, circumstances: Circumstances) -> Question:
+    """What to examine of a component of a cell. Raises what fetching its sources raises."""
     project = Project(component.name)
-    question = Question(
+    return Question(
         source=_source(cell, component, circumstances),
         cuda=cell.toolkit.cuda,
-        archs=listed,
+        archs=" ".join(component.archs),
         baselines=circumstances.baselines,
         externals=circumstances.externals if project is Project.VLLM else {},
         fetched=circumstances.fetched if project is Project.VLLM else {},
         excuses=circumstances.excuses,
-        builds=_builds(component, project),
+        builds=builds_of(component),
         selection=_selection(component, circumstances.root),
         required=_required(cell.requirements, component),
         processor=PROCESSORS[cell.platform],
     )
-    result = preflight(question, circumstances.cache)
-    pins = tuple(differences(cell, component, result))
-    return ComponentPreflight(component, with_findings(result, pins))
 
 
 def _source(cell: Cell, component: PlannedComponent, circumstances: Circumstances) -> Path:
@@ -220,9 +224,9 @@ def _pinned_digest(cell: Cell, component: PlannedComponent) -> str | None:
     return cell.variables.get(f"{component.name.upper()}_SHA256") or None
 
 
-def _builds(component: PlannedComponent, project: Project) -> tuple[Build, ...]:
+def builds_of(component: PlannedComponent) -> tuple[Build, ...]:
     """The bake targets that compile a component, each with its part of the list."""
-    if project is Project.FLASHINFER:
+    if component.name == Project.FLASHINFER:
         return tuple(
             Build(f"{component.name}-{target.sm.replace('_', '')}", str(target))
             for target in component.targets

@@ -125,6 +125,19 @@ def preflight(question: Question, cache: Cache) -> Preflight:
     )
 
 
+def compiled(question: Question, cache: Cache) -> tuple[Configuration, ...]:
+    """What each build of a list compiles. No baseline is configured, and nothing is compared.
+
+    Raises what `preflight` raises.
+    """
+    source = open_source(question.source)
+    read = _reader(source, question.cuda, cache)
+    parts = [read(one.archs) for one in question.builds] or [read(question.archs)]
+    runs = _Runs(question, source, cache)
+    runs.configure(parts)
+    return tuple(runs.selected(part) for part in parts)
+
+
 def with_findings(result: Preflight, added: Sequence[Finding]) -> Preflight:
     """A result with more findings, and the outcome that they give."""
     findings = by_weight((*result.findings, *added))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,8 +20,10 @@ from smforge.plan.document import plan_document
 from smforge.plan.records import Plan
 from smforge.plan.resolve import resolve
 from smforge.sigterm import ended_tidily
+from smforge.workflow.cost.means import Means, this_host
 
 FORMATS = ("table", "json")
+_GIB = 1 << 30
 
 
 @click.command("plan")
@@ -36,6 +39,25 @@ FORMATS = ("table", "json")
     is_flag=True,
     help="Check that every cell can be built as planned: its files, its pins, its sources.",
 )
+@click.option(
+    "--cost",
+    is_flag=True,
+    help="Say what a build costs: units, CPU hours, wall time, bytes, and what cells share.",
+)
+@click.option("--cores", type=click.IntRange(min=1), help="With --cost.  [default: of this host]")
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=1),
+    metavar="GIB",
+    help="With --cost.  [default: of this host]",
+)
+@click.option(
+    "--records",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="OUT",
+    help="With --cost: show what the last builds in this directory took; repeatable.",
+)
 @output_option(FORMATS)
 @matrix_option
 @click.pass_context
@@ -44,6 +66,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     variants: tuple[str, ...],
     ask_sources: bool,
     check: bool,
+    cost: bool,
+    cores: int | None,
+    memory: float | None,
+    records: tuple[Path, ...],
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:
@@ -56,6 +82,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     smforge plan
     smforge plan cu130-spark -o plan.json
     smforge plan --check
+    smforge plan --cost --cores 64 --memory 256
     """
     specs = checked_outputs(outputs)
     matrix = load(config or ctx.obj["config"])
@@ -63,6 +90,13 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     plan = resolve(matrix, variants, host.versions)
     if check:
         return _check(plan, matrix.path, host, specs, quiet=ctx.obj["quiet"])
+    if cost:
+        means = this_host()
+        if cores is not None:
+            means = replace(means, cores=cores)
+        if memory is not None:
+            means = replace(means, memory_bytes=int(memory * _GIB))
+        return _cost(plan, matrix.path, host, means, records, specs, quiet=ctx.obj["quiet"])
     if ask_sources:
         from smforge.workflow.compiled_plan import as_compiled  # noqa: PLC0415  # defers preflight
 
@@ -95,6 +129,35 @@ def _check(
         }
     )
     return EXIT_PASS if all(one.passed for one in checks) else EXIT_FINDINGS
+
+
+def _cost(  # noqa: PLR0913, PLR0917  # what the flags say
+    plan: Plan,
+    matrix: Path,
+    host: HostSettings,
+    means: Means,
+    records: Sequence[Path],
+    specs: Sequence[OutputSpec],
+    *,
+    quiet: bool,
+) -> int:
+    """Price every cell."""
+    from smforge.workflow.building.messages import Messages  # noqa: PLC0415  # defers progress
+    from smforge.workflow.cost.asking import cost_of  # noqa: PLC0415  # defers preflight
+    from smforge.workflow.cost.rendering import cost_document, cost_text  # noqa: PLC0415  # defers preflight
+
+    announce = Messages(quiet=quiet).announce
+    root = build_root(matrix)
+    found = cost_of(plan, root, host, means=means, records=records, announce=announce)
+    emit(
+        {
+            spec: json.dumps(cost_document(found), indent=2)
+            if spec.format == "json"
+            else cost_text(found)
+            for spec in specs
+        }
+    )
+    return EXIT_PASS
 
 
 def _render(plan: Plan, spec: OutputSpec) -> str:

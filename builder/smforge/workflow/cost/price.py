@@ -1,0 +1,226 @@
+"""Prices the cells of a plan: each for itself, and all of them where compilations are shared."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from smforge.bake.host.job_limits import gib_per_job, job_limits
+from smforge.plan.records import Cell
+from smforge.preflight.cell import examinable
+from smforge.workflow.cost.figures import (
+    Seconds,
+    component_seconds,
+    total,
+    unit_figure,
+    wheel_bytes,
+)
+from smforge.workflow.cost.means import Means
+from smforge.workflow.cost.units import Build, Content, Family, Pass, builds_of_cell
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What the last verified build of a cell took, from its record."""
+
+    seconds: float | None
+    """Wall time; None where any of it came from a cache."""
+    wheels: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """The price of some passes."""
+
+    passes: int
+    seconds: Seconds
+    """Of those that have a figure."""
+    not_measured: int
+    """How many have none."""
+    longest: float
+    """The most CPU seconds that one of them may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellCost:
+    """What one cell costs from nothing."""
+
+    cell: Cell
+    units: int
+    priced: Priced
+    others: Seconds
+    """Of components whose units are not examined."""
+    not_known: tuple[str, ...]
+    """Components, and external projects of theirs, whose cost is not in it."""
+    jobs: int
+    wheels: int | None
+    """Bytes of the wheels; None where a component's are not known."""
+    last: Last | None
+
+    @property
+    def seconds(self) -> Seconds:
+        """CPU seconds of everything that has a figure."""
+        return self.priced.seconds + self.others
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is a figure for any of it, or nothing to be compiled."""
+        return self.seconds.high > 0 or not (self.priced.not_measured or self.not_known)
+
+    @property
+    def wall(self) -> Seconds:
+        """Wall seconds with `jobs` compilers at once, never less than the longest pass."""
+        cpu = self.seconds
+        longest = self.priced.longest
+        return Seconds(cpu.low / self.jobs, max(cpu.high / self.jobs, longest), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The units of one component over all cells."""
+
+    family: Family
+    cells: int
+    by_target: Mapping[str, tuple[int, int]]
+    """Per target, how many passes all cells make, and how many of them are different."""
+    all: Priced
+    once: Priced
+    """Where every pass is made once, whatever cell needs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCost:
+    """What a plan costs."""
+
+    means: Means
+    cells: tuple[CellCost, ...]
+    shared: tuple[Shared, ...]
+    failed: Mapping[Family, str]
+    """Why the sources of a family could not be examined."""
+
+
+def price(
+    cells: Sequence[Cell],
+    contents: Mapping[Build, Content],
+    failed: Mapping[Family, str],
+    means: Means,
+    last: Mapping[str, Last],
+) -> PlanCost:
+    """Price cells. `last` has their last builds by the cell's name."""
+    prices = {build: _priced(build, content) for build, content in contents.items()}
+    built = {cell.name: builds_of_cell(cell) for cell in cells}
+    return PlanCost(
+        means=means,
+        cells=tuple(
+            _cell_cost(cell, built[cell.name], contents, prices, means, last.get(cell.name))
+            for cell in cells
+        ),
+        shared=tuple(_shared(built.values(), contents, prices)),
+        failed=failed,
+    )
+
+
+def _cell_cost(  # noqa: PLR0913, PLR0917  # what is known of a cell
+    cell: Cell,
+    builds: Sequence[Build],
+    contents: Mapping[Build, Content],
+    prices: Mapping[Build, Priced],
+    means: Means,
+    last: Last | None,
+) -> CellCost:
+    there = [build for build in builds if build in prices]
+    examined = {component.name for component in examinable(cell)}
+    others = {one.name: component_seconds(one.name) for one in cell.components if one.archs}
+    not_known = [build.family.component for build in builds if build not in prices]
+    not_known += [name for build in there for name in contents[build].not_examined]
+    not_known += [
+        f"{build.family.component} for {build.archs} (its sources refuse it)"
+        for build in there
+        if contents[build].refused
+    ]
+    not_known += [name for name, cost in others.items() if name not in examined and cost is None]
+    sizes = [wheel_bytes(one) for one in cell.components if one.archs]
+    return CellCost(
+        cell=cell,
+        units=sum(contents[build].units for build in there),
+        priced=_sum(prices[build] for build in there),
+        others=total(cost for name, cost in others.items() if name not in examined and cost),
+        not_known=tuple(dict.fromkeys(not_known)),
+        jobs=job_limits(means.cores, means.memory_bytes, gib_per_job(cell)).jobs,
+        wheels=None if None in sizes else sum(size for size in sizes if size is not None),
+        last=last,
+    )
+
+
+def _priced(build: Build, content: Content) -> Priced:
+    """The price of all passes of a build."""
+    component = build.family.component
+    by_extension = Counter((one.extension, one.target) for one in content.passes)
+    return _sum(
+        _price_of(component, extension, count, count)
+        for (extension, _target), count in by_extension.items()
+    )
+
+
+@cache
+def _price_of(component: str, extension: str, passes: int, whole: int) -> Priced:
+    """The price of some passes of an extension for one target; `whole` are all of them."""
+    figure = unit_figure(component, extension)
+    if figure is None:
+        return Priced(passes, Seconds(), passes, 0.0)
+    each = figure.seconds.divided(whole) if figure.per_extension else figure.seconds
+    seconds = Seconds(each.low * passes, each.high * passes, each.estimated * passes)
+    return Priced(passes, seconds, 0, each.high)
+
+
+def _sum(parts: Iterable[Priced]) -> Priced:
+    passes, not_measured, longest = 0, 0, 0.0
+    low = high = estimated = 0.0
+    for part in parts:
+        passes += part.passes
+        not_measured += part.not_measured
+        longest = max(longest, part.longest)
+        low += part.seconds.low
+        high += part.seconds.high
+        estimated += part.seconds.estimated
+    return Priced(passes, Seconds(low, high, estimated), not_measured, longest)
+
+
+def _shared(
+    built: Iterable[Sequence[Build]],
+    contents: Mapping[Build, Content],
+    prices: Mapping[Build, Priced],
+) -> Iterable[Shared]:
+    times: defaultdict[Family, Counter[Build]] = defaultdict(Counter)
+    cells: Counter[Family] = Counter()
+    for builds in built:
+        there = [build for build in builds if build in contents]
+        cells.update({build.family.whole for build in there})
+        for build in there:
+            times[build.family.whole][build] += 1
+    for family, counts in times.items():
+        different: set[Pass] = set()
+        by_target: Counter[str] = Counter()
+        whole: Counter[tuple[str, str]] = Counter()
+        for build, count in counts.items():
+            passes = contents[build].passes
+            different |= passes
+            for target, number in Counter(one.target for one in passes).items():
+                by_target[target] += number * count
+            for pair, number in Counter((one.extension, one.target) for one in passes).items():
+                whole[pair] = max(whole[pair], number)
+        once = Counter(one.target for one in different)
+        pairs = Counter((one.extension, one.target) for one in different)
+        yield Shared(
+            family=family,
+            cells=cells[family],
+            by_target={target: (by_target[target], once[target]) for target in sorted(once)},
+            all=_sum(prices[build] for build, count in counts.items() for _ in range(count)),
+            once=_sum(
+                _price_of(family.component, extension, number, whole[extension, target])
+                for (extension, target), number in pairs.items()
+            ),
+        )
