@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-EXPRESSION = re.compile(r"\$\{\{\s*([\w.\[\]'-]+)\s*\}\}")
+EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
 BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
 PASSED_ON = (
     "PATH",

@@ -79,15 +79,17 @@ def _action(name: str) -> str:
     return uses
 
 
+def _room() -> dict[str, Any]:
+    """The step that removes what no job uses from the disk of GitHub's runners."""
+    removed = " ".join(services()["github_hosted"]["removes"])
+    return {"name": "Free the disk", "if": _ON_HOSTED, "run": f"sudo rm -rf {removed}\ndf -h /"}
+
+
 def _preparation() -> Iterator[dict[str, Any]]:
     """What a runner of GitHub's lacks: room on the disk, and what makes a base."""
-    hosted = services()["github_hosted"]
-    yield {
-        "name": "Free the disk",
-        "if": _ON_HOSTED,
-        "run": f"sudo rm -rf {' '.join(hosted['removes'])}\ndf -h /",
-    }
-    install = f"sudo apt-get install -qq -y {' '.join(hosted['packages'])}"
+    yield _room()
+    packages = " ".join(services()["github_hosted"]["packages"])
+    install = f"sudo apt-get install -qq -y {packages}"
     yield {
         "name": "Install",
         "if": _ON_HOSTED,
@@ -222,10 +224,7 @@ def _publish(every: Sequence[Job], choices: Choices) -> Iterator[tuple[str, dict
             "environment": "images",
             "steps": [
                 _checkout(),
-                {
-                    "name": "Free the disk",
-                    "run": f"sudo rm -rf {' '.join(services()['github_hosted']['removes'])}",
-                },
+                _room(),
                 *_fetch(cells, images=True),
                 {"name": "Set up", "run": "make setup"},
                 {
