@@ -4,6 +4,7 @@
     ► inventory ► verdict ► report ► publish ► workflow ► cli
     oci, which knows registries and layouts but nothing of smforge, stands beside arch;
     policy, which preflight and verdict both read, stands left of preflight;
+    fetching, which brings releases from package indexes for both, stands there too;
     rewrite, which writes libraries anew, stands beside verdict: it reads inventories
 
 The right-hand half, from inventory on, judges things that smforge did not build, so it does not
@@ -35,9 +36,10 @@ MAY_IMPORT = {
     "policy": {"arch"},
     "matrix": {"arch"},
     "plan": {"arch", "matrix"},
-    "preflight": {"arch", "matrix", "plan", "policy"},
+    "fetching": {"arch"},
+    "preflight": {"arch", "matrix", "plan", "policy", "fetching"},
     "bake": {"arch", "matrix", "plan", "preflight"},
-    "inventory": {"arch", "oci"},
+    "inventory": {"arch", "oci", "fetching"},
     "verdict": {"arch", "inventory", "policy"},
     "report": {"arch", "inventory", "verdict", "policy"},
     "rewrite": {"arch", "inventory"},
@@ -63,6 +65,7 @@ EVERYWHERE = {
     "files",
     "findings",
     "package_index",
+    "progress",
     "sigterm",
     "terminal",
     "writing",

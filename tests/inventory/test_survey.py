@@ -23,6 +23,7 @@ from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import SubjectKind
 from smforge.inventory.subjects.opening import open_subject
 from smforge.inventory.survey import take_inventory
+from smforge.progress import Progress
 
 PTX = b".version 9.0\n.target sm_90\n.address_size 64\n.visible .entry k()\n{\nret;\n}\n"
 
@@ -300,12 +301,37 @@ def test_limits_apply_to_folders(tree):
     assert damage.path == "a/kernels.ptx"
 
 
-def test_progress_names_every_member(tree):
-    seen: list[tuple[str, int]] = []
-    take_inventory(str(tree), ReadOptions(progress=lambda *call: seen.append(call)))
+class Heard(Progress):
+    """Remembers what is told."""
 
-    assert [path for path, _ in seen] == ["b.txt", "libcuda.so.1", "a/kernels.ptx"]
-    assert [position for _, position in seen] == [1, 2, 3]
+    def __init__(self):
+        self.items: list[str] = []
+        self.amounts: list[tuple[int, int | None]] = []
+
+    def task(self, doing, extent=None, *, unit="B"):
+        assert (doing, unit) == ("reading", "B")
+        self.extent = extent
+
+    def item(self, name):
+        if name not in self.items:
+            self.items.append(name)
+        self.amounts.append(self.extent())
+
+
+def test_progress_names_what_is_read_and_counts_the_bytes_of_all(tree):
+    whole = sum(path.stat().st_size for path in tree.rglob("*") if not path.is_dir())
+    packed = tree.parent / "x-1-py3-none-any.whl"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in tree.rglob("*"):
+            archive.write(path, path.relative_to(tree))
+    for subject in (tree, packed):
+        heard = Heard()
+        take_inventory(str(subject), ReadOptions(progress=heard))
+        # Texts are passed by without a word.
+        assert "b.txt" not in heard.items
+        assert "a/kernels.ptx" in heard.items
+        assert heard.amounts[0][0] < whole
+        assert heard.extent() == (whole, whole)
 
 
 @pytest.mark.toolchain

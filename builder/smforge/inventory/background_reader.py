@@ -51,10 +51,27 @@ class BackgroundReader:
         self._batch_bytes = 0
         self._worker: _Worker | None = None
         self._outcomes: list[tuple[Member, Outcome]] = []
+        self._taken = 0
+        self._left_bytes = 0
+        self._read_bytes = 0
+
+    @property
+    def passed_bytes(self) -> int:
+        """The bytes of the members that are read or left out; those in archives do not count."""
+        return self._left_bytes + self._read_bytes
+
+    def leave(self, member: Member) -> None:
+        """Pass by a member that holds no GPU code."""
+        if member.outer is None:
+            self._left_bytes += member.size
 
     def take(self, member: Member) -> None:
         """Unpack `member`, and read it now or in the background. Damage is kept, not raised."""
         content = ExitStack()
+        if self._taken == len(self._outcomes):
+            # Nothing is being read, so unpacking it is what takes the time.
+            self._options.progress.item(member.path)
+        self._taken += 1
         try:
             self._options.limits.check_member(member.size, member.path)
             task = _Task(member, content, content.enter_context(member.open()))
@@ -101,11 +118,14 @@ class BackgroundReader:
 
     def _finish(self, task: _Task) -> None:
         outcome: Outcome
+        self._options.progress.item(task.member.path)
         try:
             with task.content:
                 outcome = self._read(task.member.path, task.blob, self._options)
         except DamagedInputError as error:
             outcome = error
+        if task.member.outer is None:
+            self._read_bytes += task.member.size
         self._outcomes.append((task.member, outcome))
 
     def close(self) -> None:

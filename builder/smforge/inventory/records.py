@@ -184,6 +184,8 @@ class Subject(NamedTuple):
     """``linux/amd64`` where the subject says so."""
     configuration: ImageConfiguration | None = None
     """Of an image only."""
+    file: str | None = None
+    """The name of the file, where `name` is that of a release or an address."""
 
 
 class Inventory(NamedTuple):

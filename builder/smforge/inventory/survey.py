@@ -35,10 +35,15 @@ def survey(subject: OpenSubject, options: ReadOptions, read: ReadFile = read_fil
     broken: list[tuple[Member, Damage]] = []
     examined = 0
     with closing(BackgroundReader(_Bounded(read), options)) as reader:
-        for examined, member in enumerate(subject.members(), start=1):
-            options.progress(member.path, examined)
+        options.progress.task(
+            "reading", lambda: subject.stored() or (reader.passed_bytes, subject.whole())
+        )
+        for member in subject.members():
+            examined += 1
             if member.head is None or may_hold_code(member.path, member.head):
                 reader.take(member)
+            else:
+                reader.leave(member)
         for member, outcome in reader.outcomes():
             if isinstance(outcome, DamagedInputError):
                 broken.append((member, Damage(member.path, str(outcome))))

@@ -38,6 +38,7 @@ def report_of(verdict: Verdict, *, kernels: bool = False) -> model.Report:
             name=subject.name,
             digest=subject.digest,
             platform=subject.platform,
+            file=subject.file,
         ),
         question=model.Question(
             requirements=tuple(str(request.requirements).split()),

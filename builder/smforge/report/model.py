@@ -42,6 +42,9 @@ class Subject(Published):
     name: str
     digest: Digest | None
     platform: Annotated[str | None, Says("linux/amd64, where the subject says so.")]
+    file: Annotated[
+        str | None, Says("The name of the file, where name is that of a release or an address.")
+    ] = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

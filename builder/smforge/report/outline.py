@@ -132,7 +132,8 @@ def unread(report: model.Report) -> bool:
 def subject_line(report: model.Report) -> str:
     """Say what was audited, and what it holds."""
     subject = report.subject
-    parts = [subject.kind + (f" for {subject.platform}" if subject.platform else "")]
+    file = f" {subject.file}" if subject.file else ""
+    parts = [subject.kind + file + (f" for {subject.platform}" if subject.platform else "")]
     if unread(report):
         return f"{parts[0]}, not read: it is not known what it holds"
     parts.append(plural(len(report.files), "file") + " with GPU code")

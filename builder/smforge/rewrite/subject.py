@@ -20,6 +20,7 @@ from smforge.inventory.native.reader import read_file
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import FileInventory
 from smforge.inventory.rewrite_manifest import MANIFEST
+from smforge.progress import SILENT, Progress
 from smforge.rewrite.assembling import Made, Unit, UnitAssembler
 from smforge.rewrite.containers import Tree, copied, pack_wheel, place_whole, unpacked
 from smforge.rewrite.host_elf import FATBIN_SECTION
@@ -30,14 +31,6 @@ from smforge.rewrite.toolchain import Assembler, fetched_assembler, local_assemb
 from smforge.version import __version__
 
 _HEAD: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Who hears what is being done; each function may be left as it is."""
-
-    step: Callable[[str], None] = lambda _what: None
-    units: Callable[[int, int], None] = lambda _done, _all: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +63,7 @@ def rewrite(  # noqa: PLR0913 - one per flag
     *,
     cache_folder: Path,
     load: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     audit: Callable[[Path], None] = lambda _result: None,
 ) -> Rewritten:
     """Write a slimmed or repaired copy of a wheel, a folder or a library.
@@ -85,7 +78,7 @@ def rewrite(  # noqa: PLR0913 - one per flag
     `ToolError` where the assembler fails, and `UnprovenError` where the result is not what it
     should be.
     """
-    return _Rewriting(request, cache_folder, load, progress or Progress()).run(subject, out, audit)
+    return _Rewriting(request, cache_folder, load, progress).run(subject, out, audit)
 
 
 class _Rewriting:
@@ -115,7 +108,7 @@ class _Rewriting:
             )
             done = self._change(tree, subject, work)
             if is_wheel:
-                self._progress.step("packing the wheel")
+                self._progress.task("packing the wheel")
                 name = pack_wheel(tree, subject, self._request.label, done.toolkit, work)
                 target = out / name if target is not out else out
                 made = work / name
@@ -139,7 +132,7 @@ class _Rewriting:
             )
         plans: list[tuple[Path, Plan]] = []
         for path in libraries:
-            self._progress.step(f"reading {path.relative_to(tree.root)}")
+            self._progress.task(f"reading {path.relative_to(tree.root)}")
             with FileBlob.from_path(path) as old:
                 try:
                     plans.append((path, plan_library(old, self._request, self._limits)))
@@ -155,7 +148,7 @@ class _Rewriting:
         toolkits: set[str] = set()
         for path, plan in plans:
             name = path.relative_to(tree.root).as_posix()
-            self._progress.step(f"writing {name}")
+            self._progress.task(f"writing {name}")
             new = work / "library"
             with FileBlob.from_path(path) as old:
                 change = rewrite_library(old, name, plan, self._request, made, new)
@@ -163,7 +156,7 @@ class _Rewriting:
                 unchanged.append(name)
                 new.unlink()
                 continue
-            self._progress.step(f"proving {name}")
+            self._progress.task(f"proving {name}")
             prove_library(path, new, change)
             before = self._prove_kernels(path, new, name)
             toolkits |= {
@@ -199,10 +192,19 @@ class _Rewriting:
                 if any(one.made for one in plan.regions):
                     old = stack.enter_context(FileBlob.from_path(path))
                     texts |= plan.texts(old, self._limits)
-            self._progress.step(f"assembling {len(texts)} units")
             return UnitAssembler(assemblers, self._cache).assemble(
-                texts, self._progress.units
+                texts, self._assembling(len(texts))
             ), assemblers
+
+    def _assembling(self, count: int) -> Callable[[int, int], None]:
+        made = 0
+
+        def note(done: int, _count: int) -> None:
+            nonlocal made
+            made = done
+
+        self._progress.task("assembling", lambda: (made, count), unit="units")
+        return note
 
     def _assembler(self, version: str) -> Assembler:
         if self._request.ptxas is not None:

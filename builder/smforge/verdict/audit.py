@@ -45,6 +45,7 @@ def audit(  # noqa: PLR0913 - what an audit is made of
     options = options or ReadOptions()
     check_time = _clock(options)
     reading = replace(read(argument, backend, options), probed=probed)
+    options.progress.task("judging")
     return judge(_named(reading, name) if name else reading, request, check_time)
 
 
@@ -77,6 +78,7 @@ def audit_together(
     options = options or ReadOptions()
     check_time = _clock(options)
     readings = [read(argument, backend, options) for argument in arguments]
+    options.progress.task("judging")
     return judge(_join(readings, name), request, check_time)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from smforge.cli.audit_progress import Progress
 from smforge.cli.complaints import complain
 from smforge.cli.exit_codes import exit_code, worst
 from smforge.cli.probing import Probing
+from smforge.cli.progress import ProgressLine
 from smforge.errors import EXIT_USAGE, SmforgeError
 from smforge.findings import Outcome
 from smforge.inventory.options import ReadOptions
@@ -45,7 +45,7 @@ class Audits:
         self._probing = probing
         self._fail_on = fail_on
         self._listed = listed
-        self._progress = Progress(sys.stderr, quiet=quiet)
+        self._progress = ProgressLine(sys.stderr, quiet=quiet)
         self._options = options._replace(progress=self._progress)
         self._exits: list[int] = []
         self.verdicts: list[Verdict] = []
@@ -63,7 +63,10 @@ class Audits:
 
         Of the subjects that were not named, those without GPU code are only counted.
         """
-        done = [(subject, self._judged(subject)) for subject in subjects]
+        done = []
+        for number, subject in enumerate(subjects, start=1):
+            self._progress.subject(number, len(subjects), subject.title)
+            done.append((subject, self._judged(subject)))
         empty = [
             subject
             for subject, verdict in done

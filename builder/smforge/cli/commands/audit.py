@@ -9,6 +9,7 @@ import click
 
 from smforge.cli.audit_rendering import FORMATS, render, with_summary
 from smforge.cli.auditing.audits import Audits
+from smforge.cli.auditing.use import require_use
 from smforge.cli.complaints import complain
 from smforge.cli.exit_codes import fail_on_option
 from smforge.cli.flags import matrix_option, output_option, policy_option, summary_option
@@ -18,7 +19,6 @@ from smforge.cli.saved_reports import require_no_report
 from smforge.errors import UsageError
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.asked import asked_subjects
-from smforge.inventory.subjects.opening import names_image
 from smforge.verdict.records import Verdict
 from smforge.workflow.audit_request import request_of
 
@@ -66,7 +66,13 @@ _WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
 @click.option(
     "--platform",
     metavar="OS/ARCH",
-    help="Which image of several to read: linux/arm64.",
+    help="Which image of several to read, or wheel of a release to fetch: linux/arm64.",
+)
+@click.option(
+    "--python", metavar="VERSION", help="The Python whose wheel of a release is fetched: 3.12."
+)
+@click.option(
+    "--index-url", metavar="URL", help="The index of releases, in place of the one pip uses here."
 )
 @click.option(
     "--together",
@@ -119,6 +125,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     no_default_policy: bool,
     backend: str,
     platform: str | None,
+    python: str | None,
+    index_url: str | None,
     together: bool,
     expected: str | None,
     probe: bool,
@@ -131,7 +139,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
 ) -> int:
     """Show which GPU runs every kernel of a wheel, a folder, a library, a cubin or an image.
 
-    SUBJECT is a file, a folder, image:REF, oci:DIR, archive:FILE.tar or registry:HOST/NAME:TAG.
+    SUBJECT is a file, a folder, pypi:NAME==VERSION, https://…, image:REF, oci:DIR,
+    archive:FILE.tar or registry:HOST/NAME:TAG.
     Each wheel and image in a folder is a subject of its own, unless --together joins them.
     Exit codes: 0 pass, 1 findings, 2 usage, 3 no GPU code, 4 undetermined. With several subjects
     a certain failure of one decides.
@@ -155,12 +164,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             "--write-policy names kernels, and --no-kernels reads none.",
             remedy="Leave one of them out.",
         )
-    if platform is not None and not any(names_image(subject) for subject in subjects):
-        raise UsageError(
-            f"--platform {platform} chooses an image of several, and no subject is an image.",
-            remedy="Leave it out, or name an image: image:REF, oci:DIR, archive:FILE.tar or "
-            "registry:HOST/NAME:TAG.",
-        )
+    require_use(subjects, platform=platform, python=python, index_url=index_url)
 
     require_no_report(subjects)
     request = request_of(
@@ -182,6 +186,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         names=not no_kernels,
         digests=digests,
         platform=platform,
+        python=python,
+        index_url=index_url,
         ask_assemblers=probing.runs_programs,
     )
     audits = Audits(

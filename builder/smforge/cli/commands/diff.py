@@ -7,10 +7,10 @@ import sys
 import click
 
 from smforge.arch.requirement import parse_requirements
-from smforge.cli.audit_progress import Progress
 from smforge.cli.exit_codes import ERROR, NEVER, exit_code, fail_on_option
 from smforge.cli.flags import output_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
+from smforge.cli.progress import ProgressLine
 from smforge.inventory.options import ReadOptions
 from smforge.report.diff.compare import compare
 from smforge.report.diff.markdown import render_markdown
@@ -80,7 +80,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
 
 def _read(argument: str, terms: DiffTerms, *, quiet: bool) -> Side:
 
-    progress = Progress(sys.stderr, quiet=quiet)
+    progress = ProgressLine(sys.stderr, quiet=quiet)
     try:
         return read_side(argument, terms, ReadOptions(progress=progress))
     finally:

@@ -28,5 +28,8 @@ class ImageSource(Protocol):
     def image(self) -> Image:
         """Return the image. Ask after the last layer: some sources describe it at their end."""
 
+    def stored_bytes(self) -> int | None:
+        """The bytes of all layers as stored; None where they are not known. For progress alone."""
+
     def close(self) -> None:
         """Release connections, processes and files."""

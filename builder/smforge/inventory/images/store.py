@@ -42,6 +42,11 @@ class StoredSource:
             parts = verified(self._store.layer_parts(layer), layer.key, layer.size, where)
             yield LayerStream(layer.key, parts)
 
+    def stored_bytes(self) -> int | None:
+        sizes = [layer.size for layer in self._image.layers]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
     def close(self) -> None:
         self._store.close()
 

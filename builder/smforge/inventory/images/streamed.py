@@ -73,6 +73,10 @@ class StreamedSource:
                 yield from self._blob(name, entry)
         self._image = self._described()
 
+    def stored_bytes(self) -> int | None:
+        """A stream does not say in advance how long it is."""
+        return None
+
     def image(self) -> Image:
         if self._image is None:
             raise ValueError("the archive has not been read to its end")

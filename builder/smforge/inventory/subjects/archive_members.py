@@ -64,6 +64,11 @@ class ArchiveMembers:
         """What was found so far; the paths are those within the archive."""
         return self._zip.damage if self._zip else self._damage
 
+    @property
+    def whole(self) -> int | None:
+        """The bytes of all members; None where only the end of the archive shows them."""
+        return self._zip.whole if self._zip else None
+
     def __iter__(self) -> Iterator[Member]:
         """Yield every file. Open each before the next is asked for.
 
@@ -145,6 +150,8 @@ class ZipMembers:
         self._blob = blob
         self._limits = limits
         self._zip = ZipReader(blob, limits)
+        self.whole: int | None = None
+        """The bytes of all members, once the first is listed."""
         self.damage: list[Damage] = []
         """What was found so far; the paths are those within the archive."""
 
@@ -154,7 +161,7 @@ class ZipMembers:
         Raises `DamagedInputError` where the directory does not account for the whole archive.
         """
         directory = read_directory(self._blob, self._limits)
-        unpacked = sum(entry.size for entry in directory.entries)
+        self.whole = unpacked = sum(entry.size for entry in directory.entries)
         self._limits.check_expansion(self._blob.size, unpacked, "The archive")
         self._check_names(directory)
         end = self._first_line()

@@ -11,7 +11,7 @@ from pathlib import Path
 from smforge.arch.platforms import WHEEL_SUFFIX
 from smforge.inventory.subjects.folder import is_layout
 from smforge.inventory.subjects.members import path_text
-from smforge.inventory.subjects.opening import names_image
+from smforge.inventory.subjects.opening import names_image, names_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,8 @@ def _name_of(arguments: Sequence[str]) -> str:
 
 
 def _base(argument: str) -> str:
+    if names_remote(argument):
+        return argument
     return path_text(Path(os.path.normpath(argument)).name) or argument
 
 

@@ -44,6 +44,20 @@ class OpenSubject(ABC):
         """
         return path
 
+    def whole(self) -> int | None:
+        """The bytes of all members; None where they are not known. For progress alone.
+
+        It is called from another thread, while members are listed.
+        """
+        return None
+
+    def stored(self) -> tuple[int, int | None] | None:
+        """The bytes that were taken from where the subject is stored, and of how many.
+
+        For progress alone, and called as `whole`. None where members tell enough.
+        """
+        return None
+
     def close(self) -> None:  # noqa: B027 - most subjects hold nothing
         """Release files, connections and processes."""
 
@@ -81,6 +95,12 @@ class WrappedSubject(OpenSubject):
 
     def resolve(self, path: str) -> str | None:
         return self._inner.resolve(path)
+
+    def whole(self) -> int | None:
+        return self._inner.whole()
+
+    def stored(self) -> tuple[int, int | None] | None:
+        return self._inner.stored()
 
     def close(self) -> None:
         self._inner.close()

@@ -46,6 +46,9 @@ class FileSubject(OpenSubject):
         self._path = path
         self._name = os.path.basename(path)
 
+    def whole(self) -> int | None:
+        return os.path.getsize(self._path)
+
     @property
     def subject(self) -> Subject:
         return Subject(SubjectKind.FILE, path_text(self._name), None)

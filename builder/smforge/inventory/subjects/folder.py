@@ -38,6 +38,7 @@ class FolderSubject(OpenSubject):
         self._options = options
         self._real = os.path.realpath(self._root)
         self._damage: list[Damage] = []
+        self._whole: int | None = None
         self._images: list[tuple[str, OpenSubject]] = []
         self._of_images: dict[int, tuple[str, OpenSubject, Member]] = {}
 
@@ -75,6 +76,11 @@ class FolderSubject(OpenSubject):
             return (member.path,)
         path, image, inner = found
         return tuple(f"{path}/{place}" for place in image.paths_of(inner))
+
+    def whole(self) -> int | None:
+        if self._whole is None:
+            self._whole = sum(_size(path) for path in _regular_files(self._root))
+        return self._whole
 
     def close(self) -> None:
         for _, image in self._images:
@@ -184,6 +190,18 @@ class _SingleMember(OpenSubject):
 
     def members(self) -> Iterator[Member]:
         yield self._member
+
+
+def _regular_files(root: str) -> Iterator[str]:
+    return (os.path.join(place, name) for place, _, files in os.walk(root) for name in files)
+
+
+def _size(path: str) -> int:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def is_layout(folder: str) -> bool:

@@ -39,6 +39,7 @@ class ImageSubject(OpenSubject):
         self._failures: dict[str, DamagedInputError] = {}
         self._files: FinalFiles | None = None
         self._paths: dict[int, tuple[str, ...]] = {}
+        self._stored = 0
 
     @property
     def subject(self) -> Subject:
@@ -73,6 +74,14 @@ class ImageSubject(OpenSubject):
         """
         return self._files.resolve(path) if self._files else None
 
+    def stored(self) -> tuple[int, int | None] | None:
+        return self._stored, self._source.stored_bytes()
+
+    def _counted(self, parts: Iterator[bytes]) -> Iterator[bytes]:
+        for part in parts:
+            self._stored += len(part)
+            yield part
+
     def close(self) -> None:
         self._source.close()
 
@@ -80,7 +89,7 @@ class ImageSubject(OpenSubject):
         where = f"Layer {layer.key}"
         changes = LayerChanges(where)
         with (
-            read_ahead(layer.parts) as stored,
+            read_ahead(self._counted(layer.parts)) as stored,
             read_ahead(inflated(stored, self._limits, where)) as parts,
         ):
             reader = ByteReader(parts, where)

@@ -26,6 +26,7 @@ _SCHEMES: Final = {
     "archive": "smforge.inventory.subjects.saved_image",
     "registry": "smforge.inventory.subjects.registry",
 }
+_REMOTE: Final = ("pypi:", "https://", "http://")
 
 
 def open_unpacked(argument: str, options: ReadOptions) -> OpenSubject:
@@ -34,11 +35,18 @@ def open_unpacked(argument: str, options: ReadOptions) -> OpenSubject:
 
 
 def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
-    """Open what `argument` names: ``image:…`` and the like, a folder, a wheel or another file.
+    """Open what `argument` names: ``image:…``, ``pypi:…`` and the like, a folder, a wheel or
+    another file.
 
     Files are told apart by content. Raises `UsageError` for what does not exist and
     `DamagedInputError` for what is not what it claims to be.
     """
+    if names_remote(argument):
+        remote = importlib.import_module("smforge.inventory.remote")
+        fetched = remote.fetch(argument, options)
+        inner = _open_file(str(fetched.path), options)
+        subject: OpenSubject = remote.FetchedSubject(inner, argument, fetched)
+        return subject
     if names_image(argument):
         scheme, _, rest = argument.partition(":")
         module = importlib.import_module(_SCHEMES[scheme])
@@ -62,10 +70,20 @@ def names_image(argument: str) -> bool:
     return bool(colon) and scheme in _SCHEMES
 
 
+def names_remote(argument: str) -> bool:
+    """Whether `argument` is fetched first: ``pypi:NAME==VERSION``, ``https://…``."""
+    return argument.startswith(_REMOTE)
+
+
+def names_release(argument: str) -> bool:
+    """Whether `argument` names a release of a package index: ``pypi:NAME==VERSION``."""
+    return argument.startswith("pypi:")
+
+
 def names_one_file(argument: str) -> bool:
     """Whether `argument` is a file that is read as it is: no folder, no archive, no image."""
     try:
-        if names_image(argument) or not os.path.isfile(argument):
+        if names_image(argument) or names_remote(argument) or not os.path.isfile(argument):
             return False
         return _form_of(argument, head_of(argument)[0]) is None
     except OSError:

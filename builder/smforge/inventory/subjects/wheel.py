@@ -47,6 +47,9 @@ class PackedSubject(OpenSubject):
     def damage(self) -> tuple[Damage, ...]:
         return tuple(self._members.damage)
 
+    def whole(self) -> int | None:
+        return self._members.whole
+
     def members(self) -> Iterator[Member]:
         """Yield every member.
 

@@ -1,0 +1,232 @@
+"""Chooses and fetches the wheel of a release for a platform and a Python.
+
+Tags: PyPA "Platform compatibility tags" and PEP 600. The platform is that of the machines the wheel
+is for, so every glibc counts, whichever this host has.
+"""
+
+from __future__ import annotations
+
+import platform as host
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from smforge.arch.platforms import PLATFORMS, PROCESSORS
+from smforge.errors import ToolError, UsageError
+from smforge.fetching import cache
+from smforge.fetching.download import Wanted, check_address, download
+from smforge.fetching.pip_tools import PipTools, pip_tools
+from smforge.progress import SILENT, Progress
+
+_NEWEST_GLIBC: Final = 60
+_OLDEST_GLIBC: Final = 5
+_PYTHON: Final = re.compile(r"3\.(\d{1,2})\Z")
+_SETTINGS: Final = "Check pip's index settings, or name the file."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The machines that a wheel is for, and where it is looked for."""
+
+    platform: str | None = None
+    """``linux/arm64``; None for Linux on this host's CPU."""
+    python: str | None = None
+    """``3.12``; None for this Python's version."""
+    index_url: str | None = None
+    """None for the site's indexes."""
+
+    def arguments(self) -> list[str]:
+        """What tells pip about it. Raises `UsageError` for what no wheel can be for."""
+        arguments = ["--only-binary=:all:", "--no-deps"]
+        for tag in self.tags():
+            arguments += ["--platform", tag]
+        arguments += ["--python-version", self.version]
+        if self.index_url is not None:
+            arguments += ["--index-url", self.index_url]
+        return arguments
+
+    @property
+    def words(self) -> str:
+        """``linux/arm64 and Python 3.12``."""
+        return f"{self._platform} and Python {self.version}"
+
+    @property
+    def version(self) -> str:
+        """The version of Python. Raises `UsageError` where none is written so."""
+        if self.python is None:
+            return f"{sys.version_info.major}.{sys.version_info.minor}"
+        if not _PYTHON.match(self.python):
+            raise UsageError(
+                f"{self.python!r} is no version of Python.", remedy="Write it as 3.12."
+            )
+        return self.python
+
+    @property
+    def _platform(self) -> str:
+        if self.platform is not None:
+            return self.platform
+        cpu = {"arm64": "aarch64", "AMD64": "x86_64"}.get(host.machine(), host.machine())
+        return PLATFORMS.get(cpu, cpu)
+
+    def tags(self) -> list[str]:
+        """The platform tags of its wheels, the newest glibc first."""
+        cpu = PROCESSORS.get(self._platform)
+        if cpu is None:
+            raise UsageError(
+                f"No wheel is looked for on {self._platform}.",
+                remedy=f"Name {' or '.join(PROCESSORS)}.",
+            )
+        numbers = range(_NEWEST_GLIBC, _OLDEST_GLIBC - 1, -1)
+        old = ("manylinux2014", "manylinux2010", "manylinux1", "linux")
+        return [*(f"manylinux_2_{n}_{cpu}" for n in numbers), *(f"{tag}_{cpu}" for tag in old)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that is here now."""
+
+    path: Path
+    name: str
+    """The file's own name."""
+    release: str = ""
+    """``vllm==0.33.0``."""
+    yanked: str | None = None
+    """Why the release was withdrawn from the index; None where it was not."""
+
+
+def fetch_wheel(requirement: str, target: Target, progress: Progress = SILENT) -> Fetched:
+    """Fetch the wheel of a release: ``vllm==0.33.0``, or ``vllm`` for the newest one.
+
+    Raises `UsageError` where that is no name of a release, and `ToolError` where there is no such
+    wheel, or the index does not answer; see `download` for the rest.
+    """
+    name, specifier = _parsed(requirement)
+    progress.task(f"looking for {requirement}")
+    with pip_tools(target.arguments()) as tools:
+        candidate = _find(tools, name, specifier, target)
+        link = candidate.link
+        release = f"{name}=={candidate.version}"
+        yanked = (link.yanked_reason or "no reason is given") if link.is_yanked else None
+        if link.is_file:
+            return Fetched(Path(link.file_path), link.filename, release, yanked)
+        hashes = () if link.hash is None else ((link.hash_name, link.hash),)
+        # Which indexes are trusted, pip's settings say.
+        wanted = Wanted(link.url_without_fragment, link.filename, hashes, secure=False)
+        return Fetched(_fetched(tools, wanted, progress), link.filename, release, yanked)
+
+
+def fetch_url(url: str, progress: Progress = SILENT) -> Fetched:
+    """Fetch what an address leads to; ``#sha256=…`` at its end is what it must have.
+
+    Raises `UsageError` for an address that is not HTTPS and has no digest; see `download` for the
+    rest.
+    """
+    address, _, fragment = url.partition("#")
+    name = unquote(urlsplit(address).path.rpartition("/")[2]) or "file"
+    hashes = tuple(_hashes(fragment))
+    if not hashes:
+        check_address(address)
+    with pip_tools([]) as tools:
+        return Fetched(
+            _fetched(tools, Wanted(address, name, hashes, secure=not hashes), progress), name
+        )
+
+
+def _hashes(fragment: str) -> Sequence[tuple[str, str]]:
+    if not fragment:
+        return ()
+    found = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment)
+    if found is None:
+        raise UsageError(
+            f"#{fragment} is no digest.", remedy="Write #sha256= and 64 hexadecimal digits."
+        )
+    return (("sha256", found[1].lower()),)
+
+
+def _fetched(tools: PipTools, wanted: Wanted, progress: Progress) -> Path:
+    announced = dict(wanted.hashes).get("sha256")
+    if announced is not None and (path := cache.kept(announced, wanted.name)) is not None:
+        return path
+    new, sha256 = download(tools.session, wanted, cache.folder(), progress)
+    return cache.keep(new, sha256, wanted.name)
+
+
+def _parsed(requirement: str) -> tuple[str, Any]:
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - slow to load
+
+    try:
+        found = Requirement(requirement)
+    except InvalidRequirement as error:
+        raise _no_release(requirement) from error
+    if found.extras or found.marker or found.url:
+        raise _no_release(requirement)
+    return canonicalize_name(found.name), found.specifier
+
+
+def _no_release(requirement: str) -> UsageError:
+    return UsageError(
+        f"{requirement!r} is no release of a package.",
+        remedy="Write pypi:NAME or pypi:NAME==1.2.3.",
+    )
+
+
+def _find(tools: PipTools, name: str, specifier: Any, target: Target) -> Any:
+    from pip._internal.cli.cmdoptions import make_target_python  # noqa: PLC0415 - slow to load
+    from pip._internal.exceptions import PipError  # noqa: PLC0415 - slow to load
+    from pip._vendor.packaging.specifiers import SpecifierSet  # noqa: PLC0415 - slow to load
+
+    finder = tools.finder(make_target_python(tools.options))
+    skipped: list[tuple[str, str]] = []
+    finder._log_skipped_link = lambda link, kind, _: skipped.append((kind.name, link.filename))
+    try:
+        found = finder.find_best_candidate(name, SpecifierSet(str(specifier)))
+    except PipError as error:
+        raise ToolError(
+            f"The package index does not say which releases {name} has: {error}.", remedy=_SETTINGS
+        ) from error
+    if found.best_candidate is not None:
+        return found.best_candidate
+    raise ToolError(_why_none(name, str(specifier), found, skipped, target), remedy=_SETTINGS)
+
+
+def _why_none(
+    name: str, specifier: str, found: Any, skipped: Sequence[tuple[str, str]], target: Target
+) -> str:
+    wanted = f"{name}{specifier}"
+    of_release = [(kind, file) for kind, file in skipped if _is_of(file, name, specifier)]
+    if not found.all_candidates and not of_release:
+        return f"The package index has no {wanted}, or does not answer."
+    kinds = {kind for kind, _ in of_release}
+    wheels = sorted({file for kind, file in of_release if kind == "platform_mismatch"})
+    if "requires_python_mismatch" in kinds:
+        return f"{wanted} is not for Python {target.version}."
+    if wheels:
+        return f"{wanted} has no wheel for {target.words}, but these: {', '.join(wheels[-5:])}."
+    if "format_unsupported" in kinds:
+        return f"{wanted} has no wheel in the package index, only sources."
+    versions = sorted({one.version for one in found.all_candidates})
+    there = ", ".join(str(one) for one in versions[-5:])
+    return f"The package index has no {wanted}{f'; the newest are {there}' if there else ''}."
+
+
+def _is_of(file: str, name: str, specifier: str) -> bool:
+    """Whether a file of the index belongs to a release that is asked for."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - slow to load
+    from packaging.utils import (  # noqa: PLC0415 - slow to load
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
+
+    try:
+        parse = parse_wheel_filename if file.endswith(".whl") else parse_sdist_filename
+        project, version = parse(file)[:2]
+    except (InvalidSdistFilename, InvalidWheelFilename):
+        return False
+    return project == name and SpecifierSet(specifier).contains(version, prereleases=True)
