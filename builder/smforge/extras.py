@@ -15,7 +15,7 @@ from smforge.errors import ToolError
 
 INSTALL = "pip install 'smforge[build]'"
 """The command that installs what is missing."""
-MODULES = ("cmake", "jinja2", "ninja", "pip", "python_on_whales", "regex", "yaml")
+MODULES = ("cmake", "jinja2", "ninja", "python_on_whales", "regex", "yaml")
 """The modules of the extra's packages. A test compares them with pyproject.toml."""
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import email.parser
 import hashlib
-import logging
 import re
 import tempfile
 import zipfile
@@ -31,7 +30,7 @@ from packaging.utils import (
 )
 
 from smforge.errors import DamagedInputError, ToolError
-from smforge.extras import from_build_extra
+from smforge.fetching.pip_tools import pip_tools
 from smforge.files import sha256_of
 
 if TYPE_CHECKING:
@@ -60,16 +59,8 @@ class IndexFile:
 @contextlib.contextmanager
 def package_index() -> Iterator[PackageIndex]:
     """The index that pip is configured for. Raises `ToolError` where pip is not installed."""
-    with from_build_extra("Asking the package index"):
-        from pip._internal.commands import create_command  # noqa: PLC0415 - loads pip
-    # pip's warnings are about the site's settings; what fails is said by the errors below.
-    logging.getLogger("pip").addHandler(logging.NullHandler())
-    command: Any = create_command("download")
-    options, _ = command.parse_args(["--quiet", "smforge"])
-    with command.main_context():
-        session = command.get_default_session(options)
-        finder = command._build_package_finder(options=options, session=session)
-        yield PackageIndex(finder._link_collector, session)
+    with pip_tools([]) as tools:
+        yield PackageIndex(tools.finder()._link_collector, tools.session)
 
 
 class PackageIndex:

@@ -244,10 +244,12 @@ class TestOutputs:
         assert "smforge.verdict.judge" in imported
         assert not (slow | others) & imported
 
-    def test_a_platform_chooses_among_images_only(self, smforge: Smforge, libraries: Path) -> None:
+    def test_a_platform_chooses_among_images_and_wheels_only(
+        self, smforge: Smforge, libraries: Path
+    ) -> None:
         ran = smforge("audit", libraries, "--platform", "linux/arm64")
         assert ran.code == 2
-        assert "no subject is an image" in ran.err
+        assert "no subject has several" in ran.err
 
 
 class TestBadInput:
