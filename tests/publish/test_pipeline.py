@@ -86,6 +86,7 @@ def test_from_the_plan_to_the_registry(walk: Callable[[], Walk], ask: Callable[.
     assert [path.name for path in (kept / "wheel-index").rglob("*.whl")] == [WHEEL]
     assert not (kept / cell / "linux-amd64" / "image").exists()
     assert (kept / cell / "reports" / "linux-amd64" / "audit.xml").is_file()
+    assert "<html" in (kept / cell / "logs" / "linux-amd64" / "audit.html").read_text()
     (tag,) = (one for one in ask("team/small/tags/list")["tags"] if "sha256" not in one)
     annotations = ask(f"team/small/manifests/{tag}")["annotations"]
     assert annotations["io.smforge.verdict"] == "pass"

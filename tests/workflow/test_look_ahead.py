@@ -24,6 +24,7 @@ from smforge.matrix.load import load
 from smforge.plan.records import Cell, PlannedComponent, PlannedExternal
 from smforge.plan.resolve import resolve
 from smforge.preflight.records import Unit
+from smforge.report.build import report_of
 from smforge.report.model import Report
 from smforge.verdict.reading import Backend
 from smforge.workflow.building.auditing import audit_wheels, request_of_build
@@ -208,7 +209,7 @@ def _audit(
         archive.write(library, "vllm/_C.abi3.so")
         archive.writestr("vllm-0.0.1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
     terms = request_of_build(cell, predicted, scratch / "staging", [wheel], ())
-    return audit_wheels(cell, [wheel], terms, Backend.NATIVE)
+    return report_of(audit_wheels(cell, [wheel], terms, Backend.NATIVE))
 
 
 def _unexpected(audited: Report) -> list[tuple[str, str]]:

@@ -11,15 +11,20 @@ from smforge.inventory.probing.reading import read_folder
 from smforge.plan.records import Cell
 from smforge.publish.images import LAYOUT
 from smforge.report.build import report_of
-from smforge.report.model import Report
+from smforge.report.html.audit_page import audit_page
+from smforge.report.html.page import render_page
 from smforge.verdict.audit import audit, audit_together
 from smforge.verdict.reading import Backend
+from smforge.verdict.records import Verdict
 from smforge.verdict.request import AuditRequest
 from smforge.workflow.audit_request import request_of
 from smforge.workflow.building.look_ahead import expectations_for
 from smforge.workflow.building.results import CellAudit, Predicted
 from smforge.workflow.building.settings import BuildSettings
+from smforge.writing import write_whole
 
+PAGE = "audit.html"
+"""The page of the last audit, among the logs."""
 IMAGE_FACTS = "image-check"
 """The folder in which the bake target of that name writes the facts of a run of the image."""
 
@@ -29,30 +34,32 @@ def audit_cell(
 ) -> CellAudit:
     """Audit what a cell exported to `directory`, against what preflight predicted.
 
+    The HTML page of both audits is written among the logs.
     Raises `BuildFailedError` where the image is not there, and what an audit raises.
     """
     wheels = sorted(directory.rglob("*.whl"))
     request = request_of_build(cell, predicted, directory, wheels, settings.policies_of(cell))
-    return CellAudit(
-        audit_wheels(cell, wheels or [directory], request, settings.backend),
-        audit_image(cell, directory, request, settings.backend),
-    )
+    artefacts = audit_wheels(cell, wheels or [directory], request, settings.backend)
+    image = audit_image(cell, directory, request, settings.backend)
+    page = audit_page([artefacts] if image is None else [artefacts, image])
+    write_whole(settings.paths(cell).logs / PAGE, render_page(page))
+    return CellAudit(report_of(artefacts), None if image is None else report_of(image))
 
 
 def audit_wheels(
     cell: Cell, subjects: Sequence[Path], request: AuditRequest, backend: Backend
-) -> Report:
+) -> Verdict:
     """Audit the wheels of a cell together.
 
     Each provider serves its own architecture, and all of them together serve the cell's devices.
     """
     name = f"{cell.variant} {cell.platform}"
-    return report_of(audit_together([str(path) for path in subjects], name, request, backend))
+    return audit_together([str(path) for path in subjects], name, request, backend)
 
 
 def audit_image(
     cell: Cell, directory: Path, request: AuditRequest, backend: Backend
-) -> Report | None:
+) -> Verdict | None:
     """Audit the image among what a cell exported, with the facts that running it gave.
 
     The image must meet the same requirements as the wheels. It is not compared with what preflight
@@ -69,7 +76,7 @@ def audit_image(
                 remedy=f"The target {folder.name} of docker-bake.hcl writes it below OUT_DIR.",
             )
     request = replace(request, expectations=())
-    return report_of(audit(f"oci:{layout}", request, backend, probed=read_folder(facts)))
+    return audit(f"oci:{layout}", request, backend, probed=read_folder(facts))
 
 
 def request_of_build(

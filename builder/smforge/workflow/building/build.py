@@ -25,7 +25,7 @@ from smforge.bake.record import RECORD_NAME, Result
 from smforge.errors import BuildFailedError, InterruptedBuildError, SmforgeError, UnpublishableError
 from smforge.plan.records import Cell
 from smforge.report.build import to_json
-from smforge.workflow.building.auditing import audit_cell
+from smforge.workflow.building.auditing import PAGE, audit_cell
 from smforge.workflow.building.bake_calls import call_for
 from smforge.workflow.building.freshness import Freshness, freshness
 from smforge.workflow.building.look_ahead import look_ahead
@@ -76,6 +76,7 @@ class Builder:
         _require_platform(engine, cell, crossing)
         _require_image_root(cell)
         with staging(paths) as lock:
+            (paths.logs / PAGE).unlink(missing_ok=True)  # It would be of another build.
             # This is before preflight, which examines the fetched sources.
             _fetch_sources(settings, cell)
             predicted = look_ahead(settings, cell)
