@@ -272,3 +272,34 @@ def test_a_matrix_from_elsewhere_changes_no_locks_of_the_project_at_hand(
     bumped("vllm", "0.0.2", "--no-preflight", "--config", str(other))
     assert contents(project) == before
     assert json.loads(other.read_text())["sources"]["vllm"]["version"] == "0.0.2"
+
+
+@pytest.mark.slow
+def test_a_flashinfer_that_vllm_does_not_ask_for_is_exit_code_1(
+    project: Path, index: Index, bumped: Bumped, tree: MakeTree
+) -> None:
+    """vLLM itself stays the same; its sources pin another FlashInfer."""
+    for version in ("0.7.8", "0.7.9"):
+        index.sdist("flashinfer-python", version, tree("flashinfer_tree"))
+    asking = tree("tree")
+    (asking / "requirements").mkdir()
+    (asking / "requirements" / "cuda.txt").write_text("flashinfer-python==0.7.8\n")
+    vllm = index.sdist("vllm", "0.0.1", asking)
+    file = project / "versions.json"
+    content = json.loads(file.read_text())
+    del content["variants"]["wheel"]
+    components = content["variants"]["x"]["components"]
+    components["flashinfer"] = {"selection": "core", "archs": {"linux/amd64": ["9.0a"]}}
+    content["sources"]["vllm"]["files"] = {vllm.name: sha256(vllm)}
+    archive = index.root / "simple" / "flashinfer-python" / "flashinfer_python-0.7.8.tar.gz"
+    content["sources"]["flashinfer"] |= {
+        "version": "0.7.8",
+        "files": {archive.name: sha256(archive)},
+    }
+    file.write_text(json.dumps(content))
+    selections = project / "docker" / "flashinfer" / "selections.json"
+    selections.parent.mkdir()
+    selections.write_text('{"core": ["*"]}')
+    shown = bumped("flashinfer", "0.7.9", expect=1).stdout
+    assert "pin-differs" in shown
+    assert "vllm 0.0.1 requires flashinfer-python==0.7.8" in shown

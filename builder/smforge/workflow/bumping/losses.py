@@ -76,13 +76,23 @@ def compare(
         before = old.get(cell.name)
         for component in examinable(cell):
             there = before.component(component.name) if before else None
-            if before and there == component and before.toolkit == cell.toolkit:
+            if before is not None and _inputs(before, there) == _inputs(cell, component):
                 continue
             examine = _Examination(proposal.after, cache, announce)
             new = examine.component(cell, component)
             examine_old = _Examination(proposal.before, cache, announce)
             found.append(_compared(cell, before, there, new, examine_old))
     return tuple(found)
+
+
+def _inputs(cell: Cell, component: PlannedComponent | None) -> tuple[object, ...]:
+    """What the preflight of a component depends on, its policies apart.
+
+    vLLM's sources are compared with the FlashInfer of the cell too.
+    """
+    flashinfer = cell.component("flashinfer")
+    asks = component is not None and component.name == Project.VLLM
+    return component, cell.toolkit, flashinfer.version if flashinfer and asks else None
 
 
 def unexamined(proposal: Proposal) -> tuple[str, ...]:

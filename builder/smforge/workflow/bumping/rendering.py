@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smforge.report.text.printable import printable
 from smforge.workflow.bumping.changes import Change
 from smforge.workflow.bumping.locks import StaleLocks
 from smforge.workflow.bumping.losses import ComponentChange, DeviceChange
@@ -88,7 +89,7 @@ def _component(one: ComponentChange) -> dict[str, Any]:
 
 def bump_table(bump: Bump) -> str:
     """The bump for people."""
-    return "\n".join(_lines(bump)) + "\n"
+    return "\n".join(printable(line) for line in _lines(bump)) + "\n"
 
 
 def _lines(bump: Bump) -> Iterator[str]:
