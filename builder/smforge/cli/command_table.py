@@ -6,7 +6,7 @@ machines have a folder of their own. A test holds the table against the commands
 """
 
 _PACKAGE = "smforge.cli.commands"
-_FARM = frozenset({"merge"})
+_FARM = frozenset({"builder", "merge"})
 """The commands in the folder ``commands/farm``."""
 
 
@@ -38,6 +38,8 @@ COMMANDS = {
     "bump": "Take a new release into versions.json, and show what a device would lose by it.",
     "matrix": "Make the CI pipeline: one job per variant and platform, behind one that checks the "
     "matrix.",
+    "builder": "Write buildkitd.toml for this workload, and create a builder with it through "
+    "buildx.",
     "completion": "Print what lets a shell complete commands, flags, variants, devices and rules.",
     "doctor": "Show what the project and this host have and lack for a build, with the remedy for "
     "each.",

@@ -18,6 +18,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from smforge.bake.host import builders
 from smforge.bake.host import engine as engines
 from smforge.bake.host.crossing import builder_platform, crossing_for
 from smforge.bake.host.engine import Engine
@@ -208,6 +209,37 @@ def _platforms_lacking(host: Host, engine: Engine) -> Iterator[str]:
             yield needed
 
 
+def _nodes(host: Host) -> Finding:
+    found = builders.nodes() if host.engine is not None else ()
+    if not found:
+        return Finding("builder-nodes", State.OPTIONAL, "not known")
+    return Finding("builder-nodes", State.OK, "; ".join(node.text for node in found))
+
+
+def _build_cache(host: Host) -> Finding:
+    sizes = builders.cache_sizes() if host.engine is not None else None
+    if sizes is None:
+        return Finding("build-cache", State.OPTIONAL, "not known")
+    return Finding("build-cache", State.OK, f"{sizes[0]}, of which nothing uses {sizes[1]} now")
+
+
+def _collection(host: Host) -> Finding:
+    found = builders.nodes() if host.engine is not None else ()
+    rules = {rule.text: rule for node in found for rule in node.policy}
+    if not rules:
+        return Finding("build-cache-policy", State.OPTIONAL, "not known")
+    text = "; ".join(rules)
+    if any(rule.ends_compilations for rule in rules.values()):
+        return Finding(
+            "build-cache-policy",
+            State.OPTIONAL,
+            text,
+            "Caches of compilations end soon: 'smforge builder init' makes a builder that keeps "
+            "them.",
+        )
+    return Finding("build-cache-policy", State.OK, text)
+
+
 def _engine_disk(host: Host) -> Finding:
     if host.engine is None:
         return Finding("engine-disk", State.OPTIONAL, "no engine to ask")
@@ -288,8 +320,11 @@ CHECKS: tuple[Callable[[Host], Finding], ...] = (
     _buildx,
     _engine,
     _builder,
+    _nodes,
     _image_store,
     _engine_disk,
+    _build_cache,
+    _collection,
     _output_disk,
     _memory,
     _rootfs,

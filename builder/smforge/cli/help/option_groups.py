@@ -17,7 +17,7 @@ COMMAND_GROUPS: dict[str, tuple[str, ...]] = {
         "publish",
         "bump",
     ),
-    "CI and this host": ("matrix", "doctor", "completion"),
+    "CI and this host": ("matrix", "builder", "doctor", "completion"),
     "What the words mean": ("devices", "explain"),
 }
 
