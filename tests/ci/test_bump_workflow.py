@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,3 +69,60 @@ def test_its_actions_are_those_of_the_pipelines() -> None:
 
 def test_it_bumps_what_can_be_bumped() -> None:
     assert set(job()["strategy"]["matrix"]["source"]) < set(kinds())
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of a repository with a matrix, where ``gh`` only writes down what it is asked."""
+    origin, clone = tmp_path / "origin.git", tmp_path / "clone"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
+    git(tmp_path, "clone", "--quiet", str(origin), str(clone))
+    (clone / "versions.json").write_text("old\n")
+    git(clone, "add", "versions.json")
+    git(clone, "commit", "--quiet", "-m", "One")
+    git(clone, "push", "--quiet", "origin", "HEAD:main")
+    program = tmp_path / "bin" / "gh"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >>"{tmp_path}/asked"\n')
+    program.chmod(0o755)
+    return clone
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=a", "-c", "user.email=a@b")
+    command = ("git", "-C", str(folder), *who, *words)
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def propose(clone: Path) -> list[str]:
+    """Run the step as GitHub does, and return what was asked of ``gh`` so far."""
+    (step,) = (one for one in job()["steps"] if one.get("name") == "Propose")
+    subprocess.run(
+        ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]),
+        cwd=clone,
+        env={
+            **os.environ,
+            "PATH": f"{clone.parent / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "SOURCE": "vllm",
+            "GH_TOKEN": "none",
+        },
+        check=True,
+        capture_output=True,
+    )
+    asked = clone.parent / "asked"
+    return asked.read_text().splitlines() if asked.exists() else []
+
+
+def test_what_changes_is_proposed_once(clone: Path) -> None:
+    (clone / "bump.txt").write_text("What changes.\n")
+    assert propose(clone) == []  # nothing to propose
+    (clone / "versions.json").write_text("new\n")
+    asked = propose(clone)
+    assert asked[-1].startswith("pr create --title Take the new vllm --body-file body.md --head")
+    branch = asked[-1].split()[-1]
+    assert git(clone, "show", f"origin/{branch}:versions.json") == "new\n"
+    assert git(clone, "ls-tree", "--name-only", f"origin/{branch}").split() == ["versions.json"]
+    assert "What changes." in (clone / "body.md").read_text()
+    git(clone, "switch", "--quiet", "--detach", "origin/main")
+    (clone / "versions.json").write_text("new\n")
+    assert [one for one in propose(clone) if one.startswith("pr")] == asked[-1:]
