@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,9 +41,60 @@ def test_the_table_fits_100_columns_and_says_everything() -> None:
         "FLASHINFER_ARCHS=11.0a 12.0f 12.1a",
         "cu130  linux/arm64",
         "docker/connectors/policy.toml",
-        "flashinfer 12.0: flashinfer compiles it as 12.0f",
+        "flashinfer 12.0 is compiled as 12.0f",
     ]:
         assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("overview", ()),
+        ("variant", ("cu130-thor",)),
+        ("rewritten", ("cu130",)),
+        ("hashes", ("demo-full", "--hashes")),
+    ],
+)
+def test_the_table_is_the_recorded_one(name: str, arguments: tuple[str, ...]) -> None:
+    """RENEW_GOLDEN=1 records it anew; look at the difference before you commit it."""
+    golden = Path(__file__).parent / "golden" / f"{name}.txt"
+    matrix = Path(__file__).parent / "golden" / "versions.json"
+    done = smforge("--config", str(matrix), "plan", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    if os.environ.get("RENEW_GOLDEN"):
+        golden.write_text(done.stdout)
+    assert done.stdout == golden.read_text()
+
+
+def test_without_a_name_each_variant_has_one_line_and_with_one_everything_about_it() -> None:
+    variants = list(json.loads((ROOT / "versions.json").read_text())["variants"])
+    lines = smforge("plan").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1 : len(variants) + 1]] == variants
+    assert all(len(line) <= 100 for line in lines)
+    assert "smforge plan VARIANT" in lines[-1]
+    assert smforge("plan", "demo").stdout.startswith("demo  linux/amd64\n  toolkit ")
+
+
+def test_hashes_are_shown_only_where_they_are_asked_for() -> None:
+    plain, whole = (smforge("plan", "demo-full", *more).stdout for more in ((), ("--hashes",)))
+    hash_of_anything = re.compile(r"[0-9a-f]{64}")
+    assert not hash_of_anything.search(plain)
+    assert hash_of_anything.search(whole)
+    assert "CONNECTORS=nixl-cu13==" in plain
+
+
+def test_a_word_that_is_compiled_as_another_target_is_not_called_dropped() -> None:
+    text = smforge("plan", "cu130").stdout
+    assert "rewritten" in text
+    assert "dropped" not in text
+    (cell, *_) = json.loads(smforge("plan", "cu130", "-o", "json").stdout)["cells"]
+    assert cell["dropped"] == []
+    assert {
+        "component": "flashinfer",
+        "asked": "12.0",
+        "compiled_as": ["12.0f"],
+        "by": "list",
+    } in cell["rewritten"]
 
 
 def test_json_to_a_file_and_the_table_beside_it(tmp_path: Path) -> None:

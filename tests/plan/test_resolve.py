@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from smforge.arch.target import Target
 from smforge.arch.toolkits import toolkit
 from smforge.errors import UsageError
 from smforge.matrix.load import Matrix
-from smforge.plan.records import Dropped
+from smforge.plan.records import Rewritten
 from smforge.plan.resolve import resolve
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "cu129.json"
@@ -127,9 +128,10 @@ def test_what_flashinfer_makes_of_a_list_is_said(changed: Changed) -> None:
         "flashinfer-sm120f",
         "flashinfer-sm121a",
     )
-    assert cell.dropped == (
-        Dropped("flashinfer 11.0", "flashinfer compiles it as 11.0a"),
-        Dropped("flashinfer 12.1", "flashinfer compiles it as 12.1a"),
+    assert cell.dropped == ()
+    assert cell.rewritten == (
+        Rewritten("flashinfer", "11.0", (Target.parse("11.0a"),), "list"),
+        Rewritten("flashinfer", "12.1", (Target.parse("12.1a"),), "list"),
     )
 
 
@@ -148,7 +150,8 @@ def test_ptx_and_names_of_a_torch_list(changed: Changed) -> None:
     assert list(map(str, vllm.targets)) == ["9.0", "12.0", "11.0"]
     assert list(map(str, vllm.ptx)) == ["9.0", "12.0"]
     assert vllm.settings == {"extensions": "_C _moe_C"}
-    assert Dropped("vllm Hopper", "vllm compiles it as 9.0") in cell.dropped
+    assert Rewritten("vllm", "Hopper", (Target.parse("9.0"),), "list") in cell.rewritten
+    assert cell.dropped == ()
 
 
 def test_a_digest_pins_the_image(changed: Changed) -> None:

@@ -187,9 +187,11 @@ def test_what_the_sources_collapse_is_required_as_its_device(
     assert (str(collapse.target), [str(to) for to in collapse.compiled_as]) == ("12.1a", ["12.0f"])
     assert str(found.requirements) == "12.1"
     assert "target-missing" not in {finding.rule for finding in one.result.findings}
-    (dropped,) = with_collapses(found).dropped
-    assert dropped.what == "vllm 12.1a"
-    assert dropped.why == "the sources of vllm 0.0.1 compile it as 12.0f"
+    shown = with_collapses(found)
+    assert shown.dropped == ()
+    (rewritten,) = shown.rewritten
+    assert (rewritten.component, rewritten.asked, rewritten.by) == ("vllm", "12.1a", "sources")
+    assert rewritten.compiled_as == collapse.compiled_as
     both = ask(cell("12.1 12.1a", **asked, flashinfer=("12.1a", {"selection": "norms"})))
     assert str(both.requirements) == "12.1 12.1a"
 

@@ -58,6 +58,15 @@ def cell_document(cell: Cell) -> dict[str, Any]:
         "targets": list(cell.targets),
         "variables": dict(cell.variables),
         "dropped": [{"what": one.what, "why": one.why} for one in cell.dropped],
+        "rewritten": [
+            {
+                "component": one.component,
+                "asked": one.asked,
+                "compiled_as": [str(target) for target in one.compiled_as],
+                "by": one.by,
+            }
+            for one in cell.rewritten
+        ],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from smforge.arch.requirement import Requirements
 from smforge.arch.target import ComputeCapability, Target
@@ -112,10 +113,23 @@ class PlannedImage:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Something that the matrix asks for and the build will not do as written."""
+    """Something that the matrix asks for and the build leaves out."""
 
     what: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A word of an arch list that is compiled as another target; no device is left out by it."""
+
+    component: str
+    asked: str
+    """As versions.json has it: ``11.0``."""
+    compiled_as: tuple[Target, ...]
+    by: Literal["list", "sources"]
+    """Whether the component's reading of the list decides it, or preflight found it in its
+    sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +149,7 @@ class Cell:
     variables: Mapping[str, str]
     """The variables of docker-bake.hcl; those that depend on the host are added by the build."""
     dropped: tuple[Dropped, ...]
+    rewritten: tuple[Rewritten, ...] = ()
     policies: tuple[str, ...] = ()
     """Policy files for preflight and the audits, by their path from the matrix's directory."""
 

@@ -34,13 +34,13 @@ from smforge.plan.block import check_block
 from smforge.plan.externals import externals_for
 from smforge.plan.records import (
     Cell,
-    Dropped,
     Plan,
     PlannedBase,
     PlannedComponent,
     PlannedImage,
     PlannedToolkit,
     PublishedWheel,
+    Rewritten,
 )
 
 
@@ -122,7 +122,8 @@ def _resolve_cell(
         targets=(),
         variables={},
         policies=variant.policies,
-        dropped=(*_changed(lists), *bake.without_target(components)),
+        dropped=tuple(bake.without_target(components)),
+        rewritten=tuple(_rewritten(lists)),
     )
     return replace(
         cell, targets=bake.targets_for(cell), variables=bake.variables_for(document, cell)
@@ -217,10 +218,10 @@ def _settings(component: object) -> Iterator[tuple[str, str]]:
             yield key, value if isinstance(value, str) else " ".join(value)
 
 
-def _changed(lists: dict[str, tuple[Entry, ...]]) -> Iterator[Dropped]:
+def _rewritten(lists: dict[str, tuple[Entry, ...]]) -> Iterator[Rewritten]:
     """The words that a component's tool compiles as another target."""
     for component, entries in lists.items():
         for entry in entries:
             word = entry.word.removesuffix("+PTX")
             if word != str(entry.target):
-                yield Dropped(f"{component} {word}", f"{component} compiles it as {entry.target}")
+                yield Rewritten(component, word, (entry.target,), "list")

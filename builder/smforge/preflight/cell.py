@@ -13,7 +13,7 @@ from smforge.arch.platforms import PROCESSORS
 from smforge.arch.requirement import Form, RequiredTarget, Requirements
 from smforge.arch.target import ComputeCapability
 from smforge.findings import Outcome
-from smforge.plan.records import Cell, Dropped, PlannedComponent
+from smforge.plan.records import Cell, PlannedComponent, Rewritten
 from smforge.policy.excuses import Excuse
 from smforge.preflight.builds import Build
 from smforge.preflight.cache import Cache
@@ -24,7 +24,7 @@ from smforge.preflight.compare.required import (
     with_devices_instead,
 )
 from smforge.preflight.pins import differences
-from smforge.preflight.records import Collapse, Preflight
+from smforge.preflight.records import Preflight
 from smforge.preflight.run import Question, preflight, with_findings
 from smforge.preflight.selection import Selection, flashinfer_selection, named_extensions
 from smforge.preflight.sources.fetch import fetch_sdist
@@ -94,18 +94,13 @@ class Circumstances:
 
 
 def with_collapses(found: CellPreflight) -> Cell:
-    """The cell with what its sources compile otherwise than asked among what is dropped."""
+    """The cell with what its sources compile otherwise than asked among what is rewritten."""
     collapses = (
-        Dropped(f"{one.component.name} {collapse.target}", _compiled_as(one, collapse))
+        Rewritten(one.component.name, str(collapse.target), tuple(collapse.compiled_as), "sources")
         for one in found.components
         for collapse in one.result.collapsed
     )
-    return replace(found.cell, dropped=(*found.cell.dropped, *collapses))
-
-
-def _compiled_as(one: ComponentPreflight, collapse: Collapse) -> str:
-    targets = ", ".join(map(str, collapse.compiled_as))
-    return f"the sources of {one.title} compile it as {targets}"
+    return replace(found.cell, rewritten=(*found.cell.rewritten, *collapses))
 
 
 def examinable(cell: Cell) -> tuple[PlannedComponent, ...]:

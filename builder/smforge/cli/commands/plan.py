@@ -58,6 +58,9 @@ _GIB = 1 << 30
     metavar="OUT",
     help="With --cost: show what the last builds in this directory took; repeatable.",
 )
+@click.option(
+    "--hashes", is_flag=True, help="In the table: show the hashes of sources and wheels too."
+)
 @output_option(FORMATS)
 @matrix_option
 @click.pass_context
@@ -70,12 +73,14 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     cores: int | None,
     memory: float | None,
     records: tuple[Path, ...],
+    hashes: bool,
     outputs: tuple[OutputSpec, ...],
     config: Path | None,
 ) -> int:
     """Show what each variant builds: toolkit, arch lists, build arguments, requirements.
 
-    Without a VARIANT all of them are shown. Nothing is built and no engine is needed. With --check
+    Without a VARIANT the table has one line for each of them; with a VARIANT it has everything
+    about it. JSON always has everything. Nothing is built and no engine is needed. With --check
     the exit code is 1 where a cell cannot be built as planned.
 
     \b
@@ -101,7 +106,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         from smforge.workflow.compiled_plan import as_compiled  # noqa: PLC0415  # defers preflight
 
         plan = as_compiled(plan, build_root(matrix.path), host)
-    emit({spec: _render(plan, spec) for spec in specs})
+    named = bool(variants) or ask_sources or hashes
+    default = None if named else matrix.document.default
+    emit({spec: _render(plan, spec, default, hashes=hashes) for spec in specs})
     return 0
 
 
@@ -160,9 +167,13 @@ def _cost(  # noqa: PLR0913, PLR0917  # what the flags say
     return EXIT_PASS
 
 
-def _render(plan: Plan, spec: OutputSpec) -> str:
+def _render(plan: Plan, spec: OutputSpec, default: str | None, *, hashes: bool) -> str:
+    """The plan in one form; `default` is the default variant where the table has a line each."""
     if spec.format == "json":
         return json.dumps(plan_document(plan), indent=2)
-    from smforge.plan.table import render_table  # noqa: PLC0415  # defers rich
+    from smforge.plan.table import render_overview, render_table  # noqa: PLC0415  # defers rich
 
-    return render_table(plan, color=color_wanted(spec))
+    color = color_wanted(spec)
+    if default is not None:
+        return render_overview(plan, default, color=color)
+    return render_table(plan, hashes=hashes, color=color)
