@@ -45,6 +45,23 @@ def test_where_the_list_is_read_is_the_last_call_that_fills_it(tmp_path: Path) -
     assert _trace(tmp_path, (reader["command"], ["MARLIN_ARCHS"])).list_read is None
 
 
+def test_what_is_taken_from_the_list_is_kept_in_order(tmp_path: Path) -> None:
+    reader = _MESSAGES["list"]
+    found = _trace(
+        tmp_path,
+        (reader["command"], [reader["into"], "8.0;12.0", "12.0"]),
+        (reader["command"].upper(), ["MARLIN_ARCHS", "8.0+PTX;12.0f", "12.0"]),
+        ("cuda_archs_sm90plus", ["ROUTER_ARCHS", "12.0"]),
+        (reader["command"], ["CUT_SHORT"]),
+        ("set", ["OTHER_ARCHS", "9.0", "12.0"]),
+    )
+    assert [(one.variable, one.supported, one.location.line) for one in found.choices] == [
+        (reader["into"], "8.0;12.0", 1),
+        ("MARLIN_ARCHS", "8.0+PTX;12.0f", 2),
+        ("ROUTER_ARCHS", "", 3),
+    ]
+
+
 def test_parts_are_joined_and_blanks_folded(tmp_path: Path) -> None:
     found = _trace(tmp_path, ("MESSAGE", ["STATUS", "Not building X as no ", "archs\n   found"]))
     (skip,) = found.skips()

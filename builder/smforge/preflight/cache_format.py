@@ -6,7 +6,7 @@ from typing import Any
 
 from smforge.arch.target import Target
 from smforge.findings import Location
-from smforge.preflight.records import Configuration, External, Refusal, Required, Skip, Unit
+from smforge.preflight.records import Choice, Configuration, External, Refusal, Required, Skip, Unit
 
 
 def configuration_to_json(configuration: Configuration) -> dict[str, Any]:
@@ -37,6 +37,9 @@ def configuration_to_json(configuration: Configuration) -> dict[str, Any]:
             for one in configuration.required
         ],
         "list_read": _place(configuration.list_read),
+        "choices": [
+            [one.variable, one.supported, _place(one.location)] for one in configuration.choices
+        ],
         "refusal": refusal and [refusal.message, _place(refusal.location), refusal.by],
     }
 
@@ -72,6 +75,10 @@ def configuration_from_json(data: dict[str, Any]) -> Configuration:
             for name, specifier, place in data["required"]
         ),
         list_read=_read(data["list_read"]),
+        choices=tuple(
+            Choice(variable, supported, Location(*place))
+            for variable, supported, place in data["choices"]
+        ),
         refusal=None if refusal is None else Refusal(refusal[0], _read(refusal[1]), refusal[2]),
     )
 

@@ -71,6 +71,17 @@ class Required:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A line of the build description that takes from the arch list what some sources support."""
+
+    variable: str
+    """What gets the result, and is then given to the sources: ``MARLIN_ARCHS``."""
+    supported: str
+    """What the sources support, as the line says it: ``8.0+PTX;12.0f``."""
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """The reason why the real build would stop while it configures."""
 
@@ -102,6 +113,8 @@ class Configuration:
     """The versions of torch and FlashInfer that the sources require."""
     list_read: Location | None = None
     """Where the build description takes from the arch list what it supports."""
+    choices: tuple[Choice, ...] = ()
+    """Its lines that take from the list what sources support, as far as they ran, in order."""
 
 
 @dataclass(frozen=True, slots=True)

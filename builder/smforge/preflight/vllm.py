@@ -67,6 +67,7 @@ def result(request: Request, workspace: Workspace, code: int | None) -> Configur
         host_only=host_only,
         required=read_required(workspace.tree),
         list_read=trace.list_read,
+        choices=trace.choices,
     )
 
 

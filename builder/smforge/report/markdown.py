@@ -53,6 +53,8 @@ def _lines(report: model.Report) -> Iterator[str]:
     yield from _devices(report)
     for group in finding_groups.groups(report):
         yield from _group(group)
+    for reason in report.reasons:
+        yield from _reason(reason)
     if report.exempted:
         yield from _excused(report)
     yield from _coverage(report)
@@ -94,6 +96,18 @@ def _group(group: finding_groups.Group) -> Iterator[str]:
     if group.remedy:
         yield ""
         yield f"*{plain(group.remedy)}*"
+    yield ""
+
+
+def _reason(reason: model.Reason) -> Iterator[str]:
+    """Why kernels are missing, and the sources; JSON has the families too."""
+    yield f"### why {reason.device} `{reason.cause}`: {plain(outline.reason_line(reason))}"
+    yield ""
+    yield f"- {code(reason.file)}"
+    for name in reason.sources[:_MOST_ROWS]:
+        yield f"  - {code(name)}"
+    if len(reason.sources) > _MOST_ROWS:
+        yield f"  - and {len(reason.sources) - _MOST_ROWS:,} more"
     yield ""
 
 

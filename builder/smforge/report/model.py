@@ -214,6 +214,39 @@ class Exempted(Published):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reason(Published):
+    """Why kernels of a file are missing on a device, by the sources of the release."""
+
+    device: Capability
+    file: str
+    cause: Annotated[
+        Literal[
+            "not-listed",
+            "not-supported",
+            "taken-away",
+            "within-source",
+            "not-examined",
+            "not-known",
+        ],
+        Says(
+            "not-listed: the arch list of the build lacks the device; not-supported: the sources "
+            "never compile them for it; taken-away: other members of the list do; within-source: "
+            "the source leaves them out; not-examined: an external project's."
+        ),
+    ]
+    message: str
+    location: Annotated[str | None, Says("The line of CMake that decides: CMakeLists.txt:658.")]
+    condition: Annotated[
+        str | None, Says("What it takes from the arch list: MARLIN_ARCHS: 8.0+PTX;12.0f.")
+    ]
+    kernels: Count
+    families: tuple[Family, ...]
+    sources: Annotated[
+        tuple[str, ...], Says("Paths in the sources; names of files where no path is known.")
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison(Published):
     """What two backends were compared on."""
 
@@ -241,6 +274,9 @@ class Report(Published):
     comparison: Comparison | None = None
     findings: tuple[Finding, ...]
     exempted: tuple[Exempted, ...] = ()
+    reasons: Annotated[tuple[Reason, ...], Says("With --why alone.")] = field(
+        default=(), metadata=LEFT_OUT
+    )
     verdict: Literal["pass", "fail", "nothing", "undetermined"]
     nothing_required: Annotated[
         bool, Says("Whether nothing was required: then `pass` means that nothing could fail.")

@@ -177,6 +177,14 @@ def lines(report: model.Report) -> tuple[Line, ...]:
     return tuple(sorted(single, key=_badness))
 
 
+def reason_line(reason: model.Reason) -> str:
+    """Say in one line why kernels are missing, and where that is decided."""
+    place = "" if reason.location is None else f" {reason.location}"
+    condition = f" ({reason.condition})" if reason.condition else ""
+    end = f"{place}{condition}"
+    return f"{plural(reason.kernels, 'kernel')}. {reason.message}{f' See{end}.' if end else ''}"
+
+
 def forms(kernel: model.Kernel) -> list[str]:
     """What a kernel is embedded as: ``sm_80``, ``compute_90``."""
     return [

@@ -44,6 +44,8 @@ _MOST_BRIEF = 3
 """Devices up to which words say a library's state; for more, there is room for marks alone."""
 _HEAD = "library"
 _SHORTEST_NAME = 20
+_MOST_SOURCES = 4
+"""Sources and families shown for one reason; `-o json` has all."""
 _NAME = 34
 """Characters of a name that the words of the states leave."""
 _WORDS = 16
@@ -88,6 +90,9 @@ def _parts(report: model.Report, width: int) -> Iterator[Styled]:
     for group in finding_groups.groups(report):
         yield []
         yield from _finding_group(group, width)
+    for reason in report.reasons:
+        yield []
+        yield from _reason(reason, width)
     if report.files:
         yield []
         yield from _coverage(report, width)
@@ -114,6 +119,24 @@ def _finding_group(group: finding_groups.Group, width: int) -> Iterator[Styled]:
         yield from paragraph(_text(f"    and {rest:,} more", "dim"), width)
     if group.remedy:
         yield from paragraph(_text(f"Remedy: {group.remedy}", "italic"), width, indent=2)
+
+
+def _reason(reason: model.Reason, width: int) -> Iterator[Styled]:
+    head = (f"why {reason.device} {reason.cause}:", "bold")
+    yield from paragraph([head, (printable(f" {outline.reason_line(reason)}"), "")], width)
+    yield from paragraph(_text(reason.file), width, indent=4)
+    for name in reason.sources[:_MOST_SOURCES]:
+        yield from paragraph(_text(name, "dim"), width, indent=6)
+    rest = len(reason.sources) - _MOST_SOURCES
+    if rest > 0:
+        yield from paragraph(_text(f"and {plural(rest, 'more source')}", "dim"), width, indent=6)
+    for family in reason.families[:_MOST_SOURCES]:
+        yield from paragraph(_text(f"{family.count:>7,}  {family.name}"), width, indent=4)
+    more = reason.families[_MOST_SOURCES:]
+    if more:
+        left = sum(family.count for family in more)
+        told = f"{left:>7,}  in {plural(len(more), 'more family', 'more families')}"
+        yield from paragraph(_text(told, "dim"), width, indent=4)
 
 
 def _finding_row(row: finding_groups.Row, name: str, width: int) -> Iterator[Styled]:

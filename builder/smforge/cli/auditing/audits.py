@@ -45,6 +45,7 @@ class Audits:
         self._probing = probing
         self._fail_on = fail_on
         self._listed = listed
+        self._quiet = quiet
         self._progress = ProgressLine(sys.stderr, quiet=quiet)
         self._options = options._replace(progress=self._progress)
         self._exits: list[int] = []
@@ -78,6 +79,30 @@ class Audits:
             if subject not in empty:
                 self._report(subject, verdict)
         self._count([subject.title for subject in empty if subject.packages])
+
+    def explain(self) -> None:
+        """Add to each report why kernels are missing.
+
+        A subject whose sources are not known keeps its report, and a sentence says why.
+        """
+        from smforge.preflight.cache import Cache, default_directory  # noqa: PLC0415  # defers cache
+        from smforge.sigterm import ended_tidily  # noqa: PLC0415  # defers sigterm
+        from smforge.workflow.why.reasons import (  # noqa: PLC0415  # defers reasons
+            fetch_into,
+            with_reasons,
+        )
+
+        if not self._quiet:
+            complain("Reading the sources, to say why kernels are missing.")
+        with ended_tidily():
+            cache = Cache(default_directory())
+            for position, verdict in enumerate(self.verdicts):
+                try:
+                    report = with_reasons(self.reports[position], verdict, fetch_into(cache), cache)
+                except SmforgeError as error:
+                    complain(str(error))
+                else:
+                    self.reports[position] = report
 
     def _count(self, empty: Sequence[str]) -> None:
         self.without_code = len(empty)

@@ -37,6 +37,12 @@ _WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
 )
 @click.option("--variant", metavar="NAME", help="Take the requirements from versions.json.")
 @click.option("--driver", metavar="VERSION", help="The driver it must run with: 570.195.03.")
+@click.option(
+    "--why",
+    is_flag=True,
+    help="Of vLLM's wheels: fetch the sources of the release, and say for missing kernels which "
+    "source and which line of CMake leaves them out.",
+)
 @click.option("--native", is_flag=True, help="PTX does not count.")
 @click.option("--kernels", is_flag=True, help="List every kernel.")
 @click.option("--no-kernels", is_flag=True, help="Read targets only, the fastest.")
@@ -116,6 +122,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     words: tuple[str, ...],
     variant: str | None,
     driver: str | None,
+    why: bool,
     native: bool,
     kernels: bool,
     no_kernels: bool,
@@ -159,6 +166,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             "--kernels and --no-kernels contradict each other.", remedy="Leave one of them out."
         )
 
+    if why and no_kernels:
+        raise UsageError(
+            "--why is about kernels, and --no-kernels reads none.", remedy="Leave one of them out."
+        )
     if draft is not None and no_kernels:
         raise UsageError(
             "--write-policy names kernels, and --no-kernels reads none.",
@@ -194,6 +205,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         request, backend, options, probing, fail_on, listed=kernels, quiet=ctx.obj["quiet"]
     )
     audits.run(asked)
+    if why:
+        audits.explain()
     emit({spec: _render(audits, spec) for spec in specs})
     if draft is not None:
         _write_policy(draft, audits.verdicts)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smforge.findings import Location
-from smforge.preflight.records import External, Skip
+from smforge.preflight.records import Choice, External, Skip
 
 _DATA = Path(__file__).parent / "data" / "messages.json"
 _STOPPING = frozenset({"FATAL_ERROR", "SEND_ERROR"})
@@ -45,6 +45,8 @@ class Trace:
     """Declared without a directory of their own, by name; each once."""
     list_read: Location | None = None
     """Where the description takes from the arch list what it supports."""
+    choices: tuple[Choice, ...] = ()
+    """What it takes from the list, for all sources and for single ones."""
 
     def skips(self) -> tuple[Skip, ...]:
         """The messages that say something is left out, each once."""
@@ -61,6 +63,7 @@ def read_trace(path: Path, tree: Path) -> Trace:
     messages: list[Message] = []
     externals: dict[str, External] = {}
     list_read = None
+    choices: list[Choice] = []
     for call in _calls(path):
         command = call["cmd"].lower()
         location = Location(_relative(call["file"], tree), call["line"])
@@ -70,9 +73,11 @@ def read_trace(path: Path, tree: Path) -> Trace:
             external = _external(call["args"], location)
             if external is not None:
                 externals.setdefault(external.name, external)
-        elif _reads_list(command, call["args"]):
-            list_read = location
-    return Trace(tuple(messages), tuple(externals.values()), list_read)
+        elif command in _table()["choices"]["commands"] and len(call["args"]) > 1:
+            choices.append(_choice(call["args"], location))
+            if _reads_list(command, call["args"]):
+                list_read = location
+    return Trace(tuple(messages), tuple(externals.values()), list_read, tuple(choices))
 
 
 def _calls(path: Path) -> Iterator[dict[str, Any]]:
@@ -117,6 +122,12 @@ def _following(arguments: list[str], keyword: str) -> Iterator[str]:
             if _KEYWORD.fullmatch(value):
                 return
             yield value
+
+
+def _choice(arguments: list[str], location: Location) -> Choice:
+    """The first argument is set, the last is the list; what is supported stands between them."""
+    supported = arguments[1] if len(arguments) > 2 else ""
+    return Choice(arguments[0], supported, location)
 
 
 def _reads_list(command: str, arguments: list[str]) -> bool:
