@@ -33,6 +33,8 @@ from smforge.inventory.probing.records import (
     Probed,
     Provider,
     Raised,
+    Serving,
+    ServingNotes,
 )
 from smforge.inventory.records import FileInventory, Inventory
 from smforge.verdict.judge import judge
@@ -111,7 +113,18 @@ def library(path: str, message: str | None = None, **more: str | None) -> Item[E
     return Item(path, How.ALONE, 1.0, notes, failure, more.get("ended"))
 
 
-NOTHING = Probed(models(), extensions(), assembly(), kernels())
+def serving(*items: Item[ServingNotes], **more: object) -> Serving:
+    return document("serving", NoSettings(), *items, **more)
+
+
+def tried(
+    item: str, *failure: Raised, how: How = How.ALONE, ended: str | None = None, **notes: object
+) -> Item[ServingNotes]:
+    return Item(item, how, 1.0, ServingNotes(**notes), failure or None, ended)  # type: ignore[arg-type]
+
+
+NOTHING = Probed(models(), extensions(), assembly(), kernels(), serving())
+NO_GPU = raised("Failed to infer device type, please set the environment variable …")
 
 
 @pytest.fixture
@@ -400,6 +413,9 @@ class TestCompleteness:
             replace(NOTHING, models=models(not_examined=("A", "B"))),
             replace(NOTHING, models=models(there=False)),
             replace(NOTHING, flashinfer=kernels(devices=())),
+            replace(NOTHING, serving=None),
+            replace(NOTHING, serving=serving(not_examined=("vllm serve",))),
+            replace(NOTHING, serving=serving(tried("vllm serve", ended="time limit of 300 s"))),
         ],
     )
     def test_what_was_not_examined_is_never_a_pass(self, judged: Judge, probed: Probed) -> None:
@@ -417,6 +433,62 @@ class TestCompleteness:
     def test_without_probes_nothing_is_said(self, judged: Judge) -> None:
         verdict = judged(NOTHING)
         assert [one for one in verdict.findings if one.rule == "probed"]
+
+
+class TestServing:
+    @pytest.mark.parametrize("item", ["vllm --version", "vllm serve", "the server's application"])
+    def test_where_the_gpu_is_all_that_is_missing(self, judged: Judge, item: str) -> None:
+        found = serving(tried(item, NO_GPU), tried(item, how=How.ASSUMING))
+        verdict = judged(replace(NOTHING, serving=found))
+        assert verdict.outcome is Outcome.PASS
+        told = [one.message for one in verdict.findings if one.rule == "probed"]
+        assert any(f"as if there were a driver; {item} worked" in one for one in told)
+
+    def test_a_start_that_stops_before_the_missing_gpu(self, judged: Judge) -> None:
+        broken = raised("No module named 'fastapi'", kind="ModuleNotFoundError")
+        found = serving(tried("vllm serve", broken), tried("vllm serve", how=How.ASSUMING))
+        finding = only(judged(replace(NOTHING, serving=found)), "server-not-usable")
+        assert finding.message == (
+            "vllm serve fails: ModuleNotFoundError: No module named 'fastapi'."
+        )
+
+    def test_what_a_driver_would_not_help(self, judged: Judge) -> None:
+        found = serving(
+            tried("the server's application", NO_GPU),
+            tried("the server's application", raised("it has no route"), how=How.ASSUMING),
+        )
+        verdict = judged(replace(NOTHING, serving=found))
+        assert only(verdict, "server-not-usable").message.endswith("RuntimeError: it has no route.")
+        assert verdict.outcome is Outcome.FAIL
+
+    def test_a_crash(self, judged: Judge) -> None:
+        found = serving(tried("vllm --version", ended="SIGSEGV"))
+        message = only(judged(replace(NOTHING, serving=found)), "server-not-usable").message
+        assert message == "vllm --version fails: it ends with SIGSEGV."
+
+    @pytest.mark.parametrize(
+        ("usable", "experts", "module", "said"),
+        [
+            (False, False, "sampling", "vLLM does not use them"),
+            (True, True, "sampling", "none of the installed modules has them"),
+            (True, True, "fused_moe_120", None),
+            (True, False, "sampling", None),
+        ],
+    )
+    def test_flashinfer_in_part(
+        self, judged: Judge, usable: bool, experts: bool, module: str, said: str | None
+    ) -> None:
+        notes = KernelNotes((Provider("sm121a", 1),), {module: "sm121a"})
+        probed = replace(
+            NOTHING,
+            flashinfer=kernels(Item("12.1", How.ALONE, 1.0, notes, None, None)),
+            serving=serving(tried("FlashInfer", usable=usable, experts=experts)),
+        )
+        verdict = judged(probed)
+        found = [one for one in verdict.findings if one.rule == "flashinfer-in-part"]
+        assert [said in one.message for one in found if said] == ([True] if said else [])
+        assert bool(found) is bool(said)
+        assert verdict.outcome is Outcome.PASS
 
 
 def test_a_recorded_vllm(judged: Judge) -> None:

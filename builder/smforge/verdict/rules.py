@@ -187,6 +187,16 @@ KERNELS_NOT_FOUND = Rule(
     Level.ERROR,
     "FlashInfer does not start for a required device, or does not find its compiled kernels.",
 )
+SERVER_NOT_USABLE = Rule(
+    "server-not-usable",
+    Level.ERROR,
+    "vLLM's command or its server fails for another reason than the missing GPU.",
+)
+FLASHINFER_IN_PART = Rule(
+    "flashinfer-in-part",
+    Level.WARNING,
+    "vLLM would call FlashInfer's kernels that are not compiled, or calls none although some are.",
+)
 PROBE_FAILED = Rule(
     "probe-failed",
     Level.ERROR,
@@ -303,6 +313,8 @@ RULES: tuple[Rule, ...] = (
     EXTENSION_UNUSED,
     JIT_ASSEMBLER_FAILS,
     KERNELS_NOT_FOUND,
+    SERVER_NOT_USABLE,
+    FLASHINFER_IN_PART,
     PROBE_FAILED,
     PROBED,
     SUBJECT_UNREAD,

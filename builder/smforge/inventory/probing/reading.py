@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from smforge.errors import DamagedInputError, LimitExceededError, UsageError, first_problem
-from smforge.inventory.probing.records import Assembly, Extensions, Kernels, Models, Probed
+from smforge.inventory.probing.records import Assembly, Extensions, Kernels, Models, Probed, Serving
 
 MOST_BYTES = 64 << 20
 """Documents of a whole vLLM take 0.3 MB."""
@@ -18,6 +18,7 @@ _READERS: dict[str, TypeAdapter[Any]] = {
     "extensions": TypeAdapter(Extensions),
     "ptxas": TypeAdapter(Assembly),
     "flashinfer": TypeAdapter(Kernels),
+    "serving": TypeAdapter(Serving),
 }
 
 

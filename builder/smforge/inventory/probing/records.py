@@ -201,6 +201,20 @@ class KernelNotes(Foreign):
 
 
 @dataclass(frozen=True, slots=True)
+class ServingNotes(Foreign):
+    """What came of running vLLM's command or of building its server."""
+
+    said: str = ""
+    """The beginning of its standard output."""
+    routes: int | None = None
+    """The routes of the server's application."""
+    usable: bool | None = None
+    """Whether vLLM takes FlashInfer's kernels at all."""
+    experts: bool | None = None
+    """Whether vLLM takes FlashInfer's kernels for mixtures of experts."""
+
+
+@dataclass(frozen=True, slots=True)
 class NoSettings(Foreign):
     """A probe that has none."""
 
@@ -209,7 +223,8 @@ Models = Document[ModelNotes, ModelSettings]
 Extensions = Document[ExtensionNotes, ExtensionSettings]
 Assembly = Document[AssemblyNotes, AssemblySettings]
 Kernels = Document[KernelNotes, NoSettings]
-AnyDocument = Models | Extensions | Assembly | Kernels
+Serving = Document[ServingNotes, NoSettings]
+AnyDocument = Models | Extensions | Assembly | Kernels | Serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +235,7 @@ class Probed:
     extensions: Extensions | None = None
     ptxas: Assembly | None = None
     flashinfer: Kernels | None = None
+    serving: Serving | None = None
     not_run: str | None = None
     """Why the probes could not be run at all; a sentence."""
 
@@ -230,4 +246,5 @@ class Probed:
             "extensions": self.extensions,
             "ptxas": self.ptxas,
             "flashinfer": self.flashinfer,
+            "serving": self.serving,
         }

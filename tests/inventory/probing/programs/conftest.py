@@ -17,7 +17,51 @@ from smforge.inventory.probing.reading import read_output
 from smforge.inventory.probing.records import Probed
 from smforge.inventory.probing.running import PROBES
 
+CHAT = "/v1/chat/completions"
+COMMAND = {
+    "vllm/entrypoints/__init__.py": "",
+    "vllm/entrypoints/cli/__init__.py": "",
+    "vllm/entrypoints/cli/main.py": """
+        import sys
+        from vllm.entrypoints.common.cli_args import make_arg_parser
+        def main():
+            make_arg_parser(None)
+            if "--version" in sys.argv:
+                print("0.33.0")
+                raise SystemExit(0)
+            raise SystemExit(0 if "--help" in sys.argv else 2)
+    """,
+    "vllm/entrypoints/common/__init__.py": "",
+    "vllm/entrypoints/common/cli_args.py": """
+        class Parser:
+            def parse_args(self, words):
+                return words
+        def make_arg_parser(parser):
+            import vllm.platforms
+            if not vllm.platforms.current_platform.is_cuda():
+                raise RuntimeError("Failed to infer device type")
+            return Parser()
+    """,
+    "vllm/entrypoints/launchers/__init__.py": "",
+    "vllm/entrypoints/launchers/app.py": """
+        class Route:
+            path = "/v1/chat/completions"
+        class App:
+            routes = [Route]
+        def build_app(arguments, tasks):
+            return App
+    """,
+    "vllm/utils/__init__.py": "",
+    "vllm/utils/argparse_utils.py": "class FlexibleArgumentParser: pass",
+    "vllm/utils/flashinfer.py": """
+        def has_flashinfer(): return True
+        def has_flashinfer_cutlass_fused_moe(): return False
+    """,
+}
+"""vLLM's command and server, as far as the probe goes."""
+
 VLLM = {
+    **COMMAND,
     "vllm/__init__.py": "",
     "vllm/plugins.py": "def load_general_plugins(): pass",
     "vllm/platforms/__init__.py": """

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import IO, Any
 
 SCHEMA_VERSION = 1
-PROBES = ("models", "extensions", "ptxas", "flashinfer")
-WITH_ASSUMPTIONS = ("models",)
+PROBES = ("models", "extensions", "ptxas", "flashinfer", "serving")
+WITH_ASSUMPTIONS = ("models", "serving")
 """Probes that can also examine things as if there were a driver."""
 _HERE = Path(__file__).resolve().parent
 _SAID_BYTES = 4000

@@ -11,6 +11,7 @@ from smforge.verdict.checks.probed.completeness import check_completeness
 from smforge.verdict.checks.probed.extensions import check_extensions
 from smforge.verdict.checks.probed.kernels import check_kernels
 from smforge.verdict.checks.probed.models import check_models
+from smforge.verdict.checks.probed.serving import check_serving
 from smforge.verdict.views.subject import SubjectView
 
 
@@ -25,3 +26,5 @@ def check_probed(subject: SubjectView, probed: Probed) -> Iterator[Finding]:
         yield from check_assembling(subject, probed.ptxas)
     if probed.flashinfer is not None:
         yield from check_kernels(subject, probed.flashinfer)
+    if probed.serving is not None:
+        yield from check_serving(probed.serving, probed.flashinfer)

@@ -15,6 +15,7 @@ from smforge.inventory.probing.records import (
     Kernels,
     Models,
     Probed,
+    Serving,
 )
 from smforge.verdict.checks.probed.wording import brief, counted, is_late, listed, raised
 from smforge.verdict.data import table
@@ -46,6 +47,8 @@ def check_completeness(subject: SubjectView, probed: Probed) -> Iterator[Finding
         yield from _summary("ptxas", probed.ptxas, _about_assembly(probed.ptxas))
     if probed.flashinfer is not None:
         yield from _summary("flashinfer", probed.flashinfer, _about_kernels(probed.flashinfer))
+    if probed.serving is not None:
+        yield from _summary("serving", probed.serving, _about_serving(probed.serving))
 
 
 def check_asked(subject: SubjectView) -> Iterator[Finding]:
@@ -182,3 +185,13 @@ def _about_kernels(document: Kernels) -> str:
         for one in document.items
     )
     return f"FlashInfer was started without compiling, and loaded {listed(each) or 'nothing'}"
+
+
+def _about_serving(document: Serving) -> str:
+    found = document.by_item()
+    well = [item for item, one in found.items() if any(each.is_well for each in one.values())]
+    told = f"vLLM was started as it is and as if there were a driver; {listed(well)} worked"
+    usable = [one.notes.usable for one in document.items if one.notes.usable is not None]
+    if usable:
+        told += f"; vLLM {'uses' if usable[0] else 'does not use'} FlashInfer"
+    return told
