@@ -50,7 +50,7 @@ MAY_IMPORT = {
     },
     "cli": {
         "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
-        "oci", "policy", "publish", "rewrite", "workflow",
+        "oci", "policy", "publish", "fetching", "rewrite", "workflow",
     },
 }  # fmt: skip
 SHOWS_PREFLIGHT = PACKAGE / "report" / "preflight"

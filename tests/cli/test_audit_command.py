@@ -303,3 +303,15 @@ class TestBadInput:
 
     def test_a_subject_that_does_not_exist(self, smforge: Smforge) -> None:
         assert smforge("audit", "/no/such/thing.whl").code == 2
+
+
+@pytest.mark.engine
+def test_an_image_is_looked_for_in_the_engine_that_the_doctor_finds(
+    smforge: Smforge, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert engine
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    ran = smforge("audit", "image:smforge.invalid/nothing:1")
+    assert ran.code == 2
+    assert "The engine has no image smforge.invalid/nothing:1" in ran.err

@@ -91,3 +91,51 @@ def test_an_address_is_read_as_the_file_would_be(index: Index, make_wheel: MakeW
     assert audit(f"{index.url}/k.ptx", "--require", "7.5").returncode == 1
     assert audit(f"{address}#sha256={'0' * 64}", "--require", "8.0").returncode == 4
     assert audit("http://example.com/x.whl", "--require", "8.0").returncode == 2
+
+
+def test_what_a_requirements_file_installs_is_judged(
+    index: Index, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    old, new = PTX.format(target="sm_80"), PTX.format(target="sm_90")
+    index.release(
+        make_wheel("kernels-1.0-py3-none-any.whl", {"kernels/k.ptx": new}, "plain>=1", "more")
+    )
+    index.release(make_wheel("more-2.0-py3-none-any.whl", {"more/m.ptx": old}))
+    index.release(make_wheel("plain-1.0-py3-none-any.whl"))
+    index.release(make_wheel("other-1.0-py3-none-any.whl"))
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("kernels==1.0\n")
+    done = audit("-r", lock, "--require", "9.0", "-o", "json")
+    reports = json.loads(done.stdout)
+    assert {one["subject"]["name"]: one["verdict"] for one in reports} == {
+        "pypi:kernels==1.0": "pass",
+        "pypi:more==2.0": "pass",
+    }
+    assert reports[0]["subject"]["file"] == "kernels-1.0-py3-none-any.whl"
+    assert done.returncode == 0
+    assert "1 more without GPU code, which were not judged: pypi:plain==1.0." in done.stderr
+    assert index.fetched("other-1.0-py3-none-any.whl") == 0
+    assert audit("-r", lock, "--require", "8.0").returncode == 1
+    together = audit("-r", lock, "--require", "9.0", "--together", "-o", "json")
+    assert {file["path"] for file in json.loads(together.stdout)["files"]} == {
+        "kernels-1.0-py3-none-any.whl/kernels/k.ptx",
+        "more-2.0-py3-none-any.whl/more/m.ptx",
+    }
+    lock.write_text("kernels==1.0\nmore==7\n")
+    done = audit("-r", lock, "--require", "9.0")
+    assert done.returncode == 4
+    assert "cannot resolve" in done.stderr
+    assert audit("-r", tmp_path / "none.txt").returncode == 2
+    assert audit("--require", "9.0").returncode == 2
+
+
+def test_conditions_of_another_platform_are_said(
+    index: Index, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    index.release(make_wheel("kernels-1.0-py3-none-any.whl", {"k.ptx": PTX.format(target="sm_80")}))
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("kernels\n")
+    for platform in ("linux/amd64", "linux/arm64"):
+        done = audit("-r", lock, "--platform", platform, "--python", "3.13", "--require", "8.0")
+        assert done.returncode == 0
+        assert "conditions of the requirements" in done.stderr

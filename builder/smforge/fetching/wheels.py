@@ -41,13 +41,19 @@ class Target:
 
     def arguments(self) -> list[str]:
         """What tells pip about it. Raises `UsageError` for what no wheel can be for."""
-        arguments = ["--only-binary=:all:", "--no-deps"]
+        arguments = ["--only-binary=:all:"]
         for tag in self.tags():
             arguments += ["--platform", tag]
         arguments += ["--python-version", self.version]
         if self.index_url is not None:
             arguments += ["--index-url", self.index_url]
         return arguments
+
+    @property
+    def is_this_host(self) -> bool:
+        """Whether pip's conditions, which it evaluates for this host, are those of the target."""
+        here = Target()
+        return (self._platform, self.version) == (here._platform, here.version)
 
     @property
     def words(self) -> str:
@@ -106,7 +112,7 @@ def fetch_wheel(requirement: str, target: Target, progress: Progress = SILENT) -
     """
     name, specifier = _parsed(requirement)
     progress.task(f"looking for {requirement}")
-    with pip_tools(target.arguments()) as tools:
+    with pip_tools(["--no-deps", *target.arguments()]) as tools:
         candidate = _find(tools, name, specifier, target)
         link = candidate.link
         release = f"{name}=={candidate.version}"

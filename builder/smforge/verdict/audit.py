@@ -123,7 +123,7 @@ def _join(readings: Sequence[Reading], name: str) -> Reading:
         ),
         comparison=reduce(add, comparisons) if comparisons else None,
         host_files=HostFiles.joined(
-            reading.host_files.below(reading.inventory.subject.name) for reading in readings
+            reading.host_files.below(_folder_of(reading.inventory)) for reading in readings
         ),
     )
 
@@ -137,8 +137,13 @@ def _joined_subject(subjects: Sequence[Subject], name: str) -> Subject:
     return Subject(SubjectKind.TREE, name, digest, platforms.pop() if len(platforms) == 1 else None)
 
 
+def _folder_of(inventory: Inventory) -> str:
+    """Where the files of a subject lie among those of several: below the name of its file."""
+    return inventory.subject.file or inventory.subject.name
+
+
 def _below_its_name(inventory: Inventory) -> Inventory:
-    prefix = f"{inventory.subject.name}/"
+    prefix = f"{_folder_of(inventory)}/"
     files = tuple(file.at(prefix + file.path) for file in inventory.files)
     damage = tuple(item._replace(path=prefix + item.path) for item in inventory.damage)
     return inventory._replace(files=files, damage=damage)

@@ -46,8 +46,8 @@ class Audits:
         self._fail_on = fail_on
         self._listed = listed
         self._quiet = quiet
-        self._progress = ProgressLine(sys.stderr, quiet=quiet)
-        self._options = options._replace(progress=self._progress)
+        self.progress = ProgressLine(sys.stderr, quiet=quiet)
+        self._options = options._replace(progress=self.progress)
         self._exits: list[int] = []
         self.verdicts: list[Verdict] = []
         self.reports: list[Report] = []
@@ -66,7 +66,7 @@ class Audits:
         """
         done = []
         for number, subject in enumerate(subjects, start=1):
-            self._progress.subject(number, len(subjects), subject.title)
+            self.progress.subject(number, len(subjects), subject.title)
             done.append((subject, self._judged(subject)))
         empty = [
             subject
@@ -154,4 +154,4 @@ class Audits:
             probed = self._probing.of(first, self._request)
             return audit(first, self._request, self._backend, options, probed, name=subject.name)
         finally:
-            self._progress.clear()
+            self.progress.clear()

@@ -9,7 +9,7 @@ import click
 
 from smforge.cli.audit_rendering import FORMATS, render, with_summary
 from smforge.cli.auditing.audits import Audits
-from smforge.cli.auditing.use import require_use
+from smforge.cli.auditing.use import find_engine, listed_by, require_use
 from smforge.cli.complaints import complain
 from smforge.cli.exit_codes import fail_on_option
 from smforge.cli.flags import matrix_option, output_option, policy_option, summary_option
@@ -27,7 +27,15 @@ _WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
 
 
 @click.command("audit")
-@click.argument("subjects", metavar="SUBJECT...", nargs=-1, required=True)
+@click.argument("subjects", metavar="SUBJECT...", nargs=-1)
+@click.option(
+    "-r",
+    "--requirements",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Judge every wheel that pip would install for this requirements file; repeatable.",
+)
 @click.option(
     "--require",
     "words",
@@ -119,6 +127,7 @@ _WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
 def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     ctx: click.Context,
     subjects: tuple[str, ...],
+    requirements: tuple[Path, ...],
     words: tuple[str, ...],
     variant: str | None,
     driver: str | None,
@@ -175,7 +184,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
             "--write-policy names kernels, and --no-kernels reads none.",
             remedy="Leave one of them out.",
         )
-    require_use(subjects, platform=platform, python=python, index_url=index_url)
+    find_engine(subjects)
+    require_use(subjects, requirements, platform=platform, python=python, index_url=index_url)
 
     require_no_report(subjects)
     request = request_of(
@@ -190,8 +200,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         expected=expected,
     )
     probing = Probing(probe, probing_python, facts)
-    asked = asked_subjects(subjects, together=together)
-    probing.require_one_subject(tuple(path for one in asked for path in one.arguments))
     digests = any(spec.format not in _WITHOUT_DIGESTS for spec in specs)
     options = ReadOptions(
         names=not no_kernels,
@@ -204,6 +212,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     audits = Audits(
         request, backend, options, probing, fail_on, listed=kernels, quiet=ctx.obj["quiet"]
     )
+    listed = listed_by(requirements, options, audits.progress)
+    asked = asked_subjects(subjects, listed, together=together)
+    probing.require_one_subject(tuple(path for one in asked for path in one.arguments))
     audits.run(asked)
     if why:
         audits.explain()

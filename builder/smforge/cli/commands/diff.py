@@ -7,6 +7,7 @@ import sys
 import click
 
 from smforge.arch.requirement import parse_requirements
+from smforge.cli.auditing.use import find_engine
 from smforge.cli.exit_codes import ERROR, NEVER, exit_code, fail_on_option
 from smforge.cli.flags import output_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
@@ -71,6 +72,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     smforge diff last-release.json new.whl -o lost.md
     """
     specs = checked_outputs(outputs, (old, new))
+    find_engine((old, new))
     terms = DiffTerms(parse_requirements(words), native, strict, allowed, allow_removed)
     before, after = (_read(one, terms, quiet=ctx.obj["quiet"]) for one in (old, new))
     diff = compare(before, after, terms)

@@ -35,14 +35,16 @@ class Asked:
         return self.name or self.arguments[0]
 
 
-def asked_subjects(arguments: Sequence[str], *, together: bool) -> tuple[Asked, ...]:
-    """Tell which subjects an audit of these arguments has.
+def asked_subjects(
+    arguments: Sequence[str], listed: Sequence[Asked] = (), *, together: bool
+) -> tuple[Asked, ...]:
+    """Tell which subjects an audit of these arguments has, and of those that a file lists.
 
     A folder with wheels or image layouts in it becomes several subjects: each wheel, each layout,
     and what else the folder holds. With `together` everything but images is one subject, judged as
     one installation; an image is an installation of its own.
     """
-    found = tuple(part for argument in arguments for part in _parts(argument))
+    found = (*(part for argument in arguments for part in _parts(argument)), *listed)
     if together:
         found = tuple(_joined(found, arguments))
     elif len(arguments) > 1:
@@ -102,7 +104,7 @@ def _is_image(one: Asked) -> bool:
 
 def _name_of(arguments: Sequence[str]) -> str:
     names = [_base(one) for one in arguments if not names_image(one)]
-    return " + ".join(names)
+    return " + ".join(names) or "all requirements"
 
 
 def _base(argument: str) -> str:
