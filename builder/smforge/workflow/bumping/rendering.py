@@ -141,7 +141,7 @@ def _alike(changes: Sequence[ComponentChange]) -> Iterator[tuple[list[str], Comp
 
 
 def _change(names: list[str], one: ComponentChange) -> Iterator[str]:
-    title = one.after if one.before is None else f"{one.before} → {one.after}"
+    title = one.after if one.before in {None, one.after} else f"{one.before} → {one.after}"
     yield f"  {title}, {', '.join(names)}"
     if one.remark:
         yield f"    {one.remark}"

@@ -21,8 +21,8 @@ def write_all(texts: Mapping[Path, str]) -> None:
             write_whole(path, text.encode("utf-8"))
             done.append(path)
     except OSError as error:
-        for path in done:
-            write_whole(path, before[path])
+        for one in done:
+            write_whole(one, before[one])
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}. Nothing was changed.",
             remedy="Make room, or get the permission to write there.",
