@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from smforge.errors import UsageError
 from smforge.matrix.load import Matrix
 from smforge.plan.bake import cross_compiles
 from smforge.plan.document import cell_document
-from smforge.plan.records import Cell
+from smforge.plan.records import Cell, PlannedComponent
 from smforge.plan.resolve import resolve
 from smforge.plan.table import render_table
 
@@ -61,7 +62,10 @@ def test_the_table_says_what_is_done(matrix: Matrix) -> None:
 
 
 def test_no_machine_of_the_platform_is_needed(matrix: Matrix) -> None:
-    assert cross_compiles(spark(matrix))
+    cell = spark(matrix)
+    assert cross_compiles(cell)
+    nixl = PlannedComponent("nixl", "1.5.1", (), (), (), {})
+    assert not cross_compiles(replace(cell, components=(*cell.components, nixl)))
     assert not cross_compiles(resolve(matrix, ("cu130-thor",)).cells[0])
 
 

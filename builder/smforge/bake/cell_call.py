@@ -67,11 +67,10 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
         directory = directory_of(externals, stores.sources)
         variables["EXTERNALS_DIR"] = str(directory)
         reads.append(directory)
-    if published_of(cell):
-        found = {
-            "PUBLISHED_DIR": published_directory(cell, stores.published),
-            "CUBINS_DIR": made_before(),
-        }
+    if published := published_of(cell):
+        found = {"PUBLISHED_DIR": published_directory(cell, stores.published)}
+        if any(one.published.repair for one in published if one.published):
+            found["CUBINS_DIR"] = made_before()
         variables |= {name: str(path) for name, path in found.items()}
         reads += found.values()
     if host.checkout is not None:

@@ -28,9 +28,14 @@ def targets_for(cell: Cell) -> tuple[str, ...]:
 
 
 def cross_compiles(cell: Cell) -> bool:
-    """Whether everything of a cell that is compiled can be compiled on another CPU."""
-    compiled = {one.name for one in cell.components if one.published is None} & set(COMPILED)
-    return compiled <= set(_table()["cross"])
+    """Whether everything of a cell can be made on another CPU than it is for.
+
+    What pip fetches in a step of the build is for the CPU of that step.
+    """
+    return all(
+        one.name in _table()["cross_published" if one.published else "cross"]
+        for one in cell.components
+    )
 
 
 def without_target(components: Sequence[PlannedComponent]) -> Iterator[Dropped]:
