@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,6 @@ class Reference:
 
     manifest: bytes
     names: frozenset[str]
-    mounts: frozenset[str]
     seconds: float
 
 
@@ -67,6 +66,7 @@ class Campaign:
         self._mark = f"0.{100000 + os.getpid() % 900000}"
         self.site = make_site(folder / "site", busybox, CELLS, self._mark)
         self.out = self.site / "out"
+        self._nonces: set[str] = set()
         self._random = random.Random(seed)  # noqa: S311  # moments, no secrets
 
     def reference(self) -> Reference:
@@ -75,7 +75,7 @@ class Campaign:
         began = time.monotonic()
         self._run(build_command(*CELLS))
         seconds = time.monotonic() - began
-        return Reference(self._manifest(), self._names(), mounts(), seconds)
+        return Reference(self._manifest(), self._names(), seconds)
 
     def kill_and_resume(self, reference: Reference, tally: Tally) -> None:
         """One build into an empty directory, killed once or twice, then resumed to its end."""
@@ -89,7 +89,7 @@ class Campaign:
 
     def _fresh(self) -> None:
         shutil.rmtree(self.out, ignore_errors=True)
-        renew_nonce(self.site)
+        self._nonces.add(renew_nonce(self.site))
 
     def _begun(self) -> bool:
         return (self.out / "journal.jsonl").is_file()
@@ -142,7 +142,7 @@ class Campaign:
                 yield f"locked: {lock.name}"
         deadline = time.monotonic() + _PATIENCE
         # The engine drops what it ran for a client that is gone a moment later.
-        while (left := [*self._processes(), *(mounts() - reference.mounts)]) and (
+        while (left := [*self._processes(), *mounts(self._nonces)]) and (
             time.monotonic() < deadline
         ):
             time.sleep(0.1)
@@ -171,9 +171,20 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def mounts() -> frozenset[str]:
-    """What is mounted on this machine."""
-    return frozenset(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines())
+def mounts(nonces: Collection[str]) -> frozenset[str]:
+    """The mounted root file systems of steps that were given one of these nonces.
+
+    Others that use the engine at the time have mounts of their own.
+    """
+    places = (line.split()[1] for line in Path("/proc/mounts").read_text().splitlines())
+    return frozenset(place for place in places if _nonce(Path(place)) in nonces)
+
+
+def _nonce(place: Path) -> str | None:
+    try:
+        return (place / "nonce").read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def campaign(folder: Path, busybox: Path, kills: int, seed: int) -> tuple[Reference, Tally]:

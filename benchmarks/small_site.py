@@ -93,9 +93,11 @@ def make_site(folder: Path, busybox: Path, variants: Sequence[str], seconds: str
     return folder
 
 
-def renew_nonce(folder: Path) -> None:
-    """Let the steps of the next build run."""
-    (folder / "context" / "nonce").write_text(uuid4().hex)
+def renew_nonce(folder: Path) -> str:
+    """Let the steps of the next build run; the result is the new content of the file."""
+    nonce = uuid4().hex
+    (folder / "context" / "nonce").write_text(nonce)
+    return nonce
 
 
 def environment(folder: Path) -> dict[str, str]:

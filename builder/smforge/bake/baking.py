@@ -20,10 +20,11 @@ from smforge.writing import write_whole
 
 @dataclass(frozen=True, slots=True)
 class Baked:
-    """How a bake call ended, and where its targets export to."""
+    """How a bake call ended, where its targets export to, and which of them need which."""
 
     outcome: Outcome
     destinations: dict[str, tuple[Path, ...]]
+    needs: dict[str, tuple[str, ...]]
 
     @property
     def succeeded(self) -> bool:
@@ -31,7 +32,7 @@ class Baked:
 
     def targets(self, paths: CellPaths) -> tuple[TargetRecord, ...]:
         """A record of each target, with the present size of its output."""
-        return target_records(self.outcome.state, paths, self.destinations)
+        return target_records(self.outcome.state, paths, self.destinations, self.needs)
 
 
 def bake(
@@ -48,7 +49,7 @@ def bake(
     state = BuildState(definition.targets, began=began)
     with TargetLogs(paths.logs) as logs, progress:
         outcome = run_bake(call, state, _Observers(logs, progress), lock)
-    return Baked(outcome, definition.destinations(call.root))
+    return Baked(outcome, definition.destinations(call.root), definition.needs)
 
 
 @dataclass(frozen=True, slots=True)

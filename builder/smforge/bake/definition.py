@@ -14,6 +14,7 @@ from smforge.docker import no_client
 from smforge.errors import ConfigurationError, ToolError
 
 _SECONDS = 60.0
+_TARGET = "target:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,21 @@ class Definition:
     def targets(self) -> tuple[str, ...]:
         """Every target that takes part, those that others take as a context included."""
         return tuple(self.document.get("target", {}))
+
+    @property
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """Per target the targets that it takes as a context (``target:NAME``)."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, target in self.document.get("target", {}).items():
+            contexts = (target.get("contexts") or {}).values()
+            found[name] = tuple(
+                dict.fromkeys(
+                    one.removeprefix(_TARGET)
+                    for one in contexts
+                    if isinstance(one, str) and one.startswith(_TARGET)
+                )
+            )
+        return found
 
     def destinations(self, root: Path) -> dict[str, tuple[Path, ...]]:
         """Per target the directories or files it exports to, as absolute paths."""

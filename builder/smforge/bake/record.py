@@ -81,6 +81,15 @@ class TargetRecord(_Strict):
         Field(ge=0, description="Fewer than steps also where the cache made some unnecessary."),
     ]
     cached: Annotated[bool, Field(description="Every instruction came from the cache.")]
+    started: Annotated[
+        datetime | None, Field(description="First step begun; null in records of older versions.")
+    ] = None
+    cached_steps: Annotated[
+        int | None, Field(ge=0, description="Of completed_steps; null in older records.")
+    ] = None
+    needs: Annotated[
+        tuple[str, ...], Field(description="The targets whose result it takes as a context.")
+    ] = ()
     image_digest: str | None = None
     size: Annotated[int | None, Field(ge=0, description="Bytes of what it exported.")] = None
     log: Annotated[RelativePath | None, Field(description="Relative to the output directory.")] = (

@@ -13,9 +13,15 @@ from smforge.bake.record import TargetRecord
 
 
 def target_records(
-    state: BuildState, paths: CellPaths, destinations: Mapping[str, tuple[Path, ...]]
+    state: BuildState,
+    paths: CellPaths,
+    destinations: Mapping[str, tuple[Path, ...]],
+    needs: Mapping[str, tuple[str, ...]],
 ) -> tuple[TargetRecord, ...]:
-    """One record per target that took part; `destinations` says where each exports to."""
+    """One record per target that took part.
+
+    `destinations` says where each exports to, `needs` which targets each takes as a context.
+    """
     metadata = _metadata(paths.metadata)
     return tuple(
         TargetRecord(
@@ -24,6 +30,9 @@ def target_records(
             steps=len(target.numbered),
             completed_steps=target.done,
             cached=target.cached,
+            started=target.started,
+            cached_steps=target.cached_steps,
+            needs=needs.get(name, ()),
             image_digest=_digest(metadata.get(name)),
             size=_size(destinations.get(name, ())),
             log=_log(paths, target),

@@ -6,7 +6,7 @@ machines have a folder of their own. A test holds the table against the commands
 """
 
 _PACKAGE = "smforge.cli.commands"
-_FARM = frozenset({"builder", "merge"})
+_FARM = frozenset({"builder", "merge", "timeline"})
 """The commands in the folder ``commands/farm``."""
 
 
@@ -21,6 +21,7 @@ COMMANDS = {
     "preflight": "Show, per source file, what a build compiles for which GPU, and what a list "
     "loses.",
     "build": "Build variants and audit what came out; a failing audit fails the build.",
+    "timeline": "Draw the last run in OUT over time: cells, targets, the cache, the critical path.",
     "merge": "Join the outputs of several machines into one verified set.",
     "index": "Write a static index of the wheels in OUT that passed their audit.",
     "publish": "Push the images in OUT that passed their audit, once all platforms of a variant "

@@ -19,7 +19,7 @@ from smforge.workflow.farm.journal import (
     Journal,
     now,
     read_journal,
-    to_resume,
+    last_run,
 )
 from smforge.workflow.farm.request import BuildRequest
 
@@ -35,13 +35,13 @@ def test_a_journal_says_what_was_asked_and_how_far_the_run_came(tmp_path: Path) 
     journal.add(CellBegun(at=now(), cell="a"))
     journal.add(ended("a", 0))
     journal.add(ended("b", 5))
-    history = to_resume(tmp_path)
+    history = last_run(tmp_path)
     assert history.begun.request == REQUEST
     assert history.begun.cells == ("a", "b")
     assert history.passed == {"a"}
     assert not history.ended
     Journal.resume(tmp_path).add(Ended(at=now(), exit_code=5))
-    again = to_resume(tmp_path)
+    again = last_run(tmp_path)
     assert again.ended
     assert again.passed == {"a"}
     lines = (tmp_path / JOURNAL_NAME).read_text().splitlines()
@@ -61,7 +61,7 @@ def test_a_torn_last_line_counts_as_not_written(tmp_path: Path) -> None:
         assert history.passed == frozenset()
     resumed = Journal.resume(tmp_path)
     resumed.add(ended("a", 0))
-    assert to_resume(tmp_path).passed == {"a"}
+    assert last_run(tmp_path).passed == {"a"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,12 +86,12 @@ def test_what_is_no_journal_is_refused_and_nothing_worse(
 def test_an_empty_or_foreign_file_is_no_journal(tmp_path: Path, text: str) -> None:
     (tmp_path / JOURNAL_NAME).write_text(text)
     with pytest.raises(DamagedInputError, match="no journal that this smforge can use"):
-        to_resume(tmp_path)
+        last_run(tmp_path)
 
 
 def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no run to resume"):
-        to_resume(tmp_path)
+    with pytest.raises(UsageError, match="There was no run in"):
+        last_run(tmp_path)
 
 
 def test_a_journal_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:

@@ -155,6 +155,13 @@ def names_below(folder: Path) -> set[str]:
 
 def test_merged_shares_are_what_one_run_makes_and_nothing_less(site: Path, run: Run) -> None:
     assert run(build_command("one", "two", "three", "--out", "whole")).returncode == 0
+    timeline = run((sys.executable, "-m", "smforge", "timeline", "whole", "-o", "json"))
+    cells = json.loads(timeline.stdout)["cells"]
+    assert [one["result"] for one in cells] == ["passed"] * 3
+    for cell in cells:
+        (wheel_bar,) = (one for one in cell["targets"] if one["target"] == "flashinfer-sm120f")
+        assert cell["begin"] <= wheel_bar["begin"] <= wheel_bar["end"] <= cell["end"]
+        assert wheel_bar["critical"]
     renew_nonce(site)
     for share in ("1/2", "2/2"):
         done = run(build_command("--shard", share, "--out", f"share{share[0]}"))

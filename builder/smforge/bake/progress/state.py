@@ -71,6 +71,11 @@ class TargetState:
         return sum(step.completed is not None and not step.error for step in self.numbered)
 
     @property
+    def cached_steps(self) -> int:
+        """How many instructions came from the cache."""
+        return sum(step.completed is not None and step.cached for step in self.numbered)
+
+    @property
     def cached(self) -> bool:
         """Whether every instruction came from the cache.
 

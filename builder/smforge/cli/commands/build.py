@@ -42,7 +42,7 @@ from smforge.workflow.building.publishing import (
 from smforge.workflow.building.results import Built, LookAhead
 from smforge.workflow.building.settings import BuildSettings
 from smforge.workflow.farm.explaining import explained_document, explained_text
-from smforge.workflow.farm.journal import to_resume
+from smforge.workflow.farm.journal import last_run
 from smforge.workflow.farm.request import BuildRequest
 from smforge.workflow.farm.running import Ran, run_cells
 
@@ -170,7 +170,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     host = HostSettings.from_environment(os.environ)
     if resume:
         _require_nothing_else(ctx)
-        request = to_resume(out.resolve()).begun.request
+        request = last_run(out.resolve()).begun.request
         request.require_here()
     else:
         request = BuildRequest(

@@ -189,13 +189,13 @@ def read_journal(out: Path) -> History | None:
     return History(events[0], tuple(events[1:]))
 
 
-def to_resume(out: Path) -> History:
+def last_run(out: Path) -> History:
     """The last run in `out`. Raises `UsageError` where there was none."""
     history = read_journal(out)
     if history is None:
         raise UsageError(
-            f"There is no run to resume in {out}: it has no {JOURNAL_NAME}.",
-            remedy="Name the directory of the run with --out, or build without --resume.",
+            f"There was no run in {out}: it has no {JOURNAL_NAME}.",
+            remedy="Name the directory that a build wrote to, or build without --resume.",
         )
     return history
 

@@ -27,7 +27,7 @@ from smforge.workflow.farm.journal import (
     History,
     Journal,
     now,
-    to_resume,
+    last_run,
 )
 from smforge.workflow.farm.manifest import (
     MANIFEST_NAME,
@@ -72,7 +72,7 @@ def run_cells(  # noqa: PLR0913  # what a run has of its command line
     out = builder.settings.out.resolve()
     announce = builder.settings.messages.announce
     with _in_sentences(out), held(out, wait=wait, announce=announce):
-        former = to_resume(out) if resume else None
+        former = last_run(out) if resume else None
         if former is not None:
             _require_same_cells(former, cells)
         recover(out)
