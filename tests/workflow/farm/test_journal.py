@@ -17,9 +17,9 @@ from smforge.workflow.farm.journal import (
     CellEnded,
     Ended,
     Journal,
+    last_run,
     now,
     read_journal,
-    last_run,
 )
 from smforge.workflow.farm.request import BuildRequest
 

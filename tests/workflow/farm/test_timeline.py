@@ -128,7 +128,7 @@ def test_each_time_that_a_cell_began_is_a_bar_with_the_targets_of_its_own_build(
     assert killed.not_begun == ("three-linux-amd64",)
     assert killed.resumed == (150,)
     assert (killed.steps, killed.cached) == (13, 3)
-    assert (killed.ended, killed.all_passed) == (True, False)
+    assert not killed.all_passed
 
 
 def test_the_critical_path_is_the_chain_that_ended_last(killed: Timeline) -> None:

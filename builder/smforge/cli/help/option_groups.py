@@ -12,6 +12,7 @@ COMMAND_GROUPS: dict[str, tuple[str, ...]] = {
         "plan",
         "preflight",
         "build",
+        "timeline",
         "merge",
         "index",
         "publish",

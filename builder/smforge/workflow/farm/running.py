@@ -26,8 +26,8 @@ from smforge.workflow.farm.journal import (
     Ended,
     History,
     Journal,
-    now,
     last_run,
+    now,
 )
 from smforge.workflow.farm.manifest import (
     MANIFEST_NAME,
