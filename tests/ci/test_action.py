@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,6 +137,30 @@ def test_inputs_are_text_and_no_commands(
         code, _ = act(**{"require": "12.0", "workspace": tmp_path, **inputs})
         assert code != 0
         assert not (tmp_path / "stolen").exists()
+
+
+@needs_packages
+@pytest.mark.toolchain
+def test_names_in_a_subject_are_no_commands_to_the_runner(
+    act: Callable[..., tuple[int, Steps]], dist: Path, tmp_path: Path
+) -> None:
+    (wheel,) = dist.glob("dist/*.whl")
+    (tmp_path / "dist").mkdir()
+    with (
+        zipfile.ZipFile(wheel) as before,
+        zipfile.ZipFile(tmp_path / "dist" / wheel.name, "w") as after,
+    ):
+        after.writestr("::error::spoofed.so", before.read("norm/norm.so"))
+    code, steps = act(require="12.0 9.0", workspace=tmp_path)
+    assert code == 1
+    lines = steps.said[-1].splitlines()
+    (start,) = (line for line in lines if line.startswith("::stop-commands::"))
+    token = start.removeprefix("::stop-commands::")
+    assert len(token) > len("smforge-audit-")
+    inside = lines[lines.index(start) + 1 : lines.index(f"::{token}::")]
+    assert any(line.startswith("::error::spoofed.so") for line in inside)
+    outside = set(lines) - set(inside) - {start, f"::{token}::"}
+    assert not any(line.startswith("::") for line in outside)
 
 
 @needs_packages
