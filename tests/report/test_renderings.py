@@ -251,6 +251,9 @@ class TestSarif:
         assert ids == [f"smforge/{name}/", "smforge/other.whl/", f"smforge/{name} (2)/"]
         (alone,) = json.loads(render_sarif([full_report]))["runs"]
         assert "automationDetails" not in alone
+        image = replace(full_report.subject, kind="image", name="vllm:1", platform="linux/arm64")
+        runs = json.loads(render_sarif([other, replace(full_report, subject=image)]))["runs"]
+        assert runs[1]["automationDetails"]["id"] == "smforge/vllm:1 linux/arm64/"
 
     def test_an_alert_keeps_its_fingerprint_when_counts_change(
         self, make_report: MakeReport

@@ -46,7 +46,7 @@ class Run:
     """What one command found in one subject."""
 
     subject: str
-    """Its name."""
+    """A name for it that no subject of another platform has."""
     tool: str
     version: str
     rules: Sequence[Mapping[str, Any]]
@@ -146,8 +146,10 @@ def render_sarif(reports: Sequence[model.Report]) -> str:
 
 def _audited(report: model.Report) -> Run:
     unasked = outline.verdict_word(report) == outline.NOTHING_REQUIRED
+    # Images for several platforms have one name.
+    platform = report.subject.platform if report.subject.kind == "image" else None
     return Run(
-        subject=report.subject.name,
+        subject=" ".join(filter(None, (report.subject.name, platform))),
         tool=report.tool.name,
         version=report.tool.version,
         rules=_rules(report),
