@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "inventory": {"arch", "oci", "fetching"},
     "verdict": {"arch", "inventory", "policy"},
     "report": {"arch", "inventory", "verdict", "policy"},
-    "rewrite": {"arch", "inventory"},
+    "rewrite": {"arch", "inventory", "fetching"},
     "publish": {"oci", "bake", "inventory"},
     "workflow": {
         "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",

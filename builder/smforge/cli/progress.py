@@ -82,7 +82,8 @@ class ProgressLine(Progress):
         if whole:
             done = min(done, whole)
             parts.append(f"{self._amounts(done, whole)} ({100 * done // whole} %)")
-            if done and seconds >= _SILENT_SECONDS:
+            # What the first per cent took says little about the rest.
+            if 100 * done >= whole and seconds >= _SILENT_SECONDS:
                 parts.append(f"about {_time(seconds / done * (whole - done))} left")
         elif done:
             parts.append(self._amount(done))

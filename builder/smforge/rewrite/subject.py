@@ -209,7 +209,7 @@ class _Rewriting:
     def _assembler(self, version: str) -> Assembler:
         if self._request.ptxas is not None:
             return local_assembler(self._request.ptxas)
-        return fetched_assembler(version, self._cache)
+        return fetched_assembler(version, self._cache, self._progress)
 
     def _prove_kernels(self, old: Path, new: Path, name: str) -> FileInventory:
         found = []

@@ -7,7 +7,6 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ from typing import Any, Final
 
 from smforge.arch.target import Target
 from smforge.arch.toolkits import Toolkit, toolkit, toolkits
-from smforge.errors import ToolError, UsageError
-from smforge.extras import require_build_extra
+from smforge.errors import DamagedInputError, ToolError, UsageError
+from smforge.fetching import wheels
+from smforge.files import sha256_of
+from smforge.progress import SILENT, Progress
 
 _DATA: Final = Path(__file__).parent / "data" / "assemblers.json"
 _RELEASE: Final = re.compile(r"V(\d+\.\d+)\.(\d+)")
@@ -86,11 +87,11 @@ def local_assembler(path: Path) -> Assembler:
     return Assembler(toolkit(found[1]), path, f"{found[1]}.{found[2]}")
 
 
-def fetched_assembler(version: str, cache_folder: Path) -> Assembler:
+def fetched_assembler(version: str, cache_folder: Path, progress: Progress = SILENT) -> Assembler:
     """Return the assembler of a toolkit, fetched once into the cache folder.
 
-    Raises `UsageError` for a toolkit that the table lacks and `ToolError` where it cannot be
-    fetched.
+    Raises `UsageError` for a toolkit that the table lacks, `ToolError` where it cannot be fetched,
+    and `DamagedInputError` where the index has another file of that name.
     """
     row = next((one for one in _table()["assemblers"] if one["toolkit"] == version), None)
     if row is None:
@@ -106,28 +107,19 @@ def fetched_assembler(version: str, cache_folder: Path) -> Assembler:
         )
     place = cache_folder / "assemblers" / f"{version}-{digest[:16]}" / "ptxas"
     if not place.exists():
-        _fetch(row["requirement"], digest, row["path"], place)
+        _fetch(row["requirement"], digest, row["path"], place, progress)
     return local_assembler(place)
 
 
-def _fetch(requirement: str, digest: str, member: str, place: Path) -> None:
-    require_build_extra("Fetching an assembler", "pip")
+def _fetch(requirement: str, digest: str, member: str, place: Path, progress: Progress) -> None:
+    wheel = wheels.fetch_wheel(requirement, wheels.Target(), progress).path
+    if (found := sha256_of(wheel)) != digest:
+        raise DamagedInputError(
+            f"{requirement} has the SHA-256 {found}, and {digest} is wanted.",
+            remedy="Check pip's index settings, or name a ptxas with --ptxas.",
+        )
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".fetching-") as work:
-        lock = Path(work) / "requirements.txt"
-        lock.write_text(f"{requirement} --hash=sha256:{digest}\n", encoding="utf-8")
-        done = subprocess.run(
-            (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-             "--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", work, "-r", lock),
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        wheel = next(Path(work).glob("*.whl"), None)
-        if done.returncode or wheel is None:
-            last = done.stderr.strip().splitlines()[-1:] or ["pip says nothing"]
-            raise ToolError(
-                f"{requirement} cannot be fetched: {last[0]}",
-                remedy="Check pip's index settings, or name a ptxas with --ptxas.",
-            )
         new = Path(work) / "ptxas"
         with (
             zipfile.ZipFile(wheel) as archive,

@@ -66,7 +66,7 @@ class Audits:
         """
         done = []
         for number, subject in enumerate(subjects, start=1):
-            self.progress.subject(number, len(subjects), subject.title)
+            self.progress.subject(number, len(subjects), subject.label)
             done.append((subject, self._judged(subject)))
         empty = [
             subject

@@ -30,6 +30,11 @@ class Asked:
     subject of its own."""
 
     @property
+    def label(self) -> str:
+        """What a short line calls it: a file by its name, without the folders above."""
+        return self.name or _base(self.arguments[0])
+
+    @property
     def title(self) -> str:
         """What messages call it."""
         return self.name or self.arguments[0]

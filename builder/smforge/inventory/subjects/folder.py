@@ -79,7 +79,8 @@ class FolderSubject(OpenSubject):
 
     def whole(self) -> int | None:
         if self._whole is None:
-            self._whole = sum(_size(path) for path in _regular_files(self._root))
+            read = (one for one in _regular_files(self._root) if not self._is_left_out(one))
+            self._whole = sum(map(_size, read))
         return self._whole
 
     def close(self) -> None:
