@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -162,3 +163,13 @@ def test_buildkite_accepts_the_step_that_makes_the_pipeline(tmp_path: Path) -> N
     file = tmp_path / "pipeline.yml"
     file.write_text(block)
     assert check_schema("buildkite", file).returncode == 0
+
+
+def test_an_action_has_one_pin_everywhere() -> None:
+    """What is pinned in the table of the pipelines, in action.yml and in the pages."""
+    table = json.loads((ROOT / "builder/smforge/plan/data/pipelines.json").read_text())["actions"]
+    found = {(*one["uses"].split("@"), one["version"]) for one in table.values()}
+    for file in (ROOT / "action.yml", *(ROOT / "docs").glob("*.md")):
+        found |= set(re.findall(r"uses: ([\w/-]+)@(\w+)  # (v[\d.]+)", file.read_text()))
+    assert {"actions/setup-python", "docker/login-action"} <= {name for name, *_ in found}
+    assert len({name for name, *_ in found}) == len(found), sorted(found)
