@@ -23,6 +23,7 @@ from smforge.report.table import render_table
 from smforge.rewrite.proof import UnprovenError
 from smforge.rewrite.records import Request
 from smforge.rewrite.subject import Rewritten, rewrite
+from smforge.sigterm import ended_tidily
 from smforge.verdict.audit import audit
 from smforge.verdict.reading import Backend
 from smforge.verdict.request import AuditRequest
@@ -64,7 +65,7 @@ def run(subject: Path, request: Request, out: Path, *, load: bool, quiet: bool) 
                 remedy="Audit the original: if it says the same, correct that first.",
             )
 
-    with shown:
+    with shown, ended_tidily():
         if request.keep and (code := _original_fails(subject, request.keep, shown)):
             return code
         done = rewrite(
