@@ -83,7 +83,7 @@ class Opened:
         self.page.wait_for_selector("#matrix tbody tr")
 
     def cell(self, library: str, device: str) -> Locator:
-        return self.page.locator(f'button.cell[aria-label^="{library} on {device}:"]')
+        return self.page.locator(f'button.cell[title^="{library} on {device}:"]')
 
 
 OpenReport = Callable[..., Opened]

@@ -7,13 +7,16 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.report.html.matrix import Page, Tab, Words
 from smforge.report.html.page import json_for_script, render_page
 
+PICTURES = Path(__file__).parents[3] / "docs" / "pictures"
 WORDS = Words("library", "libraries", "kernel", "kernels", "family", "families", "as", "hint")
 TAB = Tab("", "t", "pass", "h", WORDS, (), (), ())
 EMPTY = Page("audit", (TAB,), (), (), ())
@@ -60,3 +63,12 @@ def test_the_policy_allows_the_style_and_the_script_of_the_page_alone() -> None:
 def test_the_page_names_nothing_on_the_network() -> None:
     addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+", render_page(EMPTY)))
     assert addresses <= {"http://www.w3.org"}, "the SVG namespace is a name, not an address"
+
+
+@pytest.mark.parametrize("picture", sorted(PICTURES.iterdir()), ids=lambda path: path.name)
+def test_the_pictures_of_the_documentation_are_small_and_need_no_network(picture: Path) -> None:
+    assert picture.stat().st_size < 150_000
+    if picture.suffix == ".svg":
+        text = picture.read_text(encoding="utf-8")
+        assert "vllm-0.33.0" in text
+        assert re.findall(r"url\((?!#)[^)]*\)|href=|@import|<script", text) == []

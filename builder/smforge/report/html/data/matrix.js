@@ -179,7 +179,7 @@ function drawCell(cell, column, row) {
   if (!row) return make("div", { class: `cell ${cell.state}` }, on, label, short, excused);
   const open = view.lib === row.id && view.device === column.id;
   return make("button", { class: `cell ${cell.state}`, type: "button", tabindex: "-1", "aria-expanded": row.outcome ? null : String(open),
-    "aria-label": `${row.id} on ${column.id}: ${word(cell.state)}, ${sentence(tally)}`,
+    title: `${row.id} on ${column.id}: ${word(cell.state)}, ${sentence(tally)}`,
     onclick: () => follow(row, column.id) }, on, label, short, excused);
 }
 
