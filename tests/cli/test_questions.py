@@ -41,6 +41,7 @@ def test_a_word_that_is_nothing_is_refused_with_the_way_to_the_names() -> None:
     done = smforge("audit", __file__, "--require", "tapestry")
     assert done.returncode == 2
     assert "smforge devices" in done.stderr
+    assert "Did you mean spark?" in smforge("audit", __file__, "--require", "sprak").stderr
 
 
 def test_every_current_device_is_listed_with_what_reaches_it() -> None:
@@ -69,6 +70,10 @@ def test_every_rule_is_explained() -> None:
 
 def test_a_rule_that_is_mistyped_gets_a_suggestion() -> None:
     assert "no kernel image" in smforge("explain", "device-missing").stdout
+    assert "Of preflight: **error**" in smforge("explain", "source-lost").stdout
+    both = smforge("explain", "target-missing").stdout
+    assert rule_sections()["target-missing"] in both
+    assert "Of preflight" in both
     done = smforge("explain", "kernel-missing")
     assert (done.returncode, done.stdout) == (2, "")
     assert "Did you mean kernels-missing?" in done.stderr

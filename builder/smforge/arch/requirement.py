@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smforge.arch.devices import named_device
+from smforge.arch.devices import devices, named_device
 from smforge.arch.target import ComputeCapability, Suffix, Target
 from smforge.errors import ArchitectureError
 
@@ -67,15 +67,15 @@ def parse_requirements(words: Iterable[str]) -> Requirements:
     ``12.1`` is a device, and so is ``spark``. ``12.0f``, ``sm_120`` and ``compute_90`` are targets.
     Raises `ArchitectureError` for any other word.
     """
-    devices: dict[ComputeCapability, None] = {}
+    capabilities: dict[ComputeCapability, None] = {}
     targets: dict[RequiredTarget, None] = {}
     for word in (word for text in words for word in _SEPARATORS.split(text) if word):
         requirement = _parse_word(word)
         if isinstance(requirement, RequiredTarget):
             targets[requirement] = None
         else:
-            devices[requirement] = None
-    return Requirements(tuple(devices), tuple(targets))
+            capabilities[requirement] = None
+    return Requirements(tuple(capabilities), tuple(targets))
 
 
 def _parse_word(word: str) -> ComputeCapability | RequiredTarget:
@@ -88,7 +88,7 @@ def _parse_word(word: str) -> ComputeCapability | RequiredTarget:
         if named is not None:
             return named.capability
         raise ArchitectureError(
-            f"{word!r} is neither a device nor a target.", remedy=_REMEDY
+            f"{word!r} is neither a device nor a target.{_suggestion(word)}", remedy=_REMEDY
         ) from None
     if word.startswith("sm_"):
         return RequiredTarget(target, Form.CUBIN)
@@ -97,3 +97,11 @@ def _parse_word(word: str) -> ComputeCapability | RequiredTarget:
     if target.suffix is Suffix.PLAIN:
         return target.capability
     return RequiredTarget(target, Form.ANY)
+
+
+def _suggestion(word: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - for mistakes alone
+
+    names = [name for one in devices() for name in one.names]
+    near = get_close_matches(word.lower(), names, n=1)
+    return f" Did you mean {near[0]}?" if near else ""

@@ -35,7 +35,7 @@ COMMANDS = {
     "repair": "Write a copy of a wheel, a folder or a library with machine code made from its PTX.",
     "devices": "List the devices: names, products, own targets, and the first CUDA release and its "
     "driver.",
-    "explain": "Say what a rule of the audit means and what to do; without RULE, list them all.",
+    "explain": "Say what a rule means and what to do; without RULE, list them all.",
     "bump": "Take a new release into versions.json, and show what a device would lose by it.",
     "matrix": "Make the CI pipeline: one job per variant and platform, behind one that checks the "
     "matrix.",

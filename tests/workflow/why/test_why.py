@@ -47,10 +47,15 @@ NAMELESS = r"""
 __global__ void nameless(int *x) { *x = 4; }
 void call_nameless(int *x) { nameless<<<1, 1>>>(x); }
 """
+MARLIN = r"""
+__global__ void marlin(int *x) { *x = 5; }
+void call_marlin(int *x) { marlin<<<1, 1>>>(x); }
+"""
 UNITS = {
     "common.cu": (COMMON, ("80", "90")),
     "old-code.cu": (OLD, ("75", "80")),
     "nameless.cu": (NAMELESS, ("80",)),
+    "marlin.cu": (MARLIN, ("80", "80+PTX")),
 }
 HELPERS = """
 macro(cuda_archs_loose_intersection out known wanted)
@@ -94,11 +99,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(nvcc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel of vLLM's name whose library has three translation units."""
+    """A wheel of vLLM's name whose library has four translation units."""
     folder = tmp_path_factory.mktemp("wheel")
     for name, (source, codes) in UNITS.items():
         (folder / name).write_text(source)
-        passes = [f"-gencode=arch=compute_{one},code=sm_{one}" for one in codes]
+        passes = [
+            f"-gencode=arch=compute_{one[:2]},code={'compute' if '+' in one else 'sm'}_{one[:2]}"
+            for one in codes
+        ]
         command: list[str | Path] = [
             nvcc,
             "-c",
@@ -136,7 +144,7 @@ def judged(subject: Path, *words: str) -> Verdict:
 def explained(
     wheel: Path, sources: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Verdict, Report]:
-    verdict = judged(wheel, "9.0", "12.0")
+    verdict = judged(wheel, "9.0", "12.0", "7.5")
     asked = []
 
     def fetch(version: str) -> Path:
@@ -182,6 +190,19 @@ def test_each_missing_kernel_has_its_reason(
     assert (within.cause, within.condition) == ("within-source", None)
     unnamed = of(report, "9.0", "nameless")
     assert (unnamed.cause, unnamed.sources, unnamed.location) == ("not-known", (), None)
+    # In the list of the build there is 7.5, and not in the code.
+    assert of(report, "7.5", "everywhere").cause == "not-known"
+
+
+def test_a_region_without_a_name_is_of_the_sources_with_its_code(
+    explained: tuple[Verdict, Report], sources: Path
+) -> None:
+    marlin = of(explained[1], "7.5", "marlin")
+    assert marlin.cause == "not-supported"
+    assert marlin.location == line_of(sources, 'gencode("${MARLIN_SRC}"')
+    assert marlin.sources
+    assert all("/marlin/sm80_kernel_" in one for one in marlin.sources)
+    assert "of one of these sources" in marlin.message
 
 
 def test_every_missing_kernel_is_counted_once(explained: tuple[Verdict, Report]) -> None:

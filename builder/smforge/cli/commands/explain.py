@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import click
 from smforge.cli.output import print_result
 from smforge.cli.saved_reports import read_reports
 from smforge.errors import UsageError
+from smforge.findings import Rule
+from smforge.preflight.rules import RULES as PREFLIGHT_RULES
 from smforge.report import finding_groups
 from smforge.report.model import Report
 from smforge.report.text.printable import printable
@@ -21,21 +23,20 @@ from smforge.verdict.rules import RULES
 @click.command("explain")
 @click.argument("rule", required=False, metavar="[RULE | REPORT.json]")
 def command(rule: str | None) -> int:
-    """Say what a rule of the audit means and what to do; without RULE, list them all.
+    """Say what a rule means and what to do; without RULE, list them all.
 
-    Of a report that an audit saved, the rules of its errors and warnings are explained, each with
-    what it found.
+    RULE is one of the audit or of preflight. Of a report that an audit saved, the rules of its
+    errors and warnings are explained, each with what it found.
 
     \b
     smforge explain kernels-missing
     smforge explain audit.json
     """
-    known = {one.id: one for one in RULES}
+    known = {one.id for one in (*RULES, *PREFLIGHT_RULES)}
     if rule is None:
-        width = max(map(len, known))
-        text = "\n".join(f"{one.id:{width}}  {one.level:7}  {one.summary}" for one in RULES)
+        text = f"smforge audit\n{_table(RULES)}\n\nsmforge preflight\n{_table(PREFLIGHT_RULES)}"
     elif rule in known:
-        text = f"{rule}\n\n{rule_sections()[rule]}"
+        text = "\n\n".join(_meanings(rule))
     elif Path(rule).is_file():
         reports = read_reports(Path(rule))
         text = "\n\n\n".join("\n\n".join(_explained(report)) for report in reports)
@@ -47,6 +48,21 @@ def command(rule: str | None) -> int:
         )
     print_result(text)
     return 0
+
+
+def _table(rules: Sequence[Rule]) -> str:
+    width = max(len(one.id) for one in rules)
+    return "\n".join(f"  {one.id:{width}}  {one.level:7}  {one.summary}" for one in rules)
+
+
+def _meanings(rule: str) -> Iterator[str]:
+    """What a rule means: in the audit, in preflight, or in both."""
+    yield rule
+    if rule in rule_sections():
+        yield rule_sections()[rule]
+    for one in PREFLIGHT_RULES:
+        if one.id == rule:
+            yield f"Of preflight: **{one.level}**. {one.summary}"
 
 
 def _explained(report: Report) -> Iterator[str]:

@@ -75,9 +75,10 @@ def _variants(
 def _rules(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
+    from smforge.preflight.rules import RULES as ASKED  # noqa: PLC0415  # defers rules
     from smforge.verdict.rules import RULES  # noqa: PLC0415  # defers rules
 
-    return _items(((rule.id, rule.summary) for rule in RULES), incomplete)
+    return _items({rule.id: rule.summary for rule in (*ASKED, *RULES)}.items(), incomplete)
 
 
 def _formats(

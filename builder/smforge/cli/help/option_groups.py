@@ -42,6 +42,7 @@ OPTION_GROUPS: dict[str, tuple[str, ...]] = {
         "--requirement",
         "--together",
         "--index-url",
+        "--python",
         "--source",
         "--component",
         "--platform",

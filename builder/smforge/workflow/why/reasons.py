@@ -25,11 +25,20 @@ from smforge.report import model
 from smforge.verdict.names import families
 from smforge.verdict.records import Verdict
 from smforge.workflow.why.missing import Missing, missing_on
-from smforge.workflow.why.release import ReleaseSources, extension_of, gives, units_named
+from smforge.workflow.why.release import (
+    ReleaseSources,
+    gives,
+    units_like,
+    units_named,
+    units_of,
+)
 
 Cause = Literal[
     "not-listed", "not-supported", "taken-away", "within-source", "not-examined", "not-known"
 ]
+
+
+_Sources = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +138,10 @@ def _of_device(
 ) -> Iterator[model.Reason]:
     """The reasons for one device, those for the most kernels first."""
     joined = _Joining(device, sources)
-    together: dict[_Found, list[tuple[Missing, str | None]]] = {}
+    together: dict[_Found, list[tuple[Missing, _Sources]]] = {}
     for one in missing:
-        found, source = joined.found(one)
-        together.setdefault(found, []).append((one, source))
+        found, named = joined.found(one)
+        together.setdefault(found, []).append((one, named))
     ordered = sorted(together.items(), key=lambda item: -sum(len(m.kernels) for m, _ in item[1]))
     for found, parts in ordered:
         names = [name for one, _ in parts for name in one.kernels]
@@ -147,7 +156,7 @@ def _of_device(
             families=tuple(
                 model.Family(name=family.name, count=family.count) for family in families(names)
             ),
-            sources=tuple(sorted({source for _, source in parts if source})),
+            sources=tuple(sorted({source for _, named in parts for source in named})),
         )
 
 
@@ -159,21 +168,34 @@ class _Joining:
         self._sources = sources
         self._beside = sources.beside_others(device)
         self._alone = sources.alone(device)
+        self._built = sources.as_built()
 
-    def found(self, one: Missing) -> tuple[_Found, str | None]:
-        """The reason, and the path of the source."""
-        if one.source is None:
-            return self._unknown(one, "Its symbols do not name the source."), None
+    def found(self, one: Missing) -> tuple[_Found, _Sources]:
+        """The reason, and the paths of the sources."""
         if self._beside.refusal is not None:
             refused = self._beside.refusal.message
-            return self._unknown(one, f"The sources refuse the list: {refused}"), one.source
-        units = units_named(self._beside, one.file, one.source)
+            return self._unknown(one, f"The sources refuse the list: {refused}"), ()
+        return self._of_nameless(one) if one.source is None else self._of_named(one, one.source)
+
+    def _of_nameless(self, one: Missing) -> tuple[_Found, _Sources]:
+        """By its code a region can be one of several sources, which have one reason or many."""
+        alike = units_like(self._built, one.file, one.named, one.targets, one.ptx)
+        now = {unit.source: unit for unit in units_of(self._beside, one.file)}
+        found = {self._of_unit(one, now.get(unit.source, unit)) for unit in alike}
+        if len(found) != 1:
+            return self._unknown(one, "Their symbols do not name the source."), ()
+        (reason,) = found
+        message = f"{reason.message} By their code they are of one of these sources."
+        return replace(reason, message=message), tuple(unit.source for unit in alike)
+
+    def _of_named(self, one: Missing, name: str) -> tuple[_Found, _Sources]:
+        units = units_named(self._beside, one.file, name)
         if not units:
-            return self._without_unit(one), one.source
+            return self._without_unit(one), (name,)
         unit = next((each for each in units if frozenset(each.targets) == one.targets), units[0])
         if len({each.location for each in units}) > 1 and frozenset(unit.targets) != one.targets:
-            return self._unknown(one, "Several sources of the library have its name."), one.source
-        return self._of_unit(one, unit), unit.source
+            return self._unknown(one, "Several sources of the library have its name."), (name,)
+        return self._of_unit(one, unit), (unit.source,)
 
     def _of_unit(self, one: Missing, unit: Unit) -> _Found:
         choice = self._sources.choice_for(unit, self._beside)
@@ -200,7 +222,8 @@ class _Joining:
             return _found(one, "not-listed", message, unit, choice)
         if any(
             reach(each, device) is not Reach.NONE
-            for each in units_named(self._alone, one.file, one.source or "")
+            for each in units_of(self._alone, one.file)
+            if each.source == unit.source
         ):
             message = (
                 f"Their sources are compiled for {device} only if it is alone in the arch list."
@@ -219,8 +242,7 @@ class _Joining:
         return next((one for one in self._beside.choices if one.location == place), None)
 
     def _without_unit(self, one: Missing) -> _Found:
-        extension = extension_of(one.file)
-        if any(unit.extension == extension for unit in self._beside.units):
+        if units_of(self._beside, one.file):
             return self._unknown(one, "The sources of the release compile no file of that name.")
         return _Found(
             one.file,

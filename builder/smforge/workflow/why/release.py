@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -16,8 +16,8 @@ from smforge.preflight.probe import torch_flags
 from smforge.preflight.records import Choice, Configuration, Unit
 from smforge.preflight.request import Request
 from smforge.preflight.sources.tree import Source
+from smforge.verdict.expectation import symbol_name
 
-_NO_SYMBOL = re.compile(r"\W")
 _GIVEN = re.compile(r"\bCUDA_ARCHS\s+\"?\$\{(\w+)\}")
 """In the call that gives sources their targets: the variable that holds these."""
 _LINES_OF_CALL = 6
@@ -37,6 +37,10 @@ class ReleaseSources:
     """The devices that the build has machine code for: its arch list."""
     cache: Cache
     _texts: dict[str, list[str]] = field(default_factory=dict)
+
+    def as_built(self) -> Configuration:
+        """What is compiled by the list of the build."""
+        return self._configured(self.listed)
 
     def beside_others(self, device: ComputeCapability) -> Configuration:
         """What is compiled if the list of the build has the device too."""
@@ -97,19 +101,38 @@ def units_named(configuration: Configuration, file: str, name: str) -> tuple[Uni
 
     Symbols hold ``_`` in place of all characters but letters and digits, and no folder.
     """
-    extension = extension_of(file)
-    wanted = _as_in_symbols(name)
+    wanted = symbol_name(name)
+    return tuple(
+        unit for unit in units_of(configuration, file) if symbol_name(unit.source) == wanted
+    )
+
+
+def units_like(
+    configuration: Configuration,
+    file: str,
+    named: Collection[str],
+    targets: Collection[Target],
+    ptx: Collection[Target],
+) -> tuple[Unit, ...]:
+    """The units of a library that a region without a name may be.
+
+    They are compiled for just its code, and no other region names them.
+    """
+    others = {symbol_name(one) for one in named}
     return tuple(
         unit
-        for unit in configuration.units
-        if unit.extension == extension and _as_in_symbols(PurePosixPath(unit.source).name) == wanted
+        for unit in units_of(configuration, file)
+        if (set(unit.targets), set(unit.ptx)) == (set(targets), set(ptx))
+        and symbol_name(unit.source) not in others
     )
+
+
+def units_of(configuration: Configuration, file: str) -> tuple[Unit, ...]:
+    """The units of a library."""
+    extension = extension_of(file)
+    return tuple(unit for unit in configuration.units if unit.extension == extension)
 
 
 def extension_of(file: str) -> str:
     """The CMake target that makes a library: ``_C`` of ``vllm/_C.abi3.so``."""
     return PurePosixPath(file).name.partition(".")[0]
-
-
-def _as_in_symbols(name: str) -> str:
-    return _NO_SYMBOL.sub("_", name)
