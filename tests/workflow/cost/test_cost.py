@@ -24,7 +24,7 @@ from smforge.workflow.cost.units import Build, Content, Family, Pass, builds_of_
 
 ROOT = Path(__file__).parents[3]
 MEANS = Means(4, 32 << 30)
-DEMO, FULL = resolve(load(ROOT / "versions.json"), ("demo", "demo-full")).cells
+DEMO, SOURCE = resolve(load(ROOT / "versions.json"), ("demo", "demo-source")).cells
 
 
 def content(*units: tuple[str, str, str], lacking: tuple[str, ...] = ()) -> Content:
@@ -78,12 +78,12 @@ def test_a_cell_costs_its_passes_and_a_shared_pass_is_paid_once() -> None:
 
 
 def test_lists_that_overlap_share_the_passes_that_both_have() -> None:
-    (build,) = (one for one in builds_of_cell(FULL) if one.family.component == "vllm")
+    (build,) = (one for one in builds_of_cell(SOURCE) if one.family.component == "vllm")
     other = Build(build.family, "12.1a 11.0")
-    component = FULL.component("vllm")
+    component = SOURCE.component("vllm")
     assert component is not None
     vllm = replace(component, archs=("12.1a", "11.0"))
-    wider = replace(FULL, variant="wider", components=(vllm,))
+    wider = replace(SOURCE, variant="wider", components=(vllm,))
     assert builds_of_cell(wider) == (other,)
     contents = {
         build: content(("_moe_C_stable_libtorch", "a.cu", "12.0f")),
@@ -91,16 +91,16 @@ def test_lists_that_overlap_share_the_passes_that_both_have() -> None:
             ("_moe_C_stable_libtorch", "a.cu", "12.0f"), ("_moe_C_stable_libtorch", "a.cu", "11.0f")
         ),
     }
-    found = costs(FULL, wider, contents=contents)
+    found = costs(SOURCE, wider, contents=contents)
     (shared,) = (one for one in found.shared if one.family.component == "vllm")
     assert shared.by_target == {"11.0f": (1, 1), "12.0f": (2, 1)}
 
 
 def test_what_has_no_figure_is_never_a_number() -> None:
-    (build,) = (one for one in builds_of_cell(FULL) if one.family.component == "vllm")
-    vllm = FULL.component("vllm")
+    (build,) = (one for one in builds_of_cell(SOURCE) if one.family.component == "vllm")
+    vllm = SOURCE.component("vllm")
     assert vllm is not None
-    alone = replace(FULL, components=(vllm,))
+    alone = replace(SOURCE, components=(vllm,))
     odd = content(("_new_C", "a.cu", "12.0f"), ("_new_C", "b.cu", "12.0f"), lacking=("qutlass",))
     found = costs(alone, contents={build: odd})
     (cell,) = found.cells
@@ -109,7 +109,7 @@ def test_what_has_no_figure_is_never_a_number() -> None:
     text = cost_text(found)
     assert text.count("not measured") >= 3
     assert "Not in it: 2 passes that are not measured." in text
-    assert "Not in it: qutlass, whose units are not known." in text
+    assert "Not in it: qutlass, whose cost is not known." in text
 
 
 def test_a_component_whose_sources_were_not_examined_is_named() -> None:

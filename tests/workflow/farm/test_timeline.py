@@ -125,8 +125,8 @@ def test_each_time_that_a_cell_began_is_a_bar_with_the_targets_of_its_own_build(
         ("two-linux-amd64", "failed", 151, 200),
     ]
     assert [len(one.targets) for one in killed.cells] == [5, 0, 0, 1]
-    assert killed.not_begun == ("three-linux-amd64",)
-    assert killed.resumed == (150,)
+    assert list(killed.not_begun) == ["three-linux-amd64"]
+    assert list(killed.resumed) == [150]
     assert (killed.steps, killed.cached) == (13, 3)
     assert not killed.all_passed
 

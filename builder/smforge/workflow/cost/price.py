@@ -54,7 +54,8 @@ class CellCost:
     others: Seconds
     """Of components whose units are not examined."""
     not_known: tuple[str, ...]
-    """Components, and external projects of theirs, whose cost is not in it."""
+    """What has no cost in it: components, external projects of theirs, published wheels, which
+    are rewritten for the cell's devices."""
     jobs: int
     wheels: int | None
     """Bytes of the wheels; None where a component's are not known."""
@@ -142,7 +143,9 @@ def _cell_cost(  # noqa: PLR0913, PLR0917  # what is known of a cell
         if contents[build].refused
     ]
     not_known += [name for name, cost in others.items() if name not in examined and cost is None]
-    sizes = [wheel_bytes(one) for one in cell.components if one.archs]
+    published = [one.name for one in cell.components if one.published is not None]
+    not_known += [f"the published wheel of {name}" for name in published]
+    sizes = [wheel_bytes(one) for one in cell.components if one.archs or one.published]
     return CellCost(
         cell=cell,
         units=sum(contents[build].units for build in there),

@@ -107,7 +107,7 @@ def _closing(cost: PlanCost) -> Iterator[str]:
     if lacking:
         yield f"Not in it: {lacking:,} passes that are not measured."
     if names := dict.fromkeys(name for one in cost.cells for name in one.not_known):
-        yield f"Not in it: {', '.join(names)}, whose units are not known."
+        yield f"Not in it: {', '.join(names)}, whose cost is not known."
     for family, why in cost.failed.items():
         yield f"{family.component} {family.version} was not examined: {why}"
 
