@@ -44,13 +44,15 @@ def audit(  # noqa: PLR0913 - as the flags of the command
 ) -> Report:
     """Read every code object of a subject and judge it: `smforge audit` as a function.
 
-    `subject` is what the command takes: a wheel, folder, library or cubin, ``image:REF``,
+    `subject` is what the command takes: a wheel, folder, library or cubin, a release
+    (``pypi:NAME==VERSION``), an address (``https://…``), ``image:REF``,
     ``oci:DIR``, ``archive:FILE.tar``, ``registry:HOST/NAME:TAG``. `require` names devices (compute
     capabilities: ``"12.1"``) and targets (``"12.0f"``, ``"sm_120"``) that must be covered, between
     spaces or one by one. `driver` is the version of the NVIDIA driver that it must run with. With
     `native` PTX does not count. `policies` are policy files; the shipped ones apply too, unless
     `shipped_policies` is false. `kernels` lists every kernel by name. `backend` is ``"native"``,
-    ``"cuobjdump"`` or ``"both"``. `platform` chooses an image of several: ``"linux/arm64"``.
+    ``"cuobjdump"`` or ``"both"``. `platform` chooses an image or a wheel of several:
+    ``"linux/arm64"``.
 
     The report is the one that ``-o json`` writes, as records (`smforge.report.model`). Sizes are
     bytes, digests SHA-256. Its `verdict` is ``"pass"``, ``"fail"``, ``"nothing"`` (no GPU code) or

@@ -56,6 +56,8 @@ def test_the_wheel_for_the_target_is_chosen(
     assert found.path.read_bytes() == kernels.files[f"/files/{name}"]
     assert found.release == f"kernels=={name.split('-')[1]}"
     assert found.yanked is None
+    newest = {"kernels": "3.0"}.get(requirement)
+    assert found.newer == (newest if found.release != f"kernels=={newest}" else None)
 
 
 def test_what_was_fetched_is_not_fetched_again(kernels: Index) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from smforge.arch.platforms import PLATFORMS, PROCESSORS
@@ -21,6 +21,9 @@ from smforge.fetching import cache
 from smforge.fetching.download import Wanted, check_address, download
 from smforge.fetching.pip_tools import PipTools, pip_tools
 from smforge.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 _NEWEST_GLIBC: Final = 60
 _OLDEST_GLIBC: Final = 5
@@ -102,6 +105,8 @@ class Fetched:
     """``vllm==0.33.0``."""
     yanked: str | None = None
     """Why the release was withdrawn from the index; None where it was not."""
+    newer: str | None = None
+    """The newest release that was asked for too, and has no wheel for the target."""
 
 
 def fetch_wheel(requirement: str, target: Target, progress: Progress = SILENT) -> Fetched:
@@ -113,16 +118,17 @@ def fetch_wheel(requirement: str, target: Target, progress: Progress = SILENT) -
     name, specifier = _parsed(requirement)
     progress.task(f"looking for {requirement}")
     with pip_tools(["--no-deps", *target.arguments()]) as tools:
-        candidate = _find(tools, name, specifier, target)
+        candidate, newer = _find(tools, name, specifier, target)
         link = candidate.link
         release = f"{name}=={candidate.version}"
         yanked = (link.yanked_reason or "no reason is given") if link.is_yanked else None
         if link.is_file:
-            return Fetched(Path(link.file_path), link.filename, release, yanked)
+            return Fetched(Path(link.file_path), link.filename, release, yanked, newer)
         hashes = () if link.hash is None else ((link.hash_name, link.hash),)
         # Which indexes are trusted, pip's settings say.
         wanted = Wanted(link.url_without_fragment, link.filename, hashes, secure=False)
-        return Fetched(_fetched(tools, wanted, progress), link.filename, release, yanked)
+        path = _fetched(tools, wanted, progress)
+        return Fetched(path, link.filename, release, yanked, newer)
 
 
 def fetch_url(url: str, progress: Progress = SILENT) -> Fetched:
@@ -181,7 +187,8 @@ def _no_release(requirement: str) -> UsageError:
     )
 
 
-def _find(tools: PipTools, name: str, specifier: Any, target: Target) -> Any:
+def _find(tools: PipTools, name: str, specifier: Any, target: Target) -> tuple[Any, str | None]:
+    """pip's best candidate, and the newest release beyond it that has no wheel for the target."""
     from pip._internal.cli.cmdoptions import make_target_python  # noqa: PLC0415 - slow to load
     from pip._internal.exceptions import PipError  # noqa: PLC0415 - slow to load
     from pip._vendor.packaging.specifiers import SpecifierSet  # noqa: PLC0415 - slow to load
@@ -195,33 +202,50 @@ def _find(tools: PipTools, name: str, specifier: Any, target: Target) -> Any:
         raise ToolError(
             f"The package index does not say which releases {name} has: {error}.", remedy=_SETTINGS
         ) from error
-    if found.best_candidate is not None:
-        return found.best_candidate
-    raise ToolError(_why_none(name, str(specifier), found, skipped, target), remedy=_SETTINGS)
+    of_release = [
+        _Skipped(kind, file, version)
+        for kind, file in skipped
+        if (version := _version_of(file, name, str(specifier))) is not None
+    ]
+    best = found.best_candidate
+    if best is None:
+        told = _why_none(f"{name}{specifier}", found.all_candidates, of_release, target)
+        raise ToolError(told, remedy=_SETTINGS)
+    passed_over = [one.version for one in of_release if not one.version.is_prerelease]
+    newest = max(passed_over, default=None)
+    # pip has its own class of versions.
+    is_newer = newest is not None and newest > type(newest)(str(best.version))
+    return best, str(newest) if is_newer else None
+
+
+class _Skipped(NamedTuple):
+    """A file of the index that pip does not take, and why."""
+
+    kind: str
+    file: str
+    version: Version
 
 
 def _why_none(
-    name: str, specifier: str, found: Any, skipped: Sequence[tuple[str, str]], target: Target
+    wanted: str, candidates: Sequence[Any], skipped: Sequence[_Skipped], target: Target
 ) -> str:
-    wanted = f"{name}{specifier}"
-    of_release = [(kind, file) for kind, file in skipped if _is_of(file, name, specifier)]
-    if not found.all_candidates and not of_release:
+    if not candidates and not skipped:
         return f"The package index has no {wanted}, or does not answer."
-    kinds = {kind for kind, _ in of_release}
-    wheels = sorted({file for kind, file in of_release if kind == "platform_mismatch"})
+    kinds = {one.kind for one in skipped}
+    wheels = sorted({one.file for one in skipped if one.kind == "platform_mismatch"})
     if "requires_python_mismatch" in kinds:
         return f"{wanted} is not for Python {target.version}."
     if wheels:
         return f"{wanted} has no wheel for {target.words}, but these: {', '.join(wheels[-5:])}."
     if "format_unsupported" in kinds:
         return f"{wanted} has no wheel in the package index, only sources."
-    versions = sorted({one.version for one in found.all_candidates})
+    versions = sorted({one.version for one in candidates})
     there = ", ".join(str(one) for one in versions[-5:])
     return f"The package index has no {wanted}{f'; the newest are {there}' if there else ''}."
 
 
-def _is_of(file: str, name: str, specifier: str) -> bool:
-    """Whether a file of the index belongs to a release that is asked for."""
+def _version_of(file: str, name: str, specifier: str) -> Version | None:
+    """The version of a file of the index, if it belongs to a release that is asked for."""
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - slow to load
     from packaging.utils import (  # noqa: PLC0415 - slow to load
         InvalidSdistFilename,
@@ -234,5 +258,6 @@ def _is_of(file: str, name: str, specifier: str) -> bool:
         parse = parse_wheel_filename if file.endswith(".whl") else parse_sdist_filename
         project, version = parse(file)[:2]
     except (InvalidSdistFilename, InvalidWheelFilename):
-        return False
-    return project == name and SpecifierSet(specifier).contains(version, prereleases=True)
+        return None
+    wanted = project == name and SpecifierSet(specifier).contains(version, prereleases=True)
+    return version if wanted else None

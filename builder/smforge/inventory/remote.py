@@ -31,6 +31,8 @@ class FetchedSubject(WrappedSubject):
         name = f"{_INDEX}{fetched.release}" if fetched.release else argument.partition("#")[0]
         if fetched.yanked is not None:
             name += f" (withdrawn from the index: {fetched.yanked})"
+        if fetched.newer is not None:
+            name += f" ({fetched.newer} has no wheel for this target)"
         self._name = path_text(name)
         self._file = path_text(fetched.name)
 
