@@ -16,7 +16,7 @@ BUILT_HERE = vllm lmcache nixl-cu13 mooncake-transfer-engine-cuda13
 IMAGE_COMPILE = $(COMPILE) --directory docker/image/requirements/cu130 --python-version 3.13 --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-quick test-parts lint lock docs bench fuzz dist clean
+.PHONY: help setup demo demo-full test test-quick test-parts lint lock docs bench fuzz dist audit-tool clean
 
 help: ## Show what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -79,6 +79,9 @@ fuzz: $(VENV)/ready ## Give the readers 200,000 hostile inputs
 
 dist: $(VENV)/ready ## Build the wheel and the source archive into dist/, the same bytes each time, and try them
 	@tools/dist
+
+audit-tool: setup dist ## Build the image of the audit tool from dist/, and give it to the engine
+	@$(WITH_ENGINE) $(BIN)/python -m smforge.workflow.audit_tool --load
 
 clean: ## Remove what was built; the engine and its cache stay (tools/engine remove)
 	rm -rf $(VENV) out dist .smforge .mypy_cache .ruff_cache .pytest_cache .hypothesis

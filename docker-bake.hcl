@@ -129,6 +129,14 @@ variable "RUNTIME_ROOTFS_DIR" {
   default     = "docker/base/rootfs"
   description = "as ROOTFS_DIR, without compilers: what the image starts from"
 }
+variable "AUDIT_ROOTFS_DIR" {
+  default     = "docker/base/rootfs"
+  description = "as ROOTFS_DIR, with Python alone: what the audit tool's image starts from"
+}
+variable "AUDIT_TOOL_VERSION" {
+  default     = "checkout"
+  description = "the version of smforge in the audit tool's image"
+}
 variable "EXTERNALS_DIR" {
   default     = "docker/vllm"
   description = "the sources that vLLM's CMake would clone, one directory each"
@@ -255,6 +263,7 @@ group "validate" {
   targets = [
     "validate-root", "validate-base", "validate-torch", "validate-cross", "validate-flashinfer",
     "validate-vllm", "validate-lmcache", "validate-published", "validate-connectors", "validate-image",
+    "validate-audit-tool",
   ]
 }
 
@@ -589,6 +598,36 @@ target "image-check" {
   output   = ["type=local,dest=${OUT_DIR}/image-check"]
 }
 
+# The audit tool itself, as an OCI layout: `make audit-tool` builds it from dist/ of a checkout.
+target "audit-root" {
+  inherits  = ["root"]
+  platforms = [PLATFORM]
+  context   = AUDIT_ROOTFS_DIR
+}
+target "audit-tool" {
+  inherits  = ["_common"]
+  platforms = [PLATFORM]
+  context   = "docker/audit"
+  contexts = {
+    root         = "target:audit-root"
+    devel        = "target:root"
+    site         = "docker/base"
+    locks        = "requirements"
+    distribution = "dist"
+  }
+  tags = ["smforge/audit:${AUDIT_TOOL_VERSION}"]
+  labels = { for key, value in {
+    "org.opencontainers.image.title"       = "smforge/audit"
+    "org.opencontainers.image.description" = "Shows which GPU runs every kernel of a wheel, a library or an image"
+    "org.opencontainers.image.version"     = AUDIT_TOOL_VERSION
+    "org.opencontainers.image.revision"    = REVISION
+    "org.opencontainers.image.licenses"    = "Apache-2.0 AND LicenseRef-NVIDIA-Proprietary"
+    "org.opencontainers.image.created"     = timeadd("1970-01-01T00:00:00Z", "${SOURCE_DATE_EPOCH}s")
+  } : key => value if value != "" }
+  attest = ["type=provenance,mode=max"]
+  output = ["type=oci,tar=false,rewrite-timestamp=true,compression=zstd,dest=${OUT_DIR}/image"]
+}
+
 # Checks read no context, so that any directory stands for those that only a build has.
 target "validate-root" {
   inherits = ["root", "_validate"]
@@ -634,5 +673,14 @@ target "validate-image" {
     base   = "docker/base"
     wheels = "docker/base"
     probes = "docker/base"
+  }
+}
+target "validate-audit-tool" {
+  inherits = ["audit-tool", "_validate"]
+  contexts = {
+    root         = "docker/base"
+    devel        = "docker/base"
+    locks        = "docker/base"
+    distribution = "docker/base"
   }
 }

@@ -30,7 +30,7 @@ def check_base(
     `path` is that of the variant in the matrix, `chosen` its toolkit and its base.
     """
     toolkit, base = chosen
-    images = _table()["images"]
+    images = image_suite()
     if isinstance(base, RegistryBase):
         if variant.image is not None:
             yield _impossible(
@@ -81,6 +81,12 @@ def _check_published(
 def python_of(base: RegistryBase | PackagesBase) -> str | None:
     """The Python of a base (``3.13``); None where it is not known."""
     return _python(base.suite) if isinstance(base, PackagesBase) else None
+
+
+def image_suite() -> str:
+    """The Debian suite that images are built from."""
+    suite: str = _table()["images"]
+    return suite
 
 
 def _python(suite: str) -> str | None:

@@ -32,7 +32,7 @@ _APT = Path("/etc/apt")
 _SYSTEM_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _STOP_SECONDS = 30
 
-Purpose = Literal["devel", "runtime"]
+Purpose = Literal["devel", "runtime", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Rootfs:
     epoch: int
     """SOURCE_DATE_EPOCH: no file in the archive is younger. Seconds."""
     purpose: Purpose = "devel"
-    """What is in it: a compiler and tools, or what a program needs to run."""
+    """What is in it: a compiler and tools, what a program needs to run, or Python alone."""
 
     @property
     def directory_name(self) -> str:
