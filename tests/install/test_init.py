@@ -70,7 +70,8 @@ def test_nothing_that_is_there_is_changed(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_files_becomes_a_project(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("Ours.\n")
-    lay_out(tmp_path)
+    assert smforge("init", ".", cwd=tmp_path).returncode == 0
+    assert not list(tmp_path.glob(".smforge-init-*"))
     assert (tmp_path / "README.md").read_text() == "Ours.\n"
     assert smforge("plan", cwd=tmp_path).returncode == 0
 

@@ -37,8 +37,11 @@ def lay_out(
     """
     folder = folder.resolve()
     try:
+        # On the file system of the folder, so that each move is a rename. Only a folder that is
+        # there is sure to be one that the user may write to.
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
+        near = folder if folder.is_dir() else folder.parent
+        with tempfile.TemporaryDirectory(dir=near, prefix=".smforge-init-") as work:
             made = Path(work)
             written = tuple(_make(made, variants, pipelines))
             if taken := [str(one) for one in written if (folder / one).exists()]:
