@@ -21,16 +21,23 @@ _NARROWEST = 60
 
 
 def render(
-    reports: Sequence[Report], form: str, *, to_terminal: bool, without_code: int = 0
+    reports: Sequence[Report],
+    form: str,
+    *,
+    to_terminal: bool,
+    without_code: int = 0,
+    several: bool = False,
 ) -> str:
     """Write reports in one format; several become one document if the format allows it.
 
     `without_code` subjects hold no GPU code and have no report; tables for people count them.
+    `several` says that the audit had several subjects, however many of them have a report: what
+    JSON looks like must not depend on what they hold.
     """
     match form:
         case "json":
             texts = [to_json(report) for report in reports]
-            return texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
+            return f"[{','.join(texts)}]" if several or len(texts) > 1 else texts[0]
         case "markdown":
             return render_markdown(reports, without_code=without_code)
         case "summary":

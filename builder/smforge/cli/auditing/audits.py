@@ -51,6 +51,8 @@ class Audits:
         self._exits: list[int] = []
         self.verdicts: list[Verdict] = []
         self.reports: list[Report] = []
+        self.several = False
+        """Whether there was more than one subject, whatever they hold."""
         self.without_code = 0
         """Subjects that the user did not name, that hold no GPU code and have no report."""
 
@@ -64,6 +66,7 @@ class Audits:
 
         Of the subjects that were not named, those without GPU code are only counted.
         """
+        self.several = len(subjects) > 1
         done = []
         for number, subject in enumerate(subjects, start=1):
             self.progress.subject(number, len(subjects), subject.label)

@@ -237,6 +237,7 @@ def _render(audits: Audits, spec: OutputSpec) -> str:
         spec.format,
         to_terminal=spec.file is None,
         without_code=audits.without_code,
+        several=audits.several,
     )
 
 
