@@ -138,7 +138,7 @@ def _library_cases(report: model.Report) -> Iterator[Case]:
             yield Case(
                 file.path,
                 f"runs on {device}",
-                failure=_failure(errors),
+                failure=_failure(report, errors),
                 skipped="" if errors else reason,
                 told="\n".join(one.message for one in found if one.level != "error"),
             )
@@ -152,7 +152,9 @@ def _other_cases(report: model.Report) -> Iterator[Case]:
         if finding.level == "error" and not told:
             about = finding.device or finding.target
             name = f"{finding.rule} {about}" if about else finding.rule
-            yield Case(finding.file or report.subject.name, name, failure=_failure([finding]))
+            yield Case(
+                finding.file or report.subject.name, name, failure=_failure(report, [finding])
+            )
     word, line = outline.verdict_word(report), outline.headline(report)
     yield Case(
         report.subject.name,
@@ -162,9 +164,10 @@ def _other_cases(report: model.Report) -> Iterator[Case]:
     )
 
 
-def _failure(errors: Sequence[model.Finding]) -> Problem | None:
+def _failure(report: model.Report, errors: Sequence[model.Finding]) -> Problem | None:
     if not errors:
         return None
     lines = [f"{one.message} {one.remedy or ''}".strip() for one in errors]
+    lines += [line for one in errors for line in outline.reasons_for(report, one)]
     lines += [f"{family.count} {family.name}" for one in errors for family in one.families]
     return Problem(errors[0].rule, errors[0].message, "\n".join(lines))

@@ -177,6 +177,15 @@ def lines(report: model.Report) -> tuple[Line, ...]:
     return tuple(sorted(single, key=_badness))
 
 
+def reasons_for(report: model.Report, finding: model.Finding) -> list[str]:
+    """Why the kernels of a finding are missing, in sentences, where that was asked."""
+    return [
+        reason_line(one)
+        for one in report.reasons
+        if finding.level == "error" and (one.file, one.device) == (finding.file, finding.device)
+    ]
+
+
 def reason_line(reason: model.Reason) -> str:
     """Say in one line why kernels are missing, and where that is decided."""
     place = "" if reason.location is None else f" {reason.location}"

@@ -183,7 +183,9 @@ def _finding(finding: model.Finding, report: model.Report) -> Result:
     return Result(
         rule=finding.rule,
         level=finding.level,
-        text=" ".join(filter(None, (finding.message, finding.remedy))),
+        text=" ".join(
+            filter(None, (finding.message, *outline.reasons_for(report, finding), finding.remedy))
+        ),
         file=finding.file or report.subject.name,
         about=[part or "" for part in (finding.rule, finding.file, finding.device, finding.target)],
     )

@@ -17,8 +17,12 @@ from smforge.findings import Location
 from smforge.preflight.cache import Cache
 from smforge.preflight.records import Choice
 from smforge.report.build import report_of, to_json
+from smforge.report.html.audit_page import audit_page
+from smforge.report.html.saved_page import saved_page
+from smforge.report.junit import render_junit
 from smforge.report.markdown import render_markdown
 from smforge.report.model import Reason, Report
+from smforge.report.sarif import render_sarif
 from smforge.report.saved import report_from_json
 from smforge.report.table import render_table
 from smforge.verdict.audit import audit
@@ -215,13 +219,24 @@ def test_every_missing_kernel_is_counted_once(explained: tuple[Verdict, Report])
 
 
 def test_every_format_that_shows_reasons_has_them(explained: tuple[Verdict, Report]) -> None:
-    _, report = explained
+    verdict, report = explained
     assert report_from_json(to_json(report)) == report
     for text in (render_table(report), render_markdown([report])):
         folded = " ".join(text.replace("\\", "").split())
         assert "not-supported" in folded
         assert "OLD_ARCHS: 7.5;8.0" in folded
         assert "csrc/old-code.cu" in folded
+    for text in (render_sarif([report]), render_junit([report])):
+        assert "OLD_ARCHS: 7.5;8.0" in text
+    page = audit_page([verdict], reasons=[report.reasons])
+    (old,) = (
+        note
+        for note in page.tabs[0].notes
+        if note.rule == "why not-supported" and note.columns == ("9.0",)
+    )
+    assert (old.row, old.remedy) == ("vllm/_C.abi3.so", "csrc/old-code.cu")
+    saved = saved_page([report]).tabs[0].notes
+    assert [note.message for note in saved] == [note.message for note in page.tabs[0].notes]
     assert "reasons" not in json.loads(to_json(replace(report, reasons=())))
 
 

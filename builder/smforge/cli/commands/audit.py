@@ -230,7 +230,13 @@ def _render(audits: Audits, spec: OutputSpec) -> str:
         from smforge.report.html.page import render_page  # noqa: PLC0415  # defers hashlib
 
         # The page shows more than a report holds: the families of every kernel.
-        return render_page(audit_page(audits.verdicts, without_code=audits.without_code))
+        return render_page(
+            audit_page(
+                audits.verdicts,
+                without_code=audits.without_code,
+                reasons=[report.reasons for report in audits.reports],
+            )
+        )
 
     return render(
         audits.reports,

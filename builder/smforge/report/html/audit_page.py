@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from smforge.arch.target import ComputeCapability, Target
 from smforge.inventory.records import RUNNABLE, CodeObject, Kind
@@ -29,15 +30,24 @@ from smforge.verdict.reach import Reach
 from smforge.verdict.records import Verdict
 
 
-def audit_page(audits: Sequence[Verdict], *, without_code: int = 0) -> Page:
+def audit_page(
+    audits: Sequence[Verdict],
+    *,
+    without_code: int = 0,
+    reasons: Sequence[tuple[model.Reason, ...]] = (),
+) -> Page:
     """Say what the page of one or several audits of the same request shows.
 
-    `without_code` more subjects hold no GPU code and have no verdict.
+    `without_code` more subjects hold no GPU code and have no verdict. `reasons`, if they were
+    asked for, say for each audit why kernels are missing.
     """
     names = Names()
     devices = tuple(one.device for one in audits[0].devices)
     grouped = [group_files(audit.view.files) for audit in audits]
-    reports = [report_of(audit) for audit in audits]
+    why = reasons or [()] * len(audits)
+    reports = [
+        replace(report_of(audit), reasons=found) for audit, found in zip(audits, why, strict=True)
+    ]
     tabs = [
         _tab(report, held, devices, names) for report, held in zip(reports, grouped, strict=True)
     ]

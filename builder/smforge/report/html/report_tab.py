@@ -36,7 +36,10 @@ def report_tab(
 ) -> Tab:
     """Say what the tab of a subject shows. `places` are the rows of the files, by path."""
     asked = any(device in report.question.requirements for device in report.devices)
-    notes = _notes(report.findings, places, names)
+    notes = [
+        *_notes(report.findings, places, names),
+        *(_reason(one, places, names) for one in report.reasons),
+    ]
     words = words_of([report])
     return Tab(
         id="",
@@ -127,6 +130,19 @@ def _notes(
             columns=tuple(filter(None, devices)),
             families=tuple(_in_full(fold_families(one.families), names)),
         )
+
+
+def _reason(reason: model.Reason, places: Mapping[str, str], names: Names) -> Note:
+    """A note that says why kernels are missing, with their sources in the place of a remedy."""
+    return Note(
+        rule=f"why {reason.cause}",
+        level="note",
+        message=f"{reason.device}: {outline.reason_line(reason)}",
+        remedy=", ".join(reason.sources) or None,
+        row=places.get(reason.file),
+        columns=(reason.device,),
+        families=counted_families(reason.families, names),
+    )
 
 
 def _in_full(found: Iterable[Family | model.Family], names: Names) -> Iterator[Counted]:
