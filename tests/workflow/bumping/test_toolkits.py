@@ -72,18 +72,14 @@ def test_a_toolkit_has_the_wheels_of_its_release_and_a_torch_for_it(
     assert list(content["toolkits"]) == ["12.9", "13.0", "13.2"]
 
 
-def test_a_variant_can_use_it(take: Take, tmp_path: Path) -> None:
+def test_the_example_of_the_docs_can_use_it(take: Take, tmp_path: Path) -> None:
     content = json.loads(take("toolkit", "13.2").text)
-    content["variants"] = {"demo": content["variants"]["demo"] | {"toolkit": "13.2"}}
-    del content["variable"]
+    content["variants"] |= json.loads((ROOT / "docs" / "examples" / "cu132.json").read_text())
     file = tmp_path / "with.json"
     file.write_text(json.dumps(content))
-    (cell,) = resolve(load(file)).cells
-    assert (cell.toolkit.tag, cell.toolkit.torch, cell.toolkit.ptx_isa) == (
-        "cu132",
-        "2.99.0",
-        "9.2",
-    )
+    (cell,) = resolve(load(file), ["demo-cu132"]).cells
+    toolkit = cell.toolkit
+    assert (toolkit.tag, toolkit.torch, toolkit.ptx_isa) == ("cu132", "2.99.0", "9.2")
 
 
 def test_what_a_release_does_not_name_is_the_newest(take: Take) -> None:
