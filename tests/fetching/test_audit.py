@@ -139,3 +139,15 @@ def test_conditions_of_another_platform_are_said(
         done = audit("-r", lock, "--platform", platform, "--python", "3.13", "--require", "8.0")
         assert done.returncode == 0
         assert "conditions of the requirements" in done.stderr
+
+
+def test_no_secret_of_an_address_is_shown(index: Index) -> None:
+    index.files["/k.ptx"] = PTX.format(target="sm_80").encode()
+    host = index.url.removeprefix("http://")
+    for path, code in (("/k.ptx", 0), ("/none.ptx", 4)):
+        address = f"http://user:secret@{host}{path}?token=secret#sha256="
+        digest = hashlib.sha256(index.files["/k.ptx"]).hexdigest()
+        done = audit(address + digest, "--require", "8.0", "-o", "json")
+        assert done.returncode == code
+        assert json.loads(done.stdout)["subject"]["name"] == f"{index.url}{path}"
+        assert "secret" not in done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Final, Self, TextIO
@@ -107,11 +108,21 @@ class ProgressLine(Progress):
                 self._write(printable(self.text(time.monotonic())))
             pause = _TERMINAL_SECONDS if self._on_terminal else _PLAIN_SECONDS
 
+    def _width(self) -> int:
+        """The columns of a line: a longer one would not be cleared on a terminal."""
+        if not self._on_terminal:
+            return _COLUMNS
+        try:
+            return max(40, min(_COLUMNS, os.get_terminal_size(self._stream.fileno()).columns - 1))
+        except (OSError, ValueError):
+            return _COLUMNS
+
     def _write(self, text: str) -> None:
         if not text:
             return
-        if len(text) > _COLUMNS:
-            text = f"{text[: _COLUMNS - 66]}…{text[-65:]}"
+        width = self._width()
+        if len(text) > width:
+            text = f"{text[: width // 3]}…{text[-(width - width // 3 - 1) :]}"
         text = encodable(text, TABLE, self._stream.encoding)
         try:
             if self._on_terminal:

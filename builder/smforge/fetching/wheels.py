@@ -131,8 +131,10 @@ def fetch_wheel(requirement: str, target: Target, progress: Progress = SILENT) -
         return Fetched(path, link.filename, release, yanked, newer)
 
 
-def fetch_url(url: str, progress: Progress = SILENT) -> Fetched:
+def fetch_url(url: str, index_url: str | None = None, progress: Progress = SILENT) -> Fetched:
     """Fetch what an address leads to; ``#sha256=…`` at its end is what it must have.
+
+    The credentials of the site's indexes, or of `index_url`, are used for files on their servers.
 
     Raises `UsageError` for an address that is not HTTPS and has no digest; see `download` for the
     rest.
@@ -142,7 +144,7 @@ def fetch_url(url: str, progress: Progress = SILENT) -> Fetched:
     hashes = tuple(_hashes(fragment))
     if not hashes:
         check_address(address)
-    with pip_tools([]) as tools:
+    with pip_tools([] if index_url is None else ["--index-url", index_url]) as tools:
         return Fetched(
             _fetched(tools, Wanted(address, name, hashes, secure=not hashes), progress), name
         )

@@ -20,15 +20,16 @@ def fetch(argument: str, options: ReadOptions) -> Fetched:
     if argument.startswith(_INDEX):
         target = Target(options.platform, options.python, options.index_url)
         return fetch_wheel(argument.removeprefix(_INDEX), target, options.progress)
-    return fetch_url(argument, options.progress)
+    return fetch_url(argument, options.index_url, options.progress)
 
 
 class FetchedSubject(WrappedSubject):
     """A file of the cache, called what was asked for."""
 
-    def __init__(self, inner: OpenSubject, argument: str, fetched: Fetched) -> None:
+    def __init__(self, inner: OpenSubject, address: str, fetched: Fetched) -> None:
+        """`address` is what a file is called that is no release."""
         super().__init__(inner)
-        name = f"{_INDEX}{fetched.release}" if fetched.release else argument.partition("#")[0]
+        name = f"{_INDEX}{fetched.release}" if fetched.release else address
         if fetched.yanked is not None:
             name += f" (withdrawn from the index: {fetched.yanked})"
         if fetched.newer is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from smforge.errors import SmforgeError
 from smforge.findings import Outcome
 from smforge.inventory.records import Inventory, Subject, SubjectKind
-from smforge.inventory.subjects.opening import names_image, names_remote
+from smforge.inventory.subjects.opening import names_image, names_remote, public_name
 from smforge.verdict.judge import judge
 from smforge.verdict.reading import Backend, Reading
 from smforge.verdict.records import Verdict
@@ -47,7 +47,7 @@ def _subject(argument: str) -> Subject:
     if names_remote(argument):
         wheel = argument.startswith("pypi:") or ".whl" in argument
         kind = SubjectKind.WHEEL if wheel else SubjectKind.FILE
-        return Subject(kind, argument.partition("#")[0], None)
+        return Subject(kind, public_name(argument), None)
     path = Path(argument)
     kind = SubjectKind.WHEEL if path.suffix == ".whl" else SubjectKind.FILE
     return Subject(SubjectKind.TREE if path.is_dir() else kind, path.name or argument, None)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from smforge.bake.host.own_engine import use_own_engine
 from smforge.cli.complaints import complain
+from smforge.cli.progress import ProgressLine
 from smforge.errors import UsageError
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.subjects.asked import Asked
 from smforge.inventory.subjects.opening import names_image, names_release
-from smforge.progress import Progress
 
 
 def find_engine(subjects: Sequence[str]) -> None:
@@ -21,7 +21,7 @@ def find_engine(subjects: Sequence[str]) -> None:
 
 
 def listed_by(
-    requirements: Sequence[Path], options: ReadOptions, progress: Progress
+    requirements: Sequence[Path], options: ReadOptions, progress: ProgressLine
 ) -> tuple[Asked, ...]:
     """What would be installed for requirements files, as subjects that nobody named.
 
@@ -33,7 +33,8 @@ def listed_by(
     from smforge.fetching.wheels import Target  # noqa: PLC0415  # defers hashlib
 
     target = Target(options.platform, options.python, options.index_url)
-    pinned = resolve(requirements, target, progress)
+    with progress:
+        pinned = resolve(requirements, target, progress)
     if not target.is_this_host:
         complain(
             f"pip evaluated conditions of the requirements, such as platform_machine, for this "

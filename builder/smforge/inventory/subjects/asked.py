@@ -11,7 +11,7 @@ from pathlib import Path
 from smforge.arch.platforms import WHEEL_SUFFIX
 from smforge.inventory.subjects.folder import is_layout
 from smforge.inventory.subjects.members import path_text
-from smforge.inventory.subjects.opening import names_image, names_remote
+from smforge.inventory.subjects.opening import names_image, names_remote, public_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Asked:
     @property
     def title(self) -> str:
         """What messages call it."""
-        return self.name or self.arguments[0]
+        return self.name or public_name(self.arguments[0])
 
 
 def asked_subjects(
@@ -114,7 +114,7 @@ def _name_of(arguments: Sequence[str]) -> str:
 
 def _base(argument: str) -> str:
     if names_remote(argument):
-        return argument
+        return public_name(argument)
     return path_text(Path(os.path.normpath(argument)).name) or argument
 
 

@@ -45,7 +45,7 @@ def open_subject(argument: str, options: ReadOptions) -> OpenSubject:
         remote = importlib.import_module("smforge.inventory.remote")
         fetched = remote.fetch(argument, options)
         inner = _open_file(str(fetched.path), options)
-        subject: OpenSubject = remote.FetchedSubject(inner, argument, fetched)
+        subject: OpenSubject = remote.FetchedSubject(inner, public_name(argument), fetched)
         return subject
     if names_image(argument):
         scheme, _, rest = argument.partition(":")
@@ -73,6 +73,19 @@ def names_image(argument: str) -> bool:
 def names_remote(argument: str) -> bool:
     """Whether `argument` is fetched first: ``pypi:NAME==VERSION``, ``https://…``."""
     return argument.startswith(_REMOTE)
+
+
+def public_name(argument: str) -> str:
+    """How an argument is shown: an address without its query, fragment and credentials."""
+    if not names_remote(argument) or names_release(argument):
+        return argument
+    from urllib.parse import urlsplit  # noqa: PLC0415 - few subjects are addresses
+
+    try:
+        parts = urlsplit(argument)
+    except ValueError:
+        return argument.partition("?")[0].partition("#")[0]
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def names_release(argument: str) -> bool:
