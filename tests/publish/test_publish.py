@@ -167,6 +167,22 @@ def test_an_image_that_no_audit_saw_is_refused(
     assert ask("_catalog") == {"repositories": []}
 
 
+@pytest.mark.parametrize("subject", [{}, {"digest": None}, "sha256:0"])
+def test_a_report_about_no_image_is_refused(
+    project: Path, registry: str, ask: Any, subject: Any
+) -> None:
+    place = project / "out" / VARIANT / "linux-arm64"
+    report = json.dumps({"schema_version": 1, "verdict": "pass", "subject": subject})
+    (place / "audit.json").write_text(report)
+    record = json.loads((place / "record.json").read_text())
+    for audit in (record["audit"], record["image_audit"]):
+        audit["report_sha256"] = hashlib.sha256(report.encode()).hexdigest()
+    (place / "record.json").write_text(json.dumps(record))
+    done = smforge("publish", "--to", f"{registry}/team/small", cwd=project)
+    assert (done.returncode, "which image it is about" in done.stderr) == (4, True), done.stderr
+    assert ask("_catalog") == {"repositories": []}
+
+
 def test_two_tags_of_one_variant_are_refused(
     project: Path, layouts: dict[str, Path], registry: str, ask: Any
 ) -> None:

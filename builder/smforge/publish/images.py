@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,8 +112,7 @@ def _image_of(output: Output) -> ImageOutput | None:
     layout = output.folder / LAYOUT
     if not layout.is_dir():
         raise DamagedInputError(f"{layout} is gone, though the record lists it.")
-    text = read_small(output.folder / audit.report, _MOST_REPORT_BYTES)
-    audited = _Audited.model_validate(json.loads(text)).subject.digest
+    audited = _digest_in(output.folder / audit.report)
     folder = LayoutFolder(layout)
     held = [image.digest for image in read_root(folder).images(folder.where)]
     if held != [audited]:
@@ -123,3 +121,14 @@ def _image_of(output: Output) -> ImageOutput | None:
             remedy="Build it again.",
         )
     return ImageOutput(output.variant, output.platform, planned.image.tag, layout)
+
+
+def _digest_in(report: Path) -> str:
+    """The digest of the image that a report is about."""
+    try:
+        data = read_small(report, _MOST_REPORT_BYTES)
+        return _Audited.model_validate_json(data).subject.digest
+    except (OSError, ValidationError) as error:
+        raise DamagedInputError(
+            f"{report} does not say which image it is about.", remedy="Build it again."
+        ) from error
