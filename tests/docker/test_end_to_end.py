@@ -100,6 +100,14 @@ def test_there_is_a_wheel_per_architecture_and_the_shim(demo: Path) -> None:
     ]
 
 
+def test_what_was_built_passes_as_a_folder(demo: Path) -> None:
+    required = ("--require", "11.0 12.0 12.1 11.0a 12.0f 12.1a")
+    done = smforge("audit", str(demo), "--together", *required)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Each wheel serves its own architecture.
+    assert smforge("audit", str(demo), *required).returncode == 1
+
+
 def test_a_second_build_finds_nothing_to_do(demo: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in demo.rglob("*.whl")}
     done = smforge("build", "demo", "--out", str(OUT))
