@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "publish": {"oci", "bake", "inventory"},
     "workflow": {
         "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
-        "oci", "policy", "publish",
+        "oci", "policy", "publish", "fetching",
     },
     "cli": {
         "arch", "matrix", "plan", "preflight", "bake", "inventory", "verdict", "report",
@@ -64,7 +64,6 @@ EVERYWHERE = {
     "extras",
     "files",
     "findings",
-    "package_index",
     "progress",
     "sigterm",
     "terminal",

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from smforge.package_index import PackageIndex, package_index
+from smforge.fetching.index import PackageIndex, package_index
 
 ROOT = Path(__file__).parents[3]
 TREES = ROOT / "tests" / "preflight"

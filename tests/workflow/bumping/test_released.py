@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smforge.errors import UsageError
-from smforge.package_index import package_index
+from smforge.fetching.index import package_index
 from smforge.preflight.cache import Cache
 from smforge.workflow.bumping.draft import Means
 from smforge.workflow.bumping.proposal import Proposal, propose

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smforge.errors import DamagedInputError, ToolError, UsageError
-from smforge.package_index import PackageIndex, package_index
+from smforge.fetching.index import PackageIndex, package_index
 from smforge.workflow.bumping.releases import files_like, find_release, releases_of
 from tests.workflow.bumping.conftest import Index, sha256
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from smforge.errors import ArchitectureError, SmforgeError, UsageError
+from smforge.fetching.index import package_index
 from smforge.matrix.load import load
-from smforge.package_index import package_index
 from smforge.plan.resolve import resolve
 from smforge.preflight.cache import Cache
 from smforge.workflow.bumping.draft import Means

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smforge.bake.inputs.origin import Origin
+from smforge.fetching.index import package_index
 from smforge.matrix.place import build_root
-from smforge.package_index import package_index
 from smforge.preflight.cache import Cache
 from smforge.workflow.bumping.draft import Means
 from smforge.workflow.bumping.locks import stale_locks

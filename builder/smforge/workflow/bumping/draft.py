@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from smforge.bake.inputs.origin import Origin
+from smforge.fetching.index import PackageIndex
 from smforge.matrix.models import Document, Variant
-from smforge.package_index import PackageIndex
 from smforge.preflight.cache import Cache
 
 

@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from smforge.errors import ToolError, UsageError
-from smforge.package_index import IndexFile, PackageIndex
+from smforge.fetching.index import IndexFile, PackageIndex
 
 _NEAR = 2
 """How many releases before and after the one that does not exist are named."""

@@ -13,8 +13,8 @@ from packaging.version import InvalidVersion, Version
 
 from smforge.arch import toolkits as known
 from smforge.errors import ToolError, UsageError
+from smforge.fetching.index import PackageIndex
 from smforge.matrix.lookup import cuda_tag
-from smforge.package_index import PackageIndex
 from smforge.workflow.bumping.draft import Draft, Means
 from smforge.workflow.bumping.releases import (
     files_of,

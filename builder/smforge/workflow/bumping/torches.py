@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 
 from smforge.errors import UsageError
+from smforge.fetching.index import IndexFile, PackageIndex
 from smforge.matrix.lookup import cuda_tag
-from smforge.package_index import IndexFile, PackageIndex
 from smforge.workflow.bumping.draft import Draft, Means
 from smforge.workflow.bumping.releases import files_of, find_release, looked_at, requirements_of
 
