@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -141,6 +142,32 @@ def test_killed_and_resumed_runs_end_as_if_nothing_had_happened(
     _, tally = campaign(tmp_path, busybox, kills=3, seed=int(time.time()))
     assert tally.kills >= 3
     assert tally.problems == []
+
+
+def test_what_was_built_elsewhere_from_the_same_inputs_is_taken_and_verified(
+    site: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(build_command("one", "two", "--out", "there")).returncode == 0
+    reuse = build_command("one", "two", "--out", "here", "--reuse", "there")
+    loud = [word for word in reuse if word != "--quiet"]
+    with monkeypatch.context() as patch:
+        # Taking asks no engine.
+        patch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+        done = run(loud)
+    assert done.returncode == 0, done.stderr
+    assert "one linux/amd64 is taken from there/one/linux-amd64" in done.stderr
+    here, there = site / "here", site / "there"
+    assert (here / "manifest.json").read_bytes() == (there / "manifest.json").read_bytes()
+    shutil.rmtree(here)
+    report = there / "one/linux-amd64/audit.json"
+    report.write_text(report.read_text().replace('"pass"', '"fail"'))
+    next((there / "two").rglob("*.whl")).unlink()
+    done = run(loud)
+    assert done.returncode == 0, done.stderr
+    # What is not as recorded is built.
+    assert "one linux/amd64 is not taken: " in done.stderr
+    assert "audit.json is not the report that was recorded" in done.stderr
+    assert done.stdout.count("built: ") == 2
 
 
 def merge_command(*folders: str, out: str) -> tuple[str, ...]:

@@ -88,6 +88,14 @@ _EXCERPT_WIDTH = 240
     help="Build nothing: say which input of this cell changed since its last verified result; "
     "repeatable. Needs no engine.",
 )
+@click.option(
+    "--reuse",
+    multiple=True,
+    metavar="OUT",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Take from this output directory, of another machine or run, what was built from the same "
+    "inputs and passed; it is verified. Repeatable.",
+)
 @click.option("--force", is_flag=True, help="Build even what is up to date, through the cache.")
 @click.option(
     "--jobs",
@@ -138,6 +146,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     resume: bool,
     wait: bool,
     explain: tuple[str, ...],
+    reuse: tuple[Path, ...],
     force: bool,
     jobs: int | None,
     look_ahead: str,
@@ -186,6 +195,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
             look_ahead=LookAhead(look_ahead),
             policies=tuple(path.absolute() for path in policies),
             backend=Backend(backend),
+            reuse=tuple(store.absolute() for store in reuse),
             load=load,
             repository=repository,
         )

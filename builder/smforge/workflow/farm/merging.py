@@ -14,7 +14,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from smforge.bake.artefacts import changes
 from smforge.bake.cell_paths import CellPaths
 from smforge.bake.inputs.digest import CELL, inputs_digest
 from smforge.bake.record import RECORD_NAME, RunRecord
@@ -22,6 +21,7 @@ from smforge.errors import DamagedInputError, UnpublishableError, UsageError, fi
 from smforge.files import read_small
 from smforge.publish.outputs import Output, find_outputs
 from smforge.workflow.farm.choice import parse_shard
+from smforge.workflow.farm.copying import copy_verified
 from smforge.workflow.farm.journal import read_journal
 from smforge.workflow.farm.manifest import MANIFEST_NAME, passed_entry, write_manifest
 
@@ -195,24 +195,7 @@ def _require_all_shares(folders: Sequence[Path]) -> None:
 def _copy(cell: MergedCell, out: Path) -> None:
     """Copy a cell with its reports and logs, and compare the copy with its record."""
     paths = CellPaths(out, cell.variant, cell.platform)
-    names = (*(one.path for one in cell.record.artefacts), *cell.record.reports, RECORD_NAME)
-    for name in names:
-        _copy_file(cell.source / name, paths.final / name)
-    for problem in changes(cell.record, paths.final):
-        raise DamagedInputError(
-            f"{cell.source}: {problem}", remedy="Build the cell again, then merge again."
-        )
+    copy_verified(cell.record, cell.source, paths.final)
     logs = cell.source.parent / "logs" / paths.slug
     if logs.is_dir():
         shutil.copytree(logs, paths.logs)
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        shutil.copy2(source, target)
-    except OSError as error:
-        raise DamagedInputError(
-            f"{source} cannot be copied: {error.strerror or error}.",
-            remedy="Build the cell again, or make room, then merge again.",
-        ) from error

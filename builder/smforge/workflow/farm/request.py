@@ -30,6 +30,7 @@ class BuildRequest(BaseModel):
     look_ahead: LookAhead = LookAhead.STOP
     policies: tuple[Path, ...] = ()
     backend: Backend = Backend.BOTH
+    reuse: tuple[Path, ...] = ()
     load: bool = False
     repository: str | None = None
 

@@ -14,6 +14,7 @@ from smforge.errors import (
     BuildFailedError,
     EngineUnavailableError,
     InterruptedBuildError,
+    SmforgeError,
     UsageError,
 )
 from smforge.plan.records import Cell
@@ -36,6 +37,7 @@ from smforge.workflow.farm.manifest import (
     write_manifest,
 )
 from smforge.workflow.farm.request import BuildRequest
+from smforge.workflow.farm.reusing import take
 
 Tell = Callable[[Built], None]
 
@@ -82,7 +84,8 @@ def run_cells(  # noqa: PLR0913  # what a run has of its command line
         kept = former.passed if former is not None else frozenset()
 
         def build(cell: Cell) -> Built:
-            return builder.build(cell, force=request.force and cell.name not in kept)
+            force = request.force and cell.name not in kept
+            return _built(builder, cell, () if force else request.reuse, force=force)
 
         ran = _run(cells, build, journal, tell, keep_going=request.keep_going)
         write_manifest(out, _entries(ran))
@@ -108,6 +111,15 @@ def _run(
         if _stops(built, keep_going=keep_going):
             break
     return Ran(tuple(results), tuple(cells[len(results) :]))
+
+
+def _built(builder: Builder, cell: Cell, stores: Sequence[Path], *, force: bool) -> Built:
+    """Take a cell's result from a store, or build it."""
+    try:
+        take(builder.settings, cell, stores)
+    except SmforgeError as error:
+        return Built(cell, builder.settings.paths(cell), None, error=error)
+    return builder.build(cell, force=force)
 
 
 def _stops(built: Built, *, keep_going: bool) -> bool:
