@@ -50,7 +50,8 @@ def test_a_missing_module_that_another_program_imports_is_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("arguments", "package"),
     [
-        (("preflight", "demo"), "pip"),
+        (("preflight", "demo"), "jinja2"),
+        (("preflight", "demo-source", "--component", "vllm"), "jinja2"),
         (("matrix", "--format", "github"), "yaml"),
         (("matrix", "--format", "buildkite"), "yaml"),
     ],

@@ -70,6 +70,7 @@ def _targets(words: list[str], readings: dict[str, Any]) -> Iterator[Target]:
 
 def _readings(words: list[str], cuda: str, tree: Path) -> dict[str, Any]:
     """The target of each element, by the sources' own code (programs/flashinfer_archs.py)."""
+    _require_modules()
     with tempfile.TemporaryDirectory(prefix="smforge-preflight-") as name:
         work = Path(name).resolve()
         output = work / "archs.json"
@@ -98,12 +99,16 @@ def launch(request: Request, workspace: Workspace, cache: Cache) -> Launch:
     """
     del cache  # the sources are in it already; the generators keep nothing
     _require_generators(workspace.tree)
-    require_build_extra("Preflight of FlashInfer", "jinja2")
+    _require_modules()
     environment = _environment(workspace.root, request.cuda, request.list)
     environment["SMFORGE_PROCESSOR"] = request.processor
     script = PROBE / "flashinfer_specs.py"
     places = (workspace.tree, workspace.build, workspace.trace)
     return Launch((sys.executable, str(script), *map(str, places)), environment)
+
+
+def _require_modules() -> None:
+    require_build_extra("Preflight of FlashInfer", "jinja2")
 
 
 def _require_generators(tree: Path) -> None:
