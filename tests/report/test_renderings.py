@@ -82,13 +82,18 @@ class TestOutline:
         rules = run["tool"]["driver"]["rules"]
         assert rules[run["results"][0]["ruleIndex"]]["id"] == "rule-to-come"
 
-    def test_headlines(self, make_report: MakeReport, full_report: Report) -> None:
+    def test_headlines(
+        self, make_report: MakeReport, full_report: Report, part: FileInventory
+    ) -> None:
         assert outline.headline(make_report("12.0f sm_80")) == "Covers 12.0f sm_80."
         assert outline.headline(make_report()) == (
             "Nothing was required, so this is no pass. It runs in part on 8.0 8.6 8.9 9.0 10.0 "
             "10.3 11.0 12.0 12.1, does not run on 7.5 8.7."
         )
         assert "kernels-missing (1)" in outline.headline(full_report)
+        assert outline.headline(full_report).startswith("Does not cover 12.1 sm_100:")
+        on_one = outline.headline(make_report("8.0 12.1", files=(part,)))
+        assert on_one == "Does not cover 12.1 (it covers 8.0): kernels-missing (1)."
         assert outline.headline(make_report(files=())).startswith("No GPU code")
         assert outline.headline(make_report("12.0", files=(), damaged=True)).startswith(
             "No verdict: 1 thing"

@@ -75,8 +75,20 @@ def headline(report: model.Report) -> str:
         report.verdict,
         [finding.rule for finding in report.findings if finding.level == "error"],
         passes=f"Covers {asked}." if asked else "Holds all that was expected.",
-        fails=f"Does not cover {asked}" if asked else "Fails",
+        fails=f"Does not cover {_not_covered(report)}" if asked else "Fails",
     )
+
+
+def _not_covered(report: model.Report) -> str:
+    """What was required and fails, and what of it does not: ``11.0 (it covers 12.1)``."""
+    asked = report.question.requirements
+    failing = {finding.device for finding in report.findings if finding.level == "error"}
+    if None in failing:
+        # What is wrong with a target or with the whole subject is not of one device.
+        return " ".join(asked)
+    covered = " ".join(one for one in asked if one not in failing)
+    not_covered = " ".join(one for one in asked if one in failing)
+    return f"{not_covered} (it covers {covered})" if covered else not_covered
 
 
 def headline_of_all(reports: Sequence[model.Report]) -> str:
