@@ -22,10 +22,11 @@ from smforge.report.build import report_of
 from smforge.report.html.audit_page import audit_page
 from smforge.report.html.page import render_page
 from smforge.report.html.saved_page import saved_page
+from smforge.report.preflight.page import preflight_page
 from smforge.verdict.unread import unread
 from tests.conftest import PINS, TOOLCHAINS
 
-from .test_preflight_page import UNITS, preflight, preflight_page
+from .test_preflight_page import UNITS, preflight
 
 pytestmark = [pytest.mark.browser, pytest.mark.network, pytest.mark.slow]
 

@@ -276,6 +276,17 @@ def test_where_nothing_was_required_nothing_is_red(
         assert (found == "rgb(180, 39, 31)") is colour, part
 
 
+def test_where_nothing_was_required_of_several_subjects_nothing_is_red_either(
+    make: Any, open_report: Any
+) -> None:
+    audit = make.audit(make.library("x.so", make.code("sm_90", "a")))
+    torn = unread("torn.whl", DamagedInputError("It is cut off."), audit.view.request)
+    page = open_report(render_page(audit_page([audit, torn]))).page
+    assert page.locator("#outcome").get_attribute("class") == "outcome undetermined"
+    colour = "(e) => getComputedStyle(e).backgroundColor"
+    assert page.locator("button.cell.none").first.evaluate(colour) != "rgb(180, 39, 31)"
+
+
 @pytest.mark.parametrize("width", [360, 768, 1366])
 def test_it_fits_phones_and_laptops(html: str, open_report: Any, width: int) -> None:
     page = open_report(html, viewport={"width": width, "height": 800}).page

@@ -57,7 +57,8 @@ function drawHeader() {
   at("title").replaceChildren(...breakable(tab.title));
   const outcome = outcomeClass(tab.outcome);
   at("outcome").className = `outcome ${outcome}`;
-  document.body.className = outcome;
+  // Where no device is required, what does not run is nothing bad.
+  document.body.className = page.report === "audit" && !columns.some((one) => one.required) ? "unasked" : "";
   at("outcome").replaceChildren(shape(outcomeMark(tab.outcome)), text(tab.headline));
   at("facts").replaceChildren(...facts(tab.facts));
 }

@@ -202,7 +202,8 @@ function summary(state, tally) {
     unreachable: [number(tally.unreachable), (tally.unreachable || 0) === 1 ? words.item : words.items],
     excused: [number(allExcused(tally)), "excused"],
   }[state];
-  return told && total(tally) && told[0] !== "0" ? count(...told) : null;
+  const nothing = !total(tally) || (state === "unclear" && !tally.unclear);
+  return told && !nothing && told[0] !== "0" ? count(...told) : null;
 }
 
 const count = (value, unit) => make("span", { class: "count" }, text(value), make("span", { class: "unit" }, text(` ${unit}`)));
