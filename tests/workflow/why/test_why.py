@@ -148,7 +148,7 @@ def judged(subject: Path, *words: str) -> Verdict:
 def explained(
     wheel: Path, sources: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Verdict, Report]:
-    verdict = judged(wheel, "9.0", "12.0", "7.5")
+    verdict = judged(wheel, "9.0", "12.0", "7.5", "10.7")
     asked = []
 
     def fetch(version: str) -> Path:
@@ -196,6 +196,12 @@ def test_each_missing_kernel_has_its_reason(
     assert (unnamed.cause, unnamed.sources, unnamed.location) == ("not-known", (), None)
     # In the list of the build there is 7.5, and not in the code.
     assert of(report, "7.5", "everywhere").cause == "not-known"
+
+
+def test_a_device_that_came_after_the_toolkit(explained: tuple[Verdict, Report]) -> None:
+    (later,) = (one for one in explained[1].reasons if one.device == "10.7")
+    assert (later.cause, later.location) == ("not-supported", None)
+    assert "CUDA 13.0" in later.message
 
 
 def test_a_region_without_a_name_is_of_the_sources_with_its_code(

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from smforge.arch.platforms import PROCESSORS
-from smforge.arch.target import ComputeCapability
+from smforge.arch.target import ComputeCapability, Target
+from smforge.arch.toolkits import toolkit
 from smforge.errors import UsageError
 from smforge.findings import Location
 from smforge.preflight.cache import Cache
@@ -172,6 +173,10 @@ class _Joining:
 
     def found(self, one: Missing) -> tuple[_Found, _Sources]:
         """The reason, and the paths of the sources."""
+        cuda = self._sources.cuda
+        if not toolkit(cuda).knows(Target(self._device)):
+            message = f"CUDA {cuda}, which made this code, does not know {self._device}."
+            return _Found(one.file, "not-supported", message), ()
         if self._beside.refusal is not None:
             refused = self._beside.refusal.message
             return self._unknown(one, f"The sources refuse the list: {refused}"), ()
@@ -208,6 +213,8 @@ class _Joining:
                 "leave them out there.",
                 unit.location,
             )
+        if not unit.gencode:
+            return self._unknown(one, "No line of CMake chooses their architectures.")
         if reach(unit, device) is not Reach.NONE:
             if device in self._sources.listed:
                 message = "By its sources this build should have them; its list is not known."
@@ -223,7 +230,7 @@ class _Joining:
         if any(
             reach(each, device) is not Reach.NONE
             for each in units_of(self._alone, one.file)
-            if each.source == unit.source
+            if each.source == unit.source and each.gencode
         ):
             message = (
                 f"Their sources are compiled for {device} only if it is alone in the arch list."
