@@ -149,7 +149,16 @@ _VERBOSE = click.Option(
 @click.option("-v", "--verbose", is_flag=True, help="Show what runs, and tracebacks.")
 @click.pass_context
 def group(ctx: click.Context, config: Path | None, quiet: bool, verbose: bool) -> None:
-    """Build CUDA wheels and images per architecture, and prove what is inside them."""
+    """Build CUDA wheels and images per architecture, and prove what is inside them.
+
+    Flags can also be set in pyproject.toml and in variables: docs/settings.md.
+
+    \b
+    smforge audit vllm-0.33.0-cp38-abi3-manylinux_2_28_x86_64.whl --require spark
+    smforge diff last-release.json new.whl
+    smforge init release && cd release && smforge build
+    smforge explain kernels-missing
+    """
     ctx.obj = {"config": config, "quiet": quiet, "verbose": verbose}
 
 

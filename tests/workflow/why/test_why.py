@@ -290,3 +290,22 @@ def test_a_release_of_an_index_is_known_by_its_file(explained: tuple[Verdict, Re
 def test_what_a_line_supports(supported: str, device: str, expected: bool) -> None:
     choice = Choice("X", supported, Location("CMakeLists.txt", 1))
     assert gives(choice, ComputeCapability.parse(device)) is expected
+
+
+def test_what_the_sources_cannot_be_configured_for_is_a_sentence(
+    explained: tuple[Verdict, Report], tmp_path: Path
+) -> None:
+    verdict, report = explained
+
+    def fetch(_version: str) -> Path:
+        return tmp_path
+
+    mute = replace(report, files=tuple(replace(one, toolkit=None) for one in report.files))
+    other = replace(report, subject=replace(report.subject, platform="linux/ppc64le"))
+    fetched = tmp_path / "CMakeLists.txt"
+    fetched.write_text("")
+    for broken, said in ((mute, "which CUDA release"), (other, "linux/ppc64le")):
+        with pytest.raises(UsageError, match=said):
+            with_reasons(broken, verdict, lambda _version: TREE, Cache(tmp_path))
+    with pytest.raises(UsageError, match="neither vLLM's nor"):
+        with_reasons(report, verdict, fetch, Cache(tmp_path))

@@ -116,12 +116,25 @@ def vllm_release(subject: model.Subject) -> str:
 
 def _toolkit(report: model.Report) -> str:
     """The newest CUDA release that made code of the wheel: the one that the build used."""
-    known = (one.toolkit for one in report.files if one.toolkit)
+    known = [one.toolkit for one in report.files if one.toolkit]
+    if not known:
+        raise UsageError(
+            f"{report.subject.name} does not say which CUDA release made its code, so its sources "
+            "cannot be configured as they were.",
+            remedy="Leave --why out.",
+        )
     return max(known, key=lambda text: tuple(map(int, text.split("."))))
 
 
 def _processor(report: model.Report) -> str:
-    return PROCESSORS[report.subject.platform or "linux/amd64"]
+    platform = report.subject.platform
+    if platform is None or platform not in PROCESSORS:
+        raise UsageError(
+            f"--why knows vLLM's wheels for {' and '.join(PROCESSORS)}, and {report.subject.name} "
+            f"is for {platform or 'no known platform'}.",
+            remedy="Leave it out.",
+        )
+    return PROCESSORS[platform]
 
 
 def _listed(verdict: Verdict) -> set[ComputeCapability]:
