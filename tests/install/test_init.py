@@ -68,6 +68,22 @@ def test_nothing_that_is_there_is_changed(tmp_path: Path) -> None:
     assert files_of(tmp_path) == {"docker/Dockerfile": b"FROM scratch\n"}
 
 
+def test_a_file_in_the_place_of_a_folder_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "tools").write_text("Ours.\n")
+    with pytest.raises(UsageError, match=r"Cannot lay out a project in "):
+        lay_out(tmp_path)
+    assert files_of(tmp_path) == {"tools": b"Ours.\n"}
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "versions.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(UsageError, match=r"already has versions\.json\."):
+        lay_out(tmp_path)
+    assert (tmp_path / "versions.json").is_symlink()
+
+
 def test_a_folder_with_other_files_becomes_a_project(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("Ours.\n")
     assert smforge("init", ".", cwd=tmp_path).returncode == 0

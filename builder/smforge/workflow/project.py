@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -44,13 +45,15 @@ def lay_out(
         with tempfile.TemporaryDirectory(dir=near, prefix=".smforge-init-") as work:
             made = Path(work)
             written = tuple(_make(made, variants, pipelines))
-            if taken := [str(one) for one in written if (folder / one).exists()]:
+            if taken := [str(one) for one in written if os.path.lexists(folder / one)]:
                 raise UsageError(
                     f"{folder} already has {', '.join(taken)}.",
                     remedy="Name a folder without them; nothing was written.",
                 )
+            # What can fail comes before the first move.
             for one in written:
                 (folder / one).parent.mkdir(parents=True, exist_ok=True)
+            for one in written:
                 (made / one).replace(folder / one)
     except OSError as error:
         raise UsageError(
