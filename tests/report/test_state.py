@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.report import model
-from smforge.report.state import SHOWN, Counts, State, brief, counts_of, state_of, together, words
+from smforge.report.state import (
+    SHOWN,
+    Counts,
+    State,
+    brief,
+    counts_of,
+    device_state,
+    state_of,
+    together,
+    words,
+)
 
 
 def tally(**counts: int) -> model.Tally:
@@ -97,6 +107,24 @@ def test_every_kernel_is_counted_once(
     assert min(getattr(counts, one) for one in Counts.__slots__) >= 0
     assert (state_of(counts) in {State.PARTIAL, State.NONE}) == (missing > excused + unclear)
     assert together([counts, counts]).total == 2 * counts.total
+
+
+@pytest.mark.parametrize(
+    ("verdict", "counts", "state"),
+    [
+        ("none", Counts(), State.EMPTY),
+        ("none", Counts(foreign=2), State.NONE),
+        ("none", Counts(unclear=2), State.UNCLEAR),
+        ("none", Counts(unclear=2, missing=1), State.NONE),
+        ("partial", Counts(native=9, unclear=2), State.UNCLEAR),
+        ("partial", Counts(native=9, unclear=2, missing=1), State.PARTIAL),
+        ("native", Counts(native=9, excused=1), State.NATIVE),
+    ],
+)
+def test_a_device_is_not_said_to_lack_what_is_not_known_to_be_missing(
+    verdict: str, counts: Counts, state: State
+) -> None:
+    assert device_state(verdict, counts) is state
 
 
 def test_every_state_is_shown_by_a_mark_of_its_own() -> None:

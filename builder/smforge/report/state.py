@@ -161,13 +161,14 @@ def state_of(counts: Counts) -> State:
 def device_state(verdict: str, counts: Counts) -> State:
     """The state of a whole subject on a device, of which the audit said `verdict`.
 
-    It differs from the verdict where there is nothing to judge, and where it depends on what a file
-    does not record: then it is not known that nothing runs.
+    It differs from the verdict where there is nothing to judge, and where all that may be missing
+    depends on what a file does not record: then it is not known that anything is missing.
     """
     if not counts.total:
         return State.EMPTY
+    found = State(verdict)
     unknown = counts.unclear and not counts.missing
-    return State.UNCLEAR if verdict == State.NONE.value and unknown else State(verdict)
+    return State.UNCLEAR if unknown and found in {State.NONE, State.PARTIAL} else found
 
 
 def brief(counts: Counts) -> str:
