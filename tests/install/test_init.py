@@ -136,6 +136,15 @@ def test_a_command_without_a_project_names_init(arguments: tuple[str, ...], tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_command_below_a_project_names_the_project(tmp_path: Path) -> None:
+    (tmp_path / "versions.json").write_text(MATRIX)
+    below = tmp_path / "docker" / "base"
+    below.mkdir(parents=True)
+    done = smforge("plan", cwd=below)
+    assert done.returncode == 2
+    assert f"there is one in {tmp_path}. Run this in {tmp_path}, or name it" in done.stderr
+
+
 def test_a_matrix_alone_can_be_planned_and_a_build_names_init(tmp_path: Path) -> None:
     (tmp_path / "versions.json").write_text(MATRIX)
     assert smforge("plan", cwd=tmp_path).returncode == 0

@@ -86,12 +86,20 @@ def _read(file: Path) -> bytes:
 
 
 def _absent(file: Path) -> ConfigurationError:
-    if file == DEFAULT_FILE:
+    if file != DEFAULT_FILE:
+        remedy = "Name the matrix with --config FILE."
+        return ConfigurationError(f"There is no {file}.", remedy=remedy)
+    here = Path.cwd()
+    above = next((place for place in here.parents if (place / file).is_file()), None)
+    if above is not None:
         return ConfigurationError(
-            f"There is no {file} in {Path.cwd()}, so no project is here.",
-            remedy="Make one with 'smforge init DIR', or name a matrix with --config FILE.",
+            f"There is no {file} in {here}, but there is one in {above}.",
+            remedy=f"Run this in {above}, or name it with --config {above / file}.",
         )
-    return ConfigurationError(f"There is no {file}.", remedy="Name the matrix with --config FILE.")
+    return ConfigurationError(
+        f"There is no {file} in {here}, so no project is here.",
+        remedy="Make one with 'smforge init DIR', or name a matrix with --config FILE.",
+    )
 
 
 def _check_syntax(data: bytes) -> None:
