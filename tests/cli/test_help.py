@@ -14,18 +14,18 @@ import click
 import pytest
 
 import smforge.cli
-from smforge.cli.command_table import COMMANDS, module_of
+from smforge.cli.command_table import COMMANDS
 from smforge.cli.help.option_groups import COMMAND_GROUPS, OPTION_GROUPS
 
 
 def test_every_command_is_in_the_table() -> None:
-    files = (Path(smforge.cli.__file__).parent / "commands").rglob("*.py")
+    files = (Path(smforge.cli.__file__).parent / "commands").glob("*.py")
     assert {file.stem for file in files} - {"__init__"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_has_the_first_sentence_of_each_help(name: str) -> None:
-    command = importlib.import_module(module_of(name)).command
+    command = importlib.import_module(f"smforge.cli.commands.{name}").command
     assert command.name == name
     paragraph = " ".join(command.help.partition("\n\n")[0].split())
     assert paragraph.startswith(COMMANDS[name])
@@ -48,14 +48,14 @@ def test_the_help_of_the_group_imports_no_command() -> None:
 
 
 def examples(name: str) -> list[str]:
-    command = importlib.import_module(module_of(name)).command
+    command = importlib.import_module(f"smforge.cli.commands.{name}").command
     lines = [line.strip() for line in command.help.partition("\b")[2].splitlines()]
     return [line for line in lines if line]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_help_ends_with_examples_that_the_command_understands(name: str) -> None:
-    command = importlib.import_module(module_of(name)).command
+    command = importlib.import_module(f"smforge.cli.commands.{name}").command
     assert examples(name)
     for line in examples(name):
         program, called, *arguments = shlex.split(line.partition(" && ")[0])
@@ -77,7 +77,7 @@ def test_help_shows_every_flag_once_and_in_its_group(name: str) -> None:
     assert len(together) == len(set(together))
     for title, group in OPTION_GROUPS.items():
         assert set(panels.get(title, [])) == set(group) & set(together)
-    for option in importlib.import_module(module_of(name)).command.params:
+    for option in importlib.import_module(f"smforge.cli.commands.{name}").command.params:
         assert not isinstance(option, click.Option) or set(option.opts) & set(together)
 
 

@@ -1,19 +1,9 @@
 """Every command with the first sentence of its help.
 
 The help of the group reads this table and imports none of them; a command is
-`smforge.cli.commands.NAME:command`, imported only when it is the one that runs; those for many
-machines have a folder of their own. A test holds the table against the commands.
+`smforge.cli.commands.NAME:command`, imported only when it is the one that runs. A test holds the
+table against the commands.
 """
-
-_PACKAGE = "smforge.cli.commands"
-_FARM = frozenset({"builder", "merge", "timeline"})
-"""The commands in the folder ``commands/farm``."""
-
-
-def module_of(name: str) -> str:
-    """The module of a command."""
-    return f"{_PACKAGE}.farm.{name}" if name in _FARM else f"{_PACKAGE}.{name}"
-
 
 COMMANDS = {
     "init": "Lay out a project in DIR that 'smforge plan' and 'smforge build' work in.",

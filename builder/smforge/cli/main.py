@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smforge.cli.command_table import COMMANDS, module_of
+from smforge.cli.command_table import COMMANDS
 from smforge.cli.complaints import complain
 from smforge.cli.settings import Settings, nearest_settings, told
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
@@ -93,7 +93,7 @@ class LazyGroup(click.Group):
     ) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(module_of(cmd_name))
+        module = importlib.import_module(f"smforge.cli.commands.{cmd_name}")
         command = module.command
         if not isinstance(command, click.Command):
             raise TypeError(f"{module.__name__}.command is not a click command")

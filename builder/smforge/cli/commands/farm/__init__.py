@@ -1,1 +1,0 @@
-"""The commands for runs on several machines."""
