@@ -256,6 +256,21 @@ def test_the_block_of_bake_follows(
     assert resolve(load(project / "versions.json")).cells
 
 
+def test_line_ends_stay_as_they_are(project: Path, index: Index, bumped: Bumped) -> None:
+    index.sdist("lmcache", "9.9", Path(__file__).parent)
+    file = project / "versions.json"
+    content = json.loads(file.read_text())
+    files = content["sources"]["lmcache"]["files"]
+    content["sources"]["lmcache"]["files"] = {
+        name: digest for name, digest in files.items() if name.endswith(".tar.gz")
+    }
+    file.write_bytes((json.dumps(content, indent="\t") + "\n").replace("\n", "\r\n").encode())
+    bumped("lmcache", "--no-preflight")
+    written = file.read_bytes()
+    assert b'"lmcache-9.9.tar.gz"' in written
+    assert written.count(b"\n") == written.count(b"\r\n")
+
+
 def document_block() -> dict[str, Any]:
     text = (Path(__file__).parents[3] / "versions.json").read_text()
     block: dict[str, Any] = json.loads(text)["variable"]

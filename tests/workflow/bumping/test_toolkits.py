@@ -173,6 +173,22 @@ def test_an_update_of_a_toolkit_renews_its_bases(take: Take, document: dict[str,
     assert any("no registry was asked" in one for one in proposal.remarks)
 
 
+def test_a_torch_with_a_triton_that_no_table_knows_is_refused_for_an_image(
+    take: Take, document: dict[str, Any]
+) -> None:
+    """The plan says so and not the matrix, and it says so before anything is written."""
+    thor = document["variants"]["cu130-thor"]
+    document["variants"] = {"x": thor | {"toolkit": "13.2", "policies": []}}
+    document["default"] = "x"
+    del document["variants"]["x"]["components"]["vllm"]
+    document["toolkits"]["13.2"] = document["toolkits"]["13.0"] | {"cuda": "13.2.2"}
+    del document["variable"]
+    with pytest.raises(SmforgeError) as caught:
+        take("torch", "2.99.0", document)
+    (line,) = caught.value.lines
+    assert "stays as it is; it would say: The Triton that torch 2.99.0 requires" in line
+
+
 def test_a_torch_that_a_component_is_not_made_for_is_refused(take: Take, toolkits: Index) -> None:
     """vLLM names one torch; the matrix would contradict itself."""
     toolkits.wheel("torch", "2.14.1", LINUX, ("cuda-toolkit==13.0.3",))

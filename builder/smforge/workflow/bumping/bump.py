@@ -49,8 +49,9 @@ def bump(request: Request, cache: Cache, origin: Origin, announce: Callable[[str
     own = proposal.before.path.resolve().is_relative_to(root)
     before, after = proposal.before.document, proposal.after.document
     locks = stale_locks(root, before, after) if own else ()
+    left_out = unexamined(proposal)
     written = request.write and bool(proposal.changes)
     if written:
         texts = {proposal.before.path: proposal.text}
         write_all(texts | {one.pyproject: one.text for one in locks})
-    return Bump(proposal, components, unexamined(proposal), locks, root, written)
+    return Bump(proposal, components, left_out, locks, root, written)

@@ -30,7 +30,7 @@ def stale_locks(root: Path, before: Document, after: Document) -> tuple[StaleLoc
 
 def _stale(root: Path, before: Document, after: Document) -> Iterator[StaleLocks]:
     for file in sorted((root / LOCKS).glob("*/pyproject.toml")):
-        text = file.read_text(encoding="utf-8")
+        text = file.read_bytes().decode("utf-8")  # with the line ends that it has
         renewed = text
         old, new = _pins(before, file.parent.name), _pins(after, file.parent.name)
         for name in old.keys() & new.keys():

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from smforge.errors import ConfigurationError, SeveralProblemsError, UsageError
 from smforge.matrix.load import Matrix, load, parse
 from smforge.matrix.lookup import closest
-from smforge.plan.resolve import default_variables
+from smforge.plan.resolve import default_variables, resolve
 from smforge.workflow.bumping.changes import Change, changes_between
 from smforge.workflow.bumping.components import take_component
 from smforge.workflow.bumping.draft import Draft, Means
@@ -43,14 +44,17 @@ def propose(path: Path | None, means: Means, what: str, wanted: str | None) -> P
     matrix would contradict itself.
     """
     matrix = load(path)
-    text = matrix.path.read_text(encoding="utf-8")
+    resolve(matrix)
+    text = matrix.path.read_bytes().decode("utf-8")  # with the line ends that it has
     draft = Draft.of(matrix.path, text, matrix.document)
     _take_of(what)(draft, means, wanted)
-    after = _matrix(draft, rewritten(text, draft.content))
-    if draft.content.get("variable"):
-        variables = default_variables(after)
-        draft.content["variable"] = {key: {"default": value} for key, value in variables.items()}
-        after = _matrix(draft, rewritten(text, draft.content))
+    with _refusing(draft):
+        after = _matrix(draft, text)
+        if draft.content.get("variable"):
+            block = default_variables(after).items()
+            draft.content["variable"] = {key: {"default": value} for key, value in block}
+            after = _matrix(draft, text)
+        resolve(after)
     return Proposal(
         matrix,
         after,
@@ -90,10 +94,16 @@ _TAKES: Mapping[str, Take] = {
 
 
 def _matrix(draft: Draft, text: str) -> Matrix:
-    """The matrix that a text holds. Raises `ConfigurationError` where it contradicts itself."""
-    data = text.encode()
+    """The matrix that a text holds once the content of the draft is in it."""
+    data = rewritten(text, draft.content).encode()
+    return Matrix(draft.path, hashlib.sha256(data).hexdigest(), parse(data))
+
+
+@contextlib.contextmanager
+def _refusing(draft: Draft) -> Iterator[None]:
+    """Say of every problem that it is one of the matrix that would be written."""
     try:
-        document = parse(data)
+        yield
     except ConfigurationError as error:
         problems = error.problems if isinstance(error, SeveralProblemsError) else (error,)
         raise SeveralProblemsError(
@@ -104,4 +114,3 @@ def _matrix(draft: Draft, text: str) -> Matrix:
                 for one in problems
             ]
         ) from None
-    return Matrix(draft.path, hashlib.sha256(data).hexdigest(), document)
