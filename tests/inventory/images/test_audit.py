@@ -153,6 +153,7 @@ def test_an_engine_that_fails_while_it_saves_is_told(
     )
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SMFORGE_STATE", str(tmp_path / "no engine of smforge's own"))
     code, report, said = audit("image:a:1")
     assert (code, report["verdict"], report["files"]) == (4, "undetermined", [])
     assert "docker image save failed: the disk is on fire" in said
