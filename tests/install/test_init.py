@@ -201,3 +201,19 @@ def test_an_installed_smforge_lays_out_a_project_and_resolves_its_build(
                 if name in {"probes", "smforge"}:
                     assert Path(place).is_dir()
                     assert Path(place).is_relative_to(builder.folder)
+
+
+@pytest.mark.engine
+@pytest.mark.network
+@pytest.mark.slow
+def test_an_installed_smforge_builds_what_it_has_laid_out(
+    builder: Installed, tmp_path: Path
+) -> None:
+    """From the engine's cache, where the checkout's demo was built: the inputs are equal."""
+    assert builder.run("init", "new", cwd=tmp_path).returncode == 0
+    new = tmp_path / "new"
+    done = builder.run("build", cwd=new)
+    assert done.returncode == 0, done.stderr
+    assert len(list((new / "out" / "demo" / "linux-amd64").rglob("*.whl"))) == 4
+    folder = ("out/demo/linux-amd64", "--together", "--variant", "demo")
+    assert builder.run("audit", *folder, cwd=new).returncode == 0
