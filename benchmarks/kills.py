@@ -36,7 +36,7 @@ from benchmarks.small_site import (
 
 CELLS = ("one", "two", "three")
 _LEAST = 0.05
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 
 
 @dataclass

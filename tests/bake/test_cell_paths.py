@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake.cell_paths import REJECTION_NOTE, CellPaths, promote, reject, staging
+from smforge.bake.cell_paths import REJECTION_NOTE, CellPaths, promote, recover, reject, staging
 from smforge.errors import BuildFailedError
 
 
@@ -117,5 +117,49 @@ def test_two_builds_of_one_cell_do_not_mix(
             pass
         holder.kill()
     # The lock goes with its process, however that ends.
+    with staging(paths):
+        pass
+
+
+def test_what_killed_runs_left_is_undone_and_nothing_else(paths: CellPaths) -> None:
+    with staging(paths):
+        stage(paths, "first")
+        promote(paths)
+    paths.staging.mkdir()
+    paths.previous.mkdir()
+    (paths.logs / ".record.json.a1b2c3d4").touch()
+    (paths.logs / ".keep").touch()
+    (paths.out / ".journal.jsonl.a1b2c3d4").touch()
+    foreign = paths.out / "foreign"
+    (foreign / ".tool.partial").mkdir(parents=True)
+    (foreign / ".tool.lock").touch()
+    recover(paths.out)
+    assert not paths.staging.exists()
+    assert not paths.previous.exists()
+    assert (paths.final / "x.whl").read_text() == "first"
+    assert [one.name for one in paths.logs.iterdir()] == [".keep"]
+    assert not (paths.out / ".journal.jsonl.a1b2c3d4").exists()
+    assert (foreign / ".tool.partial").is_dir()
+
+
+def test_a_cell_that_is_being_built_is_left_alone(paths: CellPaths) -> None:
+    with staging(paths):
+        stage(paths, "half")
+        recover(paths.out)
+        assert (paths.staging / "x.whl").read_text() == "half"
+
+
+def test_a_lock_is_held_until_a_child_that_inherited_it_has_ended(
+    paths: CellPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smforge.bake.cell_paths._ENDING_SECONDS", 0.3)
+    with staging(paths) as lock:
+        child = subprocess.Popen(("sleep", "60"), pass_fds=(lock,))
+    try:
+        with pytest.raises(BuildFailedError, match="Another smforge is building demo"):
+            staging(paths).__enter__()
+    finally:
+        child.kill()
+        child.wait()
     with staging(paths):
         pass

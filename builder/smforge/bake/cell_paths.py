@@ -114,11 +114,14 @@ def staging(paths: CellPaths) -> Iterator[int]:
 def recover(out: Path) -> None:
     """Undo what killed runs left in an output directory, but for cells that are being built."""
     for lock in sorted(out.glob("*/.*.lock")):
-        if (found := _LOCK.fullmatch(lock.name)) is None:
+        found = _LOCK.fullmatch(lock.name)
+        paths = CellPaths(out, lock.parent.name, found["slug"]) if found else None
+        # Another program's lock has no logs of ours beside it.
+        if paths is None or not paths.logs.is_dir():
             continue
         try:
             with locked(lock):
-                _recover(CellPaths(out, lock.parent.name, found["slug"]))
+                _recover(paths)
         except NotFreeError:
             continue
     _remove_unfinished(out)

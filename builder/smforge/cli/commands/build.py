@@ -187,7 +187,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
             matrix=_absolute(config or ctx.obj["config"]),
             variants=variants,
             platforms=platforms,
-            only=only or explain,
+            only=explain or only,
             shard=shard,
             force=force,
             keep_going=keep_going,

@@ -45,5 +45,5 @@ def _other_reports(record: RunRecord, folder: Path) -> Iterator[str]:
     named = [(one.report, one.report_sha256) for one in audits]
     named += [(one.report, one.report_sha256) for one in foreseen]
     for name, digest in named:
-        if name is not None and digest is not None and sha256_of(folder / name) != digest:
+        if name is not None and (digest is None or sha256_of(folder / name) != digest):
             yield f"{name} is not the report that was recorded."

@@ -198,4 +198,9 @@ def _copy(cell: MergedCell, out: Path) -> None:
     copy_verified(cell.record, cell.source, paths.final)
     logs = cell.source.parent / "logs" / paths.slug
     if logs.is_dir():
-        shutil.copytree(logs, paths.logs)
+        shutil.copytree(logs, paths.logs, ignore=_links)
+
+
+def _links(folder: str, names: list[str]) -> set[str]:
+    """The links among the names of a folder: they may lead out of it."""
+    return {name for name in names if Path(folder, name).is_symlink()}
