@@ -65,3 +65,13 @@ def test_every_cell_s_targets_exist(matrix: Matrix) -> None:
     assert {cell.name: missing(cell) for cell in resolve(matrix).cells} == {
         cell.name: set() for cell in resolve(matrix).cells
     }
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("build", "checked"), [("", "cu135"), ("cu132", "cu132")])
+def test_torch_is_held_to_the_build_that_the_toolkit_names(build: str, checked: str) -> None:
+    """Only the stage of torch asks for the other build; what is made has the toolkit's tag."""
+    variables = {"CUDA_TAG": "cu135", "TORCH_BUILD": build, "FLASHINFER_ARCHS": "12.1a"}
+    targets = bake("torch", "flashinfer-sm121a", variables=variables)["target"]
+    assert targets["torch"]["args"]["CUDA_TAG"] == checked
+    assert targets["flashinfer-sm121a"]["args"]["CUDA_TAG"] == "cu135"
