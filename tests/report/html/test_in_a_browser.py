@@ -423,6 +423,25 @@ def test_a_link_leads_into_the_tab_of_a_subject(several: str, open_report: Any) 
     assert gone.page.locator("#gone").inner_text() == "This page has no subject other 3.0."
 
 
+def test_the_link_that_skips_to_the_matrix_keeps_the_tab(several: str, open_report: Any) -> None:
+    page = open_report(several, "#subject=bad%202.0").page
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "matrix"
+    assert page.locator("#title").inner_text() == "bad-2.0-a-b-c.whl"
+
+
+def test_tabs_of_many_subjects_leave_room_for_the_page(make: Any, open_report: Any) -> None:
+    names = [f"package_with_a_long_name_{n}-1.0-py3-none-any.whl" for n in range(60)]
+    page = open_report(render_page(audit_page([make.audit(name=name) for name in names]))).page
+    tabs = page.locator("#tabs").bounding_box()
+    assert tabs is not None
+    assert tabs["height"] < 200
+    last = page.get_by_role("tab").last
+    last.focus()
+    expect(last).to_be_in_viewport()
+
+
 def test_one_subject_has_no_tabs(html: str, open_report: Any) -> None:
     page = open_report(html).page
     assert not page.locator("#tabs").is_visible()

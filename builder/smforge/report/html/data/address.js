@@ -84,6 +84,11 @@ function move(event) {
 }
 
 drawTabs();
+// The link must not become the address, which says what is shown.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  at(rows.length ? "matrix" : "title").focus();
+});
 at("matrix").addEventListener("keydown", move);
 at("sorter").addEventListener("change", () => show({ sort: at("sorter").value }, false));
 at("filter").addEventListener("input", () => {

@@ -40,6 +40,7 @@ function drawTab() {
       one.setAttribute("aria-selected", String(index === chosen));
       one.tabIndex = index === chosen ? 0 : -1;
     });
+    at("tabs").children[chosen].scrollIntoView({ block: "nearest" });
     at("sheet").setAttribute("aria-labelledby", `tab-${chosen}`);
   }
   drawHeader();
