@@ -19,6 +19,7 @@ from smforge.bake.host.builders import (
     configuration,
     nodes,
 )
+from smforge.bake.host.engine import inspect
 from smforge.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +90,9 @@ def smforge(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_buildx_takes_the_file_and_has_the_builder_then(engine: str, tmp_path: Path) -> None:
+def test_buildx_takes_the_file_and_has_the_builder_then(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "ca.pem").write_text("certificates\n")
     init = ("builder", "init", "--name", "mine", "--mirror", "docker.io=mirror.invalid:5000")
     done = smforge(tmp_path, *init)
@@ -103,6 +106,12 @@ def test_buildx_takes_the_file_and_has_the_builder_then(engine: str, tmp_path: P
         "certs/docker.io/ca.pem",
         "certs/mirror.invalid_5000/ca.pem",
     }
+    # The doctor shows the builder that a build would use, which is not started yet.
+    monkeypatch.setenv("BUILDX_BUILDER", "mine")
+    document = json.loads(smforge(tmp_path, "doctor", "-o", "json").stdout)
+    checks = {one["id"]: one["found"] for one in document["checks"]}
+    assert checks["builder-nodes"].startswith("mine0 (inactive")
+    monkeypatch.delenv("BUILDX_BUILDER")
     again = smforge(tmp_path, *init)
     assert again.returncode == 4
     assert "buildx does not create the builder" in again.stderr
@@ -115,8 +124,9 @@ def test_buildx_takes_the_file_and_has_the_builder_then(engine: str, tmp_path: P
 
 @pytest.mark.engine
 def test_the_present_builder_has_nodes_a_policy_and_a_cache(engine: str) -> None:
-    found = nodes()
+    found = nodes(inspect().builder)
     assert found
+    assert nodes("no-such-builder") == ()
     assert any("linux/" in node.text for node in found)
     assert all(rule.text for node in found for rule in node.policy)
     sizes = cache_sizes()

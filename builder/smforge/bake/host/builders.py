@@ -162,13 +162,13 @@ def create(command: Sequence[str]) -> None:
         )
 
 
-def nodes() -> tuple[Node, ...]:
-    """The nodes of the builder that buildx uses now; empty where it does not say."""
+def nodes(name: str) -> tuple[Node, ...]:
+    """The nodes of a builder; empty where buildx does not say."""
     done = _run("docker", "buildx", "ls", "--format", "json")
     for line in done.stdout.splitlines() if done.returncode == 0 else ():
         try:
             builder = json.loads(line)
-            if builder["Current"]:
+            if builder["Name"] == name:
                 return tuple(_node(one) for one in builder["Nodes"])
         except (ValueError, KeyError, TypeError, AttributeError):
             return ()

@@ -187,7 +187,7 @@ def _builder(host: Host) -> Finding:
     if host.engine is None:
         return Finding("builder", State.OPTIONAL, "no engine to ask")
     platforms = sorted({"/".join(name.split("/")[:2]) for name in host.engine.platforms})
-    text = f"{host.engine.builder} builds {', '.join(platforms)}"
+    text = f"{host.engine.builder} builds {', '.join(platforms) or 'nothing before it is started'}"
     if wanted := sorted(_platforms_lacking(host, host.engine)):
         return Finding(
             "builder",
@@ -210,7 +210,7 @@ def _platforms_lacking(host: Host, engine: Engine) -> Iterator[str]:
 
 
 def _nodes(host: Host) -> Finding:
-    found = builders.nodes() if host.engine is not None else ()
+    found = builders.nodes(host.engine.builder) if host.engine is not None else ()
     if not found:
         return Finding("builder-nodes", State.OPTIONAL, "not known")
     return Finding("builder-nodes", State.OK, "; ".join(node.text for node in found))
@@ -224,7 +224,7 @@ def _build_cache(host: Host) -> Finding:
 
 
 def _collection(host: Host) -> Finding:
-    found = builders.nodes() if host.engine is not None else ()
+    found = builders.nodes(host.engine.builder) if host.engine is not None else ()
     rules = {rule.text: rule for node in found for rule in node.policy}
     if not rules:
         return Finding("build-cache-policy", State.OPTIONAL, "not known")
