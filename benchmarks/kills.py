@@ -85,7 +85,10 @@ class Campaign:
             self._kill(resume_command(), reference.seconds, tally)
         # Killed before its first line, a run has nothing that could be resumed.
         self._run(resume_command() if self._begun() else build_command(*CELLS))
-        tally.problems += [f"kill {tally.kills}: {one}" for one in self._differences(reference)]
+        found = [f"kill {tally.kills}: {one}" for one in self._differences(reference)]
+        tally.problems += found
+        for line in found or [f"kill {tally.kills}: no difference"]:
+            print(line, file=sys.stderr, flush=True)
 
     def _fresh(self) -> None:
         shutil.rmtree(self.out, ignore_errors=True)
