@@ -62,8 +62,8 @@ def linked(nvcc: Path, compile_with: Callable[..., Path], tmp_path: Path) -> Lin
         first = compile_with(KERNEL, "work.o", *position, *gencode("sm_90", "sm_120"))
         second = compile_with(source, "lone.o", *position, *gencode(*codes))
         library = tmp_path / "lib.so"
-        command = [nvcc, "-shared", "-cudart", "shared", "-o", library, first, second]
-        subprocess.run(command, check=True)
+        shared = ("-shared", "-cudart", "shared", "-o")
+        subprocess.run([nvcc, *shared, library, first, second], check=True)
         return library
 
     return link
