@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 from mkdocs.structure.files import File
 
-from smforge.cli.command_table import COMMANDS, module_of
+from smforge.cli.command_table import COMMANDS
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -92,7 +92,7 @@ def _linked(page: Path) -> set[Path]:
 def _commands() -> str:
     parts = ["# Commands\n"]
     for name, about in COMMANDS.items():
-        command = importlib.import_module(module_of(name)).command
+        command = importlib.import_module(f"smforge.cli.commands.{name}").command
         context = click.Context(command, info_name=f"smforge {name}")
         # click's own formatter: what is written for a terminal has colours and frames.
         formatter = click.HelpFormatter(width=_WIDTH)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 EXIT_PASS = 0
 EXIT_FINDINGS = 1
@@ -154,4 +155,15 @@ def first_problem(error: ValidationError) -> tuple[str, str]:
     """
     first = error.errors(include_url=False)[0]
     place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"])
-    return place.removeprefix("."), first["msg"].removeprefix("Value error, ").rstrip(".")
+    return place.removeprefix("."), _in_words(first)
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    match problem["type"]:
+        case "extra_forbidden":
+            return "this key is unknown"
+        case "missing":
+            return "this key is missing"
+        case "string_too_short":
+            return f"the text has fewer than {problem['ctx']['min_length']} characters"
+    return problem["msg"].removeprefix("Value error, ").rstrip(".")

@@ -148,7 +148,10 @@ def check_table(checks: Sequence[CellCheck]) -> str:
         lines += [f"      {error}" for error in one.errors]
     failed = sum(not one.passed for one in checks)
     cells = "1 cell" if len(checks) == 1 else f"{len(checks)} cells"
-    lines.append(f"{cells} checked, {failed or 'none'} cannot be built as planned.")
+    all_can = "it can" if len(checks) == 1 else "all can"
+    lines.append(
+        f"{cells} checked, {f'{failed} cannot' if failed else all_can} be built as planned."
+    )
     return "\n".join(lines) + "\n"
 
 

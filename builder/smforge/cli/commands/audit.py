@@ -41,7 +41,7 @@ _WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
     "words",
     metavar="WORDS",
     multiple=True,
-    help='Devices (12.1) and targets (12.0f, sm_120) to cover: "11.0 12.1a"; repeatable.',
+    help='Devices (12.1, spark) and targets (12.0f, sm_120) to cover: "11.0 12.1a"; repeatable.',
 )
 @click.option("--variant", metavar="NAME", help="Take the requirements from versions.json.")
 @click.option("--driver", metavar="VERSION", help="The driver it must run with: 570.195.03.")
@@ -80,7 +80,8 @@ _WITHOUT_DIGESTS = frozenset({"table", "summary", "markdown", "junit"})
 @click.option(
     "--platform",
     metavar="OS/ARCH",
-    help="Which image of several to read, or wheel of a release to fetch: linux/arm64.",
+    help="Which image of several to read, or wheel of a release to fetch (without it, that for "
+    "this host's CPU): linux/arm64.",
 )
 @click.option(
     "--python", metavar="VERSION", help="The Python whose wheel of a release is fetched: 3.12."

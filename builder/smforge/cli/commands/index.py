@@ -64,7 +64,8 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
 
     OUT is what smforge build --out wrote to, "out" by default. Each index is made anew from what
     lies there, and replaces the former one in one step. Exit codes: 0 written, 1 a limit does not
-    hold or two wheels of one name differ, 2 nothing that passed was found.
+    hold or two wheels of one name differ, 2 nothing that passed was found, 4 a record or a wheel
+    is not what the build left.
 
     \b
     smforge index out --to whl
