@@ -15,6 +15,7 @@ from smforge.findings import Level, Member, Outcome
 from smforge.inventory.cuobjdump.agreement import Comparison, Difference
 from smforge.inventory.jit_tools.records import HostFiles, LibraryUser
 from smforge.inventory.records import Damage, FileInventory, Inventory, Kind, Origin, SubjectKind
+from smforge.inventory.rewrite_manifest import SlimmedCopy
 from smforge.policy.excuses import Excuse
 from smforge.verdict.judge import judge
 from smforge.verdict.reading import Backend, Reading
@@ -583,6 +584,20 @@ class TestDoubt:
         (finding,) = judge(Reading(make_inventory(file)), terms("12.0")).findings
         assert finding.rule == "unjudged-code"
         assert remedy in (finding.remedy or "")
+
+    def test_a_library_that_slimming_emptied_needs_nothing(
+        self, make_file: MakeFile, make_inventory: MakeInventory
+    ) -> None:
+        empty = make_file("a.so", (("compute_90a@8.0", ()),))
+        full = make_file("b.so", (("sm_120", ("k",)),))
+        copy = SlimmedCopy(
+            "x.dist-info/smforge-rewrite.json", "x.whl", frozenset({ComputeCapability(12, 0)})
+        )
+        inventory = make_inventory(empty, full)
+        reading = Reading(inventory, host_files=HostFiles(copies=(copy,)))
+        (finding,) = judge(reading, terms("12.0")).findings
+        assert (finding.rule, finding.level) == ("unjudged-code", Level.WARNING)
+        assert "taken out because" in (finding.remedy or "")
 
     def test_few_missing_kernels_are_named_in_full(
         self, make_file: MakeFile, make_inventory: MakeInventory

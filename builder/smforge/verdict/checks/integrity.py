@@ -179,8 +179,18 @@ def check_unjudged(subject: SubjectView) -> Iterator[Finding]:
             f"{where}GPU code without a kernel to judge ({kinds}).",
             level=_unjudged_level(subject, judged, unjudged),
             file=view.file.path,
-            remedy=_remedy(view.file.path, unjudged),
+            remedy=_emptied(subject, unjudged) or _remedy(view.file.path, unjudged),
         )
+
+
+def _emptied(subject: SubjectView, unjudged: Sequence[Region]) -> str | None:
+    """What can be said of libraries of a slimmed wheel or folder that have no kernel any more."""
+    kinds = {code.kind for region in unjudged for code in region.objects}
+    if not subject.reading.host_files.copies or not kinds <= RUNNABLE:
+        return None
+    return (
+        "If its code was taken out because it was made for other devices, nothing has to be done."
+    )
 
 
 def _unjudged_level(subject: SubjectView, judged: bool, unjudged: Sequence[Region]) -> Level:
