@@ -64,7 +64,7 @@ SCHEMAS = {
                     "status": {"enum": list(Status)},
                     **SOURCED,
                 },
-                {"alias_of": CAPABILITY, "names": TEXTS, **NOTE},
+                {"alias_of": CAPABILITY, "names": TEXTS, "host": {"enum": ["aarch64"]}, **NOTE},
             )
         ),
         "families": record(

@@ -52,7 +52,7 @@ def file_of(
 
 
 def inventory_of(*files: FileInventory, damage: tuple[Damage, ...] = ()) -> Inventory:
-    subject = Subject(SubjectKind.WHEEL, "thing.whl", "sha256:" + "0" * 64, "linux/amd64")
+    subject = Subject(SubjectKind.WHEEL, "thing.whl", "sha256:" + "0" * 64, None)
     return Inventory(subject, files, len(files), damage)
 
 

@@ -354,13 +354,37 @@ def test_libraries_for_another_cpu(
         for i, machine in enumerate(machines)
     ]
     inventory = make_inventory(*files)
-    inventory = inventory._replace(subject=inventory.subject._replace(kind=kind))
+    subject = inventory.subject._replace(kind=kind, platform="linux/amd64")
+    inventory = inventory._replace(subject=subject)
     verdict = judge(Reading(inventory), terms("12.1"))
     found = [one for one in verdict.findings if one.rule == "machine-mismatch"]
     assert {one.level for one in found} == ({level} if level else set())
     assert verdict.outcome is (Outcome.FAIL if level is Level.ERROR else Outcome.PASS)
     anywhere = inventory._replace(subject=inventory.subject._replace(platform=None))
     assert "machine-mismatch" not in rules(judge(Reading(anywhere), terms("12.1")))
+
+
+@pytest.mark.parametrize(
+    ("platform", "device", "noted"),
+    [
+        ("linux/amd64", "12.1", True),
+        ("linux/amd64", "11.0", True),
+        ("linux/amd64", "12.0", False),
+        ("linux/arm64", "12.1", False),
+        (None, "12.1", False),
+    ],
+)
+def test_a_device_that_is_in_machines_with_another_cpu_is_noted(
+    make_file: MakeFile,
+    make_inventory: MakeInventory,
+    platform: str | None,
+    device: str,
+    noted: bool,
+) -> None:
+    inventory = make_inventory(make_file("a.so", (("compute_80@8.0", ("k",)),)))
+    inventory = inventory._replace(subject=inventory.subject._replace(platform=platform))
+    verdict = judge(Reading(inventory), terms(device))
+    assert ("host-differs" in rules(verdict, Level.NOTE)) is noted
 
 
 def test_a_library_of_a_wheel_in_a_folder_is_for_the_cpu_of_its_wheel(

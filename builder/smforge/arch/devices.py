@@ -45,6 +45,8 @@ class Device:
     status: Status
     alias_of: ComputeCapability | None = None
     note: str | None = None
+    host: str | None = None
+    """The CPU that every product with this device has, where there is one alone: ``aarch64``."""
     names: tuple[str, ...] = ()
     """The words that a command line takes for it: ``spark``."""
 
@@ -63,6 +65,7 @@ def devices() -> tuple[Device, ...]:
             status=Status(row["status"]),
             alias_of=ComputeCapability.parse(row["alias_of"]) if "alias_of" in row else None,
             note=row.get("note"),
+            host=row.get("host"),
             names=tuple(row.get("names", ())),
         )
         for row in rows

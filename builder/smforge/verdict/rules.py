@@ -134,6 +134,11 @@ MACHINE_MISMATCH = Rule(
     Level.ERROR,
     "A library is for another CPU than the wheel or image that holds it.",
 )
+HOST_DIFFERS = Rule(
+    "host-differs",
+    Level.NOTE,
+    "A required device is in machines with another CPU than the subject is for.",
+)
 DEVICE_LINK_MISSING = Rule(
     "device-link-missing",
     Level.ERROR,
@@ -302,6 +307,7 @@ RULES: tuple[Rule, ...] = (
     JIT_COMPILER,
     CUDART_MISMATCH,
     MACHINE_MISMATCH,
+    HOST_DIFFERS,
     DEVICE_LINK_MISSING,
     CUDA_AT_IMPORT,
     MODEL_NOT_IMPORTABLE,

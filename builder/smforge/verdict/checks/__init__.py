@@ -87,6 +87,7 @@ CHECKS: tuple[Check, ...] = (
     _check_jit,
     _check_cuda_libraries,
     loading.check_machine,
+    loading.check_host,
     loading.check_device_link,
     _check_probed,
     integrity.check_copies,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smforge.arch.platforms import PROCESSORS, WHEEL_SUFFIX, wheel_platform
+from smforge.arch.devices import device
+from smforge.arch.platforms import PLATFORMS, PROCESSORS, WHEEL_SUFFIX, wheel_platform
 from smforge.findings import Finding, Level
 from smforge.inventory.records import Subject, SubjectKind
-from smforge.verdict.rules import DEVICE_LINK_MISSING, MACHINE_MISMATCH
+from smforge.verdict.rules import DEVICE_LINK_MISSING, HOST_DIFFERS, MACHINE_MISMATCH
 from smforge.verdict.views.subject import SubjectView
 
 _NAMED = 3
@@ -38,6 +39,22 @@ def check_machine(subject: SubjectView) -> Iterator[Finding]:
             file=file.path,
             remedy=f"Build it for {cpu}, or name the {'wheel' if wheel else identity.kind} for "
             "what it holds.",
+        )
+
+
+def check_host(subject: SubjectView) -> Iterator[Finding]:
+    """Required devices that are in machines with another CPU alone, as far as is known."""
+    identity = subject.inventory.subject
+    cpu = PROCESSORS.get(identity.platform or "")
+    for required in subject.request.requirements.devices:
+        one = device(required)
+        if cpu is None or one.host in {None, cpu}:
+            continue
+        yield HOST_DIFFERS.finding(
+            f"{required} is in {', '.join(one.products)}, which have {one.host} CPUs, and this "
+            f"{identity.kind} is for {cpu}.",
+            device=required,
+            remedy=f"Audit the {identity.kind} for {PLATFORMS[one.host]} to know what runs there.",
         )
 
 
