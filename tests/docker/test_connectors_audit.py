@@ -62,7 +62,7 @@ def test_a_device_that_one_connector_lacks_is_not_hidden_by_another_that_has_it(
         whole=("-gencode=arch=compute_120,code=sm_120", "-gencode=arch=compute_90,code=sm_90"),
         short=("-gencode=arch=compute_90,code=sm_90",),
     )
-    (finding,) = judged(made, "12.1").findings
+    (finding,) = judged(made, "12.0").findings
     assert finding.rule == "device-missing"
     assert finding.level == "error"
     assert "short/ops.so" in str(finding)
@@ -78,7 +78,7 @@ def test_a_connector_that_has_ptx_alone_for_a_device_is_a_warning(
         whole=("-gencode=arch=compute_120,code=sm_120",),
         ptx=("-gencode=arch=compute_90,code=sm_90", "-gencode=arch=compute_90,code=compute_90"),
     )
-    (finding,) = judged(made, "12.1").findings
+    (finding,) = judged(made, "12.0").findings
     assert (finding.rule, finding.level) == ("device-ptx-only", "warning")
     assert "ptx/ops.so" in str(finding)
 
@@ -87,7 +87,9 @@ def test_a_connector_that_has_ptx_alone_for_a_device_is_a_warning(
 @pytest.mark.slow
 def test_what_docs_connectors_says_of_the_published_wheels(published: Published) -> None:
     together = [published("nixl", "13"), published("mooncake", "13")]
-    findings = judged(together, "9.0 10.0 10.3 11.0 12.0 12.1").findings
+    every = judged(together, "9.0 10.0 10.3 11.0 12.0 12.1").findings
+    # These wheels are for x86_64: Thor and Spark take others (host-differs).
+    findings = [one for one in every if one.level != "note"]
     assert {(one.rule, str(one.device)) for one in findings} == {
         ("device-missing", "11.0"),
         *(("device-ptx-only", device) for device in ("10.0", "11.0", "12.0", "12.1")),

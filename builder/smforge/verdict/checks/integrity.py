@@ -185,12 +185,13 @@ def check_unjudged(subject: SubjectView) -> Iterator[Finding]:
 
 def _emptied(subject: SubjectView, unjudged: Sequence[Region]) -> str | None:
     """What can be said of libraries of a slimmed wheel or folder that have no kernel any more."""
-    kinds = {code.kind for region in unjudged for code in region.objects}
-    if not subject.reading.host_files.copies or not kinds <= RUNNABLE:
-        return None
-    return (
-        "If its code was taken out because it was made for other devices, nothing has to be done."
+    markers = all(
+        region.origin is Origin.FATBIN and {code.kind for code in region.objects} == {Kind.PTX}
+        for region in unjudged
     )
+    if not subject.reading.host_files.copies or not markers:
+        return None
+    return "Nothing, if its code was taken out because it was made for other devices."
 
 
 def _unjudged_level(subject: SubjectView, judged: bool, unjudged: Sequence[Region]) -> Level:

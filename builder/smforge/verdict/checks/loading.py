@@ -51,7 +51,7 @@ def check_host(subject: SubjectView) -> Iterator[Finding]:
         if cpu is None or one.host in {None, cpu}:
             continue
         yield HOST_DIFFERS.finding(
-            f"{required} is in {', '.join(one.products)}, which have {one.host} CPUs, and this "
+            f"Machines with {required} have {one.host} CPUs ({', '.join(one.products)}), and this "
             f"{identity.kind} is for {cpu}.",
             device=required,
             remedy=f"Audit the {identity.kind} for {PLATFORMS[one.host]} to know what runs there.",
