@@ -260,7 +260,7 @@ def test_the_matrix_stands_before_the_findings_and_a_link_leads_to_them(
     assert matrix is not None
     assert notes is not None
     assert matrix["y"] < notes["y"]
-    page.get_by_role("button", name="2 errors, 2 warnings, 1 note below").click()
+    page.get_by_role("button", name="2 errors, 2 warnings, 2 notes below").click()
     expect(page.locator("#notes-title")).to_be_in_viewport()
     assert page.evaluate("document.activeElement.id") == "notes-title"
 
