@@ -122,13 +122,15 @@ def test_vllm_is_what_starts_where_it_is_in(build: Build) -> None:
 
 
 @pytest.mark.parametrize(
-    ("selection", "told"), [("core", None), ("common", None), ("", None), ("full", "1")]
+    ("selection", "told"), [("core", None), ("common", "1"), ("", None), ("full", "1")]
 )
-def test_vllm_is_told_of_flashinfers_kernels_only_when_all_are_there(
+def test_vllm_is_told_of_flashinfers_kernels_where_those_it_calls_are_there(
     build: Build, selection: str, told: str | None
 ) -> None:
     made = build(FLASHINFER_SELECTION=selection)
     assert made["Env"].get("VLLM_HAS_FLASHINFER_CUBIN") == told
+    # FlashInfer's GEMM is not in common: vLLM's linear layers must not choose it.
+    assert ("VLLM_DISABLED_KERNELS" in made["Env"]) == (selection == "common")
 
 
 def test_an_image_says_what_it_is_and_leaves_out_what_nobody_told() -> None:
