@@ -126,7 +126,7 @@ def _summary(done: Rewritten, seconds: float) -> str:
     if done.units:
         lines.append(
             f"  {done.units} texts assembled, {done.cached} of them from the cache; "
-            f"needs driver {done.driver} or newer"
+            f"needs driver {done.driver} or newer that knows the device"
         )
     checked = ", ".join(("object by object", *done.checkers))
     lines.append(f"  proven {checked}; {_loading(done)}; {seconds:.0f} s")
