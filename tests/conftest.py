@@ -25,6 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Before pip, which some tests import: setuptools cannot be imported after it in the same process.
+import setuptools  # noqa: F401
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
