@@ -27,7 +27,8 @@ from typing import Any
 import pytest
 
 # Before pip, which some tests import: setuptools cannot be imported after it in the same process.
-import setuptools  # noqa: F401
+import setuptools.build_meta
+import setuptools.command.build_ext  # noqa: F401
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
