@@ -1,4 +1,4 @@
-"""What is told to somebody who waits, while something takes long.
+"""Shows progress while a command takes long.
 
 The command line shows it (`smforge.cli.progress`); everything else only tells it.
 """

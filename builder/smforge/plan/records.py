@@ -68,7 +68,7 @@ class PlannedExternal:
 
 @dataclass(frozen=True, slots=True)
 class PublishedWheel:
-    """A wheel of the package index, and what is made of it before it is shipped."""
+    """A wheel of the package index, and how it is changed before it is shipped."""
 
     file: str
     sha256: str

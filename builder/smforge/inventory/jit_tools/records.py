@@ -1,4 +1,4 @@
-"""The files of a subject, beside its GPU code, on which the verdict about that code depends."""
+"""The files of a subject without GPU code on which the verdict about its GPU code depends."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _Sources = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The reason for one region; regions with equal ones are told together."""
+    """The reason for one region; regions with equal reasons are shown together."""
 
     file: str
     cause: Cause
