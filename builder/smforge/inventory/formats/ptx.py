@@ -103,7 +103,7 @@ def generated_entry_names(pieces: Iterable[bytes], most: int) -> tuple[str, ...]
             begun.clear()
             comment = False
         begun += piece[last or start :]
-        _check_text(len(begun))
+        check_text(len(begun))
         _check_names(names, most)
     return tuple(sorted(name.decode() for name in names))
 
@@ -132,7 +132,7 @@ def _statements(pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         cut = piece.rfind(b";\n") + 2
         size += len(piece)
-        _check_text(size)
+        check_text(size)
         if cut == 1:
             held.append(piece)
             continue
@@ -147,12 +147,13 @@ def _joined(text: bytes, more: Iterable[bytes]) -> bytes:
     size = len(text)
     for part in more:
         size += len(part)
-        _check_text(size)
+        check_text(size)
         parts.append(part)
     return b"".join(parts)
 
 
-def _check_text(size: int) -> None:
+def check_text(size: int) -> None:
+    """Raise `LimitExceededError` where too many bytes of a text have to be looked at together."""
     if size > _MOST_TEXT:
         raise LimitExceededError(
             f"A PTX text cannot be read in parts: {size} bytes of it belong together."

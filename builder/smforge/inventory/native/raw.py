@@ -6,6 +6,7 @@ from smforge.inventory.formats import elf, ptx
 from smforge.inventory.formats.blob import Blob, SliceBlob, chunks
 from smforge.inventory.formats.cubin import CubinReader
 from smforge.inventory.formats.limits import Limits
+from smforge.inventory.formats.ptx_end import check_whole
 from smforge.inventory.native.region_finder import Span
 from smforge.inventory.options import ReadOptions
 from smforge.inventory.records import CodeObject, Kind, Region
@@ -27,8 +28,18 @@ def read_raw_cubin(blob: Blob, header: elf.Header, *, names: bool) -> tuple[Code
     return found, contents.source if contents else None
 
 
+def read_ptx_file(blob: Blob, limits: Limits, *, names: bool) -> CodeObject:
+    """Describe a file that is PTX text, and is whole. Raises as `read_raw_cubin` does."""
+    found = read_raw_ptx(blob, limits, names=names)
+    check_whole(chunks(blob, 0, blob.size))
+    return found
+
+
 def read_raw_ptx(blob: Blob, limits: Limits, *, names: bool) -> CodeObject:
-    """Describe a blob that is PTX text. Raises as `read_raw_cubin` does."""
+    """Describe a blob that is PTX text, or a part of one: a program may put a text together.
+
+    Raises as `read_raw_cubin` does.
+    """
     header = ptx.parse_header(blob.read_at(0, min(_PTX_HEAD, blob.size)))
     kernels = ptx.entry_names(chunks(blob, 0, blob.size), limits.kernels) if names else None
     return CodeObject(

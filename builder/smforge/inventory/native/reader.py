@@ -135,9 +135,9 @@ class _FileReader:
         elif head.startswith(pe.MAGIC):
             self._read_windows_file()
         elif self._blob.size:
-            from smforge.inventory.native.raw import read_raw_ptx  # noqa: PLC0415 - not for libraries
+            from smforge.inventory.native.raw import read_ptx_file  # noqa: PLC0415 - not for libraries
 
-            found = read_raw_ptx(self._blob, self._options.limits, names=self._options.names)
+            found = read_ptx_file(self._blob, self._options.limits, names=self._options.names)
             self._regions.append(Region(Origin.RAW, "", 0, (found,)))
 
     def _read_archive(self, archive: Blob, folder: str, base: int, depth: int) -> None:
