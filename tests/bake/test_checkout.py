@@ -63,9 +63,9 @@ def test_a_version_is_counted_only_where_the_tree_is_built(tree: Path) -> None:
     (cell,) = resolve(matrix, ["demo"], versions).cells
     assert cell.component("vllm") is None
     with pytest.raises(UsageError, match="no git checkout with a release tag"):
-        resolve(matrix, ["cu130-thor"], versions)
+        resolve(matrix, ["demo-source"], versions)
     git(tree, "tag", "v0.33.0")
-    (cell,) = resolve(matrix, ["cu130-thor"], versions).cells
+    (cell,) = resolve(matrix, ["demo-source"], versions).cells
     vllm = cell.component("vllm")
     assert vllm is not None
     assert (vllm.version, vllm.checkout) == ("0.33.0", True)

@@ -369,3 +369,15 @@ def test_an_image_on_a_base_from_a_registry_is_refused_before_the_build(
     assert built.exit_code == 5
     assert "has nothing to start from" in str(built.error)
     assert not built.paths.final.exists()
+
+
+def test_wheels_alone_do_not_replace_a_whole_result(builder: Builder, cell: MakeCell) -> None:
+    whole = cell("made")
+    built = builder.build(whole)
+    assert built.exit_code == 0
+    part = dataclasses.replace(whole, components=(), part=True)
+    refused = builder.build(part, force=True)
+    assert refused.exit_code == 5
+    assert f"holds {whole.components[0].name}" in str(refused.error)
+    assert "--out" in str(refused.error)
+    assert builder.build(whole).up_to_date

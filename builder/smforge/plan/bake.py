@@ -28,13 +28,19 @@ def targets_for(cell: Cell) -> tuple[str, ...]:
 
 
 def cross_compiles(cell: Cell) -> bool:
-    """Whether everything of a cell can be made on another CPU than it is for.
+    """Whether everything of a cell can be made on another CPU than it is for."""
+    return not bound_to_their_cpu(cell)
+
+
+def bound_to_their_cpu(cell: Cell) -> tuple[str, ...]:
+    """The components of a cell that cannot be made on another CPU than they are for.
 
     What pip fetches in a step of the build is for the CPU of that step.
     """
-    return all(
-        one.name in _table()["cross_published" if one.published else "cross"]
+    return tuple(
+        one.name
         for one in cell.components
+        if one.name not in _table()["cross_published" if one.published else "cross"]
     )
 
 

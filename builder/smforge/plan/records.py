@@ -152,6 +152,8 @@ class Cell:
     rewritten: tuple[Rewritten, ...] = ()
     policies: tuple[str, ...] = ()
     """Policy files for preflight and the audits, by their path from the matrix's directory."""
+    part: bool = False
+    """Whether only some of its wheels are built (`smforge.plan.part`); `dropped` says which not."""
 
     @property
     def name(self) -> str:

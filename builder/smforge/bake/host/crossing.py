@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smforge.arch.platforms import PLATFORMS, PROCESSORS
-from smforge.plan.bake import cross_compiles
+from smforge.plan.bake import bound_to_their_cpu, cross_compiles
 from smforge.plan.records import Cell
 
 
@@ -41,6 +41,15 @@ def crossing_for(cell: Cell, native: Sequence[str]) -> Crossing | None:
 def builder_platform(cell: Cell, crossing: Crossing | None) -> str:
     """The platform that the builder has to offer for a cell: an image's steps run on its own."""
     return crossing.build_platform if crossing and cell.image is None else cell.platform
+
+
+def needs_own_platform(cell: Cell) -> str:
+    """Why a cell needs a builder of its own platform, as a part of a sentence."""
+    if bound := bound_to_their_cpu(cell):
+        return f"{', '.join(bound)} cannot be made on another CPU"
+    if cell.image is not None:
+        return "programs of its image run while it is built"
+    return "no cross compiler for its CPU is known"
 
 
 def host_platform() -> str:

@@ -22,6 +22,7 @@ from smforge.bake.host import builders
 from smforge.bake.host import engine as engines
 from smforge.bake.host.crossing import builder_platform, crossing_for
 from smforge.bake.host.engine import Engine
+from smforge.bake.host.other_platforms import EMULATOR_PACKAGES, other_platforms
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.rootfs import ARCHIVE, default_store
 from smforge.errors import SmforgeError
@@ -194,7 +195,7 @@ def _builder(host: Host) -> Finding:
             State.LACKING,
             f"{text}; the default variant needs {', '.join(wanted)}",
             "Choose a builder that can ('docker buildx use NAME'), or register an emulator "
-            "(Debian's qemu-user-static).",
+            f"(Debian's packages {EMULATOR_PACKAGES}).",
         )
     return Finding("builder", State.OK, text)
 
@@ -207,6 +208,21 @@ def _platforms_lacking(host: Host, engine: Engine) -> Iterator[str]:
         needed = builder_platform(cell, crossing_for(cell, engine.means.native))
         if needed not in engine.platforms:
             yield needed
+
+
+def _other_platforms(host: Host) -> Finding:
+    name = "other-platforms"
+    if host.engine is None or host.matrix is None:
+        return Finding(name, State.OPTIONAL, "not known")
+    cells = resolve(host.matrix).cells
+    found = tuple(other_platforms(cells, host.engine.means.native, host.engine.platforms))
+    if not found:
+        return Finding(name, State.OK, "none: every variant is for a platform that a node is")
+    text = "; ".join(one.text for one in found)
+    remedies = [one.remedy for one in found if not one.complete]
+    if remedies:
+        return Finding(name, State.OPTIONAL, text, " ".join(remedies))
+    return Finding(name, State.OK, text)
 
 
 def _nodes(host: Host) -> Finding:
@@ -320,6 +336,7 @@ CHECKS: tuple[Callable[[Host], Finding], ...] = (
     _buildx,
     _engine,
     _builder,
+    _other_platforms,
     _nodes,
     _image_store,
     _engine_disk,

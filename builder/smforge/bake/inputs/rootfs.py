@@ -21,7 +21,8 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from smforge.bake.host.crossing import Crossing
+from smforge.bake.host.crossing import Crossing, host_platform
+from smforge.bake.host.other_platforms import EMULATOR_PACKAGES
 from smforge.errors import BuildFailedError, ToolError
 from smforge.files import cache_folder
 from smforge.plan.records import Cell
@@ -165,9 +166,17 @@ def _make(tool: str, wanted: Rootfs, archive: Path, mirror: Mirror | None) -> No
             last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
             raise BuildFailedError(
                 f"mmdebstrap could not make the {wanted.suite} root file system: {' '.join(last)}",
-                remedy=f"Check this host's apt mirror and free space; the whole log is {log}.",
+                remedy=f"{_of_another_cpu(wanted)}Check this host's apt mirror and free space; the "
+                f"whole log is {log}.",
             )
         partial.replace(archive)
+
+
+def _of_another_cpu(wanted: Rootfs) -> str:
+    """What mmdebstrap needs in addition for a CPU that this host does not have."""
+    if host_platform() == f"linux/{wanted.architecture}":
+        return ""
+    return f"For {wanted.architecture} it needs Debian's packages {EMULATOR_PACKAGES}. "
 
 
 def _run(argv: Sequence[str], environment: dict[str, str], log: Any) -> int:

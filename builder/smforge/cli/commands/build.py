@@ -68,6 +68,13 @@ _EXCERPT_WIDTH = 240
 )
 @choice_options
 @click.option(
+    "--wheels",
+    multiple=True,
+    metavar="COMPONENT",
+    help="Build only the wheels of this component (all: of every one), without the variant's "
+    "image; repeatable.",
+)
+@click.option(
     "--keep-going/--stop-at-failure",
     default=True,
     show_default=True,
@@ -142,6 +149,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     out: Path,
     only: tuple[str, ...],
     shard: str | None,
+    wheels: tuple[str, ...],
     keep_going: bool,
     resume: bool,
     wait: bool,
@@ -170,6 +178,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     \b
     smforge build demo
     smforge build cu130-spark --platform linux/arm64 --jobs 4
+    smforge build cu130-thor --wheels vllm
     smforge build demo --print
     """
     specs = checked_outputs(outputs)
@@ -189,6 +198,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
             platforms=platforms,
             only=explain or only,
             shard=shard,
+            wheels=wheels,
             force=force,
             keep_going=keep_going,
             jobs=jobs,

@@ -18,10 +18,11 @@ from smforge.bake.diagnosis import failure
 from smforge.bake.host import engine as engines
 from smforge.bake.host.crossing import Crossing, builder_platform, crossing_for
 from smforge.bake.host.engine import Engine
+from smforge.bake.host.other_platforms import cannot_build
 from smforge.bake.inputs.externals import ensure_externals, externals_of
 from smforge.bake.inputs.published import ensure_published
 from smforge.bake.inputs.rootfs import ensure_rootfs, root_file_systems
-from smforge.bake.record import RECORD_NAME, Result
+from smforge.bake.record import RECORD_NAME, Result, RunRecord
 from smforge.errors import BuildFailedError, InterruptedBuildError, SmforgeError, UnpublishableError
 from smforge.plan.records import Cell
 from smforge.report.build import to_json
@@ -70,6 +71,7 @@ class Builder:
         found = freshness(settings, cell)
         if found.up_to_date and not force:
             return Built(cell, paths, found.former, up_to_date=True)
+        _require_no_more(cell, found.former, paths)
         _say_why(settings, cell, found)
         engine = self.engine
         crossing = crossing_for(cell, engine.means.native)
@@ -93,6 +95,21 @@ class Builder:
             _require_artefacts(cell, paths.staging)
             audit = audit_cell(settings, cell, paths.staging, predicted)
             return _placed(run, paths, baked, audit)
+
+
+def _require_no_more(cell: Cell, former: RunRecord | None, paths: CellPaths) -> None:
+    """Raise `BuildFailedError` where a part of a cell would replace a result with more in it."""
+    if not cell.part or former is None:
+        return
+    names = [one.name for one in cell.components]
+    more = [one["name"] for one in former.plan.get("components", ()) if one["name"] not in names]
+    more += ["the image"] if former.plan.get("image") else []
+    if more:
+        raise BuildFailedError(
+            f"{shown(paths.final)} holds {', '.join(more)} too, and these wheels alone would "
+            "replace it.",
+            remedy="Build them into another directory with --out.",
+        )
 
 
 def _say_why(settings: BuildSettings, cell: Cell, found: Freshness) -> None:
@@ -177,11 +194,8 @@ def _completed(cell: Cell, directory: Path, audit: CellAudit) -> UnpublishableEr
 
 def _require_platform(engine: Engine, cell: Cell, crossing: Crossing | None) -> None:
     if engine.platforms and builder_platform(cell, crossing) not in engine.platforms:
-        raise BuildFailedError(
-            f"The builder {engine.builder!r} cannot build {cell.platform} for {cell.variant}.",
-            remedy="Choose a builder that can ('docker buildx use NAME'), register an emulator "
-            "(Debian's qemu-user-static), or name another --platform.",
-        )
+        message, remedy = cannot_build(engine.builder, cell)
+        raise BuildFailedError(message, remedy=remedy)
 
 
 def _require_image_root(cell: Cell) -> None:

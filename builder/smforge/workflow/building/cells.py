@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from smforge.matrix.load import load
+from smforge.plan.part import part_of
 from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve
 from smforge.workflow.farm.choice import Choice, chosen
@@ -18,10 +19,13 @@ def cells_of(
 
     Where no variant is named, they are of the default variant; of all variants where cells are
     named or a share of the matrix is asked for. `checkouts` has the versions of trees that are
-    built in place of releases, by component. Raises what `chosen` and loading raise.
+    built in place of releases, by component. Raises what `chosen`,
+    `part_of` and loading raise.
     """
     matrix = load(config)
     everything = choice.only or choice.shard
     variants = choice.variants or (() if everything else (matrix.document.default,))
-    plan = resolve(matrix, variants, checkouts)
-    return matrix.path, chosen(plan.cells, choice)
+    cells = chosen(resolve(matrix, variants, checkouts).cells, choice)
+    if choice.wheels:
+        cells = tuple(part_of(matrix.document, cell, choice.wheels) for cell in cells)
+    return matrix.path, cells

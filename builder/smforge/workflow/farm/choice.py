@@ -6,7 +6,6 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from smforge.errors import UsageError
 from smforge.plan.records import Cell
@@ -36,15 +35,8 @@ class Choice:
     only: tuple[str, ...] = ()
     """Only these cells, by name; all where none is named."""
     shard: Shard | None = None
-
-    def document(self) -> dict[str, Any]:
-        """The choice as plain data."""
-        return {
-            "variants": list(self.variants),
-            "platforms": list(self.platforms),
-            "only": list(self.only),
-            "shard": None if self.shard is None else str(self.shard),
-        }
+    wheels: tuple[str, ...] = ()
+    """Of each cell only the wheels of these components; the whole cell where none is named."""
 
 
 def parse_shard(text: str) -> Shard:

@@ -24,6 +24,7 @@ class BuildRequest(BaseModel):
     platforms: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     shard: str | None = None
+    wheels: tuple[str, ...] = ()
     force: bool = False
     keep_going: bool = True
     jobs: Annotated[int | None, Field(ge=1)] = None
@@ -38,7 +39,7 @@ class BuildRequest(BaseModel):
     def choice(self) -> Choice:
         """The cells that are meant. Raises `UsageError` for a share that is none."""
         shard = None if self.shard is None else parse_shard(self.shard)
-        return Choice(self.variants, self.platforms, self.only, shard)
+        return Choice(self.variants, self.platforms, self.only, shard, self.wheels)
 
     def require_here(self) -> None:
         """Raise `UsageError` in another directory, where relative names mean other files."""
