@@ -125,6 +125,36 @@ def test_the_gate_compares_with_the_last_release(
         assert ("9.0" in steps.summary.read_text()) is (folder == "wider")
 
 
+@pytest.mark.parametrize(
+    ("listing", "code", "count", "said"),
+    [
+        ("echo 0", 0, "0", "This is the first release"),
+        ("echo 1", 0, "1", ""),
+        ("exit 1", 1, None, ""),
+    ],
+)
+def test_only_a_first_release_is_not_compared(
+    tmp_path: Path, listing: str, code: int, count: str | None, said: str
+) -> None:
+    """With a program in place of GitHub's, which needs an account."""
+    (fetch,) = (step for step in steps_of("release") if step.get("id") == "last")
+    (compare,) = (step for step in steps_of("release") if step.get("name") == "Compare")
+    assert compare["if"] == "steps.last.outputs.count != '0'"
+    gh = tmp_path / "bin" / "gh"
+    gh.parent.mkdir()
+    gh.write_text(f'#!/bin/sh\ncase "$2" in list) {listing};; *) echo "$@" > asked;; esac\n')
+    gh.chmod(0o755)
+    path = {"PATH": f"{gh.parent}:{os.environ['PATH']}"}
+    values = {"github.token": "none"}
+    steps = Steps(tmp_path / "home", tmp_path, values, environment=path)
+    steps.home.mkdir()
+    steps.summary.touch()
+    assert steps.run(fetch) == code
+    assert steps.values.get("steps.last.outputs.count") == count
+    assert said in steps.summary.read_text()
+    assert (tmp_path / "asked").exists() is (count == "1")
+
+
 @pytest.mark.network
 def test_the_hook_refuses_a_wrong_matrix(checkout: Path, ci_tools: Path, tmp_path: Path) -> None:
     """By pre-commit itself, which installs smforge from the commit into an environment."""

@@ -13,7 +13,7 @@ import pytest
 from smforge.arch.devices import devices, named_device
 from smforge.arch.requirement import parse_requirements
 from smforge.arch.target import ComputeCapability
-from smforge.report.text.rule_page import rule_sections
+from smforge.report.text.rule_page import PAGES, rule_sections
 from smforge.verdict.rules import RULES
 
 
@@ -66,6 +66,22 @@ def test_every_rule_is_explained() -> None:
         assert f"**{one.level}**" in section
         assert "\n## " not in section
         assert "](" not in section
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_the_pages_that_messages_name_are_shown(name: str) -> None:
+    done = smforge("explain", name)
+    assert done.returncode == 0
+    assert done.stdout.startswith("# ")
+    assert "](" not in done.stdout
+    assert name in smforge("explain").stdout
+
+
+def test_a_wrong_flag_gets_the_nearest_one_alone() -> None:
+    done = smforge("audit", "--requires", "12.1", __file__)
+    assert done.returncode == 2
+    assert "Did you mean '--require'?" in done.stderr
+    assert "--quiet" not in done.stderr
 
 
 def test_a_rule_that_is_mistyped_gets_a_suggestion() -> None:

@@ -50,7 +50,10 @@ def test_the_wheel_holds_the_package_and_the_project_and_nothing_else(
             f"smforge/project/{name}": name
             for name in tracked("docker", "docker-bake.hcl", "versions.json", "tools/engine")
         },
-        "smforge/docs/rules.md": "docs/rules.md",
+        **{
+            f"smforge/docs/{name}.md": f"docs/{name}.md"
+            for name in ("matrix", "policies", "rules", "settings")
+        },
     }
     with zipfile.ZipFile(distribution[1]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}

@@ -151,7 +151,7 @@ _VERBOSE = click.Option(
 def group(ctx: click.Context, config: Path | None, quiet: bool, verbose: bool) -> None:
     """Build CUDA wheels and images per architecture, and prove what is inside them.
 
-    Flags can also be set in pyproject.toml and in variables: docs/settings.md.
+    Flags can also be set in pyproject.toml and in variables: smforge explain settings.
 
     \b
     smforge audit vllm-0.33.0-cp38-abi3-manylinux_2_28_x86_64.whl --require spark
@@ -174,6 +174,12 @@ def _exit_code(arguments: list[str]) -> int:
     try:
         result: Any = group.main(args=arguments, prog_name="smforge", standalone_mode=False)
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and error.possibilities:
+            from difflib import get_close_matches  # noqa: PLC0415  # defers difflib
+
+            # click offers several in the order of the alphabet: --quiet before --require.
+            near = get_close_matches(error.option_name, error.possibilities, n=1)
+            error = click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx)
         error.show()
         return error.exit_code
     except SmforgeError as error:

@@ -155,7 +155,7 @@ def _explain(detail: ErrorDetails) -> ConfigurationError:
         step for at, step in enumerate(steps) if at == named or not _OWN_STEP.match(str(step))
     )
     message = detail["msg"][:1].lower() + detail["msg"][1:]
-    remedy = "docs/matrix.md describes the keys."
+    remedy = "'smforge explain matrix' describes the keys."
     match detail["type"]:
         case "extra_forbidden":
             message = f"the key {where[-1]!r} is unknown here"

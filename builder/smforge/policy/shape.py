@@ -122,6 +122,6 @@ def checked(content: Any, path: Path) -> dict[str, Any]:
         place, problem = first_problem(error)
         raise ConfigurationError(
             f"The policy {path} is wrong at {f'$.{place}' if place else '$'}: {problem}.",
-            remedy="docs/policies.md describes policy files.",
+            remedy="'smforge explain policies' describes the keys.",
         ) from error
     return policy.model_dump()

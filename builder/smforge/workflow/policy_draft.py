@@ -16,7 +16,8 @@ from smforge.verdict.records import Verdict
 _HEAD = """\
 # Written by smforge audit --write-policy. An entry without a reason is refused when the file is
 # read: write why the kernels may be missing, or delete the entry and build them. Narrow the
-# patterns where they cover more than the reason does. docs/policies.md describes every key.
+# patterns where they cover more than the reason does. 'smforge explain policies' describes every
+# key.
 
 """
 _Key = tuple[str, str, tuple[Target, ...], str]

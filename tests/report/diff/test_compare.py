@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.errors import IncomparableError
+from smforge.report.diff import outline
 from smforge.report.diff.pairing import follow, follow_names
 from smforge.report.diff.sides import same_family, same_name
 
@@ -298,3 +299,17 @@ def built(make: Any, libraries: dict[str, dict[str, str]]) -> Any:
         if kernels
     ]
     return make.side(*files)
+
+
+def test_losses_on_other_devices_are_counted_and_not_named(make: Any) -> None:
+    old = single(make, ("sm_90", ONE, "b"), ("sm_80", ONE, "b", "c"))
+    new = single(make, ("sm_90", ONE, "b"), ("sm_80", ONE))
+    diff = make.compare(old, new, "9.0")
+    assert diff.verdict == "pass"
+    said = " ".join(outline.sentences(diff))
+    assert "Lost on devices that are not required: 8.0 (2), " in said
+    assert "--require names what" in said
+    assert list(outline.families(diff)) == []
+    assert "not required" not in " ".join(
+        outline.sentences(make.compare(old, new, "8.0 8.6 8.9 9.0"))
+    )

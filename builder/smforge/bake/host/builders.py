@@ -111,7 +111,7 @@ def configuration(settings: BuilderSettings) -> str:
     }
     if registries := dict(_registries(settings)):
         document["registry"] = registries
-    head = "# Made by 'smforge builder init'; docs/farm.md says why each rule is there.\n"
+    head = "# Made by 'smforge builder init'.\n"
     return head + tomli_w.dumps(document)
 
 

@@ -336,4 +336,5 @@ def _render(ran: Ran, published: Sequence[Published], spec: OutputSpec) -> str:
     closing = [*summary.closing_lines(results), *(line for one in published for line in one.lines)]
     if tally := summary.tally(results, ran.not_begun):
         closing.append(tally)
-    return "\n\n".join(part for part in (*audits, table, "\n".join(closing)) if part)
+    layers = "\n".join(summary.layer_lines(results))
+    return "\n\n".join(part for part in (*audits, table, layers, "\n".join(closing)) if part)

@@ -16,32 +16,40 @@ from smforge.preflight.rules import RULES as PREFLIGHT_RULES
 from smforge.report import finding_groups
 from smforge.report.model import Report
 from smforge.report.text.printable import printable
-from smforge.report.text.rule_page import rule_sections
+from smforge.report.text.rule_page import PAGES, page_text, rule_sections
 from smforge.verdict.rules import RULES
 
 
 @click.command("explain")
-@click.argument("rule", required=False, metavar="[RULE | REPORT.json]")
+@click.argument("rule", required=False, metavar="[RULE | PAGE | REPORT.json]")
 def command(rule: str | None) -> int:
     """Say what a rule means and what to do; without RULE, list them all.
 
-    RULE is one of the audit or of preflight. Of a report that an audit saved, the rules of its
-    errors and warnings are explained, each with what it found.
+    RULE is one of the audit or of preflight; PAGE is matrix, policies or settings, which describe
+    the files that you write. Of a report that an audit saved, the rules of its errors and warnings
+    are explained, each with what it found.
 
     \b
     smforge explain kernels-missing
+    smforge explain policies
     smforge explain audit.json
     """
     known = {one.id for one in (*RULES, *PREFLIGHT_RULES)}
     if rule is None:
-        text = f"smforge audit\n{_table(RULES)}\n\nsmforge preflight\n{_table(PREFLIGHT_RULES)}"
+        tables = (
+            f"smforge audit\n{_table(RULES)}",
+            f"smforge preflight\n{_table(PREFLIGHT_RULES)}",
+        )
+        text = "\n\n".join((*tables, f"Pages\n{_pages()}"))
     elif rule in known:
         text = "\n\n".join(_meanings(rule))
+    elif rule in PAGES:
+        text = page_text(rule)
     elif Path(rule).is_file():
         reports = read_reports(Path(rule))
         text = "\n\n\n".join("\n\n".join(_explained(report)) for report in reports)
     else:
-        near = get_close_matches(rule, known, n=1)
+        near = get_close_matches(rule, {*known, *PAGES}, n=1)
         raise UsageError(
             f"There is no rule {rule!r}, and no such file.",
             remedy=f"Did you mean {near[0]}?" if near else "'smforge explain' lists them.",
@@ -53,6 +61,11 @@ def command(rule: str | None) -> int:
 def _table(rules: Sequence[Rule]) -> str:
     width = max(len(one.id) for one in rules)
     return "\n".join(f"  {one.id:{width}}  {one.level:7}  {one.summary}" for one in rules)
+
+
+def _pages() -> str:
+    width = max(map(len, PAGES))
+    return "\n".join(f"  {name:{width}}  {content}" for name, content in PAGES.items())
 
 
 def _meanings(rule: str) -> Iterator[str]:

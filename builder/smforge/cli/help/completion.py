@@ -76,9 +76,11 @@ def _rules(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     from smforge.preflight.rules import RULES as ASKED  # noqa: PLC0415  # defers rules
+    from smforge.report.text.rule_page import PAGES  # noqa: PLC0415  # defers rule_page
     from smforge.verdict.rules import RULES  # noqa: PLC0415  # defers rules
 
-    return _items({rule.id: rule.summary for rule in (*ASKED, *RULES)}.items(), incomplete)
+    offered = {rule.id: rule.summary for rule in (*ASKED, *RULES)} | dict(PAGES)
+    return _items(offered.items(), incomplete)
 
 
 def _formats(

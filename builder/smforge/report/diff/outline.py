@@ -89,6 +89,13 @@ def sentences(diff: model.Diff) -> Iterator[str]:
     unused = [one for one in diff.required if (of := diff.devices.get(one)) and not of.runs.old]
     if unused:
         yield f"{diff.old.name} runs nothing on {', '.join(unused)}, so nothing can be lost there."
+    others = [
+        f"{name} ({one.lost:,})"
+        for name, one in diff.devices.items()
+        if one.lost and not one.required
+    ]
+    if others:
+        yield f"Lost on devices that are not required: {', '.join(others)}; --require names what."
     if diff.compared == "counts":
         listless = [one.name for one in (diff.old, diff.new) if one.saved]
         yield (

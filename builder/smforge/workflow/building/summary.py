@@ -10,8 +10,10 @@ from typing import Any
 from smforge.amounts import clock_text, size_text
 from smforge.bake.cell_paths import shown
 from smforge.bake.record import TargetRecord
-from smforge.errors import EXIT_PASS
+from smforge.errors import EXIT_PASS, SmforgeError
+from smforge.oci.layers import biggest_layers
 from smforge.plan.records import Cell
+from smforge.publish.images import LAYOUT
 from smforge.report.model import Report
 from smforge.report.table import render_table as render_report
 from smforge.terminal import text_of
@@ -122,6 +124,20 @@ def closing_lines(results: Sequence[Built]) -> Iterator[str]:
             yield f"built: {name} in {took}, verdict {verdict(built)}: {files}"
         else:
             yield f"rejected: {name}, kept to be examined: {files}"
+
+
+def layer_lines(results: Sequence[Built]) -> Iterator[str]:
+    """The biggest layers of each image that has its place, and the step that made each."""
+    for built in results:
+        folder = _directory(built) / LAYOUT
+        if built.error is not None or built.record is None or built.cell.image is None:
+            continue
+        try:
+            layers = biggest_layers(folder)
+        except SmforgeError:
+            continue  # The result is not there any more, which is not what is asked here.
+        yield f"layers of {folder}, compressed:"
+        yield from (f"  {size_text(one.bytes):>8}  {one.step}".rstrip() for one in layers)
 
 
 def tally(results: Sequence[Built], not_begun: Sequence[Cell]) -> str:

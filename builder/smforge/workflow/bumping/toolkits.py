@@ -148,7 +148,7 @@ def _like(draft: Draft, release: Version) -> str:
     if not having:
         raise UsageError(
             f"{draft.path} has no toolkit with a base from packages that a new one could be like.",
-            remedy="Write such a base by hand first; docs/matrix.md describes it.",
+            remedy="Write such a base by hand first; 'smforge explain matrix' describes it.",
         )
     older = [name for name in having if Version(name) < release]
     return max(older, key=Version) if older else min(having, key=Version)
