@@ -65,6 +65,7 @@ EVERYWHERE = {
     "files",
     "findings",
     "progress",
+    "retries",
     "sigterm",
     "terminal",
     "writing",

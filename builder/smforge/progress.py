@@ -22,4 +22,15 @@ class Progress:
         """The task has come to this: a library."""
 
 
+class AnnouncedItems(Progress):
+    """Says each item as a line of its own, where nothing else shows progress."""
+
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self._announce = announce
+
+    def item(self, name: str) -> None:
+        if name:
+            self._announce(name)
+
+
 SILENT = Progress()

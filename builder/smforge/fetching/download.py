@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 
 from smforge.errors import DamagedInputError, LimitExceededError, ToolError, UsageError
 from smforge.progress import SILENT, Progress
+from smforge.retries import BUSY, LONGEST_PAUSE_SECONDS, attempts, pause_seconds
 
 MOST_BYTES: Final = 64 << 30
 """The largest file that is fetched."""
 _PART: Final = 1 << 18
-_RESUMES: Final = 5
 _WAIT_SECONDS: Final = 120.0
 _LEAST_BYTES_PER_SECOND: Final = 16 << 10
+_ATTEMPTS: Final = attempts("index_download")
 """A server may keep us waiting `_WAIT_SECONDS` in all, and this much longer for what it sends."""
 
 
@@ -66,11 +67,14 @@ class _Download:
         self._done = 0
         self._whole: int | None = None
         self._started = time.monotonic()
+        self._progress = progress
         self._restart()
         progress.task(f"fetching {wanted.name}", lambda: (self._done, self._whole))
 
     def run(self) -> str:
-        for attempt in range(_RESUMES + 1):
+        for attempt in range(_ATTEMPTS):
+            if attempt > 1:
+                self._pause(attempt)
             try:
                 for part in self._parts():
                     self._take(part)
@@ -84,7 +88,7 @@ class _Download:
                 if not type(error).__module__.startswith(("pip.", "http.client")):
                     raise
                 broken = error
-            if attempt == _RESUMES or not self._done:
+            if attempt == _ATTEMPTS - 1 or not self._done:
                 raise ToolError(
                     f"{self._wanted.name} cannot be fetched from {self._host}: {_reason(broken)}.",
                     remedy="Try again, or fetch it in another way and name the file.",
@@ -92,6 +96,12 @@ class _Download:
         self._file.flush()
         self._check()
         return self._digests["sha256"].hexdigest()
+
+    def _pause(self, attempt: int) -> None:
+        seconds = pause_seconds(attempt, None, LONGEST_PAUSE_SECONDS)
+        self._progress.item(f"again in {seconds:.0f} s: {self._host} broke off")
+        time.sleep(seconds)
+        self._progress.item("")
 
     @property
     def _host(self) -> str:
@@ -134,7 +144,9 @@ class _Download:
         if response.status_code != 200:
             raise ToolError(
                 f"{self._host} answers HTTP {response.status_code} for {name}.",
-                remedy="Check the name, pip's index settings and its credentials.",
+                remedy="Try again later."
+                if response.status_code in BUSY
+                else "Check the name, pip's index settings and its credentials.",
             )
         if self._done:
             self._restart()

@@ -117,7 +117,7 @@ def fetch_wheel(requirement: str, target: Target, progress: Progress = SILENT) -
     """
     name, specifier = _parsed(requirement)
     progress.task(f"looking for {requirement}")
-    with pip_tools(["--no-deps", *target.arguments()]) as tools:
+    with pip_tools(["--no-deps", *target.arguments()], progress) as tools:
         candidate, newer = _find(tools, name, specifier, target)
         link = candidate.link
         release = f"{name}=={candidate.version}"
@@ -144,7 +144,8 @@ def fetch_url(url: str, index_url: str | None = None, progress: Progress = SILEN
     hashes = tuple(_hashes(fragment))
     if not hashes:
         check_address(address)
-    with pip_tools([] if index_url is None else ["--index-url", index_url]) as tools:
+    arguments = [] if index_url is None else ["--index-url", index_url]
+    with pip_tools(arguments, progress) as tools:
         return Fetched(
             _fetched(tools, Wanted(address, name, hashes, secure=not hashes), progress), name
         )
@@ -212,6 +213,8 @@ def _find(tools: PipTools, name: str, specifier: Any, target: Target) -> tuple[A
     best = found.best_candidate
     if best is None:
         told = _why_none(f"{name}{specifier}", found.all_candidates, of_release, target)
+        if tools.refusals:
+            told = f"{told.rstrip('.')}: {', '.join(dict.fromkeys(tools.refusals))}."
         raise ToolError(told, remedy=_SETTINGS)
     passed_over = [one.version for one in of_release if not one.version.is_prerelease]
     newest = max(passed_over, default=None)

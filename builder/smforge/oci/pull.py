@@ -12,52 +12,69 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from smforge.errors import DamagedInputError, ToolError, UsageError
-from smforge.oci.documents import DOCUMENT_BYTES, INDEX_TYPES, MANIFEST_TYPES
+from smforge.oci.documents import DOCUMENT_BYTES, INDEX_TYPES, MANIFEST_TYPES, digest_of
 from smforge.oci.parts import PART_BYTES
 from smforge.oci.reference import Reference
 from smforge.oci.session import Session
 from smforge.oci.tokens import FindCredentials
-from smforge.oci.transport import bounded
+from smforge.oci.transport import asks_to_wait, bounded, look_at_clock, reason_of
+from smforge.progress import SILENT, Progress
+from smforge.retries import attempts
 
-_RESUMES = 8
-"""How often a blob's download may break off and continue."""
+_ATTEMPTS = attempts("download")
 ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
 
 
 class PullClient:
     """One repository of a registry, to read from."""
 
-    def __init__(self, reference: Reference, credentials: FindCredentials) -> None:
+    def __init__(
+        self, reference: Reference, credentials: FindCredentials, progress: Progress = SILENT
+    ) -> None:
         """`credentials` is asked only when the registry wants some."""
         self._reference = reference
-        self._session = Session(reference, credentials)
+        self._session = Session(reference, credentials, progress)
 
     def manifest(self, version: str) -> tuple[bytes, str]:
-        """Return a manifest or index by tag or digest, unverified, with its media type."""
+        """Return a manifest or index by tag or digest, with its media type.
+
+        Raises `DamagedInputError` where it has not the digest that the registry itself says.
+        """
         url = f"{self._reference.base}/manifests/{version}"
         with self._get(url, {"Accept": ACCEPT}) as response:
             data = bounded(response, DOCUMENT_BYTES, url)
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+            said = response.headers.get("Docker-Content-Digest", "")
+        if said.startswith("sha256:") and said != digest_of(data):
+            raise DamagedInputError(
+                f"{url} arrived with the digest {digest_of(data)}, and the registry says that its "
+                f"digest is {said[:71]}.",
+                remedy="Try again: it was damaged in transfer.",
+            )
         return data, media_type
 
     def blob_parts(self, digest: str, size: int | None) -> Iterator[bytes]:
         """Yield a blob, unverified; if the connection breaks off, continue from there."""
         url = f"{self._reference.base}/blobs/{digest}"
         seen = 0
-        for attempt in range(_RESUMES + 1):
+        why = ""
+        for attempt in range(_ATTEMPTS):
             if attempt > 1:
-                self._session.pause(attempt)
+                self._session.pause(attempt, why)
             try:
                 for part in self._parts_from(url, seen):
                     seen += len(part)
                     yield part
             except HTTPError as error:
-                if attempt == _RESUMES:
+                why = reason_of(error)
+                if attempt == _ATTEMPTS - 1:
                     raise ToolError(
-                        f"{url} broke off {_RESUMES + 1} times, last at byte {seen}: {error}."
+                        f"{url} broke off {_ATTEMPTS} times, last at byte {seen}: {why}.",
+                        remedy="Try again later, or fetch the image in another way.",
                     ) from error
             else:
-                if size is None or seen >= size or attempt == _RESUMES:
+                why = "a short answer"
+                if size is None or seen >= size or attempt == _ATTEMPTS - 1:
                     return
 
     def close(self) -> None:
@@ -98,12 +115,14 @@ class PullClient:
         if response.status in {401, 403}:
             raise ToolError(
                 f"{host} refuses to show {written} (HTTP {response.status}).",
-                remedy=f"Run docker login {host} with an account that may pull it.",
+                remedy=f"Run docker login {host} with an account that may pull it."
+                f"{look_at_clock(response)}",
             )
         if response.status == 404 and "/manifests/" in url:
             raise UsageError(f"{host} has no image {written}.")
         if response.status == 404:
             raise DamagedInputError(f"{host} lacks {url}, which the image refers to.")
         raise ToolError(
-            f"{host} answers {url} with HTTP {response.status}.", remedy="Try again later."
+            f"{host} answers {url} with HTTP {response.status}{asks_to_wait(response)}.",
+            remedy="Try again later.",
         )

@@ -24,21 +24,25 @@ from smforge.oci.pull import ACCEPT
 from smforge.oci.reference import Reference, stays_secret
 from smforge.oci.session import Session
 from smforge.oci.tokens import FindCredentials
-from smforge.oci.transport import BUSY, bounded, reason_of
+from smforge.oci.transport import asks_to_wait, bounded, look_at_clock, reason_of
+from smforge.progress import SILENT, Progress
+from smforge.retries import BUSY, asked_seconds, attempts
 
 PartsFrom = Callable[[int], Iterator[bytes]]
 """Gives a blob's bytes from an offset on."""
-_ATTEMPTS = 8
+_ATTEMPTS = attempts("upload")
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 
 
 class PushClient:
     """One repository of a registry, to write to."""
 
-    def __init__(self, reference: Reference, credentials: FindCredentials) -> None:
+    def __init__(
+        self, reference: Reference, credentials: FindCredentials, progress: Progress = SILENT
+    ) -> None:
         """`credentials` is asked only when the registry wants some."""
         self._reference = reference
-        self._session = Session(reference, credentials)
+        self._session = Session(reference, credentials, progress)
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository has the blob already."""
@@ -62,7 +66,7 @@ class PushClient:
         upload = _Upload(digest, size, parts_from)
         for attempt in range(_ATTEMPTS):
             if attempt:
-                self._session.pause(attempt, upload.retry_after)
+                self._session.pause(attempt, upload.trouble, upload.retry_after)
                 # The last request may have been carried out though its answer was lost.
                 if self.has_blob(digest):
                     return
@@ -142,7 +146,7 @@ class PushClient:
         elif answer.status not in {401, *BUSY}:
             raise self._refused(answer, url)
         upload.trouble = f"HTTP {answer.status}"
-        upload.retry_after = answer.headers.get("Retry-After")
+        upload.retry_after = asked_seconds(answer.headers)
         return False
 
     def _place(self) -> str:
@@ -180,11 +184,12 @@ class PushClient:
             return ToolError(
                 f"{host} does not let this account push to {self._reference.name} "
                 f"(HTTP {response.status}).",
-                remedy=f"Run docker login {host} with an account that may push there.",
+                remedy=f"Run docker login {host} with an account that may push there."
+                f"{look_at_clock(response)}",
             )
         return ToolError(
             f"{host} answers {urlsplit(url).path} with HTTP {response.status}"
-            f"{_message_in(response)}.",
+            f"{_message_in(response)}{asks_to_wait(response)}.",
             remedy="Try again later, or read the registry's log.",
         )
 
@@ -200,7 +205,7 @@ class _Upload:
         """The URL that takes the rest; None before it is known and after it has expired."""
         self.received = 0
         self.trouble = ""
-        self.retry_after: str | None = None
+        self.retry_after: float | None = None
 
 
 def _message_in(response: urllib3.BaseHTTPResponse) -> str:

@@ -16,17 +16,20 @@ import urllib3
 from smforge.oci.reference import Reference
 from smforge.oci.tokens import FindCredentials, authorization_for
 from smforge.oci.transport import Transport, discard
+from smforge.progress import SILENT, Progress
 
 
 class Session:
     """Sends requests to a repository and answers its challenges."""
 
-    def __init__(self, reference: Reference, credentials: FindCredentials) -> None:
+    def __init__(
+        self, reference: Reference, credentials: FindCredentials, progress: Progress = SILENT
+    ) -> None:
         """`credentials` is asked only when the registry wants some."""
         self.reference = reference
         self._find_credentials = credentials
         self._authorization: str | None = None
-        self._transport = Transport(reference.host)
+        self._transport = Transport(reference.host, progress)
 
     @contextmanager
     def ask(
@@ -65,12 +68,12 @@ class Session:
         self._is_challenge(response, url)
         return response
 
-    def pause(self, attempt: int, asked: str | None = None) -> None:
+    def pause(self, attempt: int, why: str, asked: float | None = None) -> None:
         """Wait before the `attempt`-th repetition, or for the seconds that Retry-After asked for.
 
-        Raises `ToolError` where the registry makes no progress.
+        `why` is shown. Raises `ToolError` where the registry makes no progress.
         """
-        self._transport.pause(attempt, asked)
+        self._transport.pause(attempt, why, asked)
 
     def close(self) -> None:
         """Close the connections."""

@@ -15,15 +15,16 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from smforge import retries
 from smforge.errors import DamagedInputError, ToolError
 from smforge.oci.reference import is_loopback, stays_secret
 from smforge.oci.time_budget import TimeBudget, use
+from smforge.progress import SILENT, Progress
+from smforge.retries import BUSY, asked_seconds, attempts, pause_seconds
 from smforge.version import __version__
 
-BUSY = (408, 429, 500, 502, 503, 504)
-"""Answers after which the same request may succeed."""
-LONGEST_PAUSE_SECONDS = 20
-_ATTEMPTS = 7
+LONGEST_PAUSE_SECONDS = retries.LONGEST_PAUSE_SECONDS
+_ATTEMPTS = attempts("request")
 _REDIRECTS = 5
 _TIMEOUT = urllib3.Timeout(connect=10, read=60)
 _UPLOAD_SECONDS = 600
@@ -37,9 +38,11 @@ Headers = Mapping[str, str]
 class Transport:
     """The connections of one session."""
 
-    def __init__(self, host: str) -> None:
-        """`host` is named where it makes no progress."""
+    def __init__(self, host: str, progress: Progress = SILENT) -> None:
+        """`host` is named where it makes no progress; `progress` shows what is waited for."""
         self.budget = TimeBudget(host)
+        self._host = host
+        self._progress = progress
         self._pools: dict[str | None, urllib3.PoolManager] = {}
 
     def follow(
@@ -68,25 +71,26 @@ class Transport:
 
         Raises `ToolError` where nothing answers.
         """
-        asked: str | None = None
+        asked: float | None = None
+        why = ""
         for attempt in range(_ATTEMPTS):
             if attempt:
-                self.pause(attempt, asked)
+                self.pause(attempt, why, asked)
             last = attempt == _ATTEMPTS - 1
             try:
                 response = self._sent(method, url, headers, body or None, _TIMEOUT)
             except (HTTPError, UnicodeError, ValueError) as error:
-                asked = None
+                asked, why = None, reason_of(error)
                 if last or not _may_pass(error):
                     raise ToolError(
-                        f"{urlsplit(url).netloc} cannot be reached: {reason_of(error)}.",
-                        remedy="Check the name, the network and the proxy settings.",
+                        f"{urlsplit(url).netloc} cannot be reached: {why}.",
+                        remedy=remedy_for(error),
                     ) from error
                 continue
             if last or response.status not in BUSY:
                 self.budget.answered()
                 return response
-            asked = response.headers.get("Retry-After")
+            asked, why = asked_seconds(response.headers), f"HTTP {response.status}"
             discard(response)
         raise AssertionError("the last attempt returns or raises")
 
@@ -103,12 +107,15 @@ class Transport:
         self.budget.answered()
         return response
 
-    def pause(self, attempt: int, asked: str | None = None) -> None:
+    def pause(self, attempt: int, why: str, asked: float | None = None) -> None:
         """Wait before the `attempt`-th repetition, or for the seconds that Retry-After asked for.
 
-        Raises `ToolError` when no budget is left.
+        `why` is shown by the progress. Raises `ToolError` when no budget is left.
         """
-        self.budget.pause(pause_seconds(attempt, asked))
+        seconds = pause_seconds(attempt, asked, LONGEST_PAUSE_SECONDS)
+        self._progress.item(f"again in {seconds:.0f} s: {why} from {self._host}")
+        self.budget.pause(seconds)
+        self._progress.item("")
 
     def close(self) -> None:
         """Close the connections."""
@@ -170,11 +177,30 @@ def _may_pass(error: Exception) -> bool:
     return not isinstance(error, ValueError)
 
 
-def pause_seconds(attempt: int, asked: str | None = None) -> float:
-    """How long to wait before the `attempt`-th repetition, or as long as Retry-After asked for."""
-    if asked is not None and asked.isdecimal():
-        return float(min(int(asked[:9]), 3 * LONGEST_PAUSE_SECONDS))
-    return float(min(0.25 * 2**attempt, LONGEST_PAUSE_SECONDS))
+def remedy_for(error: BaseException) -> str:
+    """What can be done where a server cannot be reached."""
+    if "not yet valid" in str(error) or "has expired" in str(error):
+        return (
+            "Its certificate is not valid at this machine's time: look at the clock ('date'), "
+            "then at the certificate."
+        )
+    return "Check the name, the network and the proxy settings."
+
+
+def asks_to_wait(response: urllib3.BaseHTTPResponse) -> str:
+    """`` and asks to wait 3600 seconds``, where an answer does so."""
+    asked = asked_seconds(response.headers)
+    return "" if asked is None else f" and asks to wait {asked:.0f} seconds"
+
+
+def look_at_clock(response: urllib3.BaseHTTPResponse) -> str:
+    """What else may help where a registry refuses a token: it may count as expired, or not yet
+    valid, because two clocks differ.
+    """
+    date = response.headers.get("Date")
+    if response.status != 401 or date is None:
+        return ""
+    return f" Or look at the clocks ('date'): the registry says that it is {date}."
 
 
 def bounded(response: urllib3.BaseHTTPResponse, limit: int, what: str) -> bytes:

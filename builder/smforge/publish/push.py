@@ -13,6 +13,7 @@ from smforge.oci.fields import list_of, mapping_of, parse_document, text_of
 from smforge.oci.layout import LayoutFolder, json_bytes
 from smforge.oci.push import PushClient
 from smforge.oci.reference import Reference, parse_reference
+from smforge.progress import AnnouncedItems
 from smforge.publish.layouts import read_root
 
 Announce = Callable[[str], None]
@@ -52,7 +53,7 @@ def push(
     target = parse_reference(reference)
     if ":" in target.version:  # No tag has one.
         raise UsageError(f"{reference} is a digest.", remedy="Images are pushed to a tag.")
-    client = PushClient(target, credentials)
+    client = PushClient(target, credentials, AnnouncedItems(announce))
     try:
         return _Push(LayoutFolder(folder), target, client, tuple(mount_from), announce).carry_out()
     finally:

@@ -72,7 +72,7 @@ def open_subject(argument: str, options: ReadOptions) -> ImageSubject:
     not what it announced.
     """
     reference = parse_reference(argument)
-    client = PullClient(reference, find_credentials)
+    client = PullClient(reference, find_credentials, options.progress)
     try:
         store = RegistryStore(reference, client)
         source = StoredSource(store, reference=None, platform=options.platform)
