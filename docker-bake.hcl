@@ -456,30 +456,24 @@ target "_published" {
   target = "wheel"
 }
 
-target "vllm-published" {
+target "published" {
+  name     = "${item.component}-published"
   inherits = ["_published"]
+  matrix = {
+    item = [
+      { component = "vllm", keep = VLLM_KEEP, repair = VLLM_REPAIR },
+      { component = "lmcache", keep = LMCACHE_KEEP, repair = LMCACHE_REPAIR },
+    ]
+  }
   contexts = {
-    published = "${PUBLISHED_DIR}/vllm"
+    published = "${PUBLISHED_DIR}/${item.component}"
   }
   args = {
-    COMPONENT = "vllm"
-    KEEP      = VLLM_KEEP
-    REPAIR    = VLLM_REPAIR
+    COMPONENT = item.component
+    KEEP      = item.keep
+    REPAIR    = item.repair
   }
-  output = ["type=local,dest=${OUT_DIR}/vllm"]
-}
-
-target "lmcache-published" {
-  inherits = ["_published"]
-  contexts = {
-    published = "${PUBLISHED_DIR}/lmcache"
-  }
-  args = {
-    COMPONENT = "lmcache"
-    KEEP      = LMCACHE_KEEP
-    REPAIR    = LMCACHE_REPAIR
-  }
-  output = ["type=local,dest=${OUT_DIR}/lmcache"]
+  output = ["type=local,dest=${OUT_DIR}/${item.component}"]
 }
 
 target "validate-published" {

@@ -64,7 +64,9 @@ def test_another_content_is_refused_and_not_kept(cell: Cell, tmp_path: Path) -> 
 
 
 def test_a_mirror_without_the_wheel(cell: Cell, tmp_path: Path) -> None:
-    with pytest.raises(BuildFailedError, match=f"has no {file_of(cell)} and no file named"):
+    with pytest.raises(
+        BuildFailedError, match=f"has no {file_of(cell)}, the wheel of vllm, and no"
+    ):
         ensure_published(cell, tmp_path / "store", Origin(tmp_path))
 
 

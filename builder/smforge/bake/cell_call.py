@@ -10,7 +10,7 @@ from smforge.bake.command import BakeCall
 from smforge.bake.host.compiler_cache import BUCKET_SETTING
 from smforge.bake.host.crossing import Crossing
 from smforge.bake.host.job_limits import JobLimits
-from smforge.bake.host.settings import CHECKOUT_SETTING, HOST_NETWORK, NETWORK_SETTING, HostSettings
+from smforge.bake.host.settings import CHECKOUT_SETTING, HostSettings
 from smforge.bake.inputs.checkout import revision_of
 from smforge.bake.inputs.externals import directory_of, externals_of
 from smforge.bake.inputs.published import directory_of as published_directory
@@ -43,22 +43,17 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
     root = build_root(matrix)
     variables = {
         **cell.variables,
-        **dict(host.caches),
-        **host.step_proxies,
+        **host.bake_variables,
         "OUT_DIR": str(paths.staging),
         "SMFORGE_PACKAGE": str(PACKAGE),
         "REVISION": revision_of(root) or "",
         "MAX_JOBS": str(limits.jobs),
         "NVCC_THREADS": str(limits.nvcc_threads),
-        "CA_BUNDLE": str(host.ca_bundle or ""),
-        "PIP_CONFIG": str(host.pip_config or ""),
         BUCKET_SETTING: str(host.bucket or ""),
-        NETWORK_SETTING: host.network,
         "BUILD_PLATFORM": crossing.build_platform if crossing else "",
         "CROSS_CPU": crossing.cpu if crossing else "",
     }
-    lent = (host.ca_bundle, host.pip_config, host.bucket)
-    reads = [PACKAGE, *(path for path in lent if path is not None)]
+    reads = [PACKAGE, *host.lent]
     for variable, rootfs in root_file_systems(cell, crossing).items():
         directory = stores.rootfs / rootfs.directory_name
         variables[variable] = str(directory)
@@ -85,7 +80,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
         variables=variables,
         reads=tuple(reads),
         writes=(paths.staging,),
-        host_network=host.network == HOST_NETWORK,
+        host_network=host.needs_host_network,
     )
 
 

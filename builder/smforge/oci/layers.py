@@ -18,7 +18,7 @@ from smforge.oci.layout import LayoutFolder
 
 _MOST = 10
 """How many layers are shown: the biggest ones."""
-_STEP_WIDTH = 90
+_STEP_WIDTH = 104
 _RUN = re.compile(r"RUN (?:\|\d+ .*?)?/bin/sh -c (?P<script>.*)", re.DOTALL)
 
 

@@ -213,6 +213,12 @@ class Exempted(Published):
     families: tuple[Family, ...]
 
 
+Cause = Literal[
+    "not-listed", "not-supported", "taken-away", "within-source", "not-examined", "not-known"
+]
+"""Why sources leave kernels out; `Reason.cause` says what each means."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason(Published):
     """Why kernels of a file are missing on a device, by the sources of the release."""
@@ -220,14 +226,7 @@ class Reason(Published):
     device: Capability
     file: str
     cause: Annotated[
-        Literal[
-            "not-listed",
-            "not-supported",
-            "taken-away",
-            "within-source",
-            "not-examined",
-            "not-known",
-        ],
+        Cause,
         Says(
             "not-listed: the arch list of the build lacks the device; not-supported: the sources "
             "never compile them for it; taken-away: other members of the list do; within-source: "

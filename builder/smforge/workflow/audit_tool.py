@@ -21,7 +21,7 @@ from smforge.bake.diagnosis import failure
 from smforge.bake.host import engine as engines
 from smforge.bake.host.crossing import host_platform
 from smforge.bake.host.own_engine import use_own_engine
-from smforge.bake.host.settings import HOST_NETWORK, NETWORK_SETTING, HostSettings
+from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.checkout import revision_of
 from smforge.bake.inputs.rootfs import Rootfs, default_store, ensure_rootfs
 from smforge.errors import BuildFailedError, ConfigurationError, SmforgeError
@@ -78,7 +78,6 @@ def _call(
         variable: ensure_rootfs(rootfs, default_store(), announce=messages.announce)
         for variable, rootfs in roots.items()
     }
-    lent = [path for path in (host.ca_bundle, host.pip_config) if path is not None]
     return BakeCall(
         root=root,
         matrix=matrix.resolve(),
@@ -87,20 +86,16 @@ def _call(
         targets=(TARGET,),
         variables={
             **{variable: str(folder) for variable, folder in made.items()},
-            **dict(host.caches),
-            **host.step_proxies,
+            **host.bake_variables,
             "PLATFORM": paths.platform,
             "SOURCE_DATE_EPOCH": str(epoch),
             "OUT_DIR": str(paths.staging),
             "REVISION": revision_of(root) or "",
             "AUDIT_TOOL_VERSION": __version__,
-            "CA_BUNDLE": str(host.ca_bundle or ""),
-            "PIP_CONFIG": str(host.pip_config or ""),
-            NETWORK_SETTING: host.network,
         },
-        reads=(*made.values(), *lent),
+        reads=(*made.values(), *host.lent),
         writes=(paths.staging,),
-        host_network=host.network == HOST_NETWORK,
+        host_network=host.needs_host_network,
     )
 
 

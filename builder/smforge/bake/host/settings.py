@@ -102,6 +102,31 @@ class HostSettings:
         return dict(self.proxies)
 
     @property
+    def bake_variables(self) -> dict[str, str]:
+        """The variables of docker-bake.hcl that this host gives to every bake call.
+
+        Raises as `step_proxies` does.
+        """
+        return {
+            **dict(self.caches),
+            **self.step_proxies,
+            "CA_BUNDLE": str(self.ca_bundle or ""),
+            "PIP_CONFIG": str(self.pip_config or ""),
+            NETWORK_SETTING: self.network,
+        }
+
+    @property
+    def lent(self) -> tuple[Path, ...]:
+        """The host's files that steps are given as secrets."""
+        files = (self.ca_bundle, self.pip_config, self.bucket)
+        return tuple(path for path in files if path is not None)
+
+    @property
+    def needs_host_network(self) -> bool:
+        """Whether steps use the network of the host, which bake has to be allowed to give them."""
+        return self.network == HOST_NETWORK
+
+    @property
     def origin(self) -> Origin:
         """Where the sources of other projects come from."""
         return Origin(self.sources_mirror, self.ca_bundle)

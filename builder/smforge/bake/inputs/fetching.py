@@ -6,11 +6,8 @@ SHA-256, and with bare repositories (git_sources.py). When there is one, nothing
 
 from __future__ import annotations
 
-import os
 import shutil
 import ssl
-import subprocess
-import sys
 import tarfile
 import tempfile
 import urllib.request
@@ -21,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from smforge.bake.inputs.git_sources import check_out
-from smforge.bake.inputs.origin import Origin, last_line, unreachable
+from smforge.bake.inputs.origin import Origin, in_mirror, unreachable
+from smforge.bake.inputs.pinned_wheel import download_pinned
 from smforge.errors import BuildFailedError, ConfigurationError
-from smforge.extras import require_build_extra
 from smforge.files import sha256_of
 from smforge.plan.records import PlannedExternal
 
@@ -62,22 +59,13 @@ def fetch(external: PlannedExternal, origin: Origin, into: Path) -> None:
 
 def _bring(external: PlannedExternal, origin: Origin, archive: Path) -> None:
     if origin.mirror is not None:
-        shutil.copyfile(_in_mirror(origin.mirror, external, archive.name), archive)
+        names = (archive.name, str(external.pin))
+        what = f"the sources of {external.name}"
+        shutil.copyfile(in_mirror(origin.mirror, names, what, external.location), archive)
     elif external.kind == "wheel":
         _download_wheel(external, origin, archive)
     else:
         _download(external, origin, archive)
-
-
-def _in_mirror(mirror: Path, external: PlannedExternal, name: str) -> Path:
-    for candidate in (mirror / name, mirror / str(external.pin)):
-        if candidate.is_file():
-            return candidate
-    raise BuildFailedError(
-        f"{mirror} has no {name}, the sources of {external.name}, and no file named "
-        f"{external.pin}.",
-        remedy=f"Put a copy of {external.location} there.",
-    )
 
 
 def _download(external: PlannedExternal, origin: Origin, archive: Path) -> None:
@@ -98,23 +86,10 @@ def _download(external: PlannedExternal, origin: Origin, archive: Path) -> None:
 
 
 def _download_wheel(external: PlannedExternal, origin: Origin, archive: Path) -> None:
-    """Through pip, which knows the site's indexes, proxies and credentials."""
-    require_build_extra("Fetching sources", "pip")
-    requirement = archive.with_name("wheel.txt")
     name, _, version = str(external.release).partition(" ")
-    requirement.write_text(f"{name}=={version} --hash=sha256:{external.pin}\n", encoding="utf-8")
-    command = (
-        # -P: a pip.py in the current directory must not take pip's place.
-        sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", archive.parent,
-        "--requirement", requirement,
-    )  # fmt: skip
-    environment = dict(os.environ)
-    if origin.ca_bundle is not None:
-        environment["PIP_CERT"] = str(origin.ca_bundle)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not archive.is_file():
-        raise unreachable(external, last_line(done.stderr) or f"pip brought no {archive.name}")
+    pinned = f"{name}=={version} --hash=sha256:{external.pin}"
+    if (why := download_pinned(pinned, origin, archive)) is not None:
+        raise unreachable(external, why)
 
 
 def _unpack(archive: Path, into: Path, subdirectory: str | None) -> None:

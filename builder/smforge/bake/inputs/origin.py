@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,3 +33,19 @@ def last_line(text: str) -> str:
     """The last line of a program's output, without its full stop."""
     lines = text.strip().splitlines()
     return lines[-1].strip().rstrip(".") if lines else ""
+
+
+def in_mirror(mirror: Path, names: Sequence[str], what: str, original: str) -> Path:
+    """The file of a mirror with one of these names, its own and its SHA-256.
+
+    Raises `BuildFailedError` where there is none; `what` it is and where the `original` comes from
+    are for its message.
+    """
+    for candidate in (mirror / name for name in names):
+        if candidate.is_file():
+            return candidate
+    first, *others = names
+    raise BuildFailedError(
+        f"{mirror} has no {first}, {what}, and no file named {' or '.join(others)}.",
+        remedy=f"Put a copy of {original} there.",
+    )

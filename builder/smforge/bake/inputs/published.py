@@ -10,15 +10,14 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
-from smforge.bake.inputs.origin import Origin, last_line
+from smforge.bake.inputs.origin import Origin, in_mirror
+from smforge.bake.inputs.pinned_wheel import download_pinned
 from smforge.errors import BuildFailedError
 from smforge.files import cache_folder, sha256_of
 from smforge.plan.records import Cell, PlannedComponent, PublishedWheel
@@ -94,7 +93,9 @@ def _fetch(component: PlannedComponent, wheel: PublishedWheel, origin: Origin, p
         if origin.mirror is None:
             _download(component, wheel, origin, brought)
         else:
-            _copy(wheel, origin.mirror, brought)
+            names = (wheel.file, wheel.sha256)
+            what = f"the wheel of {component.name}"
+            shutil.copyfile(in_mirror(origin.mirror, names, what, "this wheel"), brought)
         if (digest := sha256_of(brought)) != wheel.sha256:
             raise BuildFailedError(
                 f"{wheel.file} has the SHA-256 {digest}, but {wheel.sha256} is pinned.",
@@ -104,42 +105,19 @@ def _fetch(component: PlannedComponent, wheel: PublishedWheel, origin: Origin, p
         brought.rename(place)
 
 
-def _copy(wheel: PublishedWheel, mirror: Path, brought: Path) -> None:
-    for candidate in (mirror / wheel.file, mirror / wheel.sha256):
-        if candidate.is_file():
-            shutil.copyfile(candidate, brought)
-            return
-    raise BuildFailedError(
-        f"{mirror} has no {wheel.file} and no file named {wheel.sha256}.",
-        remedy="Put a copy of this wheel there.",
-    )
-
-
 def _download(
     component: PlannedComponent, wheel: PublishedWheel, origin: Origin, brought: Path
 ) -> None:
-    """Through pip, which knows the site's indexes, proxies and credentials."""
-    requirement = brought.with_name("wheel.txt")
-    requirement.write_text(
-        f"{component.name}=={component.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8"
-    )
     *_, python, abi, platforms = wheel.file.removesuffix(".whl").split("-")
     # abi3 names the oldest Python that it is for, and pip looks for the one that runs it.
     wanted = () if abi == "abi3" else ("--python-version", python.removeprefix("cp"))
-    command = (
-        # -P: a pip.py in the current directory must not take pip's place.
-        sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--no-deps", "--only-binary=:all:", "--require-hashes", "--ignore-requires-python",
+    flags = (
+        "--ignore-requires-python",
         *(word for tag in platforms.split(".") for word in ("--platform", tag)),
-        "--implementation", "cp", "--abi", abi, *wanted,
-        "--dest", brought.parent, "--requirement", requirement,
-    )  # fmt: skip
-    environment = dict(os.environ)
-    if origin.ca_bundle is not None:
-        environment["PIP_CERT"] = str(origin.ca_bundle)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not brought.is_file():
-        why = last_line(done.stderr) or f"pip brought no {wheel.file}"
+        *("--implementation", "cp", "--abi", abi, *wanted),
+    )
+    pinned = f"{component.name}=={component.version} --hash=sha256:{wheel.sha256}"
+    if (why := download_pinned(pinned, origin, brought, flags)) is not None:
         raise BuildFailedError(
             f"{wheel.file} cannot be fetched: {why}.",
             remedy="Check pip's index settings, or name a directory that has it with "

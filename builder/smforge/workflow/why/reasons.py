@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from smforge.arch.platforms import PROCESSORS
 from smforge.arch.target import ComputeCapability, Target
@@ -34,11 +33,6 @@ from smforge.workflow.why.release import (
     units_of,
 )
 
-Cause = Literal[
-    "not-listed", "not-supported", "taken-away", "within-source", "not-examined", "not-known"
-]
-
-
 _Sources = tuple[str, ...]
 
 
@@ -47,7 +41,7 @@ class _Found:
     """The reason for one region; regions with equal reasons are shown together."""
 
     file: str
-    cause: Cause
+    cause: model.Cause
     message: str
     location: Location | None = None
     condition: str | None = None
@@ -275,7 +269,9 @@ class _Joining:
         return _Found(one.file, "not-known", message)
 
 
-def _found(one: Missing, cause: Cause, message: str, unit: Unit, choice: Choice | None) -> _Found:
+def _found(
+    one: Missing, cause: model.Cause, message: str, unit: Unit, choice: Choice | None
+) -> _Found:
     if choice is None:
         return _Found(one.file, cause, message, unit.location)
     supported = choice.supported or "9.0 and newer"
