@@ -583,7 +583,8 @@ target "image" {
     SBOM_SCANNER == "" ? [] : ["type=sbom,generator=${SBOM_SCANNER}"],
   )
   # No rewrite-timestamp: it compresses every layer twice. The steps set the times themselves.
-  output = ["type=oci,tar=false,compression=zstd,dest=${OUT_DIR}/image"]
+  # force-compression: a layer that went to a cache before may be there as gzip, and would stay so.
+  output = ["type=oci,tar=false,compression=zstd,force-compression=true,dest=${OUT_DIR}/image"]
 }
 
 # What a builder without a GPU can find out by running the image.
