@@ -106,6 +106,10 @@ class OutputError(SmforgeError):
     exit_code = EXIT_UNDETERMINED
 
 
+class NoRoomError(OutputError):
+    """A disk has less room than what is to be written takes."""
+
+
 class IncomparableError(SmforgeError):
     """Two reports do not hold what a comparison of them needs."""
 

@@ -21,6 +21,9 @@ class Progress:
     def item(self, name: str) -> None:
         """The task has come to this: a library."""
 
+    def note(self, text: str) -> None:
+        """Something is not as it should be, and the work goes on."""
+
 
 class AnnouncedItems(Progress):
     """Says each item as a line of its own, where nothing else shows progress."""
@@ -31,6 +34,9 @@ class AnnouncedItems(Progress):
     def item(self, name: str) -> None:
         if name:
             self._announce(name)
+
+    def note(self, text: str) -> None:
+        self._announce(text)
 
 
 SILENT = Progress()

@@ -161,7 +161,8 @@ def test_an_engine_that_ends_mid_build_is_named_as_the_cause(
         getattr(spare_engine, end)()
         out, err = build.communicate(timeout=120)
     assert build.returncode == 5, err
-    assert "The Docker Engine stopped during the build, while it built made (work 1/1)." in out
+    assert f"The Docker Engine at {spare_engine.host} stopped during the build, " in out
+    assert "while it built made (work 1/1). Start it, then run 'smforge build --resume'" in out
     assert "Traceback" not in err
     assert left_behind(project) == []
 

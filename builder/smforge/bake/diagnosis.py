@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from smforge.bake.host.engine import address
 from smforge.bake.progress.state import BuildState, Step
 from smforge.bake.runner import Outcome
 from smforge.errors import BuildFailedError, EngineUnavailableError, InterruptedBuildError
@@ -65,8 +66,9 @@ def failure(
     # A build step that ends with the engine has an error too, so the engine is asked first.
     if not engine_answers():
         return EngineUnavailableError(
-            f"The Docker Engine stopped during the build{_while(state)}.",
-            remedy="Start it and run the same command again: finished steps are in its cache.",
+            f"The Docker Engine at {address()} stopped during the build{_while(state)}.",
+            remedy="Start it, then run 'smforge build --resume': cells that have passed are kept, "
+            "and finished steps are in its cache.",
         )
     if failed is None:
         return _general(state, log_of)

@@ -15,6 +15,7 @@ from smforge.cli.command_table import COMMANDS
 from smforge.cli.complaints import complain
 from smforge.cli.settings import Settings, nearest_settings, told
 from smforge.errors import EXIT_UNDETERMINED, SmforgeError
+from smforge.files import unwritten
 from smforge.version import __version__
 
 if TYPE_CHECKING:
@@ -198,9 +199,17 @@ def _exit_code(arguments: list[str]) -> int:
     except Exception as error:
         if verbose:
             raise
-        complain(
-            f"Something in smforge went wrong that it does not know ({type(error).__name__}: "
-            f"{error}). Nothing was decided. Run it again with --verbose and report what it shows."
-        )
-        return EXIT_UNDETERMINED
+        return _complain_of(error)
     return result if isinstance(result, int) else 0
+
+
+def _complain_of(error: Exception) -> int:
+    """Say what no part of smforge has turned into a sentence; the result is the exit code."""
+    if isinstance(error, OSError) and (known := unwritten(error)) is not None:
+        complain(str(known))
+        return known.exit_code
+    complain(
+        f"Something in smforge went wrong that it does not know ({type(error).__name__}: "
+        f"{error}). Nothing was decided. Run it again with --verbose and report what it shows."
+    )
+    return EXIT_UNDETERMINED

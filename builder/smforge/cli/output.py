@@ -12,6 +12,7 @@ import click
 
 from smforge.cli.plain_text import encodable
 from smforge.errors import OutputError, UsageError
+from smforge.files import unwritten
 from smforge.writing import write_whole
 
 TABLE = "table"
@@ -191,11 +192,15 @@ def print_result(text: str, form: str = TABLE) -> None:
 
 
 def write_report(path: Path, text: str) -> None:
-    """Write a report, ending in a newline. Raises `UsageError` where that cannot be done."""
+    """Write a report, ending in a newline.
+
+    Raises `OutputError` where the file system takes no more, and `UsageError` for another reason.
+    """
     try:
         write_whole(path, _ended(text))
     except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from error
+        error.filename = str(path)
+        raise unwritten(error) or _unwritable(path, error.strerror or str(error)) from error
 
 
 def _ended(text: str) -> str:

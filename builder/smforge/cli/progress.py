@@ -58,6 +58,14 @@ class ProgressLine(Progress):
     def item(self, name: str) -> None:
         self._item = name
 
+    def note(self, text: str) -> None:
+        """Say it on a line of its own, also where no progress is wanted."""
+        with self._lock:
+            if self._shown and self._on_terminal:
+                self._stream.write("\r\x1b[K")
+            self._stream.write(f"smforge: {printable(text)}\n")
+            self._stream.flush()
+
     def __enter__(self) -> Self:
         return self
 

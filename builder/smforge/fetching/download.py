@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
-from smforge.errors import DamagedInputError, LimitExceededError, ToolError, UsageError
+from smforge.errors import (
+    DamagedInputError,
+    LimitExceededError,
+    NoRoomError,
+    OutputError,
+    ToolError,
+    UsageError,
+)
+from smforge.files import require_room, temporary_folder
 from smforge.progress import SILENT, Progress
 from smforge.retries import BUSY, LONGEST_PAUSE_SECONDS, attempts, pause_seconds
 
@@ -45,18 +53,50 @@ def download(
 ) -> tuple[Path, str]:
     """Fetch a file into a new one below `folder`; return its path and its SHA-256.
 
-    The caller renames or removes it. Raises `ToolError` where the server does not give it or makes
+    The caller renames or removes it. Raises `NotKeptError` where the folder cannot take it,
+    `ToolError` where the server does not give it or makes
     no progress, `LimitExceededError` where it is too long, and `DamagedInputError` where it has
     another digest than wanted.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-", delete=False) as file:
-        try:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = tempfile.NamedTemporaryFile(dir=folder, prefix=".new-", delete=False)  # noqa: SIM115
+    except OSError as error:
+        raise NotKeptError(error.strerror or str(error)) from error
+    try:
+        with file:
             sha256 = _Download(session, wanted, file, progress).run()
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    except BaseException:
+        Path(file.name).unlink(missing_ok=True)
+        raise
     return Path(file.name), sha256
+
+
+def download_to(
+    session: Any, wanted: Wanted, folder: Path, progress: Progress = SILENT
+) -> tuple[Path, str, bool]:
+    """As `download`, and into a temporary folder where `folder` cannot take the file.
+
+    The last value says whether it is in `folder`. Raises `OutputError` where no folder takes it.
+    """
+    try:
+        return *download(session, wanted, folder, progress), True
+    except NotKeptError as error:
+        progress.note(
+            f"{wanted.name} is not kept for the next time: {folder} cannot take it ({error})."
+        )
+    place = temporary_folder()
+    try:
+        return *download(session, wanted, place, progress), False
+    except NotKeptError as error:
+        raise OutputError(
+            f"{wanted.name} cannot be kept in {folder}, and not in {place} either: {error}.",
+            remedy="Free space, or set XDG_CACHE_HOME or TMPDIR to a folder with room.",
+        ) from error
+
+
+class NotKeptError(Exception):
+    """The folder cannot take the file: `str` says why."""
 
 
 class _Download:
@@ -93,7 +133,6 @@ class _Download:
                     f"{self._wanted.name} cannot be fetched from {self._host}: {_reason(broken)}.",
                     remedy="Try again, or fetch it in another way and name the file.",
                 ) from broken
-        self._file.flush()
         self._check()
         return self._digests["sha256"].hexdigest()
 
@@ -154,9 +193,18 @@ class _Download:
         self._whole = int(length) if length.isdecimal() else None
         if self._whole is not None and self._whole > MOST_BYTES:
             raise _too_long(name)
+        if self._whole is not None:
+            try:
+                require_room(Path(self._file.name).parent, self._whole, name, "set XDG_CACHE_HOME")
+            except NoRoomError as error:
+                raise NotKeptError(error.message) from error
 
     def _take(self, part: bytes) -> None:
-        self._file.write(part)
+        try:
+            self._file.write(part)
+            self._file.flush()
+        except OSError as error:
+            raise NotKeptError(error.strerror or str(error)) from error
         for digest in self._digests.values():
             digest.update(part)
         self._done += len(part)

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from smforge.arch.platforms import PLATFORMS, PROCESSORS
 from smforge.errors import ToolError, UsageError
 from smforge.fetching import cache
-from smforge.fetching.download import Wanted, check_address, download
+from smforge.fetching.download import Wanted, check_address, download_to
 from smforge.fetching.pip_tools import PipTools, pip_tools
 from smforge.progress import SILENT, Progress
 
@@ -166,8 +166,10 @@ def _fetched(tools: PipTools, wanted: Wanted, progress: Progress) -> Path:
     announced = dict(wanted.hashes).get("sha256")
     if announced is not None and (path := cache.kept(announced, wanted.name)) is not None:
         return path
-    new, sha256 = download(tools.session, wanted, cache.folder(), progress)
-    return cache.keep(new, sha256, wanted.name)
+    new, sha256, kept = download_to(tools.session, wanted, cache.folder(), progress)
+    if kept:
+        return cache.keep(new, sha256, wanted.name)
+    return new.rename(new.with_name(cache.plain_name(wanted.name)))
 
 
 def _parsed(requirement: str) -> tuple[str, Any]:

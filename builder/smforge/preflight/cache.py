@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,10 +16,11 @@ from functools import cache as memoise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smforge.files import cache_folder
+from smforge.files import cache_folder, temporary_folder
 from smforge.preflight.cache_format import configuration_from_json, configuration_to_json
 from smforge.preflight.records import Configuration
 from smforge.preflight.sources.externals import commit_of
+from smforge.writing import write_whole
 
 if TYPE_CHECKING:
     from smforge.preflight.request import Request
@@ -84,8 +84,13 @@ class Cache:
         place = self.directory / "sources" / name
         if place.exists():
             return place
-        place.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=place.parent, prefix=".new-"))
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            new = Path(tempfile.mkdtemp(dir=place.parent, prefix=".new-"))
+        except OSError:
+            new = temporary_folder()
+            unpack(new)
+            return new
         try:
             unpack(new)
             with contextlib.suppress(OSError):  # another run was first
@@ -108,10 +113,7 @@ class Cache:
 def _write(entry: Path, content: Any) -> None:
     with contextlib.suppress(OSError):
         entry.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=entry.parent, prefix=".new-")
-        with os.fdopen(descriptor, "w") as stream:
-            json.dump(content, stream)
-        Path(name).replace(entry)
+        write_whole(entry, json.dumps(content))
 
 
 @memoise

@@ -18,6 +18,7 @@ from itertools import groupby
 from pathlib import Path
 
 from smforge.errors import UnpublishableError, UsageError
+from smforge.files import require_room
 from smforge.publish import pages
 from smforge.publish.limits import Limits, require_within
 from smforge.publish.wheels import Wheel
@@ -85,6 +86,9 @@ def write_index(index: Index, folder: Path) -> Path:
     place = folder / index.name
     _require_replaceable(place)
     folder.mkdir(parents=True, exist_ok=True)
+    device = folder.stat().st_dev
+    copied = sum(wheel.size for wheel in index.wheels if wheel.path.stat().st_dev != device)
+    require_room(folder, copied, f"The index {index.name}", "name another directory with --to")
     with tempfile.TemporaryDirectory(prefix=f".{index.name}.", dir=folder) as scratch:
         made = Path(scratch) / "new"
         _write(index, made)

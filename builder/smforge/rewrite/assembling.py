@@ -16,6 +16,7 @@ from typing import Final
 
 from smforge.arch.target import Target
 from smforge.errors import DamagedInputError, ToolError
+from smforge.files import this_or_temporary
 from smforge.rewrite.toolchain import Assembler, option_forms
 
 _MEMORY_PER_JOB: Final = 1 << 30
@@ -55,11 +56,20 @@ class UnitAssembler:
     """Assembles units with the assemblers it is given."""
 
     def __init__(
-        self, assemblers: Mapping[str, Assembler], cache_folder: Path, jobs: int | None = None
+        self,
+        assemblers: Mapping[str, Assembler],
+        cache_folder: Path,
+        jobs: int | None = None,
+        note: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """Keep results below `cache_folder`; `jobs` defaults to what cores and memory allow."""
+        """Keep results below `cache_folder`; `jobs` defaults to what cores and memory allow.
+
+        Where that folder cannot be written, `note` is told, and results end with the process.
+        """
         self._assemblers = assemblers
         self._cache = cache_folder / "cubins"
+        self._made = self._cache
+        self._note = note
         self._jobs = jobs or default_jobs()
         self._stopped = threading.Event()
 
@@ -71,6 +81,7 @@ class UnitAssembler:
         Raises `ToolError` where the assembler fails on a text: with its last message.
         """
         made: dict[Unit, Made] = {}
+        self._made = this_or_temporary(self._cache, self._note)
         progress(0, len(texts))
         with ThreadPoolExecutor(self._jobs) as pool:
             running: set[Future[tuple[Unit, Made]]] = {
@@ -98,7 +109,7 @@ class UnitAssembler:
             return unit, Made(place, assembler.version, cached=True)
         if self._stopped.is_set():
             raise ToolError("Assembling was stopped.")
-        place.parent.mkdir(parents=True, exist_ok=True)
+        place = self._made / place.name
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".making-") as work:
             source, result = Path(work) / "unit.ptx", Path(work) / "unit.cubin"
             source.write_bytes(text().rstrip(b"\0"))

@@ -19,10 +19,12 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from smforge.errors import DamagedInputError, UsageError
+from smforge.files import require_room, unwritten
 from smforge.inventory.rewrite_manifest import MANIFEST
 
 _VERSION: Final = re.compile(r"^Version: *(\S+)[ \t]*$", re.MULTILINE)
 _COPY: Final = 1 << 20
+_ELSEWHERE: Final = "name an output on another disk"
 _MOST_MEMBERS: Final = 1_000_000
 _MOST_BYTES: Final = 64 << 30
 
@@ -58,14 +60,23 @@ def unpacked(wheel: Path, beside: Path) -> Iterator[Tree]:
             with zipfile.ZipFile(wheel) as archive:
                 members = tuple(archive.infolist())
                 _check_members(wheel, members)
+                size = sum(one.file_size for one in members) + wheel.stat().st_size
+                require_room(root, size, f"{wheel.name} unpacked and a copy of it", _ELSEWHERE)
                 for member in members:
                     _extract(archive, member, root)
-        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-            raise DamagedInputError(f"{wheel.name} cannot be unpacked: {error}.") from error
+        except OSError as error:
+            # A full disk says nothing about the wheel.
+            raise unwritten(error) or _not_unpacked(wheel, error) from error
+        except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
+            raise _not_unpacked(wheel, error) from error
         tree = Tree(root, members)
         if tree.dist_info is None:
             raise DamagedInputError(f"{wheel.name} is no wheel: it has no metadata.")
         yield tree
+
+
+def _not_unpacked(wheel: Path, error: Exception) -> DamagedInputError:
+    return DamagedInputError(f"{wheel.name} cannot be unpacked: {error}.")
 
 
 def _check_members(wheel: Path, members: tuple[zipfile.ZipInfo, ...]) -> None:
@@ -97,6 +108,8 @@ def copied(folder: Path, beside: Path) -> Iterator[Tree]:
     """Copy a folder, links as links, into a temporary one beside the output."""
     with tempfile.TemporaryDirectory(dir=beside, prefix=".smforge-") as place:
         root = Path(place) / folder.name
+        size = sum(one.lstat().st_size for one in folder.rglob("*"))
+        require_room(root, size, f"A copy of {folder}", _ELSEWHERE)
         shutil.copytree(folder, root, symlinks=True)
         yield Tree(root)
 

@@ -192,7 +192,7 @@ class _Rewriting:
                 if any(one.made for one in plan.regions):
                     old = stack.enter_context(FileBlob.from_path(path))
                     texts |= plan.texts(old, self._limits)
-            return UnitAssembler(assemblers, self._cache).assemble(
+            return UnitAssembler(assemblers, self._cache, note=self._progress.note).assemble(
                 texts, self._assembling(len(texts))
             ), assemblers
 

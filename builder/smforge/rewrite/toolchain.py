@@ -18,7 +18,7 @@ from smforge.arch.target import Target
 from smforge.arch.toolkits import Toolkit, toolkit, toolkits
 from smforge.errors import DamagedInputError, ToolError, UsageError
 from smforge.fetching import wheels
-from smforge.files import sha256_of
+from smforge.files import sha256_of, this_or_temporary
 from smforge.progress import SILENT, Progress
 
 _DATA: Final = Path(__file__).parent / "data" / "assemblers.json"
@@ -107,6 +107,7 @@ def fetched_assembler(version: str, cache_folder: Path, progress: Progress = SIL
         )
     place = cache_folder / "assemblers" / f"{version}-{digest[:16]}" / "ptxas"
     if not place.exists():
+        place = this_or_temporary(place.parent, progress.note) / "ptxas"
         _fetch(row["requirement"], digest, row["path"], place, progress)
     return local_assembler(place)
 
@@ -118,7 +119,6 @@ def _fetch(requirement: str, digest: str, member: str, place: Path, progress: Pr
             f"{requirement} has the SHA-256 {found}, and {digest} is wanted.",
             remedy="Check pip's index settings, or name a ptxas with --ptxas.",
         )
-    place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".fetching-") as work:
         new = Path(work) / "ptxas"
         with (

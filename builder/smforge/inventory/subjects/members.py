@@ -6,14 +6,17 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from smforge.errors import DamagedInputError, ToolError
+from smforge.files import require_room
 from smforge.inventory.formats.blob import HEAD_BYTES, Blob, BytesBlob, FileBlob
 
 if TYPE_CHECKING:
     from smforge.inventory.archives.part_reader import ByteReader
 
+_ELSEWHERE = "set TMPDIR to another folder"
 _IN_MEMORY_BYTES = 4 << 20
 """Streamed files up to this size are kept in memory, not in a temporary file."""
 
@@ -81,6 +84,7 @@ def spool(stream: Iterable[bytes], size: int) -> Iterator[Blob]:
     """
     import tempfile  # noqa: PLC0415 - slow to load, and a plain library needs none
 
+    require_room(Path(tempfile.gettempdir()), size, "A member that has to be unpacked", _ELSEWHERE)
     with tempfile.TemporaryFile(prefix="smforge-", buffering=0) as file:
         written = 0
         for part in stream:

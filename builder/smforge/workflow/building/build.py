@@ -33,6 +33,7 @@ from smforge.workflow.building.look_ahead import look_ahead
 from smforge.workflow.building.publishing import complete
 from smforge.workflow.building.recording import Run, audit_record
 from smforge.workflow.building.results import Built, CellAudit
+from smforge.workflow.building.room import require_room_for
 from smforge.workflow.building.settings import BuildSettings
 from smforge.workflow.building.summary import audit_table
 from smforge.writing import write_whole
@@ -77,6 +78,7 @@ class Builder:
         crossing = crossing_for(cell, engine.means.native)
         _require_platform(engine, cell, crossing)
         _require_image_root(cell)
+        require_room_for(settings, cell, engine, found.former)
         with staging(paths) as lock:
             (paths.logs / PAGE).unlink(missing_ok=True)  # It would be of another build.
             # This is before preflight, which examines the fetched sources.

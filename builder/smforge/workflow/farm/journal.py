@@ -8,6 +8,7 @@ written. Whoever may write to OUT may write a journal, so it is checked like any
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -148,8 +149,10 @@ class Journal:
         """
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            line = _text(event).encode()
             try:
-                os.write(descriptor, _text(event).encode())
+                if os.write(descriptor, line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
