@@ -4,7 +4,7 @@
     ► inventory ► verdict ► report ► publish ► workflow ► cli
     oci, which knows registries and layouts but nothing of smforge, stands beside arch;
     policy, which preflight and verdict both read, stands left of preflight;
-    fetching, which brings releases from package indexes for both, stands there too;
+    fetching, which brings releases from package indexes for both and for bake, stands there too;
     rewrite, which writes libraries anew, stands beside verdict: it reads inventories
 
 The right-hand half, from inventory on, judges things that smforge did not build, so it does not
@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "plan": {"arch", "matrix"},
     "fetching": {"arch"},
     "preflight": {"arch", "matrix", "plan", "policy", "fetching"},
-    "bake": {"arch", "matrix", "plan", "preflight"},
+    "bake": {"arch", "matrix", "plan", "preflight", "fetching"},
     "inventory": {"arch", "oci", "fetching"},
     "verdict": {"arch", "inventory", "policy"},
     "report": {"arch", "inventory", "verdict", "policy"},

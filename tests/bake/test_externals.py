@@ -307,6 +307,7 @@ def test_a_directory_that_a_wheel_does_not_have(mirror: Path, tmp_path: Path) ->
 
 
 @pytest.mark.network
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_wheel_of_the_package_index(tmp_path: Path) -> None:
     external = planned(
         "wheel",

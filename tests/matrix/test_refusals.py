@@ -316,10 +316,48 @@ def test_a_stand_in_for_nothing(small: dict[str, Any], lines: Lines) -> None:
     assert line.startswith("$.sources.vllm.stand_ins.quack: there is no external 'quack'")
 
 
-def test_an_external_that_would_have_to_be_run(small: dict[str, Any], lines: Lines) -> None:
+def test_a_source_archive_is_not_a_wheel(small: dict[str, Any], lines: Lines) -> None:
     small["sources"]["vllm"]["stand_ins"]["cutlass"]["file"] = "nvidia_cutlass-4.2.0.0.tar.gz"
     (line,) = lines(small)
-    assert "nvidia_cutlass-4.2.0.0.tar.gz is no wheel" in line
+    assert "nvidia_cutlass-4.2.0.0.tar.gz is no wheel. Write the kind 'sdist'" in line
+
+
+@pytest.mark.parametrize(
+    ("archive", "said"),
+    [
+        ({}, "deepgemm: an archive needs one place"),
+        ({"url": "https://h/a.tar", "path": "a.tar"}, "deepgemm: an archive needs one place"),
+        ({"path": "../a.tar"}, "deepgemm"),
+        (
+            {"path": "a", "subdirectory": "x", "layout": {"y": "z"}},
+            "layout: it has a 'subdirectory'",
+        ),
+        ({"path": "a", "layout": {"/y": "z"}}, "deepgemm"),
+        ({"path": "a", "nested": {"../x": {}}}, "deepgemm"),
+        (
+            {"path": "a", "nested": {"lib": {"kind": "archive", "sha256": "0" * 64}}},
+            "deepgemm.nested.lib: an archive needs one place",
+        ),
+        (
+            {
+                "path": "a",
+                "nested": {
+                    "lib": {"kind": "archive", "sha256": "0" * 64, "path": "b", "extensions": ["x"]}
+                },
+            },
+            "nested.lib.extensions: these sources are part of another",
+        ),
+    ],
+)
+def test_an_archive_that_says_too_little_or_too_much(
+    small: dict[str, Any], lines: Lines, archive: dict[str, Any], said: str
+) -> None:
+    small["sources"]["vllm"]["externals"]["deepgemm"] = {
+        "kind": "archive",
+        "sha256": "0" * 64,
+        **archive,
+    }
+    assert any(said in line for line in lines(small)), lines(small)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,22 @@ def test_an_archive_without_a_tag_cannot_be_compared(cell: Cell, result: Preflig
     assert "cannot be held against v2" in message
 
 
+def test_the_release_that_a_file_holds_is_compared(cell: Cell, result: Preflight) -> None:
+    archive = PlannedExternal(
+        "mla", "archive", "mla.tar", "0" * 64, "v1", None, None, None, holds=("v1", COMMIT)
+    )
+    for same in ("v1", COMMIT):
+        assert said(cell, result, component(archive), fetched=(fetches(same),)) == []
+    for ours, other in (("v1", "v2"), (COMMIT, OTHER)):
+        (message,) = said(cell, result, component(archive), fetched=(fetches(other),))
+        assert message == (
+            f"versions.json says that mla.tar holds mla at {ours}, and vllm 0.0.1 asks for {other}."
+        )
+    tagged = dataclasses.replace(archive, holds=("v1",))
+    (message,) = said(cell, result, component(tagged), fetched=(fetches(COMMIT),))
+    assert f"which cannot be held against {COMMIT}" in message
+
+
 def test_another_repository_is_named(cell: Cell, result: Preflight) -> None:
     theirs = fetches(COMMIT, "https://example.invalid/fork/mla.git")
     (message,) = said(cell, result, component(MLA), fetched=(theirs,))

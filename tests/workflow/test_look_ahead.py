@@ -162,6 +162,9 @@ def test_the_projects_that_were_fetched_are_examined(
     examined = json.loads(predict(settings, cell).reports["preflight-vllm.json"])
     assert examined["not_examined"] == []
     assert [one["source"] for one in examined["units"]] == [".deps/mla-src/csrc/mla.cu"]
+    (note,) = (one for one in examined["findings"] if one["rule"] == "external-differs")
+    assert note["level"] == "note"
+    assert note["message"].endswith("which stands in for 0123abc.")
 
 
 # --- Against what nvcc embeds --------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from smforge.errors import DamagedInputError, first_problem
 from smforge.files import read_small
-from smforge.matrix.models import CudaTag, Name, Platform
+from smforge.matrix.shape.words import CudaTag, Name, Platform
 
 SCHEMA_VERSION: Literal[1] = 1
 RECORD_NAME = "record.json"

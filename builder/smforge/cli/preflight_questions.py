@@ -129,7 +129,7 @@ def of_variant(
         checkouts=host.checkouts,
         baselines=flags.baselines,
         externals=flags.checkouts,
-        fetched=_fetched(flags, components, host),
+        fetched=_fetched(flags, components, host, matrix.path.resolve().parent),
         excuses=(
             *(one for policy in named for one in policy.sources),
             *flags.excuses,
@@ -161,7 +161,7 @@ def _published(cell: Cell, host: HostSettings) -> dict[str, Path]:
 
 
 def _fetched(
-    flags: Flags, components: Sequence[PlannedComponent], host: HostSettings
+    flags: Flags, components: Sequence[PlannedComponent], host: HostSettings, project: Path
 ) -> dict[str, Path]:
     """The sources of the projects that the components need, as far as they are there."""
     from smforge.bake.inputs.externals import (  # noqa: PLC0415  # defers filelock
@@ -172,7 +172,8 @@ def _fetched(
 
     externals = [external for one in components for external in one.externals]
     if flags.fetch and externals:
-        ensure_externals(externals, default_store(), host.origin, announce=_announce)
+        origin = host.origin_for(project)
+        ensure_externals(externals, default_store(), origin, announce=_announce)
     return kept_sources(externals, default_store())
 
 

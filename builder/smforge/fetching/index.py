@@ -16,7 +16,7 @@ import hashlib
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from packaging.utils import (
 )
 
 from smforge.errors import DamagedInputError, ToolError
+from smforge.fetching.download import Wanted, download
 from smforge.fetching.pip_tools import pip_tools
 from smforge.files import sha256_of
 
@@ -57,9 +58,12 @@ class IndexFile:
 
 
 @contextlib.contextmanager
-def package_index() -> Iterator[PackageIndex]:
-    """The index that pip is configured for. Raises `ToolError` where pip is not installed."""
-    with pip_tools([]) as tools:
+def package_index(arguments: Sequence[str] = ()) -> Iterator[PackageIndex]:
+    """The index that pip is configured for, with more of pip's arguments.
+
+    Raises `ToolError` where pip is not installed.
+    """
+    with pip_tools(arguments) as tools:
         yield PackageIndex(tools.finder()._link_collector, tools.session)
 
 
@@ -100,6 +104,18 @@ class PackageIndex:
         for chunk in self._chunks(file.name, file.link.url_without_fragment):
             digest.update(chunk)
         return digest.hexdigest()
+
+    def fetch(self, file: IndexFile, place: Path) -> None:
+        """Bring a file to a place; what the index says of its digest must be true.
+
+        Raises what `smforge.fetching.download.download` raises.
+        """
+        announced = () if file.link.hash is None else ((file.link.hash_name, file.link.hash),)
+        url = file.link.url_without_fragment
+        # Which indexes are trusted, pip's settings say.
+        wanted = Wanted(url, file.name, announced, secure=False)
+        new, _ = download(self._session, wanted, place.parent)
+        new.rename(place)
 
     def requirements_of(self, wheel: IndexFile) -> tuple[str, ...]:
         """What a wheel requires: the values of Requires-Dist.

@@ -16,6 +16,7 @@ from smforge.arch.requirement import Requirements, parse_requirements
 from smforge.errors import ArchitectureError, ConfigurationError, ImpossibleCellError
 from smforge.matrix import paths
 from smforge.matrix.bases import check_base
+from smforge.matrix.externals import check_external
 from smforge.matrix.lists import Entry, explain_impossible, read_word
 from smforge.matrix.lookup import (
     closest,
@@ -33,7 +34,6 @@ from smforge.matrix.models import (
     Toolkit,
     Variant,
     VllmSource,
-    WheelExternal,
 )
 from smforge.matrix.origins import check_origins
 from smforge.matrix.paths import Path
@@ -97,12 +97,7 @@ def _check_externals(path: Path, source: VllmSource) -> Iterator[ConfigurationEr
             )
     for key, declared in (("externals", source.externals), ("stand_ins", source.stand_ins)):
         for name, external in declared.items():
-            if isinstance(external, WheelExternal) and not external.file.endswith(".whl"):
-                yield _problem(
-                    (*path, key, name, "file"),
-                    f"{external.file} is no wheel.",
-                    "An sdist would have to be run to be fetched; name the archive by its URL.",
-                )
+            yield from check_external((*path, key, name), external)
 
 
 def _check_files(path: Path, source: Source) -> Iterator[ConfigurationError]:

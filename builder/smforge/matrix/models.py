@@ -6,57 +6,41 @@ field carries the sentence that an editor shows beside it.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints
+from pydantic import Discriminator, Field
 from pydantic import Tag as ChoiceTag
 
-Platform = Literal["linux/amd64", "linux/arm64"]
-Selection = Literal["core", "common", "full"]
-CudaMajor = Literal["12", "13"]
-Origin = Literal["source", "published"]
+from smforge.matrix.shape.externals import AnyExternal
+from smforge.matrix.shape.words import (
+    CudaMajor,
+    CudaTag,
+    CudaVersion,
+    Digest,
+    Distribution,
+    Extension,
+    ExternalName,
+    FileName,
+    ImageName,
+    ImageRepository,
+    ImageUser,
+    InnerPath,
+    Name,
+    Origin,
+    Platform,
+    Selection,
+    Sha256,
+    Strict,
+    Suite,
+    Version,
+    Word,
+)
 
-# ASCII classes and max_length, not \w and {0,62}: the Unicode tables of the former and the copies
-# that the latter makes of them would double what it costs to import this module.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=63)]
-Version = Annotated[
-    str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)+(\.?(a|b|rc|post|dev)[0-9]+)*$")
-]
-CudaVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
-CudaTag = Annotated[str, StringConstraints(pattern=r"^cu[0-9]{3}$")]
-Distribution = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+\.(tar\.gz|whl)$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-# A registry with a port stands before the first slash: localhost:5000/team/name.
-_REGISTRY = r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}/)?"
-_REPOSITORY = r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
-ImageName = Annotated[
-    str, StringConstraints(pattern=rf"{_REGISTRY}{_REPOSITORY}:[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-]
-ImageRepository = Annotated[str, StringConstraints(pattern=rf"{_REGISTRY}{_REPOSITORY}$")]
-ImageUser = Literal["root", "vllm"]
-Suite = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
-Extension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
-ExternalName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][A-Za-z0-9._:-]*/[!-~]+$")]
-Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-InnerPath = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
-]
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+$", max_length=32)]
 Words = Annotated[tuple[Word, ...], Field(min_length=1)]
 ArchLists = Annotated[
     dict[Platform, Words],
     Field(min_length=1, description="One list per platform, each word in the component's grammar."),
 ]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors, and nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Variable(Strict):
@@ -99,65 +83,6 @@ SourcePerCuda = Annotated[
     dict[CudaMajor, Source],
     Field(min_length=1, description="CUDA major version to the release built for it."),
 ]
-
-
-class External(Strict):
-    """Sources that a build would otherwise clone while it configures."""
-
-    extensions: Annotated[
-        tuple[Extension, ...] | None,
-        Field(min_length=1, description="The extension targets that need it; all when absent."),
-    ] = None
-
-
-class GitExternal(External):
-    """A commit of a git repository, with its submodules at the commits that it names."""
-
-    kind: Literal["git"]
-    url: Url
-    commit: Annotated[
-        Commit | None,
-        Field(description="Pins it; null when nobody has looked it up: it is then not fetched."),
-    ]
-    tag: Annotated[Tag | None, Field(description="The release that the commit is.")] = None
-    secondary: Annotated[
-        bool,
-        Field(
-            description="Whether the commit was read from other projects' pins, and not from the "
-            "repository: fetching compares it with the tag."
-        ),
-    ] = False
-    submodules: Annotated[
-        tuple[InnerPath, ...] | None,
-        Field(description="Only these submodules; all when absent."),
-    ] = None
-
-
-class ArchiveExternal(External):
-    """A tar or zip file that anybody may have a copy of."""
-
-    kind: Literal["archive"]
-    url: Url
-    sha256: Sha256
-    subdirectory: Annotated[
-        InnerPath | None, Field(description="The directory in it that is meant.")
-    ] = None
-
-
-class WheelExternal(External):
-    """Sources inside a wheel of the package index."""
-
-    kind: Literal["wheel"]
-    distribution: Distribution
-    version: Version
-    file: FileName
-    sha256: Sha256
-    subdirectory: Annotated[
-        InnerPath | None, Field(description="The directory in it that is meant.")
-    ] = None
-
-
-AnyExternal = Annotated[GitExternal | ArchiveExternal | WheelExternal, Field(discriminator="kind")]
 
 
 class VllmSource(Source):

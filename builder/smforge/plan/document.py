@@ -112,4 +112,7 @@ def external_document(external: PlannedExternal) -> dict[str, Any]:
         "subdirectory": external.subdirectory,
         "submodules": None if external.submodules is None else list(external.submodules),
         "instead_of": external.instead_of,
+        "layout": dict(external.layout),
+        "holds": list(external.holds),
+        "nested": [external_document(one) for one in external.nested],
     }

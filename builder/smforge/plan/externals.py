@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from smforge.matrix.models import AnyExternal, GitExternal, Vllm, VllmSource, WheelExternal
+from smforge.matrix.models import Vllm, VllmSource
+from smforge.matrix.shape.externals import (
+    AnyExternal,
+    ArchiveExternal,
+    GitExternal,
+    OfIndex,
+    Packed,
+)
 from smforge.plan.records import PlannedExternal
 
 
@@ -29,6 +36,7 @@ def _needed(external: AnyExternal, component: Vllm) -> bool:
 
 def _planned(name: str, external: AnyExternal, instead_of: str | None = None) -> PlannedExternal:
     release = _release(external)
+    nested = tuple(_planned(place, one) for place, one in external.nested.items())
     if isinstance(external, GitExternal):
         return PlannedExternal(
             name,
@@ -39,23 +47,31 @@ def _planned(name: str, external: AnyExternal, instead_of: str | None = None) ->
             None,
             external.submodules,
             instead_of,
+            nested=nested,
         )
-    location = external.file if isinstance(external, WheelExternal) else external.url
     return PlannedExternal(
         name,
         external.kind,
-        location,
+        _location(external),
         external.sha256,
         release,
         external.subdirectory,
         None,
         instead_of,
+        layout=tuple(external.layout.items()),
+        holds=tuple(one for one in (external.tag, external.commit) if one),
+        nested=nested,
     )
 
 
+def _location(external: Packed) -> str:
+    if isinstance(external, ArchiveExternal):
+        return external.url or external.path or ""
+    assert isinstance(external, OfIndex)
+    return external.file
+
+
 def _release(external: AnyExternal) -> str | None:
-    if isinstance(external, GitExternal):
-        return external.tag or external.commit
-    if isinstance(external, WheelExternal):
+    if isinstance(external, OfIndex):
         return f"{external.distribution} {external.version}"
-    return None
+    return external.tag or external.commit

@@ -49,21 +49,27 @@ class PlannedExternal:
     name: str
     """As CMake's FetchContent calls it, in lower case: ``vllm-flash-attn``."""
     kind: str
-    """``git``, ``archive`` or ``wheel``."""
+    """``git``, ``archive``, ``wheel`` or ``sdist``."""
     location: str
-    """A URL, or the file name of a wheel in the package index."""
+    """A URL, a path from the matrix's directory, or the name of a file in the package index."""
     pin: str | None
     """The commit, or the SHA-256 of the file; None if it is not known."""
     release: str | None
     """Its name for people: a tag, or a distribution and its version."""
     subdirectory: str | None
-    """The directory inside an archive or wheel that holds the sources."""
+    """The directory inside a file that holds the sources."""
     submodules: tuple[str, ...] | None
     """Those that are needed of a repository; None for all."""
     instead_of: str | None
     """Set for a stand-in: the release that the component asks for."""
     extensions: tuple[str, ...] = ()
     """The extensions that need it; empty where all do."""
+    layout: tuple[tuple[str, str], ...] = ()
+    """In place of a subdirectory: places in the tree, each with its directory inside the file."""
+    holds: tuple[str, ...] = ()
+    """Of a file: the tag and the commit that the matrix says it holds, as far as it says so."""
+    nested: tuple[PlannedExternal, ...] = ()
+    """Sources inside this tree; the name of each is its place."""
 
 
 @dataclass(frozen=True, slots=True)

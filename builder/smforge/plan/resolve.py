@@ -21,13 +21,13 @@ from smforge.matrix.lookup import (
 )
 from smforge.matrix.models import (
     Document,
-    Platform,
     RegistryBase,
     Source,
     Toolkit,
     Variant,
     VllmSource,
 )
+from smforge.matrix.shape.words import Platform
 from smforge.matrix.wheels import wheel_for
 from smforge.plan import bake
 from smforge.plan.block import check_block

@@ -41,6 +41,10 @@ def differences(cell: Cell, component: PlannedComponent, result: Preflight) -> I
         for name in fetched.keys() - pinned.keys():
             yield _unpinned(title, component, fetched[name])
     yield from _list(title, component, result)
+    unseen = {one.name for one in configuration.not_examined}
+    for name, external in pinned.items():
+        if external.instead_of is not None and name in fetched.keys() - unseen:
+            yield _examined_instead(external, fetched[name])
 
 
 def _requirements(cell: Cell, title: str, required: tuple[Required, ...]) -> Iterator[Finding]:
@@ -86,6 +90,9 @@ def _external(title: str, ours: PlannedExternal, theirs: External) -> Iterator[F
     wanted = theirs.revision
     if wanted is None:
         return
+    if ours.holds and ours.instead_of is None:
+        yield from _file(title, ours, theirs, wanted)
+        return
     release = ours.release if ours.instead_of is None else ours.instead_of
     if wanted in {release, None if ours.instead_of else ours.pin}:
         return
@@ -93,7 +100,7 @@ def _external(title: str, ours: PlannedExternal, theirs: External) -> Iterator[F
         yield _difference(
             f"versions.json has no tag for {ours.name}, so it cannot be held against {wanted}, "
             f"which {title} asks for.",
-            f"Name a git repository in {key}.",
+            f"Write the tag or the commit that it holds to {key}.",
             theirs.location,
             level=Level.WARNING,
         )
@@ -104,6 +111,43 @@ def _external(title: str, ours: PlannedExternal, theirs: External) -> Iterator[F
         f"versions.json pins {ours.name} to {pin}{stand_in}, and {title} asks for {wanted}.",
         f"Write {wanted} to {key}, or build the release that asks for {pin}.",
         theirs.location,
+    )
+
+
+def _file(title: str, ours: PlannedExternal, theirs: External, wanted: str) -> Iterator[Finding]:
+    """The release that a file is said to hold. A tag and a commit cannot be compared."""
+    if wanted in ours.holds:
+        return
+    is_commit = _COMMIT.match(wanted) is not None
+    same = [one for one in ours.holds if (_COMMIT.match(one) is not None) == is_commit]
+    key = f"sources.vllm.externals.{ours.name}"
+    if same:
+        yield _difference(
+            f"versions.json says that {ours.location} holds {ours.name} at {same[0]}, and {title} "
+            f"asks for {wanted}.",
+            f"Name a file of {wanted} in {key}, or build the release that asks for {same[0]}.",
+            theirs.location,
+        )
+        return
+    kind = "commit" if is_commit else "tag"
+    yield _difference(
+        f"versions.json says that {ours.location} holds {ours.name} at {ours.holds[0]}, which "
+        f"cannot be held against {wanted}, which {title} asks for.",
+        f"Write the {kind} to {key} too.",
+        theirs.location,
+        level=Level.WARNING,
+    )
+
+
+def _examined_instead(ours: PlannedExternal, theirs: External) -> Finding:
+    held = f" ({', '.join(ours.holds)})" if ours.holds else ""
+    return Finding(
+        rule="external-differs",
+        level=Level.NOTE,
+        message=f"{ours.name} is examined in {ours.release or ours.location}{held}, which stands "
+        f"in for {ours.instead_of}.",
+        remedy="What is said of its sources is true of the stand-in, which is what is compiled.",
+        location=theirs.location,
     )
 
 

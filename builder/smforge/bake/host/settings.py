@@ -129,7 +129,11 @@ class HostSettings:
     @property
     def origin(self) -> Origin:
         """Where the sources of other projects come from."""
-        return Origin(self.sources_mirror, self.ca_bundle)
+        return self.origin_for(None)
+
+    def origin_for(self, project: Path | None) -> Origin:
+        """The same, for a matrix in the directory `project`."""
+        return Origin(self.sources_mirror, self.ca_bundle, project)
 
 
 class _Versions(Mapping[str, str]):

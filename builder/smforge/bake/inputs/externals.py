@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from smforge.bake.inputs.fetching import fetch
+from smforge.bake.inputs.fetching import Files, fetch
 from smforge.bake.inputs.origin import Origin
 from smforge.files import cache_folder
 from smforge.plan.records import Cell, PlannedExternal
@@ -55,14 +55,18 @@ def ensure_externals(
         return directory
     for place in ("trees", "sets"):
         (store / place).mkdir(parents=True, exist_ok=True)
-    with FileLock(store / ".lock"):
+    with (
+        FileLock(store / ".lock"),
+        tempfile.TemporaryDirectory(dir=store, prefix=".files-") as folder,
+    ):
+        files = Files(Path(folder))
         for external in externals:
             tree = store / "trees" / _tree_name(external)
             if not tree.is_dir():
                 announce(
                     f"fetching the sources of {external.name} {external.release or ''}".strip()
                 )
-                fetch(external, origin, tree)
+                fetch(external, origin, tree, files)
         if not directory.is_dir():
             _lay_out(externals, store, directory)
     return directory
@@ -90,8 +94,17 @@ def _lay_out(externals: Sequence[PlannedExternal], store: Path, directory: Path)
 
 def _tree_name(external: PlannedExternal) -> str:
     """Equal for sources that are the same, wherever they come from."""
+    return f"{external.name}-{_digest(_facts(external))}"
+
+
+def _facts(external: PlannedExternal) -> tuple[object, ...]:
+    rare = (
+        *external.layout,
+        *external.holds,
+        *((one.name, _facts(one)) for one in external.nested),
+    )
     facts = (external.kind, external.pin, external.subdirectory, external.submodules)
-    return f"{external.name}-{_digest(facts)}"
+    return (*facts, rare) if rare else facts
 
 
 def _digest(facts: object) -> str:

@@ -18,6 +18,8 @@ class Origin:
     """A directory that has everything; None for the projects' own places."""
     ca_bundle: Path | None = None
     """Certificates to trust; None for those that the host's tools trust anyway."""
+    project: Path | None = None
+    """The directory of the matrix, which paths of files start from."""
 
 
 def unreachable(external: PlannedExternal, why: str) -> BuildFailedError:

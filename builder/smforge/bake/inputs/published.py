@@ -16,8 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from smforge.bake.inputs.index_file import download_of_index
 from smforge.bake.inputs.origin import Origin, in_mirror
-from smforge.bake.inputs.pinned_wheel import download_pinned
 from smforge.errors import BuildFailedError
 from smforge.files import cache_folder, sha256_of
 from smforge.plan.records import Cell, PlannedComponent, PublishedWheel
@@ -108,16 +108,7 @@ def _fetch(component: PlannedComponent, wheel: PublishedWheel, origin: Origin, p
 def _download(
     component: PlannedComponent, wheel: PublishedWheel, origin: Origin, brought: Path
 ) -> None:
-    *_, python, abi, platforms = wheel.file.removesuffix(".whl").split("-")
-    # abi3 names the oldest Python that it is for, and pip looks for the one that runs it.
-    wanted = () if abi == "abi3" else ("--python-version", python.removeprefix("cp"))
-    flags = (
-        "--ignore-requires-python",
-        *(word for tag in platforms.split(".") for word in ("--platform", tag)),
-        *("--implementation", "cp", "--abi", abi, *wanted),
-    )
-    pinned = f"{component.name}=={component.version} --hash=sha256:{wheel.sha256}"
-    if (why := download_pinned(pinned, origin, brought, flags)) is not None:
+    if (why := download_of_index(component.name, origin, brought)) is not None:
         raise BuildFailedError(
             f"{wheel.file} cannot be fetched: {why}.",
             remedy="Check pip's index settings, or name a directory that has it with "

@@ -124,7 +124,7 @@ def _say_why(settings: BuildSettings, cell: Cell, found: Freshness) -> None:
 
 def _fetch_sources(settings: BuildSettings, cell: Cell) -> None:
     """Fetch the sources of other projects and the published wheels that are not there yet."""
-    origin, announce = settings.host.origin, settings.messages.announce
+    origin, announce = settings.origin, settings.messages.announce
     if ensure_published(cell, settings.published_store, origin, announce=announce):
         made_before().mkdir(parents=True, exist_ok=True)
     if externals := externals_of(cell):

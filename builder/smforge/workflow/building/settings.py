@@ -8,6 +8,7 @@ from pathlib import Path
 from smforge.bake.cell_paths import CellPaths
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.externals import default_store as default_sources_store
+from smforge.bake.inputs.origin import Origin
 from smforge.bake.inputs.published import default_store as default_published_store
 from smforge.bake.inputs.rootfs import default_store as default_rootfs_store
 from smforge.matrix.place import build_root
@@ -44,6 +45,11 @@ class BuildSettings:
     def root(self) -> Path:
         """The checkout with docker-bake.hcl and docker/."""
         return build_root(self.matrix)
+
+    @property
+    def origin(self) -> Origin:
+        """Where this host gets the sources of other projects from."""
+        return self.host.origin_for(self.matrix.resolve().parent)
 
     def policies_of(self, cell: Cell) -> tuple[Path, ...]:
         """The policies of a cell: those that the matrix names for it, and those of this run."""
