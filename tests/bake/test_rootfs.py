@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from smforge.bake.host import own_engine
+from smforge.bake.host.crossing import host_platform
 from smforge.bake.inputs import rootfs
 from smforge.bake.inputs.rootfs import Mirror, Rootfs, command, ensure_rootfs, host_mirror
 from smforge.errors import BuildFailedError, ToolError
@@ -136,6 +137,24 @@ def test_a_mirror_that_does_not_answer_leaves_nothing_but_a_log(
         ensure_rootfs(TRIXIE, tmp_path / "store", apt=folder)
     left = sorted(path.name for path in (tmp_path / "store" / TRIXIE.directory_name).iterdir())
     assert left == [".lock", "mmdebstrap.log"]
+
+
+def test_a_root_file_system_of_another_cpu_that_fails_says_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    tool = tmp_path / "bin" / "mmdebstrap"
+    tool.write_text(
+        "#!/bin/sh\necho 'E: install arch-test for foreign architecture support'\nexit 25\n"
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    own = host_platform().rpartition("/")[2]
+    other = "arm64" if own == "amd64" else "amd64"
+    for architecture, told in ((other, True), (own, False)):
+        with pytest.raises(BuildFailedError) as caught:
+            ensure_rootfs(Rootfs("trixie", architecture, 1), tmp_path)
+        assert ("qemu-user-static and arch-test" in str(caught.value)) is told
 
 
 def test_debian_s_keys_are_those_beside_the_tool_where_the_system_has_none(
