@@ -92,6 +92,21 @@ def test_a_file_that_is_not_whole_is_damage(text: bytes, why: str, names: bool) 
 
 
 @pytest.mark.parametrize(
+    ("name", "before", "damaged"),
+    [("k.ptx", b"text = '''", True), ("k", b"", True), ("k.py", b"# x\ntext = '''", False)],
+)
+def test_a_text_in_the_source_of_a_program_need_not_be_whole(
+    name: str, before: bytes, damaged: bool
+) -> None:
+    """As in numba's test_cuda_driver.py: the program goes on where the text has ended."""
+    source = before + b"\n" + HEAD + BODY + b"'''\nclass Test(Case):\n    def run(self): {"
+    found = read_file(name, BytesBlob(source), ReadOptions())
+    assert found is not None
+    assert bool(found.damage) is damaged
+    assert bool(found.regions) is not damaged
+
+
+@pytest.mark.parametrize(
     "part", [b" ", b".loc 1 ", b"@@DWARF ", b'""', b".target a, ", b"// ", b"/*", b".file 1 "]
 )
 def test_no_rest_is_read_by_more_than_its_length(part: bytes) -> None:

@@ -41,6 +41,14 @@ def looks_like_ptx(head: bytes) -> bool:
     return b"\0" not in head and all(line.search(head) for line in (_VERSION, _TARGET))
 
 
+def begins_with_version(head: bytes) -> bool:
+    """Whether nothing but comments stands before ``.version``, as the language demands.
+
+    Where other text does, the file is the source of a program that has a PTX text in a string.
+    """
+    return _without_comments(head).lstrip().startswith(b".version")
+
+
 def parse_header(text: bytes) -> PtxHeader:
     """Read ``.version`` and ``.target``. Raises `DamagedInputError` where one is missing."""
     if generated := _GENERATED.match(text):

@@ -137,7 +137,8 @@ class _FileReader:
         elif self._blob.size:
             from smforge.inventory.native.raw import read_ptx_file  # noqa: PLC0415 - not for libraries
 
-            found = read_ptx_file(self._blob, self._options.limits, names=self._options.names)
+            limits, names = self._options.limits, self._options.names
+            found = read_ptx_file(self._path, self._blob, limits, names=names)
             self._regions.append(Region(Origin.RAW, "", 0, (found,)))
 
     def _read_archive(self, archive: Blob, folder: str, base: int, depth: int) -> None:
