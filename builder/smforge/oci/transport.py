@@ -173,8 +173,11 @@ def _redirected(url: str, place: str) -> str:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether a failure may be over at the next attempt; a URL that cannot be one stays so."""
-    return not isinstance(error, ValueError)
+    """Whether a failure may be over at the next attempt.
+
+    A URL that cannot be one stays so, and a certificate that is not trusted.
+    """
+    return not isinstance(error, ValueError) and "CERTIFICATE_VERIFY_FAILED" not in str(error)
 
 
 def remedy_for(error: BaseException) -> str:

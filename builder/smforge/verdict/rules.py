@@ -227,6 +227,12 @@ DAMAGED_CODE_OBJECT = Rule(
     "A part of the subject is damaged or was not read, so its content is not known.",
     undetermined=True,
 )
+RECORD_DIFFERS = Rule(
+    "record-differs",
+    Level.WARNING,
+    "A package lists a library that is missing, or that is another one than listed.",
+    undetermined=True,
+)
 HEADER_PAYLOAD_MISMATCH = Rule(
     "header-payload-mismatch",
     Level.ERROR,
@@ -326,6 +332,7 @@ RULES: tuple[Rule, ...] = (
     SUBJECT_UNREAD,
     DEVICE_NOT_KEPT,
     DAMAGED_CODE_OBJECT,
+    RECORD_DIFFERS,
     HEADER_PAYLOAD_MISMATCH,
     BACKEND_DISAGREEMENT,
     CUOBJDUMP_FAILED,

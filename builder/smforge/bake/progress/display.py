@@ -156,7 +156,8 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
 
         now = datetime.now(UTC)
         table = Table(box=None, padding=(0, 2, 0, 0), expand=True, title_justify="left")
-        table.title = Text(f"{self._title}  {clock_text((now - self._began).total_seconds())}")
+        past = max(0.0, (now - self._began).total_seconds())
+        table.title = Text(f"{self._title}  {clock_text(past)}")
         for heading, justify in (("target", "left"), ("steps", "right"), ("time", "right")):
             table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich's literal
         table.add_column("now", no_wrap=True, overflow="ellipsis", ratio=1)

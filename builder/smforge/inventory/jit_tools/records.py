@@ -12,6 +12,7 @@ from smforge.inventory.rewrite_manifest import SlimmedCopy
 
 if TYPE_CHECKING:
     from smforge.arch.triton import TritonRules
+    from smforge.inventory.install_records import RecordedFile
 
 
 class Source(StrEnum):
@@ -77,6 +78,8 @@ class HostFiles:
     """Whether the assemblers were to be run."""
     copies: tuple[SlimmedCopy, ...] = ()
     """The parts that smforge slimmed, as their manifests say."""
+    recorded: tuple[RecordedFile, ...] = ()
+    """The libraries that the packages list."""
 
     def below(self, folder: str) -> HostFiles:
         """The same files, found in a folder of this name."""
@@ -88,6 +91,7 @@ class HostFiles:
             tritons=tuple(replace(one, package=f"{folder}/{one.package}") for one in self.tritons),
             users=tuple(replace(one, path=f"{folder}/{one.path}") for one in self.users),
             copies=tuple(replace(one, path=f"{folder}/{one.path}") for one in self.copies),
+            recorded=tuple(one.below(folder) for one in self.recorded),
         )
 
     @classmethod
@@ -102,4 +106,5 @@ class HostFiles:
             tuple(found for one in several for found in one.users),
             any(one.ask for one in several),
             tuple(found for one in several for found in one.copies),
+            tuple(found for one in several for found in one.recorded),
         )

@@ -10,6 +10,7 @@ from smforge.arch.tables import table
 from smforge.errors import DamagedInputError
 from smforge.inventory.formats import elf
 from smforge.inventory.formats.blob import Blob
+from smforge.inventory.install_records import RecordFinder
 from smforge.inventory.jit_tools.records import Assembler, HostFiles, LibraryUser, Source
 from smforge.inventory.jit_tools.triton_installs import TritonFinder
 from smforge.inventory.rewrite_manifest import ManifestFinder
@@ -32,11 +33,13 @@ class WatchedSubject(WrappedSubject):
         self._users: list[tuple[Member, LibraryUser]] = []
         self._tritons = TritonFinder()
         self._manifests = ManifestFinder()
+        self._records = RecordFinder()
 
     def members(self) -> Iterator[Member]:
         for member in self._inner.members():
             self._tritons.note(member)
             self._manifests.note(member)
+            self._records.note(member)
             if member.head is not None and not member.head.startswith(elf.MAGIC):
                 yield member
             elif _is_assembler(member.path.rpartition("/")[2]):
@@ -68,6 +71,7 @@ class WatchedSubject(WrappedSubject):
             tuple(sorted(users, key=lambda user: user.path)),
             self._ask,
             self._manifests.copies(self._inner.paths_of),
+            self._records.files(self._inner.paths_of, self._inner.is_link),
         )
 
     def _links(self) -> Iterator[tuple[str, str]]:

@@ -44,6 +44,10 @@ class OpenSubject(ABC):
         """
         return path
 
+    def is_link(self, path: str) -> bool:
+        """Whether `path` is a link, or leads through one. Ask after the last member."""
+        return self.resolve(path) != path
+
     def whole(self) -> int | None:
         """The bytes of all members; None where they are not known. For progress alone.
 
@@ -95,6 +99,9 @@ class WrappedSubject(OpenSubject):
 
     def resolve(self, path: str) -> str | None:
         return self._inner.resolve(path)
+
+    def is_link(self, path: str) -> bool:
+        return self._inner.is_link(path)
 
     def whole(self) -> int | None:
         return self._inner.whole()

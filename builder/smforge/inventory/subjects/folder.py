@@ -77,6 +77,10 @@ class FolderSubject(OpenSubject):
         path, image, inner = found
         return tuple(f"{path}/{place}" for place in image.paths_of(inner))
 
+    def is_link(self, path: str) -> bool:
+        place = os.path.join(self._real, path)
+        return os.path.lexists(place) and os.path.realpath(place) != place
+
     def whole(self) -> int | None:
         if self._whole is None:
             read = (one for one in _regular_files(self._root) if not self._is_left_out(one))

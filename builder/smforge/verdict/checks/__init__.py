@@ -69,6 +69,14 @@ def _check_cuda_libraries(subject: SubjectView) -> Iterator[Finding]:
         yield from check_cuda_libraries(subject)
 
 
+def _check_records(subject: SubjectView) -> Iterator[Finding]:
+    """Loaded only if packages list libraries."""
+    if subject.reading.host_files.recorded:
+        from smforge.verdict.checks.recorded import check_records  # noqa: PLC0415
+
+        yield from check_records(subject)
+
+
 def _check_data(subject: SubjectView) -> Iterator[Finding]:
     """Loaded only if a file has such code, because few have."""
     if any(r.origin is Origin.DATA for view in subject.files for r in view.file.regions):
@@ -92,6 +100,7 @@ CHECKS: tuple[Check, ...] = (
     _check_probed,
     integrity.check_copies,
     integrity.check_damage,
+    _check_records,
     integrity.check_headers,
     integrity.check_names,
     integrity.check_backends,

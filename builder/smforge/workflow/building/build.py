@@ -24,6 +24,7 @@ from smforge.bake.inputs.published import ensure_published
 from smforge.bake.inputs.rootfs import ensure_rootfs, root_file_systems
 from smforge.bake.record import RECORD_NAME, Result, RunRecord
 from smforge.errors import BuildFailedError, InterruptedBuildError, SmforgeError, UnpublishableError
+from smforge.files import unwritten
 from smforge.plan.records import Cell
 from smforge.report.build import to_json
 from smforge.workflow.building.auditing import PAGE, audit_cell
@@ -233,8 +234,9 @@ def _rejection_note(audit: CellAudit, refusal: UnpublishableError | None) -> str
 
 def _cannot_write(error: OSError) -> BuildFailedError:
     where = f" at {error.filename}" if error.filename else ""
+    known = unwritten(error)
+    remedy = known.remedy if known is not None else "Choose another directory with --out."
     return BuildFailedError(
         f"The build's files cannot be written{where}: {error.strerror or error}.",
-        remedy="Free space or choose another directory with --out, then run the same command "
-        "again: it continues from the cache.",
+        remedy=f"{remedy} Then run the same command again: it continues from the cache.",
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from smforge.bake.command import BakeCall
 from smforge.bake.host.engine import Engine
@@ -31,6 +32,8 @@ class Run:
     inputs: Mapping[str, str]
     """The SHA-256 of each input, by name."""
     predicted: Predicted | None
+    _clock: float = field(default_factory=time.monotonic)
+    """The clock of the machine's time may be set while a build runs; this one only goes on."""
 
     def record(  # noqa: PLR0913 - the ways in which a build ends
         self,
@@ -43,7 +46,7 @@ class Run:
         audits: tuple[AuditRecord, ...] = (),
     ) -> RunRecord:
         """The record of the build, which ends now. `audits`: of the artefacts, of the image."""
-        finished = datetime.now(UTC)
+        seconds = time.monotonic() - self._clock
         audit, image_audit = (*audits, None, None)[:2]
         return RunRecord(
             tool=Tool(name="smforge", version=__version__),
@@ -51,8 +54,8 @@ class Run:
             exit_code=exit_code,
             error=error,
             started=self.began,
-            finished=finished,
-            seconds=round((finished - self.began).total_seconds(), 3),
+            finished=self.began + timedelta(seconds=seconds),
+            seconds=round(seconds, 3),
             inputs_sha256=inputs_digest(self.inputs),
             inputs=dict(self.inputs),
             plan=cell_document(self.cell),

@@ -17,6 +17,7 @@ from smforge.errors import (
     SmforgeError,
     UsageError,
 )
+from smforge.files import unwritten
 from smforge.plan.records import Cell
 from smforge.workflow.building.build import Builder
 from smforge.workflow.building.results import Built
@@ -165,8 +166,9 @@ def _in_sentences(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or out
+        known = unwritten(error)
+        remedy = known.remedy if known is not None else "Choose another directory with --out."
         raise BuildFailedError(
             f"The build's files cannot be written at {where}: {error.strerror or error}.",
-            remedy="Free space or choose another directory with --out, then run the same command "
-            "again.",
+            remedy=f"{remedy} Then run the same command again.",
         ) from error

@@ -132,7 +132,8 @@ def _cells(history: History, records: Mapping[str, RunRecord]) -> Iterator[CellB
         yield CellBar(
             name=event.cell,
             begin=_since(history, event.at),
-            end=_since(history, until.at),
+            # A clock that was set back in between must not make a time that is negative.
+            end=max(_since(history, event.at), _since(history, until.at)),
             result="killed" if end is None else end.result,
             exit_code=None if end is None else end.exit_code,
             targets=tuple(_bars(history, record.targets)) if own and record is not None else (),
