@@ -10,14 +10,21 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from smforge.errors import NoRoomError
+from smforge.cli.output import write_report
+from smforge.errors import BuildFailedError, NoRoomError, SmforgeError
 from smforge.files import free_bytes, require_room, unwritten
+from smforge.preflight.cache import Cache
+from smforge.workflow.farm.journal import CellBegun, Journal, Resumed, last_run, now
+from smforge.workflow.farm.request import BuildRequest
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
@@ -173,6 +180,60 @@ def test_a_cache_that_cannot_be_written_is_a_warning(
     assert names_in(cache) in ([], ["fetched", "smforge"])
 
 
+def add_many(journal: Journal, event: CellBegun) -> None:
+    for _ in range(1000):
+        journal.add(event)
+
+
+def test_a_journal_on_a_full_disk_ends_the_run_and_can_be_resumed(mount: Mount) -> None:
+    disk = mount("64k")
+    journal = Journal.begin(disk, BuildRequest(directory=disk), ["one"])
+    fill(disk)
+    begun = CellBegun(at=now(), cell="one" * 100)
+    # Until the page of the last line is full, the disk still takes lines.
+    with pytest.raises(BuildFailedError, match=r"No space left on device.*--resume"):
+        add_many(journal, begun)
+    written = len(last_run(disk).events)
+    assert written > 0
+    (disk / "filler").unlink()
+    Journal.resume(disk).add(begun)
+    history = last_run(disk)
+    assert len(history.events) == written + 2
+    assert isinstance(history.events[-2], Resumed)
+
+
+def test_machine_code_is_made_without_a_cache_too(
+    compile_with: Callable[..., Path], ptxas: Path, mount: Mount, tmp_path: Path
+) -> None:
+    flags = ("-shared", "-Xcompiler=-fPIC", "-gencode=arch=compute_80,code=[sm_80,compute_80]")
+    library = compile_with(KERNELS, "libptx.so", *flags)
+    cache = mount("64k", read_only=True)
+    done = smforge(
+        *("repair", library, "--for", "9.0", "--ptxas", ptxas, "-o", tmp_path / "libptx.so"),
+        XDG_CACHE_HOME=cache,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nothing is kept for the next time" in done.stderr
+    assert smforge("audit", tmp_path / "libptx.so", "--require", "9.0", "--native").returncode == 0
+
+
+def unpack(folder: Path) -> None:
+    (folder / "x").write_text("x" * 100_000)
+
+
+@pytest.mark.parametrize("kind", ["full", "read-only"])
+def test_preflight_s_cache_is_not_needed(mount: Mount, kind: str) -> None:
+    disk = mount("64k", read_only=kind == "read-only")
+    if kind == "full":
+        fill(disk)
+    cache = Cache(disk)
+    assert cache.remembered("kind", ["a"], lambda: [1]) == [1]
+    source: Any = SimpleNamespace(identity=SimpleNamespace(digest="sha256:00"))
+    place = cache.unpacked(source, unpack)
+    assert (place / "x").stat().st_size == 100_000
+    assert not [path for path in disk.rglob("*") if path.is_file() and path.name != "filler"]
+
+
 def test_a_read_only_output_says_so(library: Path, mount: Mount) -> None:
     disk = mount("64k", read_only=True)
     done = smforge("audit", library, "-o", f"json={disk / 'report.json'}")
@@ -183,17 +244,36 @@ def test_a_read_only_output_says_so(library: Path, mount: Mount) -> None:
     assert "read-only" in done.stderr
 
 
-def test_a_folder_of_another_user_says_so(library: Path, tmp_path: Path) -> None:
-    """Root may write everywhere, so the command runs as nobody."""
-    tmp_path.chmod(0o755)
-    place = tmp_path / "of-root"
-    place.mkdir()
-    place.chmod(0o755)
-    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place / "x"))
-    known = unwritten(error)
-    assert known is not None
-    assert "belongs to another user" in str(known)
-    assert known.exit_code == 4
+def test_a_folder_of_another_user_says_so() -> None:
+    """Root may write everywhere, so a child of this process writes as nobody."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "of-root"
+        folder.mkdir()
+        folder.chmod(0o755)
+        Path(place).chmod(0o755)
+        report = folder / "report.json"
+        with pytest.raises(SmforgeError):
+            write_report(folder / "none" / "x", "")  # Loads what nobody may not be able to read.
+        answers, pipe = os.pipe()
+        if os.fork() == 0:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            try:
+                write_report(report, "{}")
+            except SmforgeError as error:
+                os.write(pipe, f"{error.exit_code} {error}".encode())
+            os._exit(0)
+        os.wait()
+        os.close(pipe)
+        with os.fdopen(answers) as answer:
+            said = answer.read()
+        assert said.startswith("4 Nothing more can be written at")
+        assert "belongs to another user" in said
+        assert list(folder.iterdir()) == []
+
+
+def test_an_error_of_another_kind_is_not_explained_away() -> None:
     assert unwritten(OSError(errno.EBADF, "bad descriptor")) is None
 
 

@@ -87,16 +87,16 @@ class Cache:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             new = Path(tempfile.mkdtemp(dir=place.parent, prefix=".new-"))
+            try:
+                unpack(new)
+                with contextlib.suppress(OSError):  # another run was first
+                    new.rename(place)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
         except OSError:
-            new = temporary_folder()
-            unpack(new)
-            return new
-        try:
-            unpack(new)
-            with contextlib.suppress(OSError):  # another run was first
-                new.rename(place)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
+            # The cache cannot take it.
+            place = temporary_folder()
+            unpack(place)
         return place
 
     def _entry(self, request: Request) -> Path:

@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -269,6 +270,11 @@ def _output_disk(host: Host) -> Finding:
     return _space("output-disk", "out_free_gib", shutil.disk_usage(place).free, place)
 
 
+def _temporary_disk(_: Host) -> Finding:
+    place = Path(tempfile.gettempdir())
+    return _space("temporary-disk", "temporary_free_gib", shutil.disk_usage(place).free, place)
+
+
 def _memory(host: Host) -> Finding:
     if host.engine is None:
         return Finding("memory", State.OPTIONAL, "no engine to ask")
@@ -343,6 +349,7 @@ CHECKS: tuple[Callable[[Host], Finding], ...] = (
     _build_cache,
     _collection,
     _output_disk,
+    _temporary_disk,
     _memory,
     _rootfs,
     _cuobjdump,

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from smforge.cli.complaints import complain
 from smforge.cli.exit_codes import exit_code, fail_on_option
 from smforge.cli.flags import matrix_option, output_option, policy_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.cli.preflight_questions import Choice, Flags, of_sources, of_variant
 from smforge.errors import UsageError
+from smforge.files import why_unwritable
 from smforge.preflight.cache import temporary_or_default
 from smforge.preflight.records import Preflight
 from smforge.report.build import to_json
@@ -127,6 +129,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
         )
     flags = Flags(baselines, externals, allowed, policies, required, fetch)
     with ended_tidily(), temporary_or_default(temporary=no_cache) as cache:
+        if (why := why_unwritable(cache.directory)) is not None:
+            complain(f"{cache.directory} cannot be written ({why}): no result is kept.")
         if variant is not None:
             choice = Choice(variant, platform, component, config or ctx.obj["config"])
             most = 1 if any(spec.format in _ABOUT_ONE for spec in specs) else None
