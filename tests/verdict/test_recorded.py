@@ -88,6 +88,15 @@ def test_what_is_another_one_than_listed_is_a_warning(
     assert "one/a.so with another size or digest" in message
 
 
+def test_a_library_without_gpu_code_may_be_stripped(tmp_path: Path) -> None:
+    """As Debian does with those of its Python packages."""
+    site = as_folder(tmp_path, files(row("one/a.so", LIBRARY), "one/a.so"))
+    (site / "one" / "host.so").write_bytes(Path("/bin/true").read_bytes())
+    with (site / "one-1.dist-info" / "RECORD").open("a") as record:
+        record.write(row("one/host.so", b"longer than it is now" * 9999))
+    assert found(site) == []
+
+
 def test_a_link_in_a_folder_is_not_missing(tmp_path: Path) -> None:
     site = as_folder(tmp_path, files(row("one/a.so", LIBRARY), "one/real.so"))
     (site / "one" / "a.so").symlink_to("real.so")

@@ -15,7 +15,10 @@ _NAMED = 3
 
 
 def check_records(subject: SubjectView) -> Iterator[Finding]:
-    """Libraries that a RECORD lists and that are missing, or are others than those listed."""
+    """Libraries that a RECORD lists and that are missing, and GPU code that is not as listed.
+
+    Libraries without GPU code are not compared: Debian strips those of its packages after RECORD.
+    """
     digests = {view.file.path: view.file.sha256 for view in subject.files}
     in_wheel = subject.inventory.subject.kind is SubjectKind.WHEEL
     missing: dict[str, list[RecordedFile]] = {}
@@ -23,7 +26,7 @@ def check_records(subject: SubjectView) -> Iterator[Finding]:
     for row in subject.reading.host_files.recorded:
         if row.found is None:
             missing.setdefault(row.record, []).append(row)
-        elif _differs(row, digests.get(row.path)):
+        elif row.path in digests and _differs(row, digests[row.path]):
             other.setdefault(row.record, []).append(row)
     for record, rows in missing.items():
         yield RECORD_DIFFERS.finding(
