@@ -1,8 +1,8 @@
 """A project of several small cells that a real engine builds in seconds, for runs of many cells.
 
-Each cell makes one wheel with code for 9.0 as PTX, which reaches the device that it is for. A step
-of it runs for a moment, whenever ``context/nonce`` is another: that file is no input of a cell, so
-builds do work again and make the same.
+Each cell makes one wheel with code for 9.0 as PTX, which reaches the device that it is for. Two
+steps run for a moment, one that all cells share and one of the cell, whenever ``context/nonce`` is
+another: that file is no input of a cell, so builds do work again and make the same.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ _DOCKERFILE = """\
 FROM scratch AS base
 COPY busybox /bin/busybox
 SHELL ["/bin/busybox", "sh", "-c"]
-FROM base AS work
+FROM base AS common
+ARG SECONDS
+COPY nonce /
+RUN busybox echo the same for all cells; busybox sleep $SECONDS
+FROM common AS work
 ARG VARIANT
 ARG SECONDS
 COPY *.whl /made/
-COPY nonce /
 RUN busybox echo $VARIANT; busybox sleep $SECONDS
 FROM scratch AS provider
 COPY --from=work /made /
@@ -43,9 +46,13 @@ COPY --from=work /made /
 _BAKE_FILE = """\
 variable "OUT_DIR" { default = "out" }
 variable "VARIANT" { default = "" }
+variable "CACHE_FROM" { default = "" }
+variable "CACHE_TO" { default = "" }
 target "_common" {
-  context = "context"
-  args    = { VARIANT = VARIANT, SECONDS = "%s" }
+  context    = "context"
+  args       = { VARIANT = VARIANT, SECONDS = "%s" }
+  cache-from = CACHE_FROM == "" ? [] : [CACHE_FROM]
+  cache-to   = CACHE_TO == "" ? [] : [CACHE_TO]
 }
 target "base" {
   inherits = ["_common"]

@@ -17,9 +17,8 @@ from smforge.bake.host.builders import (
     Rule,
     cache_sizes,
     configuration,
-    nodes,
+    find_builder,
 )
-from smforge.bake.host.engine import inspect
 from smforge.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -90,14 +89,12 @@ def smforge(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_buildx_takes_the_file_and_has_the_builder_then(
-    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_buildx_takes_the_file_and_has_the_builder_then(engine: str, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("certificates\n")
     init = ("builder", "init", "--name", "mine", "--mirror", "docker.io=mirror.invalid:5000")
     done = smforge(tmp_path, *init)
     assert done.returncode == 0, done.stderr
-    assert "BUILDX_BUILDER=mine smforge build" in done.stdout
+    assert "smforge build --builder mine" in done.stdout
     instance = json.loads((tmp_path / "buildx" / "instances" / "mine").read_text())
     # buildx has read the file, and takes the certificates along.
     files = instance["Nodes"][0]["Files"]
@@ -107,11 +104,9 @@ def test_buildx_takes_the_file_and_has_the_builder_then(
         "certs/mirror.invalid_5000/ca.pem",
     }
     # The doctor shows the builder that a build would use, which is not started yet.
-    monkeypatch.setenv("BUILDX_BUILDER", "mine")
-    document = json.loads(smforge(tmp_path, "doctor", "-o", "json").stdout)
+    document = json.loads(smforge(tmp_path, "doctor", "--builder", "mine", "-o", "json").stdout)
     checks = {one["id"]: one["found"] for one in document["checks"]}
     assert checks["builder-nodes"].startswith("mine0 (inactive")
-    monkeypatch.delenv("BUILDX_BUILDER")
     again = smforge(tmp_path, *init)
     assert again.returncode == 4
     assert "buildx does not create the builder" in again.stderr
@@ -124,11 +119,12 @@ def test_buildx_takes_the_file_and_has_the_builder_then(
 
 @pytest.mark.engine
 def test_the_present_builder_has_nodes_a_policy_and_a_cache(engine: str) -> None:
-    found = nodes(inspect().builder)
-    assert found
-    assert nodes("no-such-builder") == ()
-    assert any("linux/" in node.text for node in found)
-    assert all(rule.text for node in found for rule in node.policy)
-    sizes = cache_sizes()
+    found = find_builder()
+    assert find_builder(found.name).driver == found.driver
+    with pytest.raises(UsageError, match=r"no builder 'no-such-builder'.*'smforge builder init'"):
+        find_builder("no-such-builder")
+    assert any("linux/" in node.text for node in found.nodes)
+    assert all(rule.text for node in found.nodes for rule in node.policy)
+    sizes = cache_sizes(found.name)
     assert sizes is not None
     assert all(size[0].isdigit() and size.endswith("B") for size in sizes)

@@ -10,7 +10,7 @@ import pytest
 
 from smforge.bake.command import BakeCall
 from smforge.bake.definition import resolve_definition
-from smforge.bake.host.engine import Means
+from smforge.bake.host.node_means import Means
 from smforge.bake.host.settings import HostSettings
 from smforge.errors import ConfigurationError, ToolError, UsageError
 from smforge.plan.records import Cell

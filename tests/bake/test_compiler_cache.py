@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.bake.host.compiler_cache import NAMES, bucket_settings
-from smforge.bake.host.engine import Means
+from smforge.bake.host.node_means import Means
 from smforge.bake.host.settings import HostSettings
 from smforge.errors import UsageError
 from smforge.plan.records import Cell

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from smforge.bake.host.doctor import CHECKS, Finding, Host, State, can_build, examine
+from smforge.bake.host.doctor import CHECKS, Host, can_build, examine
 from smforge.bake.host.doctor_report import render_table
+from smforge.bake.host.findings import Finding, State
 from smforge.errors import ToolError
 
 ROOT = Path(__file__).parents[2]

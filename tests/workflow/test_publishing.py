@@ -14,7 +14,7 @@ import pytest
 import urllib3
 
 from smforge.bake.inputs.rootfs import ARCHIVE, root_file_systems
-from smforge.errors import InterruptedBuildError, UsageError
+from smforge.errors import EngineUnavailableError, InterruptedBuildError, UsageError
 from smforge.oci.documents import digest_of
 from smforge.oci.layout import LayoutFolder
 from smforge.plan.records import Cell, PlannedImage
@@ -147,3 +147,12 @@ def test_what_could_not_be_published_is_refused_before_the_build(image_cell: Cel
     for wrong in ("registry.example/team:tag", "team/image", "registry.example/Team"):
         with pytest.raises(UsageError, match="is not a repository of a registry"):
             require_publishable((image_cell,), dataclasses.replace(wanted, repository=wrong))
+
+
+def test_images_are_loaded_into_an_engine_that_answers_or_nothing_is_built(
+    image_cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    loading = dataclasses.replace(publication("registry.example"), load=True)
+    with pytest.raises(EngineUnavailableError, match=r"none\.sock, and none answers.*--push"):
+        require_publishable((image_cell,), loading)

@@ -38,6 +38,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
     matrix: Path,
     stores: Stores,
     crossing: Crossing | None,
+    builder: str | None = None,
 ) -> BakeCall:
     """The bake call of a cell on this host, everything resolved."""
     root = build_root(matrix)
@@ -81,6 +82,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
         reads=tuple(reads),
         writes=(paths.staging,),
         host_network=host.needs_host_network,
+        builder=builder,
     )
 
 

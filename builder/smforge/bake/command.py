@@ -36,6 +36,8 @@ class BakeCall:
     """Directories that the build may write to."""
     host_network: bool = False
     """Whether steps may use the host's network."""
+    builder: str | None = None
+    """The builder that was asked for; None for the one that buildx uses."""
 
     @property
     def override_text(self) -> str:
@@ -50,6 +52,7 @@ class BakeCall:
         """The command that builds."""
         return (
             *self._files,
+            *((f"--builder={self.builder}",) if self.builder else ()),
             "--progress=rawjson",
             f"--metadata-file={self.metadata}",
             *self._allowances,

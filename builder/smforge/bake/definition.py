@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from smforge.bake.command import BakeCall
-from smforge.docker import no_client
+from smforge.docker import run
 from smforge.errors import ConfigurationError, ToolError
 
-_SECONDS = 60.0
 _TARGET = "target:"
 
 
@@ -55,23 +53,10 @@ class Definition:
 def resolve_definition(call: BakeCall) -> Definition:
     """Let buildx resolve the call's files. The override must have been written.
 
-    Raises `ToolError` without docker or buildx, `ConfigurationError` when bake refuses the files.
+    Raises `ToolError` without docker or buildx or where bake does not end, `ConfigurationError`
+    when bake refuses the files.
     """
-    try:
-        done = subprocess.run(
-            call.print_argv,
-            cwd=call.root,
-            env=call.environment(os.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise no_client() from error
-    except subprocess.TimeoutExpired as error:
-        raise ToolError(f"'docker buildx bake --print' took over {_SECONDS:.0f} s.") from error
+    done = run(*call.print_argv, folder=call.root, environment=call.environment(os.environ))
     if done.returncode != 0:
         raise _refusal(done.stderr, call)
     try:

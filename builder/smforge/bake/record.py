@@ -90,6 +90,10 @@ class TargetRecord(_Strict):
     needs: Annotated[
         tuple[str, ...], Field(description="The targets whose result it takes as a context.")
     ] = ()
+    node: Annotated[
+        str | None,
+        Field(description="BUILDER/NODE that built it, as buildx says; null where it does not."),
+    ] = None
     image_digest: str | None = None
     size: Annotated[int | None, Field(ge=0, description="Bytes of what it exported.")] = None
     log: Annotated[RelativePath | None, Field(description="Relative to the output directory.")] = (
@@ -237,6 +241,11 @@ class RunRecord(_Strict):
     def passed(self) -> bool:
         """Whether the build and every audit ended well."""
         return self.result == "passed" and self.contradiction is None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that built it, each once: ``farm/farm0``."""
+        return tuple(dict.fromkeys(one.node for one in self.targets if one.node))
 
     @property
     def reports(self) -> frozenset[str]:

@@ -33,6 +33,7 @@ def target_records(
             started=target.started,
             cached_steps=target.cached_steps,
             needs=needs.get(name, ()),
+            node=_node(metadata.get(name)),
             image_digest=_digest(metadata.get(name)),
             size=_size(destinations.get(name, ())),
             log=_log(paths, target),
@@ -53,6 +54,13 @@ def _metadata(path: Path) -> dict[str, Any]:
 def _digest(metadata: Any) -> str | None:
     digest = metadata.get("containerimage.digest") if isinstance(metadata, dict) else None
     return digest if isinstance(digest, str) else None
+
+
+def _node(metadata: Any) -> str | None:
+    """The node of ``buildx.build.ref``, which is BUILDER/NODE/ID."""
+    reference = metadata.get("buildx.build.ref") if isinstance(metadata, dict) else None
+    parts = reference.split("/") if isinstance(reference, str) else []
+    return "/".join(parts[:2]) if len(parts) == 3 else None
 
 
 def _size(destinations: tuple[Path, ...]) -> int | None:

@@ -54,6 +54,15 @@ def policy_option(text: str) -> Callable[[Decorated], Decorated]:
     )
 
 
+builder_option = click.option(
+    "--builder",
+    metavar="NAME",
+    envvar="BUILDX_BUILDER",
+    help="The builder of buildx, with all its nodes.  [default: the one that buildx uses]",
+)
+"""``--builder NAME``, of commands that ask a builder."""
+
+
 _CHOICE = (
     click.option(
         "--only",

@@ -167,7 +167,7 @@ def told(ctx: click.Context, settings: Settings) -> str:
         for name, option in _flags(one.command).items():
             source = one.get_parameter_source(option.name or "")
             if source is ParameterSource.ENVIRONMENT:
-                found.setdefault(str(option.envvar), []).append(f"--{name}")
+                found.setdefault(_first_set(option), []).append(f"--{name}")
             elif source is ParameterSource.DEFAULT_MAP:
                 found.setdefault(str(settings.file), []).append(f"--{name}")
     return "; ".join(f"{', '.join(names)} from {origin}" for origin, names in found.items())
@@ -189,7 +189,14 @@ def _name_variables(prefix: str, flags: Mapping[str, click.Option]) -> None:
             raise ConfigurationError(
                 f"{variable} is set and empty.", remedy="Unset it, or give it a value."
             )
-        option.envvar = variable
+        # Another variable that a flag has by custom (BUILDX_BUILDER) comes after smforge's own.
+        declared = [option.envvar] if isinstance(option.envvar, str) else option.envvar or ()
+        option.envvar = [variable, *(one for one in declared if one != variable)]
+
+
+def _first_set(option: click.Option) -> str:
+    """The variable that an option has its value from."""
+    return next(one for one in option.envvar or () if os.environ.get(one))
 
 
 def _variable(prefix: str, flag: str) -> str:

@@ -1,4 +1,4 @@
-"""Builders of buildx: the configuration of one for this workload, and what the present one is.
+"""Builders of buildx: the configuration of one for this workload, and what buildx says of one.
 
 Format of buildkitd.toml: docs/buildkitd.toml.md of moby/buildkit. buildx checks the file when it
 creates the builder, and copies the certificates that it names into the builder.
@@ -7,18 +7,17 @@ creates the builder, and copies the certificates that it names into the builder.
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from smforge.docker import no_client
+from smforge.docker import run
 from smforge.errors import ToolError, UsageError
 
 _DATA = Path(__file__).parent / "data" / "buildkitd.json"
-_SECONDS = 60.0
 _GIB = 1 << 30
 _COMPILATION_CACHE = "exec.cachemount"
 _DAY = 24 * 3600
@@ -77,9 +76,20 @@ class Node:
 
     name: str
     endpoint: str
+    """A docker context, or an address: ``unix:///run/buildkit.sock``, ``tcp://host:1234``."""
     status: str
+    version: str
+    """Of its BuildKit; empty where it is not known."""
     platforms: tuple[str, ...]
+    """What it builds, its own first; empty where it is not started."""
     policy: tuple[Rule, ...]
+    options: Mapping[str, str]
+    """The driver's options: ``memory``, ``limits.cpu``."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has answered."""
+        return self.status == "running"
 
     @property
     def text(self) -> str:
@@ -152,32 +162,62 @@ def create_command(
 
 def create(command: Sequence[str]) -> None:
     """Create a builder. Raises `ToolError`, in buildx's words, where that cannot be done."""
-    done = _run(*command)
+    done = run(*command)
     if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        said = (lines[-1:] or ["no reason given"])[0].removeprefix("ERROR: ")
         raise ToolError(
-            f"buildx does not create the builder: {said.rstrip('.')}.",
+            f"buildx does not create the builder: {_last_line(done.stderr)}.",
             remedy="'docker buildx ls' lists builders, 'docker buildx rm NAME' removes one.",
         )
 
 
-def nodes(name: str) -> tuple[Node, ...]:
-    """The nodes of a builder; empty where buildx does not say."""
-    done = _run("docker", "buildx", "ls", "--format", "json")
-    for line in done.stdout.splitlines() if done.returncode == 0 else ():
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """A builder as buildx lists it."""
+
+    name: str
+    driver: str
+    nodes: tuple[Node, ...]
+    error: str
+    """Why buildx cannot use it; empty where it can."""
+
+
+def find_builder(name: str | None = None) -> Builder:
+    """The builder of this name, by default the one that buildx uses.
+
+    Raises `UsageError` where buildx has none of this name, `ToolError` where it lists none.
+    """
+    name = name or os.environ.get("BUILDX_BUILDER") or None
+    done = run("docker", "buildx", "ls", "--format", "json")
+    if done.returncode != 0:
+        raise ToolError(
+            f"buildx does not list its builders: {_last_line(done.stderr)}.",
+            remedy="'smforge doctor' shows what is lacking.",
+        )
+    listed = []
+    for line in done.stdout.splitlines():
         try:
-            builder = json.loads(line)
-            if builder["Name"] == name:
-                return tuple(_node(one) for one in builder["Nodes"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return ()
-    return ()
+            listed.append(json.loads(line))
+        except ValueError:
+            continue
+    wanted = (one for one in listed if (one["Name"] == name if name else one.get("Current")))
+    found = next(wanted, None)
+    if found is None:
+        names = ", ".join(one["Name"] for one in listed)
+        raise UsageError(
+            f"buildx has no builder {name!r}." if name else "buildx has chosen no builder.",
+            remedy=f"Name one of {names}, or create one: 'smforge builder init'.",
+        )
+    nodes = tuple(_node(one) for one in found.get("Nodes") or ())
+    error = str(found.get("Err") or "").rstrip(".")
+    return Builder(found["Name"], found.get("Driver") or "unknown", nodes, error)
 
 
-def cache_sizes() -> tuple[str, str] | None:
-    """What the builder's cache takes, and what of it nothing uses now, in buildx's words."""
-    done = _run("docker", "buildx", "du")
+def cache_sizes(name: str) -> tuple[str, str] | None:
+    """What a builder's cache takes on all nodes, and what of it nothing uses now, as buildx says.
+
+    None where buildx does not say.
+    """
+    done = run("docker", "buildx", "du", "--builder", name)
     pairs = (line.partition(":") for line in done.stdout.splitlines())
     found = {name: value.strip() for name, colon, value in pairs if colon}
     if done.returncode != 0 or "Total" not in found:
@@ -190,8 +230,10 @@ def _node(node: Mapping[str, Any]) -> Node:
         name=str(node["Name"]),
         endpoint=str(node["Endpoint"]),
         status=str(node.get("Status") or ""),
+        version=str(node.get("Version") or ""),
         platforms=tuple(node.get("Platforms") or ()),
         policy=tuple(_read_rule(one) for one in node.get("GCPolicy") or ()),
+        options=dict(node.get("DriverOpts") or {}),
     )
 
 
@@ -206,20 +248,9 @@ def _read_rule(rule: Mapping[str, Any]) -> Rule:
     )
 
 
-def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise no_client() from error
-    except subprocess.TimeoutExpired as error:
-        raise ToolError(f"'{' '.join(command[:3])}' took over {_SECONDS:.0f} s.") from error
+def _last_line(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return (lines[-1:] or ["no reason given"])[0].removeprefix("ERROR: ").rstrip(".")
 
 
 @cache

@@ -4,25 +4,20 @@ remedy.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from packaging.version import InvalidVersion, Version
-
-from smforge.bake.host import builders
 from smforge.bake.host import engine as engines
+from smforge.bake.host import node_checks
 from smforge.bake.host.crossing import builder_platform, crossing_for
 from smforge.bake.host.engine import Engine
+from smforge.bake.host.findings import Finding, State, space, versioned
 from smforge.bake.host.other_platforms import EMULATOR_PACKAGES, other_platforms
 from smforge.bake.host.settings import HostSettings
 from smforge.bake.inputs.rootfs import ARCHIVE, default_store
@@ -33,38 +28,24 @@ from smforge.matrix.models import PackagesBase
 from smforge.matrix.place import require_bake_file, shipped_project
 from smforge.plan.resolve import resolve
 
-_DATA = Path(__file__).parent / "data" / "host_needs.json"
-_GIB = 1 << 30
 _SCRIPT = Path("tools", "engine")
-
-
-class State(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    LACKING = "lacking"
-    """A build cannot run."""
-    OPTIONAL = "absent"
-    """A build can run; something else cannot, and the remedy says what."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check."""
-
-    id: str
-    state: State
-    found: str
-    remedy: str | None = None
 
 
 class Host:
     """What the checks look at; each thing is asked for once."""
 
-    def __init__(self, out: Path, cuobjdump: Callable[[], str], config: Path | None = None) -> None:
+    def __init__(
+        self,
+        out: Path,
+        cuobjdump: Callable[[], str],
+        config: Path | None = None,
+        builder: str | None = None,
+    ) -> None:
         self.out = out
         self.config = config
         """The matrix file; None for versions.json of the current folder."""
+        self.builder = builder
+        """The builder of buildx; None for the one that buildx uses."""
         self.cuobjdump = cuobjdump
         """Gives the version of the cuobjdump that audits use, or raises `SmforgeError`."""
 
@@ -97,7 +78,7 @@ class Host:
     def engine(self) -> Engine | None:
         """The engine, if one answers."""
         try:
-            return engines.inspect()
+            return engines.inspect(self.builder)
         except SmforgeError as error:
             self.engine_problem = str(error.message)
             return None
@@ -147,7 +128,7 @@ def _engine_remedy() -> str:
 
 def _python(_: Host) -> Finding:
     found = platform.python_version()
-    return _versioned("python", found, "Install Python {0} or newer.")
+    return versioned("python", found, "Install Python {0} or newer.")
 
 
 def _docker_client(_: Host) -> Finding:
@@ -161,35 +142,24 @@ def _buildx(_: Host) -> Finding:
     found = engines.buildx_version()
     if found is None:
         return Finding("buildx", State.LACKING, "docker has no buildx", _engine_remedy())
-    return _versioned("buildx", found, "Install docker-buildx {0} or newer.")
+    return versioned("buildx", found, "Install docker-buildx {0} or newer.")
 
 
 def _engine(host: Host) -> Finding:
     if host.engine is None:
         return Finding("engine", State.LACKING, host.engine_problem, _engine_remedy())
+    if host.engine.version is None:
+        return Finding("engine", State.OK, f"not needed: {host.engine.driver} builds elsewhere")
     text = f"{host.engine.version} on {engines.address()}"
-    return _versioned("engine", host.engine.version, "Install Docker Engine {0} or newer.", text)
-
-
-def _image_store(host: Host) -> Finding:
-    if host.engine is None:
-        return Finding("image-store", State.OPTIONAL, "no engine to ask")
-    if host.engine.containerd_store:
-        return Finding("image-store", State.OK, "containerd")
-    return Finding(
-        "image-store",
-        State.OPTIONAL,
-        "the engine's own",
-        "Only for images with attestations, OCI output and cache export: set "
-        '{"features": {"containerd-snapshotter": true}} in the engine\'s daemon.json.',
-    )
+    return versioned("engine", host.engine.version, "Install Docker Engine {0} or newer.", text)
 
 
 def _builder(host: Host) -> Finding:
     if host.engine is None:
         return Finding("builder", State.OPTIONAL, "no engine to ask")
     platforms = sorted({"/".join(name.split("/")[:2]) for name in host.engine.platforms})
-    text = f"{host.engine.builder} builds {', '.join(platforms) or 'nothing before it is started'}"
+    builder = f"{host.engine.builder} ({host.engine.driver})"
+    text = f"{builder} builds {', '.join(platforms) or 'nothing before it is started'}"
     if wanted := sorted(_platforms_lacking(host, host.engine)):
         return Finding(
             "builder",
@@ -206,7 +176,7 @@ def _platforms_lacking(host: Host, engine: Engine) -> Iterator[str]:
     if host.matrix is None or not engine.platforms:
         return
     for cell in resolve(host.matrix, (host.matrix.document.default,)).cells:
-        needed = builder_platform(cell, crossing_for(cell, engine.means.native))
+        needed = builder_platform(cell, crossing_for(cell, engine.native))
         if needed not in engine.platforms:
             yield needed
 
@@ -216,7 +186,7 @@ def _other_platforms(host: Host) -> Finding:
     if host.engine is None or host.matrix is None:
         return Finding(name, State.OPTIONAL, "not known")
     cells = resolve(host.matrix).cells
-    found = tuple(other_platforms(cells, host.engine.means.native, host.engine.platforms))
+    found = tuple(other_platforms(cells, host.engine.native, host.engine.platforms))
     if not found:
         return Finding(name, State.OK, "none: every variant is for a platform that a node is")
     text = "; ".join(one.text for one in found)
@@ -226,64 +196,14 @@ def _other_platforms(host: Host) -> Finding:
     return Finding(name, State.OK, text)
 
 
-def _nodes(host: Host) -> Finding:
-    found = builders.nodes(host.engine.builder) if host.engine is not None else ()
-    if not found:
-        return Finding("builder-nodes", State.OPTIONAL, "not known")
-    return Finding("builder-nodes", State.OK, "; ".join(node.text for node in found))
-
-
-def _build_cache(host: Host) -> Finding:
-    sizes = builders.cache_sizes() if host.engine is not None else None
-    if sizes is None:
-        return Finding("build-cache", State.OPTIONAL, "not known")
-    return Finding("build-cache", State.OK, f"{sizes[0]}, of which nothing uses {sizes[1]} now")
-
-
-def _collection(host: Host) -> Finding:
-    found = builders.nodes(host.engine.builder) if host.engine is not None else ()
-    rules = {rule.text: rule for node in found for rule in node.policy}
-    if not rules:
-        return Finding("build-cache-policy", State.OPTIONAL, "not known")
-    text = "; ".join(rules)
-    if any(rule.ends_compilations for rule in rules.values()):
-        return Finding(
-            "build-cache-policy",
-            State.OPTIONAL,
-            text,
-            "Caches of compilations end soon: 'smforge builder init' makes a builder that keeps "
-            "them.",
-        )
-    return Finding("build-cache-policy", State.OK, text)
-
-
-def _engine_disk(host: Host) -> Finding:
-    if host.engine is None:
-        return Finding("engine-disk", State.OPTIONAL, "no engine to ask")
-    if host.engine.free_bytes is None:
-        return Finding("engine-disk", State.OPTIONAL, "not on this host, so not known")
-    return _space("engine-disk", "engine_free_gib", host.engine.free_bytes, host.engine.data_root)
-
-
 def _output_disk(host: Host) -> Finding:
     place = next(p for p in (host.out.absolute(), *host.out.absolute().parents) if p.exists())
-    return _space("output-disk", "out_free_gib", shutil.disk_usage(place).free, place)
+    return space("output-disk", "out_free_gib", shutil.disk_usage(place).free, place)
 
 
 def _temporary_disk(_: Host) -> Finding:
     place = Path(tempfile.gettempdir())
-    return _space("temporary-disk", "temporary_free_gib", shutil.disk_usage(place).free, place)
-
-
-def _memory(host: Host) -> Finding:
-    if host.engine is None:
-        return Finding("memory", State.OPTIONAL, "no engine to ask")
-    gib = host.engine.means.memory_bytes / _GIB
-    text = f"{gib:.1f} GiB and {host.engine.means.cores} cores for the engine"
-    need = _needs()["memory_gib"]
-    if gib >= need["at_least"]:
-        return Finding("memory", State.OK, text)
-    return Finding("memory", State.LACKING, text, f"Give it {need['at_least']} GiB: {need['why']}.")
+    return space("temporary-disk", "temporary_free_gib", shutil.disk_usage(place).free, place)
 
 
 def _cuobjdump(host: Host) -> Finding:
@@ -343,14 +263,14 @@ CHECKS: tuple[Callable[[Host], Finding], ...] = (
     _engine,
     _builder,
     _other_platforms,
-    _nodes,
-    _image_store,
-    _engine_disk,
-    _build_cache,
-    _collection,
+    lambda host: node_checks.nodes(host.engine),
+    lambda host: node_checks.image_store(host.engine),
+    lambda host: node_checks.engine_disk(host.engine),
+    lambda host: node_checks.build_cache(host.engine),
+    lambda host: node_checks.collection(host.engine),
     _output_disk,
     _temporary_disk,
-    _memory,
+    lambda host: node_checks.memory(host.engine),
     _rootfs,
     _cuobjdump,
     _certificates,
@@ -359,35 +279,8 @@ CHECKS: tuple[Callable[[Host], Finding], ...] = (
 )
 
 
-def _versioned(name: str, found: str, remedy: str, text: str | None = None) -> Finding:
-    """Compare with the version that is needed; what cannot be compared is taken as it is."""
-    need = _needs()[name]
-    try:
-        enough = Version(found.partition("+")[0].removeprefix("v")) >= Version(need["at_least"])
-    except InvalidVersion:
-        enough = True
-    state = State.OK if enough else State.LACKING
-    return Finding(name, state, text or found, None if enough else remedy.format(need["at_least"]))
-
-
-def _space(name: str, need_name: str, free: int, place: Path) -> Finding:
-    need = _needs()[need_name]
-    text = f"{free / _GIB:.1f} GiB free in {place}"
-    if free >= need["at_least"] * _GIB:
-        return Finding(name, State.OK, text)
-    return Finding(
-        name, State.LACKING, text, f"Free space until it is {need['at_least']} GiB: {need['why']}."
-    )
-
-
 def _last_word(*command: str) -> str | None:
     """What a tool says of its version: ``Docker version 28.5.2, build …`` gives ``28.5.2``."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     words = done.stdout.replace(",", " ").split()
     return words[2] if done.returncode == 0 and len(words) > 2 else None
-
-
-@cache
-def _needs() -> dict[str, Any]:
-    needs: dict[str, Any] = json.loads(_DATA.read_text(encoding="utf-8"))
-    return needs

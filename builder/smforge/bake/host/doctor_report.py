@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from smforge.bake.host.doctor import Finding, State, can_build
+from smforge.bake.host.doctor import can_build
+from smforge.bake.host.findings import Finding, State
 from smforge.terminal import text_of
 from smforge.version import __version__
 

@@ -1,18 +1,22 @@
-"""What the Docker Engine is and whether it answers."""
+"""What will build: the builder of buildx, its nodes, and the Docker Engines that they run on."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from smforge.docker import no_client
-from smforge.errors import EngineUnavailableError
+from smforge.bake.host.builders import Builder, Node, find_builder
+from smforge.bake.host.node_means import Means, least, option_limits, runs_on_an_engine
+from smforge.docker import NoAnswerError, run
+from smforge.errors import EngineUnavailableError, ToolError
 from smforge.extras import from_build_extra
 
 _ANSWER_SECONDS = 20.0
+_LOCAL = "unix://"
 
 REMEDY = (
     "Start it (tools/engine start provides one where the host has none), or set DOCKER_HOST; "
@@ -21,110 +25,201 @@ REMEDY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """The cores and memory that a builder compiles with."""
+class Disk:
+    """A folder, and the space that was free there."""
 
-    cores: int
-    memory_bytes: int
-    native: tuple[str, ...]
-    """What some node is: ``linux/amd64``. Its own platform stands first in a node's list."""
+    folder: Path
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is known of the machine of one node; None where nobody says."""
+
+    node: Node
+    cores: int | None
+    memory_bytes: int | None
+    engine: str | None = None
+    """The version of the Docker Engine that the node runs on."""
+    containerd_store: bool | None = None
+    """Whether images live in containerd's store, which OCI output and attestations need."""
+    disk: Disk | None = None
+    """Where that engine keeps its data; None where the machine is not this host."""
+
+    @property
+    def own_platform(self) -> str | None:
+        """What it is natively."""
+        return next(iter(self.node.platforms), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine that answered."""
+    """A builder that can be used."""
 
-    version: str
     buildx: str
-    buildkit: str
     builder: str
     driver: str
-    platforms: tuple[str, ...]
-    """What some node of the builder runs, natively or through an emulator."""
-    means: Means
-    data_root: Path
-    containerd_store: bool
-    """Whether images live in containerd's store, which OCI output and attestations need."""
-    free_bytes: int | None
-    """Free space under `data_root`; None when the engine is not on this host."""
+    machines: tuple[Machine, ...]
+
+    @property
+    def version(self) -> str | None:
+        """The version of the Docker Engine of the first node; None where there is none."""
+        return next((one.engine for one in self.machines), None)
+
+    @property
+    def buildkit(self) -> str:
+        """The version of BuildKit of the first node."""
+        return next((one.node.version for one in self.machines), "") or "unknown"
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """What some node runs, natively or through an emulator; empty where none is started."""
+        offered = (name for one in self.machines for name in one.node.platforms)
+        return tuple(dict.fromkeys(offered))
+
+    @property
+    def native(self) -> tuple[str, ...]:
+        """What some node is: ``linux/amd64``."""
+        return tuple(dict.fromkeys(one for m in self.machines if (one := m.own_platform)))
+
+    def machines_for(self, platform: str) -> Sequence[Machine]:
+        """The nodes that are of a platform, else those that offer it, else all."""
+        own = [one for one in self.machines if one.own_platform == platform]
+        offering = [one for one in self.machines if platform in one.node.platforms]
+        return own or offering or self.machines
+
+    def means(self, platform: str) -> Means:
+        """What compiles for `platform`: the least of the nodes that buildx may choose for it."""
+        chosen = self.machines_for(platform)
+        unknown_cores = any(one.cores is None for one in chosen)
+        unknown_memory = any(one.memory_bytes is None for one in chosen)
+        return Means(
+            cores=None if unknown_cores else least(*(one.cores for one in chosen)),
+            memory_bytes=None if unknown_memory else least(*(one.memory_bytes for one in chosen)),
+            native=self.native,
+        )
 
 
-def client_answer() -> str | None:
+def client_answer(*endpoint: str) -> str | None:
     """The engine's version, or None when no engine answers within seconds.
 
-    Raises `ToolError` when there is no docker client.
+    `endpoint` are docker's flags for one: ``--host ADDRESS``. Raises `ToolError` when there is no
+    docker client.
     """
     try:
-        done = subprocess.run(
-            ("docker", "version", "--format", "{{.Server.Version}}"),
-            capture_output=True,
-            text=True,
-            timeout=_ANSWER_SECONDS,
-            check=False,
+        done = run(
+            *("docker", *endpoint, "version", "--format", "{{.Server.Version}}"),
+            seconds=_ANSWER_SECONDS,
         )
-    except FileNotFoundError as error:
-        raise no_client() from error
-    except subprocess.TimeoutExpired:
+    except NoAnswerError:
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
-def inspect() -> Engine:
-    """Describe the engine that the docker client's settings lead to.
+def inspect(name: str | None = None) -> Engine:
+    """Describe the builder of this name, by default the one that buildx uses.
 
-    Raises `EngineUnavailableError` when none answers, `ToolError` when docker, buildx or smforge's
-    extra ``build`` is missing.
+    Raises `EngineUnavailableError` when an engine that it needs, or none of its nodes answers,
+    `UsageError` for an unknown builder, and `ToolError` when docker, buildx or smforge's extra
+    ``build`` is missing.
     """
-    version = client_answer()
-    if version is None:
-        raise EngineUnavailableError(f"No Docker Engine answers on {address()}.", remedy=REMEDY)
+    buildx = buildx_version()
+    if buildx is None and client_answer() is None:
+        raise _no_answer(address())
+    found = find_builder(name)
+    if found.error:
+        raise _unusable(found)
+    if found.driver == "remote" and not any(node.runs for node in found.nodes):
+        places = ", ".join(f"{node.name} at {node.endpoint}" for node in found.nodes)
+        raise EngineUnavailableError(
+            f"No node of the builder {found.name!r} answers: {places}.",
+            remedy="Start its buildkitd, or choose another builder with --builder.",
+        )
+    ask = _on_engine if runs_on_an_engine(found.driver) else _elsewhere
+    machines = [ask(found, one) for one in found.nodes]
+    return Engine(buildx or "unknown", found.name, found.driver, tuple(machines))
+
+
+def answers(engine: Engine) -> bool:
+    """Whether a builder still answers."""
+    if runs_on_an_engine(engine.driver):
+        nodes = (one.node for one in engine.machines)
+        return all(client_answer(*_flags(node)) is not None for node in nodes)
+    try:
+        return any(node.runs for node in find_builder(engine.builder).nodes)
+    except ToolError:
+        return False
+
+
+def _elsewhere(builder: Builder, node: Node) -> Machine:
+    """A node whose machine nobody can be asked about: only the driver's options say something."""
+    return Machine(node, *option_limits(builder.driver, node.options))
+
+
+def _on_engine(builder: Builder, node: Node) -> Machine:
+    if client_answer(*_flags(node)) is None:
+        raise _no_answer(_place(node))
+    info = _information(node)
+    status = dict(info.driver_status or [])
+    cores, memory = option_limits(builder.driver, node.options)
+    return Machine(
+        node=node,
+        cores=least(cores, info.n_cpu),
+        memory_bytes=least(memory, info.mem_total),
+        engine=info.server_version,
+        containerd_store="containerd" in str(status.get("driver-type", "")),
+        disk=_disk(node, Path(info.docker_root_dir or "/")),
+    )
+
+
+def _information(node: Node) -> Any:
+    """What the engine of a node says of itself."""
     with from_build_extra("Asking the engine"):
         from python_on_whales import DockerClient  # noqa: PLC0415  # defers python_on_whales
         from python_on_whales.exceptions import DockerException  # noqa: PLC0415  # defers python_on_whales
 
-    client = DockerClient()
+    flag, value = _flags(node)
+    client = DockerClient(host=value) if flag == "--host" else DockerClient(context=value)
     try:
-        info = client.system.info()
-        builder = client.buildx.inspect()
+        return client.system.info()
     except DockerException as error:
         last = (error.stderr or str(error)).strip().splitlines()[-1:]
         raise EngineUnavailableError(
-            f"The Docker Engine on {address()} cannot be inspected: {' '.join(last)}.",
+            f"The Docker Engine on {_place(node)} cannot be inspected: {' '.join(last)}.",
             remedy="'smforge doctor' shows what is lacking.",
         ) from error
-    root = Path(info.docker_root_dir or "/")
-    status = dict(info.driver_status or [])
-    node = builder.nodes[0] if builder.nodes else None
-    offered = [tuple(one.platforms or ()) for one in builder.nodes or ()]
-    return Engine(
-        version=version,
-        buildx=buildx_version() or "unknown",
-        buildkit=(node.version if node else None) or "unknown",
-        builder=builder.name or "unknown",
-        driver=builder.driver or "unknown",
-        platforms=tuple(dict.fromkeys(name for one in offered for name in one)),
-        means=Means(
-            cores=info.n_cpu or 1,
-            memory_bytes=info.mem_total or 0,
-            native=tuple(dict.fromkeys(one[0] for one in offered if one)),
-        ),
-        data_root=root,
-        containerd_store="containerd" in str(status.get("driver-type", "")),
-        free_bytes=_free_bytes(root),
+
+
+def _unusable(builder: Builder) -> EngineUnavailableError:
+    if builder.name == "default":
+        return _no_answer(address())
+    return EngineUnavailableError(
+        f"buildx cannot use the builder {builder.name!r}: {builder.error}.",
+        remedy="Correct what it says, or choose another builder with --builder.",
     )
+
+
+def _no_answer(place: str) -> EngineUnavailableError:
+    return EngineUnavailableError(f"No Docker Engine answers on {place}.", remedy=REMEDY)
+
+
+def _flags(node: Node) -> tuple[str, str]:
+    """Docker's flag for the engine of a node."""
+    return ("--host" if "://" in node.endpoint else "--context", node.endpoint)
+
+
+def _place(node: Node) -> str:
+    """Where the engine of a node is, for messages."""
+    if "://" in node.endpoint:
+        return node.endpoint
+    return address() if node.endpoint == "default" else f"the docker context {node.endpoint!r}"
 
 
 def buildx_version() -> str | None:
     """The version of the buildx that docker runs, or None when docker has no such command."""
     try:
-        done = subprocess.run(
-            ("docker", "buildx", "version"),
-            capture_output=True,
-            text=True,
-            timeout=_ANSWER_SECONDS,
-            check=False,
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+        done = run("docker", "buildx", "version", seconds=_ANSWER_SECONDS)
+    except ToolError:
         return None
     words = done.stdout.split()
     return words[1] if done.returncode == 0 and len(words) > 1 else None
@@ -139,10 +234,11 @@ def address() -> str:
     return "the docker client's default address"
 
 
-def _free_bytes(root: Path) -> int | None:
-    if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://"):
+def _disk(node: Node, root: Path) -> Disk | None:
+    host = os.environ.get("DOCKER_HOST", _LOCAL) if node.endpoint == "default" else node.endpoint
+    if not host.startswith(_LOCAL):
         return None
     try:
-        return shutil.disk_usage(root).free
+        return Disk(root, shutil.disk_usage(root).free)
     except OSError:
         return None

@@ -45,9 +45,14 @@ def settings(
     return found
 
 
-def use_own_engine() -> None:
-    """Lead the docker commands of this process to what ``tools/engine`` provides."""
-    os.environ.update(settings(os.environ))
+def use_own_engine() -> dict[str, str]:
+    """Lead the docker commands of this process to what ``tools/engine`` provides.
+
+    The result are the variables that were set.
+    """
+    found = settings(os.environ)
+    os.environ.update(found)
+    return found
 
 
 def _path(path: str, binaries: Path) -> str:

@@ -16,6 +16,7 @@ _CA_CUSTOMARY = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUN
 _PIP_SETTING = "PIP_CONFIG_FILE"
 NETWORK_SETTING = "BUILD_NETWORK"
 HOST_NETWORK = "host"
+DEFAULT_NETWORK = "default"
 _CACHE_SETTINGS = ("CACHE_FROM", "CACHE_TO")
 _PROXIES = {"PROXY_HTTP": "http_proxy", "PROXY_HTTPS": "https_proxy", "PROXY_NONE": "no_proxy"}
 SOURCES_SETTING = "SMFORGE_SOURCES_MIRROR"
@@ -56,7 +57,7 @@ class HostSettings:
         """
         return cls(
             ca_bundle=_ca_bundle(environment),
-            network=environment.get(NETWORK_SETTING) or "default",
+            network=environment.get(NETWORK_SETTING) or DEFAULT_NETWORK,
             pip_config=_existing(environment.get(_PIP_SETTING)),
             caches=tuple(
                 (name, value) for name in _CACHE_SETTINGS if (value := environment.get(name))

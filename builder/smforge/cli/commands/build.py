@@ -14,9 +14,15 @@ from pathlib import Path
 import click
 
 from smforge.bake.host.own_engine import use_own_engine
-from smforge.bake.host.settings import HostSettings
+from smforge.bake.host.settings import NETWORK_SETTING, HostSettings
 from smforge.bake.progress.display import clean
-from smforge.cli.flags import choice_options, matrix_option, output_option, policy_option
+from smforge.cli.flags import (
+    builder_option,
+    choice_options,
+    matrix_option,
+    output_option,
+    policy_option,
+)
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.errors import SmforgeError, UsageError
 from smforge.matrix.load import load as load_matrix
@@ -48,6 +54,7 @@ from smforge.workflow.farm.running import Ran, run_cells
 
 FORMATS = ("table", "json", *OF_JOBS)
 _EXCERPT_WIDTH = 240
+_GIB = 1 << 30
 
 
 @click.command("build")
@@ -109,6 +116,18 @@ _EXCERPT_WIDTH = 240
     type=click.IntRange(min=1),
     help="Compiler jobs at once.  [default: what the engine's cores and memory allow]",
 )
+@builder_option
+@click.option(
+    "--cores",
+    type=click.IntRange(min=1),
+    help="The cores of the builder's node.  [default: what its engine says]",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GIB",
+    help="The memory of the builder's node.  [default: what its engine says]",
+)
 @click.option(
     "--preflight",
     "look_ahead",
@@ -157,6 +176,9 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     reuse: tuple[Path, ...],
     force: bool,
     jobs: int | None,
+    builder: str | None,
+    cores: int | None,
+    memory: float | None,
     look_ahead: str,
     policies: tuple[Path, ...],
     backend: str,
@@ -177,14 +199,15 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
 
     \b
     smforge build demo
-    smforge build cu130-spark --platform linux/arm64 --jobs 4
+    smforge build cu130-spark --platform linux/arm64 --builder farm --jobs 4
     smforge build cu130-thor --wheels vllm
     smforge build demo --print
     """
     specs = checked_outputs(outputs)
     # Asked before docker is led to an engine of smforge's own, which has its own settings.
     logins = configuration_folder()
-    use_own_engine()  # before the settings are read: its steps have the host's network alone
+    # Before the settings are read: steps on this engine have the host's network alone.
+    ours = use_own_engine()
     host = HostSettings.from_environment(os.environ)
     if resume:
         _require_nothing_else(ctx)
@@ -202,6 +225,9 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
             force=force,
             keep_going=keep_going,
             jobs=jobs,
+            builder=builder,
+            cores=cores,
+            memory_gib=memory,
             look_ahead=LookAhead(look_ahead),
             policies=tuple(path.absolute() for path in policies),
             backend=Backend(backend),
@@ -223,6 +249,10 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
         policies=request.policies,
         backend=request.backend,
         jobs=request.jobs,
+        network_of_engine=NETWORK_SETTING in ours,
+        builder=request.builder,
+        cores=request.cores,
+        memory_bytes=None if request.memory_gib is None else int(request.memory_gib * _GIB),
     )
     if explain:
         return _explain(settings, cells, specs)

@@ -77,7 +77,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     """Write buildkitd.toml for this workload, and create a builder with it through buildx.
 
     The file has the mirrors, the certificates of SMFORGE_CA_BUNDLE, the steps at once and what is
-    kept: compilations longer than layers. Builds use the builder with BUILDX_BUILDER=NAME. More
+    kept: compilations longer than layers. Builds use the builder with --builder NAME. More
     nodes, remote and cloud builders are added with 'docker buildx create --append', and smforge
     uses them as they are. Exit codes: 0 created, 2 a file is there, 4 buildx refuses.
 
@@ -109,7 +109,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     create(words)
     print_result(
         f"{file} is written, and the builder {name} is created. To build with it:\n"
-        f"BUILDX_BUILDER={name} smforge build"
+        f"smforge build --builder {name}"
     )
     return 0
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from smforge.bake.host.doctor import Finding, Host, can_build, examine
+from smforge.bake.host.doctor import Host, can_build, examine
 from smforge.bake.host.doctor_report import document, render_table
+from smforge.bake.host.findings import Finding
 from smforge.bake.host.own_engine import use_own_engine
-from smforge.cli.flags import matrix_option, output_option
+from smforge.cli.flags import builder_option, matrix_option, output_option
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
 from smforge.inventory.cuobjdump.locate import locate
 
@@ -27,11 +28,16 @@ FORMATS = ("table", "json")
     show_default=True,
     help="Where artefacts would go.",
 )
+@builder_option
 @output_option(FORMATS)
 @matrix_option
 @click.pass_context
 def command(
-    ctx: click.Context, out: Path, outputs: tuple[OutputSpec, ...], config: Path | None
+    ctx: click.Context,
+    out: Path,
+    builder: str | None,
+    outputs: tuple[OutputSpec, ...],
+    config: Path | None,
 ) -> int:
     """Show what the project and this host have and lack for a build, with the remedy for each.
 
@@ -39,12 +45,13 @@ def command(
 
     \b
     smforge doctor
-    smforge doctor --out /data/out -o doctor.json
+    smforge doctor --builder farm --out /data/out -o doctor.json
     """
     specs = checked_outputs(outputs)
     use_own_engine()
     config = config or ctx.obj["config"]
-    findings = examine(Host(out, cuobjdump=lambda: locate().version, config=config))
+    host = Host(out, cuobjdump=lambda: locate().version, config=config, builder=builder)
+    findings = examine(host)
     emit({spec: _render(findings, spec) for spec in specs})
     return 0 if can_build(findings) else 1
 

@@ -44,8 +44,10 @@ def command(folders: tuple[Path, ...], out: Path) -> int:
 
 
 def _lines(merged: Merged, out: Path) -> str:
+    several = len({node for cell in merged.cells for node in cell.record.nodes}) > 1
     lines = [
         f"{cell.variant} {cell.platform}: {len(cell.record.artefacts)} files, from {cell.source}"
+        + (f", built by {', '.join(cell.record.nodes) or 'an unknown node'}" if several else "")
         for cell in merged.cells
     ]
     count = len(merged.cells)

@@ -28,7 +28,7 @@ from smforge.files import unwritten
 from smforge.plan.records import Cell
 from smforge.report.build import to_json
 from smforge.workflow.building.auditing import PAGE, audit_cell
-from smforge.workflow.building.bake_calls import call_for
+from smforge.workflow.building.bake_calls import call_for, say_what_is_not_known
 from smforge.workflow.building.freshness import Freshness, freshness
 from smforge.workflow.building.look_ahead import look_ahead
 from smforge.workflow.building.publishing import complete
@@ -52,8 +52,8 @@ class Builder:
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine. Raises `EngineUnavailableError` when none answers."""
-        return engines.inspect()
+        """The builder with its nodes. Raises as `engines.inspect` does."""
+        return engines.inspect(self.settings.builder)
 
     def build(self, cell: Cell, *, force: bool = False) -> Built:
         """Build and audit a cell, unless its artefacts are up to date and `force` is not set.
@@ -76,16 +76,21 @@ class Builder:
         _require_no_more(cell, found.former, paths)
         _say_why(settings, cell, found)
         engine = self.engine
-        crossing = crossing_for(cell, engine.means.native)
+        crossing = crossing_for(cell, engine.native)
         _require_platform(engine, cell, crossing)
         _require_image_root(cell)
-        require_room_for(settings, cell, engine, found.former)
+        _require_image_store(engine, cell)
+        compiling = crossing.build_platform if crossing else cell.platform
+        require_room_for(settings, cell, engine.machines_for(compiling), found.former)
+        means = engine.means(compiling)
+        say_what_is_not_known(settings, cell, engine, means)
+        settings = settings.for_driver(engine.driver)
         with staging(paths) as lock:
             (paths.logs / PAGE).unlink(missing_ok=True)  # It would be of another build.
             # This is before preflight, which examines the fetched sources.
             _fetch_sources(settings, cell)
             predicted = look_ahead(settings, cell)
-            call = call_for(settings, cell, engine.means)
+            call = call_for(settings, cell, means)
             run = Run(datetime.now(UTC), cell, call, engine, found.inputs, predicted)
             if predicted is not None and predicted.error is not None:
                 return _not_built(run, paths, "stopped", predicted.error)
@@ -141,7 +146,7 @@ def _failed(run: Run, paths: CellPaths, baked: Baked) -> Built:
     error = failure(
         baked.outcome,
         log_of=lambda target: shown(paths.logs / f"{target}.log"),
-        engine_answers=lambda: engines.client_answer() is not None,
+        engine_answers=lambda: engines.answers(run.engine),
     )
     result: Result = "interrupted" if isinstance(error, InterruptedBuildError) else "failed"
     return _not_built(run, paths, result, error, baked)
@@ -207,6 +212,19 @@ def _require_image_root(cell: Cell) -> None:
             f"The image of {cell.variant} for {cell.platform} has nothing to start from: the "
             f"base comes from a registry ({cell.base.image}), and images start from packages.",
             remedy="Choose the base 'packages' for the variant, or leave its image out.",
+        )
+
+
+def _require_image_store(engine: Engine, cell: Cell) -> None:
+    """Raise `BuildFailedError` where the docker driver cannot write the cell's image."""
+    if cell.image is None or engine.driver != "docker":
+        return
+    if any(one.containerd_store is False for one in engine.machines):
+        raise BuildFailedError(
+            f"The builder {engine.builder!r} cannot write the image of {cell.variant}: its engine "
+            "keeps images in a store of its own, which has no OCI output.",
+            remedy='Set {"features": {"containerd-snapshotter": true}} in the engine\'s '
+            "daemon.json, or make a builder that needs no such store ('smforge builder init').",
         )
 
 

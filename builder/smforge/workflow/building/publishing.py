@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from smforge.errors import InterruptedBuildError, SmforgeError, UsageError
+from smforge.bake.host.engine import address, client_answer
+from smforge.errors import (
+    EngineUnavailableError,
+    InterruptedBuildError,
+    SmforgeError,
+    UsageError,
+)
 from smforge.oci.credentials import find_credentials
 from smforge.oci.layout import LayoutFolder
 from smforge.oci.reference import parse_reference
@@ -66,7 +72,11 @@ class Published:
 
 
 def require_publishable(cells: Sequence[Cell], publication: Publication) -> None:
-    """Raise `UsageError` before a build that could not be published after it."""
+    """Raise `UsageError` before a build that could not be published after it.
+
+    Raises `EngineUnavailableError` where images are to be loaded and no engine answers: a builder
+    may be elsewhere and need none.
+    """
     if not publication.is_wanted:
         return
     without = sorted({cell.variant for cell in cells if cell.image is None})
@@ -83,6 +93,11 @@ def require_publishable(cells: Sequence[Cell], publication: Publication) -> None
                 f"{publication.repository!r} is not a repository of a registry.",
                 remedy="Write it as HOST/NAME; the tag comes from the matrix.",
             ) from error
+    if publication.load and client_answer() is None:
+        raise EngineUnavailableError(
+            f"--load gives images to the Docker Engine on {address()}, and none answers there.",
+            remedy="Start one, or push the images with --push in place of --load.",
+        )
 
 
 def complete(cell: Cell, directory: Path, audit: CellAudit) -> None:

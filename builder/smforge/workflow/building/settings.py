@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smforge.bake.cell_paths import CellPaths
-from smforge.bake.host.settings import HostSettings
+from smforge.bake.host.node_means import has_network_of_its_engine
+from smforge.bake.host.settings import DEFAULT_NETWORK, HostSettings
 from smforge.bake.inputs.externals import default_store as default_sources_store
 from smforge.bake.inputs.origin import Origin
 from smforge.bake.inputs.published import default_store as default_published_store
@@ -34,6 +35,14 @@ class BuildSettings:
     """The backend that reads the code in the audit."""
     jobs: int | None = None
     """The number of compiler jobs; None for what the engine's cores and memory allow."""
+    builder: str | None = None
+    """The builder of buildx; None for the one that buildx uses."""
+    cores: int | None = None
+    """The cores of the builder's node, in place of what it says."""
+    memory_bytes: int | None = None
+    """Its memory, in place of what it says."""
+    network_of_engine: bool = False
+    """Whether the host's network setting is what the engine of tools/engine needs, not a wish."""
     rootfs_store: Path = field(default_factory=default_rootfs_store)
     """Where root file systems of bases from packages are kept."""
     sources_store: Path = field(default_factory=default_sources_store)
@@ -54,6 +63,12 @@ class BuildSettings:
     def policies_of(self, cell: Cell) -> tuple[Path, ...]:
         """The policies of a cell: those that the matrix names for it, and those of this run."""
         return (*(self.matrix.resolve().parent / name for name in cell.policies), *self.policies)
+
+    def for_driver(self, driver: str) -> BuildSettings:
+        """These settings without what this host's engine needs and a node elsewhere does not."""
+        if not self.network_of_engine or has_network_of_its_engine(driver):
+            return self
+        return replace(self, host=replace(self.host, network=DEFAULT_NETWORK))
 
     def paths(self, cell: Cell) -> CellPaths:
         """The paths of a cell."""

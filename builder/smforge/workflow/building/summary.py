@@ -33,6 +33,8 @@ class Row:
     state: str
     size: str
     verdict: str
+    node: str
+    """BUILDER/NODE; empty where it is not known."""
 
 
 def rows(results: Sequence[Built]) -> Iterator[Row]:
@@ -48,9 +50,10 @@ def rows(results: Sequence[Built]) -> Iterator[Row]:
                 state=_state(built, target),
                 size=size_text(target.size) if target.size is not None else "",
                 verdict=verdict(built) if target.size is not None else "",
+                node=target.node or "",
             )
         if not targets:
-            yield Row(name, "", "", "not built", "", verdict(built))
+            yield Row(name, "", "", "not built", "", verdict(built), "")
 
 
 def render_table(results: Sequence[Built], *, width: int, color: bool) -> str:
@@ -65,8 +68,13 @@ def render_table(results: Sequence[Built], *, width: int, color: bool) -> str:
     table.add_column("state")
     table.add_column("size", justify="right")
     table.add_column("verdict")
+    found = tuple(rows(results))
+    # Where all was built in one place, the place says nothing.
+    several = len({row.node for row in found if row.node}) > 1
+    if several:
+        table.add_column("node", overflow="fold")
     before = ""
-    for row in rows(results):
+    for row in found:
         cell = row.cell if row.cell != before else ""
         before = row.cell
         style = _STYLES.get(row.verdict or row.state, "")
@@ -77,6 +85,7 @@ def render_table(results: Sequence[Built], *, width: int, color: bool) -> str:
             Text(row.state, _STYLES.get(row.state, "")),
             row.size,
             Text(row.verdict, style),
+            *((row.node,) if several else ()),
         )
     return text_of(table, width=width, color=color)
 

@@ -28,6 +28,9 @@ class BuildRequest(BaseModel):
     force: bool = False
     keep_going: bool = True
     jobs: Annotated[int | None, Field(ge=1)] = None
+    builder: str | None = None
+    cores: Annotated[int | None, Field(ge=1)] = None
+    memory_gib: Annotated[float | None, Field(gt=0)] = None
     look_ahead: LookAhead = LookAhead.STOP
     policies: tuple[Path, ...] = ()
     backend: Backend = Backend.BOTH

@@ -41,6 +41,8 @@ class CellBar:
     exit_code: int | None
     targets: tuple[Bar, ...]
     """Empty where nothing was built."""
+    nodes: tuple[str, ...] = ()
+    """BUILDER/NODE of what built it."""
 
     @property
     def seconds(self) -> float:
@@ -137,6 +139,7 @@ def _cells(history: History, records: Mapping[str, RunRecord]) -> Iterator[CellB
             result="killed" if end is None else end.result,
             exit_code=None if end is None else end.exit_code,
             targets=tuple(_bars(history, record.targets)) if own and record is not None else (),
+            nodes=record.nodes if own and record is not None else (),
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -65,8 +66,16 @@ def _facts(timeline: Timeline) -> Iterator[str]:
         ("Critical path", f"{clock_text(critical)} in targets, of {clock_text(timeline.seconds)}"),
         ("Resumed", f"{len(timeline.resumed)} times" if timeline.resumed else "never"),
         ("Process", timeline.holder),
+        *(("Node", text) for text in _nodes(timeline)),
     ):
         yield f"<div><dt>{name}</dt><dd>{markup(value)}</dd></div>"
+
+
+def _nodes(timeline: Timeline) -> Iterator[str]:
+    """How many cells each node built, where there were several."""
+    counts = Counter(node for cell in timeline.cells for node in cell.nodes)
+    for node, count in sorted(counts.items()) if len(counts) > 1 else ():
+        yield f"{node}: {count} cell{'' if count == 1 else 's'}"
 
 
 def _drawing(timeline: Timeline) -> Iterator[str]:
@@ -195,6 +204,7 @@ def _cell_document(cell: CellBar) -> dict[str, object]:
         "result": cell.result,
         "exit_code": cell.exit_code,
         "critical_seconds": round(cell.critical_seconds, 3),
+        "nodes": list(cell.nodes),
         "targets": [
             {
                 "target": bar.name,
