@@ -14,14 +14,19 @@ from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 
+from smforge.bake.inputs import address
 from smforge.bake.inputs.externals import directory_of, ensure_externals
 from smforge.bake.inputs.fetching import fetch
 from smforge.bake.inputs.origin import Origin
 from smforge.errors import BuildFailedError, ConfigurationError
 from smforge.plan.records import PlannedExternal
+from tests import faulty_proxy as faults
+from tests.faulty_proxy import Fault
 
 CUTLASS = "https://example.invalid/nvidia/cutlass.git"
 PATH = "third-party/cutlass"
@@ -232,7 +237,38 @@ def test_an_archive_that_is_not_there(server: tuple[str, Path], tmp_path: Path) 
         fetch(planned("archive", f"{url}/v9.tar.gz", "0" * 64), Origin(), tmp_path / "tree")
 
 
-def test_an_archive_that_breaks_off_is_not_called_a_wrong_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "planned_faults",
+    [
+        [faults.says(503), faults.says(429, retry_after="9")],
+        [faults.breaks_off(20, reset=False), faults.breaks_off(20, reset=True)],
+    ],
+)
+def test_an_archive_is_asked_for_again(
+    server: tuple[str, Path],
+    tarball: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    planned_faults: list[Fault],
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(address, "time", SimpleNamespace(sleep=waited.append))
+    url, place = server
+    (place / "again.tar.gz").write_bytes(tarball)
+    pin = hashlib.sha256(tarball).hexdigest()
+    with faults.before(urlsplit(url).netloc) as proxy:
+        proxy.plan("GET", "again.tar.gz", *planned_faults)
+        external = planned("archive", f"http://{proxy.host}/again.tar.gz", pin)
+        fetch(external, Origin(), tmp_path / "tree")
+        assert proxy.count("GET") == 3
+    assert waited in ([0.5, 9], [0.5, 1])
+    assert (tmp_path / "tree").is_dir()
+
+
+def test_an_archive_that_breaks_off_is_not_called_a_wrong_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "attempts", lambda _what: 1)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
 

@@ -7,14 +7,12 @@ SHA-256, and with bare repositories (git_sources.py). When there is one, nothing
 from __future__ import annotations
 
 import shutil
-import ssl
 import tempfile
-import urllib.request
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from smforge.bake.inputs.address import download_of_address
 from smforge.bake.inputs.git_sources import check_out
 from smforge.bake.inputs.index_file import download_of_index
 from smforge.bake.inputs.origin import Origin, in_mirror, unreachable
@@ -22,9 +20,6 @@ from smforge.bake.inputs.unpacking import merge, unpack
 from smforge.errors import BuildFailedError, ConfigurationError
 from smforge.files import sha256_of
 from smforge.plan.records import PlannedExternal
-
-_TIMEOUT_SECONDS = 60
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +116,6 @@ def _copy_of_project(external: PlannedExternal, origin: Origin, archive: Path) -
 
 
 def _download(external: PlannedExternal, origin: Origin, archive: Path) -> None:
-    context = ssl.create_default_context(cafile=origin.ca_bundle)
-    try:
-        with (
-            urllib.request.urlopen(  # noqa: S310  # versions.json admits http and https only
-                external.location, timeout=_TIMEOUT_SECONDS, context=context
-            ) as answer,
-            archive.open("wb") as file,
-        ):
-            shutil.copyfileobj(answer, file, _CHUNK)
-            missing = answer.length
-    except (OSError, HTTPException) as error:
-        raise unreachable(external, str(error)) from None
-    if missing:
-        raise unreachable(external, f"the connection ended {missing} bytes early")
+    why = download_of_address(external.location, origin.ca_bundle, archive)
+    if why is not None:
+        raise unreachable(external, why)
