@@ -208,8 +208,6 @@ variable "BUILD_NETWORK" {
   default     = "default"
   description = "host, where the engine's own network leads nowhere"
 }
-variable "CACHE_FROM" { default = "" }
-variable "CACHE_TO" { default = "" }
 
 function "present" {
   params = [value]
@@ -270,11 +268,9 @@ group "validate" {
 # --- Targets -------------------------------------------------------------------------------------
 
 target "_common" {
-  platforms  = [BUILD_PLATFORM == "" ? PLATFORM : BUILD_PLATFORM]
-  network    = BUILD_NETWORK
-  secret     = concat(secret("ca", CA_BUNDLE), secret("pip", PIP_CONFIG))
-  cache-from = present(CACHE_FROM)
-  cache-to   = present(CACHE_TO)
+  platforms = [BUILD_PLATFORM == "" ? PLATFORM : BUILD_PLATFORM]
+  network   = BUILD_NETWORK
+  secret    = concat(secret("ca", CA_BUNDLE), secret("pip", PIP_CONFIG))
   # BuildKit gives arguments of these names to every step, and leaves them out of its cache's keys.
   args = { for name, value in {
     SOURCE_DATE_EPOCH = SOURCE_DATE_EPOCH

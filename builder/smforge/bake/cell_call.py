@@ -10,6 +10,7 @@ from smforge.bake.command import BakeCall
 from smforge.bake.host.compiler_cache import BUCKET_SETTING
 from smforge.bake.host.crossing import Crossing
 from smforge.bake.host.job_limits import JobLimits
+from smforge.bake.host.layer_caches import entries_of
 from smforge.bake.host.settings import CHECKOUT_SETTING, HostSettings
 from smforge.bake.inputs.checkout import revision_of
 from smforge.bake.inputs.externals import directory_of, externals_of
@@ -79,8 +80,11 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
         metadata=paths.metadata,
         targets=cell.targets,
         variables=variables,
-        reads=tuple(reads),
-        writes=(paths.staging,),
+        reads=(*reads, *host.caches.folders_read),
+        writes=(paths.staging, *host.caches.folders_written),
+        caches=host.caches.of_targets(
+            entries_of(cell.targets, cell.platform, cell.toolkit.tag, cell.variant)
+        ),
         host_network=host.needs_host_network,
         builder=builder,
     )

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from smforge.matrix.place import BAKE_FILE
 
@@ -34,6 +35,8 @@ class BakeCall:
     """Paths outside `root` that the build may read, such as a CA bundle."""
     writes: tuple[Path, ...] = ()
     """Directories that the build may write to."""
+    caches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By target the caches of layers that it reads and writes, as bake files have them."""
     host_network: bool = False
     """Whether steps may use the host's network."""
     builder: str | None = None
@@ -45,7 +48,10 @@ class BakeCall:
         block = {
             name: {"default": _literal(value)} for name, value in sorted(self.variables.items())
         }
-        return json.dumps({"variable": block}, indent=2) + "\n"
+        whole: dict[str, Any] = {"variable": block}
+        if self.caches:
+            whole["target"] = self.caches
+        return json.dumps(whole, indent=2) + "\n"
 
     @property
     def argv(self) -> tuple[str, ...]:

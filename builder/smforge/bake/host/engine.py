@@ -99,6 +99,13 @@ class Engine:
             native=self.native,
         )
 
+    @property
+    def caching_driver(self) -> str:
+        """The driver as `LayerCaches.for_driver` tells drivers apart."""
+        stores = [one.containerd_store for one in self.machines]
+        lacks = self.driver == "docker" and not all(stores)
+        return f"{self.driver} without containerd's image store" if lacks else self.driver
+
 
 def client_answer(*endpoint: str) -> str | None:
     """The engine's version, or None when no engine answers within seconds.

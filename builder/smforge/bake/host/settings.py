@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from smforge.bake.host.compiler_cache import bucket_settings
+from smforge.bake.host.layer_caches import LayerCaches
 from smforge.bake.inputs.checkout import version_of
 from smforge.bake.inputs.origin import Origin
 from smforge.errors import UsageError
@@ -17,7 +18,6 @@ _PIP_SETTING = "PIP_CONFIG_FILE"
 NETWORK_SETTING = "BUILD_NETWORK"
 HOST_NETWORK = "host"
 DEFAULT_NETWORK = "default"
-_CACHE_SETTINGS = ("CACHE_FROM", "CACHE_TO")
 _PROXIES = {"PROXY_HTTP": "http_proxy", "PROXY_HTTPS": "https_proxy", "PROXY_NONE": "no_proxy"}
 SOURCES_SETTING = "SMFORGE_SOURCES_MIRROR"
 CHECKOUT_SETTING = "VLLM_SOURCE"
@@ -33,8 +33,8 @@ class HostSettings:
     """``default``, or ``host`` where an engine has no other way out."""
     pip_config: Path | None = None
     """A pip.conf that steps use, where only a mirror is reachable."""
-    caches: tuple[tuple[str, str], ...] = ()
-    """CACHE_FROM and CACHE_TO of the bake file, those that are set."""
+    caches: LayerCaches = field(default_factory=LayerCaches)
+    """Of CACHE_FROM and CACHE_TO."""
     sources_mirror: Path | None = None
     """A directory with the sources of other projects, for a site that cannot reach theirs."""
     checkout: Path | None = None
@@ -52,16 +52,14 @@ class HostSettings:
         and the proxies: http_proxy, https_proxy and no_proxy, or the same in capitals.
 
         Raises `UsageError` when SMFORGE_CA_BUNDLE names no file, SMFORGE_SOURCES_MIRROR or
-        VLLM_SOURCE no directory, or SMFORGE_SCCACHE no settings that can work; set but
-        empty, they mean none.
+        VLLM_SOURCE no directory, or SMFORGE_SCCACHE, CACHE_FROM or CACHE_TO no settings that can
+        work; set but empty, they mean none.
         """
         return cls(
             ca_bundle=_ca_bundle(environment),
             network=environment.get(NETWORK_SETTING) or DEFAULT_NETWORK,
             pip_config=_existing(environment.get(_PIP_SETTING)),
-            caches=tuple(
-                (name, value) for name in _CACHE_SETTINGS if (value := environment.get(name))
-            ),
+            caches=LayerCaches.from_environment(environment),
             sources_mirror=_directory(
                 environment, SOURCES_SETTING, "the sources' archives and repositories"
             ),
@@ -109,7 +107,6 @@ class HostSettings:
         Raises as `step_proxies` does.
         """
         return {
-            **dict(self.caches),
             **self.step_proxies,
             "CA_BUNDLE": str(self.ca_bundle or ""),
             "PIP_CONFIG": str(self.pip_config or ""),

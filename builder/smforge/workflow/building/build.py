@@ -5,7 +5,7 @@ Bake writes to a staging directory. What passes its audit gets its place from th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -90,7 +90,7 @@ class Builder:
             # This is before preflight, which examines the fetched sources.
             _fetch_sources(settings, cell)
             predicted = look_ahead(settings, cell)
-            call = call_for(settings, cell, means)
+            call = call_for(_possible(settings, engine), cell, means)
             run = Run(datetime.now(UTC), cell, call, engine, found.inputs, predicted)
             if predicted is not None and predicted.error is not None:
                 return _not_built(run, paths, "stopped", predicted.error)
@@ -140,6 +140,19 @@ def _fetch_sources(settings: BuildSettings, cell: Cell) -> None:
 def _make_root_file_systems(settings: BuildSettings, cell: Cell, crossing: Crossing | None) -> None:
     for rootfs in root_file_systems(cell, crossing).values():
         ensure_rootfs(rootfs, settings.rootfs_store, announce=settings.messages.announce)
+
+
+def _possible(settings: BuildSettings, engine: Engine) -> BuildSettings:
+    """The settings without caches of layers that the builder would refuse the whole build for."""
+    host = settings.host
+    usable = host.caches.for_driver(engine.caching_driver)
+    if usable == host.caches:
+        return settings
+    settings.messages.announce(
+        f"caches of layers are left out that the builder {engine.builder} (driver "
+        f"{engine.caching_driver}) does not know: docs/building.md"
+    )
+    return replace(settings, host=replace(host, caches=usable))
 
 
 def _failed(run: Run, paths: CellPaths, baked: Baked) -> Built:
