@@ -57,14 +57,16 @@ SECONDS = 1_000_000 + os.getpid()
 
 
 @contextlib.contextmanager
-def started_build(project: Path, text: str) -> Iterator[subprocess.Popen[str]]:
-    """A build whose step is running and would not end."""
+def started_build(project: Path, text: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A build whose step is running and would not end; `before` is code that its process runs
+    first.
+    """
     matrix = str(project / "versions.json")
     # Where the tests run in the background, they have inherited that these signals are ignored.
     build = subprocess.Popen(
         (
             *("env", "--default-signal=INT,HUP"),
-            *(sys.executable, "-c", BUILD, matrix, text, str(SECONDS)),
+            *(sys.executable, "-c", before + BUILD, matrix, text, str(SECONDS)),
         ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -164,6 +166,28 @@ def test_an_engine_that_ends_mid_build_is_named_as_the_cause(
     assert f"The Docker Engine at {spare_engine.host} stopped during the build, " in out
     assert "while it built made (work 1/1). Start it, then run 'smforge build --resume'" in out
     assert "Traceback" not in err
+    assert left_behind(project) == []
+
+
+BACK = """
+import smforge.bake.host.engine as engines
+answer = engines.client_answer
+engines.client_answer = lambda *endpoint: answer(*endpoint) or "an engine that is back"
+"""
+
+
+def test_an_engine_that_is_back_before_it_is_asked_is_recognised(
+    start_spare_engine: StartEngine, project: Path, tmp_path: Path
+) -> None:
+    """What buildx says of the connection is real; that the engine answers again is not."""
+    spare_engine = start_spare_engine(tmp_path / "data")
+    text = f"back-{os.getpid()}"
+    with started_build(project, text, BACK) as build:
+        spare_engine.kill()
+        out, err = build.communicate(timeout=120)
+    assert build.returncode == 5, err
+    assert "the engine was restarted, or the connection to it broke" in out
+    assert "smforge build --resume" in out
     assert left_behind(project) == []
 
 
