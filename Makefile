@@ -43,7 +43,7 @@ lint: $(VENV)/ready ## Check style, types, shell scripts and the bake definition
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@for script in tools/engine tools/dist .ci/run docker/base/fetch-source docker/base/with-site-settings docker/base/prove/prove.sh docker/vllm/compile.sh docker/published/make_wheel.sh docker/vllm/sccache/compile.sh docker/vllm/sccache/launcher; do bash -n $$script; done
+	@for script in tools/engine tools/dist .ci/run docker/base/fetch-source docker/base/with-site-settings docker/base/prove/prove.sh docker/vllm/compile.sh docker/connectors/compile.sh docker/compile-cache/with-compile-cache docker/published/make_wheel.sh; do bash -n $$script; done
 
 lock: $(VENV)/ready ## Resolve the requirements anew
 	$(COMPILE) --upgrade --python-version 3.11 pyproject.toml -o requirements/runtime.txt
@@ -54,7 +54,7 @@ lock: $(VENV)/ready ## Resolve the requirements anew
 	cp requirements/runtime.txt docker/published/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/flashinfer/requirements.in -o docker/flashinfer/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/vllm/requirements.in -o docker/vllm/requirements.txt
-	$(COMPILE) --upgrade --python-version 3.12 docker/vllm/sccache/requirements.in -o docker/vllm/sccache/requirements.txt
+	$(COMPILE) --upgrade --python-version 3.12 docker/compile-cache/requirements.in -o docker/compile-cache/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.11 docker/connectors/requirements.in -o docker/connectors/requirements.txt
 	$(COMPILE) --upgrade --python-version 3.12 docker/image/tools.in -o docker/image/tools.txt
 	$(COMPILE) --upgrade --python-version 3.11 tests/toolchains/s3-server.in -o tests/toolchains/s3-server.txt

@@ -157,17 +157,9 @@ variable "VLLM_SOURCE" {
   default     = ""
   description = "a checkout of vLLM that is built instead of the release"
 }
-variable "SMFORGE_CCACHE_REMOTE" {
-  default     = ""
-  description = "ccache's remote_storage; from the environment alone, as it may hold credentials"
-}
 variable "SMFORGE_SCCACHE" {
   default     = ""
-  description = "a file with sccache's settings for an S3 bucket, which takes the place of ccache"
-  validation {
-    condition     = SMFORGE_SCCACHE == "" || SMFORGE_CCACHE_REMOTE == ""
-    error_message = "SMFORGE_SCCACHE and SMFORGE_CCACHE_REMOTE are both set: compilations are shared through one cache."
-  }
+  description = "a file with sccache's settings for a store that machines share; empty: a cache of the builder"
 }
 variable "SBOM_SCANNER" {
   default     = ""
@@ -261,7 +253,7 @@ group "validate" {
   targets = [
     "validate-root", "validate-base", "validate-torch", "validate-cross", "validate-flashinfer",
     "validate-vllm", "validate-lmcache", "validate-published", "validate-connectors", "validate-image",
-    "validate-audit-tool",
+    "validate-audit-tool", "validate-compile-cache",
   ]
 }
 
@@ -339,8 +331,30 @@ target "cross" {
   output = ["type=cacheonly"]
 }
 
-target "_flashinfer" {
+# sccache, which steps that compile mount.
+target "compile-cache" {
   inherits = ["_common"]
+  context  = "docker/compile-cache"
+  contexts = {
+    base = "target:base"
+  }
+  output = ["type=cacheonly"]
+}
+
+target "_compiled" {
+  inherits = ["_common"]
+  contexts = {
+    compile-cache = "target:compile-cache"
+  }
+  secret = secret("sccache", SMFORGE_SCCACHE)
+  args = {
+    COMPILE_CACHE = SMFORGE_SCCACHE == "" ? "local" : "shared"
+    MAX_JOBS      = MAX_JOBS
+  }
+}
+
+target "_flashinfer" {
+  inherits = ["_compiled"]
   context  = "docker/flashinfer"
   contexts = {
     base  = "target:base"
@@ -351,7 +365,6 @@ target "_flashinfer" {
     FLASHINFER_VERSION   = FLASHINFER_VERSION
     FLASHINFER_SHA256    = FLASHINFER_SHA256
     FLASHINFER_SELECTION = FLASHINFER_SELECTION
-    MAX_JOBS             = MAX_JOBS
   }
 }
 
@@ -395,27 +408,21 @@ target "flashinfer-test" {
 
 # vLLM's wheel, with the extensions that the variant selects.
 target "vllm" {
-  inherits = ["_common"]
+  inherits = ["_compiled"]
   context  = "docker/vllm"
   contexts = {
     torch     = "target:torch"
     externals = EXTERNALS_DIR
     checkout  = VLLM_SOURCE == "" ? "docker/vllm" : VLLM_SOURCE
   }
-  secret = concat(
-    SMFORGE_CCACHE_REMOTE == "" ? [] : ["id=ccache-remote,env=SMFORGE_CCACHE_REMOTE"],
-    secret("sccache", SMFORGE_SCCACHE),
-  )
   target = "wheel"
   args = {
-    CCACHE_REACH    = SMFORGE_SCCACHE != "" ? "s3" : SMFORGE_CCACHE_REMOTE == "" ? "local" : "shared"
     CUDA_TAG        = CUDA_TAG
     VLLM_FROM       = VLLM_SOURCE == "" ? "sdist" : "checkout"
     VLLM_VERSION    = VLLM_VERSION
     VLLM_SHA256     = VLLM_SHA256
     VLLM_ARCHS      = VLLM_ARCHS
     VLLM_EXTENSIONS = VLLM_EXTENSIONS
-    MAX_JOBS        = MAX_JOBS
     NVCC_THREADS    = NVCC_THREADS
   }
   output = ["type=local,dest=${OUT_DIR}/vllm"]
@@ -423,7 +430,7 @@ target "vllm" {
 
 # LMCache's wheel, its CUDA operators compiled.
 target "lmcache" {
-  inherits = ["_common"]
+  inherits = ["_compiled"]
   context  = "docker/connectors"
   contexts = {
     torch = "target:torch"
@@ -434,7 +441,6 @@ target "lmcache" {
     LMCACHE_VERSION = LMCACHE_VERSION
     LMCACHE_SHA256  = LMCACHE_SHA256
     LMCACHE_ARCHS   = LMCACHE_ARCHS
-    MAX_JOBS        = MAX_JOBS
   }
   output = ["type=local,dest=${OUT_DIR}/lmcache"]
 }
@@ -503,6 +509,7 @@ target "connectors" {
 target "validate-lmcache" {
   inherits = ["lmcache", "_validate"]
   contexts = {
+    compile-cache = "docker/base"
     torch = "docker/base"
   }
 }
@@ -643,9 +650,16 @@ target "validate-cross" {
     torch = "docker/base"
   }
 }
+target "validate-compile-cache" {
+  inherits = ["compile-cache", "_validate"]
+  contexts = {
+    base = "docker/base"
+  }
+}
 target "validate-vllm" {
   inherits = ["vllm", "_validate"]
   contexts = {
+    compile-cache = "docker/base"
     torch     = "docker/base"
     externals = "docker/base"
   }
@@ -653,6 +667,7 @@ target "validate-vllm" {
 target "validate-flashinfer" {
   inherits = ["_flashinfer", "_validate"]
   contexts = {
+    compile-cache = "docker/base"
     base   = "docker/base"
     torch  = "docker/base"
     wheels = "docker/base"

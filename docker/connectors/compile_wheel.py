@@ -3,7 +3,7 @@
 usage: compile_wheel.py SOURCE --archs "9.0 12.0f" --version 0.5.6+cu130 --cuda cu130 --out FOLDER
 
 The platform tag is auditwheel's finding, and the wheel is reproducible: setuptools and auditwheel
-take their times from SOURCE_DATE_EPOCH, and nvcc is told to name its intermediate files by place.
+take their times from SOURCE_DATE_EPOCH, and sccache gives nvcc's intermediate files the same names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def arch_settings(words: list[str], nvcc: str) -> dict[str, str]:
 
     torch 2.14 knows no family-specific target (12.0f) there, so these reach nvcc beside torch's own
     flags. torch insists on a list: without any other word, the plain form of the first is compiled
-    too. Flags belong to the command and not to NVCC_APPEND_FLAGS, which ccache does not look at.
+    too. Flags belong to the command and not to NVCC_APPEND_FLAGS, which the cache does not look at.
     """
     families = [word for word in words if word.endswith("f")]
     known = [word for word in words if word not in families] or [families[0].removesuffix("f")]
@@ -33,8 +33,7 @@ def arch_settings(words: list[str], nvcc: str) -> dict[str, str]:
     gencodes = [f"-gencode=arch=compute_{number},code=sm_{number}" for number in numbers]
     return {
         "TORCH_CUDA_ARCH_LIST": " ".join(known),
-        # Without the last flag the objects carry the compiler's process ids.
-        "PYTORCH_NVCC": " ".join([nvcc, *gencodes, "--objdir-as-tempdir"]),
+        "PYTORCH_NVCC": " ".join([nvcc, *gencodes]),
     }
 
 

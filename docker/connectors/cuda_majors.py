@@ -95,7 +95,7 @@ def _from_library(name: str, content: bytes) -> Iterator[tuple[str, str]]:
     try:
         segments = ELFFile(io.BytesIO(content)).iter_segments("PT_DYNAMIC")
         sonames = [tag.needed for one in segments for tag in one.iter_tags("DT_NEEDED")]
-    except (ELFError, ValueError, AttributeError) as error:
+    except (ELFError, ValueError, AttributeError, OverflowError) as error:
         raise SystemExit(f"error: {name} cannot be read as an ELF library: {error}") from error
     for soname in sonames:
         if major := major_of_library(soname):

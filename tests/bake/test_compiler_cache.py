@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smforge.bake.host.compiler_cache import NAMES, bucket_settings
+from smforge.bake.host.compiler_cache import store_settings, stores
 from smforge.bake.host.node_means import Means
 from smforge.bake.host.settings import HostSettings
 from smforge.errors import UsageError
@@ -19,7 +19,8 @@ from smforge.plan.records import Cell
 from smforge.workflow.building.bake_calls import call_for
 from smforge.workflow.building.settings import BuildSettings
 
-LAUNCHED = Path(__file__).parents[2] / "docker" / "vllm" / "sccache" / "compile.sh"
+LAUNCHED = Path(__file__).parents[2] / "docker" / "compile-cache" / "with-compile-cache"
+NAMES = sorted(name for store in stores() for name in store.known)
 CANARY = "canary0123456789"
 
 
@@ -38,31 +39,46 @@ def test_a_file_of_sccaches_settings_is_taken(
     written: Callable[[bytes], Mapping[str, str]], tmp_path: Path
 ) -> None:
     environment = written(b"# ours\n\nSCCACHE_BUCKET=cache\nAWS_SECRET_ACCESS_KEY=a=b c\n")
-    assert bucket_settings(environment) == tmp_path / "sccache.env"
-    assert HostSettings.from_environment(environment).bucket == tmp_path / "sccache.env"
+    assert store_settings(environment) == tmp_path / "sccache.env"
+    assert HostSettings.from_environment(environment).compile_store == tmp_path / "sccache.env"
 
 
 @pytest.mark.parametrize("environment", [{}, {"SMFORGE_SCCACHE": ""}])
 def test_without_the_setting_there_is_none(environment: dict[str, str]) -> None:
-    assert bucket_settings(environment) is None
+    assert store_settings(environment) is None
 
 
-def test_two_caches_are_one_too_many(written: Callable[[bytes], Mapping[str, str]]) -> None:
-    environment = {**written(b"SCCACHE_BUCKET=x\n"), "SMFORGE_CCACHE_REMOTE": f"redis://{CANARY}"}
-    with pytest.raises(UsageError, match="SMFORGE_CCACHE_REMOTE are both set") as caught:
-        bucket_settings(environment)
-    assert CANARY not in str(caught.value)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"SCCACHE_REDIS_ENDPOINT=tcp://h\nSCCACHE_REDIS_PASSWORD=p\n",
+        b"SCCACHE_WEBDAV_ENDPOINT=http://h\n",
+        b"SCCACHE_GHA_ENABLED=on\nACTIONS_RUNTIME_TOKEN=t\n",
+    ],
+)
+def test_each_store_is_taken(
+    content: bytes, written: Callable[[bytes], Mapping[str, str]], tmp_path: Path
+) -> None:
+    assert store_settings(written(content)) == tmp_path / "sccache.env"
+
+
+def test_stores_share_no_setting_and_each_has_a_name_of_its_own() -> None:
+    assert len(NAMES) == len(set(NAMES))
+    assert len({store.name for store in stores()}) == len(stores())
+    assert all(store.named_by for store in stores())
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "names no bucket"),
-        (b"SCCACHE_BUCKET=\n", "names no bucket"),
+        (b"", "names no store"),
+        (b"SCCACHE_BUCKET=\n", "names no store"),
         (b"SCCACHE_BUCKET=x\nSCCACHE_BUKET=y\n", "Line 2"),
         (b"export SCCACHE_BUCKET=x\n", "Line 1"),
         (b"SCCACHE_BUCKET=x\nAWS_PROFILE=me\n", "Line 2"),
-        (b"SCCACHE_BUCKET=x\n\nSCCACHE_REDIS_ENDPOINT=tcp://h\n", "Line 3"),
+        (b"SCCACHE_BUCKET=x\n\nSCCACHE_GCS_BUCKET=y\n", "Line 3"),
+        (b"SCCACHE_BUCKET=x\n\nSCCACHE_REDIS_ENDPOINT=tcp://h\n", "more than one store: S3, Redis"),
+        (b"SCCACHE_REDIS_ENDPOINT=tcp://h\nAWS_ACCESS_KEY_ID=k\n", "AWS_ACCESS_KEY_ID is not of"),
         (b"SCCACHE_BUCKET=\xff\n", "UTF-8"),
     ],
 )
@@ -70,18 +86,18 @@ def test_what_cannot_work_is_refused(
     content: bytes, reason: str, written: Callable[[bytes], Mapping[str, str]]
 ) -> None:
     with pytest.raises(UsageError, match=reason):
-        bucket_settings(written(content))
+        store_settings(written(content))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent, which cannot be read: No such file"):
-        bucket_settings({"SMFORGE_SCCACHE": str(tmp_path / "absent")})
+        store_settings({"SMFORGE_SCCACHE": str(tmp_path / "absent")})
 
 
 @given(
     lines=st.lists(
         st.tuples(
-            st.sampled_from(sorted(NAMES)) | st.text(max_size=20),
+            st.sampled_from(NAMES) | st.text(max_size=20),
             st.sampled_from(["=", "", " = ", ":"]),
         )
     )
@@ -97,7 +113,7 @@ def test_no_refusal_repeats_a_value(
 def outcome(environment: Mapping[str, str]) -> str:
     """What the user is told, or the path."""
     try:
-        return str(bucket_settings(environment))
+        return str(store_settings(environment))
     except UsageError as error:
         return f"{error} {error.remedy}"
 
@@ -118,9 +134,15 @@ def test_the_build_gets_the_files_path_and_never_its_content(
 
 def test_without_smforge_a_malformed_line_ends_the_step_and_shows_no_value(tmp_path: Path) -> None:
     """Bake alone checks nothing: the step's shell meets the file as it is."""
-    step = LAUNCHED.read_text().replace("/run/secrets/sccache", str(tmp_path / "secret"))
+    here = tmp_path / "with-compile-cache"
+    here.write_text(
+        LAUNCHED.read_text()
+        .replace("/tmp/", f"{tmp_path}/")
+        .replace("/run/secrets/sccache", str(tmp_path / "secret"))
+    )
+    (tmp_path / "count.py").write_text("")
     (tmp_path / "secret").write_text(f"SCCACHE_BUCKET=x\nAWS_SECRET KEY={CANARY}\n")
-    done = subprocess.run(("sh", "-c", step), capture_output=True, text=True, check=False)
+    done = subprocess.run(("sh", here, "true"), capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "bad variable name" in done.stderr or "not a valid identifier" in done.stderr
     assert CANARY not in done.stdout + done.stderr

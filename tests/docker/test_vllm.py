@@ -225,27 +225,14 @@ def bake(*arguments: str, **variables: str) -> tuple[str, dict[str, Any]]:
     return done.stdout, json.loads(done.stdout)["target"]["vllm"]
 
 
-def test_a_shared_cache_s_address_is_a_secret() -> None:
-    text, target = bake(SMFORGE_CCACHE_REMOTE="redis://user:canary@cache")
-    assert "canary" not in text
-    assert {"id": "ccache-remote", "env": "SMFORGE_CCACHE_REMOTE"} in target["secret"]
-    assert target["args"]["CCACHE_REACH"] == "shared"
-    assert bake(SMFORGE_CCACHE_REMOTE="")[1]["args"]["CCACHE_REACH"] == "local"
-
-
-def test_a_buckets_settings_are_a_secret(tmp_path: Path) -> None:
+def test_a_stores_settings_are_a_secret(tmp_path: Path) -> None:
     file = tmp_path / "sccache.env"
     file.write_text("SCCACHE_BUCKET=cache\nAWS_SECRET_ACCESS_KEY=canary\n")
     text, target = bake(f"--allow=fs.read={tmp_path}", SMFORGE_SCCACHE=str(file))
     assert "canary" not in text
     assert target["secret"] == [{"id": "sccache", "src": str(file)}]
-    assert target["args"]["CCACHE_REACH"] == "s3"
-
-
-def test_two_shared_caches_are_refused_by_bake_too() -> None:
-    with pytest.raises(subprocess.CalledProcessError) as caught:
-        bake(SMFORGE_SCCACHE="sccache.env", SMFORGE_CCACHE_REMOTE="redis://cache")
-    assert "are both set" in caught.value.stderr
+    assert target["args"]["COMPILE_CACHE"] == "shared"
+    assert bake(SMFORGE_SCCACHE="")[1]["args"]["COMPILE_CACHE"] == "local"
 
 
 def test_a_checkout_takes_the_place_of_the_release() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from smforge.bake.cell_paths import CellPaths
 from smforge.bake.command import BakeCall
-from smforge.bake.host.compiler_cache import BUCKET_SETTING
+from smforge.bake.host.compiler_cache import STORE_SETTING
 from smforge.bake.host.crossing import Crossing
 from smforge.bake.host.job_limits import JobLimits
 from smforge.bake.host.layer_caches import entries_of
@@ -51,7 +51,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
         "REVISION": revision_of(root) or "",
         "MAX_JOBS": str(limits.jobs),
         "NVCC_THREADS": str(limits.nvcc_threads),
-        BUCKET_SETTING: str(host.bucket or ""),
+        STORE_SETTING: str(host.compile_store or ""),
         "BUILD_PLATFORM": crossing.build_platform if crossing else "",
         "CROSS_CPU": crossing.cpu if crossing else "",
     }

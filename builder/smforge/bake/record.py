@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from smforge.bake.compilations import Compilations
 from smforge.errors import DamagedInputError, first_problem
 from smforge.files import read_small
 from smforge.matrix.shape.words import CudaTag, Name, Platform
@@ -93,6 +94,10 @@ class TargetRecord(_Strict):
     node: Annotated[
         str | None,
         Field(description="BUILDER/NODE that built it, as buildx says; null where it does not."),
+    ] = None
+    compilations: Annotated[
+        Compilations | None,
+        Field(description="Null where nothing was compiled, or the engine's cache had the step."),
     ] = None
     image_digest: str | None = None
     size: Annotated[int | None, Field(ge=0, description="Bytes of what it exported.")] = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smforge.bake.cell_paths import CellPaths
+from smforge.bake.compilations import compilations_of
 from smforge.bake.progress.state import BuildState, TargetState
 from smforge.bake.record import TargetRecord
 
@@ -34,6 +35,9 @@ def target_records(
             cached_steps=target.cached_steps,
             needs=needs.get(name, ()),
             node=_node(metadata.get(name)),
+            compilations=compilations_of(
+                line for step in target.steps.values() for line in step.tail
+            ),
             image_digest=_digest(metadata.get(name)),
             size=_size(destinations.get(name, ())),
             log=_log(paths, target),

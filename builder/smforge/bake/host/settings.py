@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smforge.bake.host.compiler_cache import bucket_settings
+from smforge.bake.host.compiler_cache import store_settings
 from smforge.bake.host.layer_caches import LayerCaches
 from smforge.bake.inputs.checkout import version_of
 from smforge.bake.inputs.origin import Origin
@@ -42,8 +42,8 @@ class HostSettings:
     proxies: tuple[tuple[str, str], ...] = ()
     """PROXY_HTTP, PROXY_HTTPS and PROXY_NONE of the bake file, those that are set. They may hold
     credentials: `step_proxies` has what steps may be given."""
-    bucket: Path | None = None
-    """sccache's settings for the S3 bucket that machines share compilations through; a secret."""
+    compile_store: Path | None = None
+    """sccache's settings for the store that machines share compilations through; a secret."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> HostSettings:
@@ -69,7 +69,7 @@ class HostSettings:
                 for variable, name in _PROXIES.items()
                 if (value := environment.get(name) or environment.get(name.upper()))
             ),
-            bucket=bucket_settings(environment),
+            compile_store=store_settings(environment),
         )
 
     @property
@@ -116,7 +116,7 @@ class HostSettings:
     @property
     def lent(self) -> tuple[Path, ...]:
         """The host's files that steps are given as secrets."""
-        files = (self.ca_bundle, self.pip_config, self.bucket)
+        files = (self.ca_bundle, self.pip_config, self.compile_store)
         return tuple(path for path in files if path is not None)
 
     @property

@@ -118,7 +118,7 @@ def document(results: Sequence[Built], not_begun: Sequence[Cell] = ()) -> dict[s
 
 
 def closing_lines(results: Sequence[Built]) -> Iterator[str]:
-    """One sentence per cell that did not fail: where its artefacts are."""
+    """One sentence per cell that did not fail: where its artefacts are. Then what was compiled."""
     for built in results:
         if built.error is not None or built.record is None:
             continue
@@ -133,6 +133,21 @@ def closing_lines(results: Sequence[Built]) -> Iterator[str]:
             yield f"built: {name} in {took}, verdict {verdict(built)}: {files}"
         else:
             yield f"rejected: {name}, kept to be examined: {files}"
+    yield from _cache_lines(results)
+
+
+def _cache_lines(results: Sequence[Built]) -> Iterator[str]:
+    """One sentence per bake target that compiled: what came from the compile cache, by target."""
+    for built in results:
+        for target in () if built.up_to_date or not built.record else built.record.targets:
+            if (found := target.compilations) is None:
+                continue
+            name = f"{built.cell.variant} {built.cell.platform} {target.name}"
+            refused = sum(found.not_cached.values())
+            parts = [f"from the compile cache, {name}: {', '.join(found.lines)}"]
+            parts += [f"{refused:,} not cacheable"] if refused else []
+            parts += [f"{found.errors:,} errors of the cache"] if found.errors else []
+            yield "; ".join(parts)
 
 
 def layer_lines(results: Sequence[Built]) -> Iterator[str]:

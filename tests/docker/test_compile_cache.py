@@ -1,4 +1,4 @@
-"""The target `vllm` with compilations in an S3 bucket: a real S3 server, sccache, nvcc and engine.
+"""The target `vllm` through the compile cache: real sccache, nvcc, engine, S3 server and Redis.
 
 Only torch and vLLM are replaced: by an empty environment and by a checkout of vLLM's shape whose
 CMake compiles two files, so that neither gigabytes nor minutes are needed.
@@ -18,10 +18,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from benchmarks.canary import Canary
+from smforge.bake.compilations import CacheCount, Compilations, compilations_of
 from smforge.bake.host import own_engine
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
@@ -42,7 +44,7 @@ target "environment" {
 }
 target "vllm" {
   contexts        = { torch = "target:environment" }
-  no-cache-filter = ["compiled-s3"]
+  no-cache-filter = ["compiled-shared"]
   attest          = ["type=provenance,mode=max"]
 }
 target "compiled" {
@@ -53,7 +55,7 @@ target "compiled" {
 target "searched" {
   inherits = ["_common"]
   contexts = { compiled = "target:compiled" }
-  secret   = ["id=sccache,src=${SMFORGE_SCCACHE}"]
+  secret   = secret("sccache", SMFORGE_SCCACHE)
   output   = ["type=cacheonly"]
   dockerfile-inline = <<-DOCKERFILE
     FROM compiled
@@ -77,9 +79,10 @@ from setuptools.command.build_ext import build_ext
 
 class cmake_build_ext(build_ext):
     def build_extension(self, extension):
-        launcher = "sccache" if shutil.which("sccache") else "ccache"
+        launcher = shutil.which("sccache")
         place = pathlib.Path(self.build_temp)
         library = pathlib.Path(self.get_ext_fullpath(extension.name)).resolve()
+        assert launcher, "the build has no compile cache"
         settings = [f"-DCMAKE_{one}_COMPILER_LAUNCHER={launcher}" for one in ("CXX", "CUDA")]
         threads = f"-DNVCC_THREADS={os.environ['NVCC_THREADS']}"
         configure = ["cmake", "-G", "Ninja", "-S", ".", "-B", place, threads, *settings]
@@ -211,6 +214,37 @@ def bucket(
         server.wait()
 
 
+@pytest.fixture
+def redis(
+    debian_package: Callable[[str], Path],
+    answers: Callable[[int, subprocess.Popen[bytes]], None],
+    tmp_path: Path,
+) -> Iterator[str]:
+    """A Redis on loopback that asks for a password; gives its URL with the password in it."""
+    needed = ("libjemalloc2", "liblzf1")
+    libraries = {
+        str(file.parent) for name in needed for file in debian_package(name).rglob("*.so*")
+    }
+    (program,) = debian_package("redis-tools").rglob("redis-check-rdb")
+    server = tmp_path / "redis-server"  # the program is told by its name what it is
+    server.symlink_to(program)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    password = f"canary{uuid.uuid4().hex}"
+    settings = ("--port", str(port), "--bind", "127.0.0.1", "--requirepass", password)
+    process = subprocess.Popen(
+        [server, *settings, "--save", "", "--daemonize", "no", "--dir", tmp_path],
+        env={**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        answers(port, process)
+        yield f"redis://default:{password}@127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """What one build left on the host."""
@@ -223,6 +257,14 @@ class Build:
     def wheel(self) -> bytes:
         (found,) = self.out.rglob("*.whl")
         return found.read_bytes()
+
+    @property
+    def compilations(self) -> Compilations:
+        """What the step says that it compiled, per target."""
+        lines = (line.partition(" ")[2].partition(" ")[2] for line in self.log.splitlines())
+        found = compilations_of(lines)
+        assert found is not None, self.log[-3000:]
+        return found
 
     def count(self, words: str) -> int:
         """A figure of sccache's own statistics."""
@@ -254,7 +296,7 @@ def build(
     (tmp_path / "override.hcl").write_text(OVERRIDE)
     numbers = iter(range(9))
 
-    def bake(settings: str, target: str = "vllm") -> Build:
+    def bake(settings: str, target: str = "vllm", jobs: int = 1) -> Build:
         out = tmp_path / f"out-{next(numbers)}"
         file = tmp_path / "sccache.env"
         file.write_text(settings)
@@ -270,7 +312,8 @@ def build(
                 "EXTERNALS_DIR": str(tmp_path / "externals"),
                 "NVCC_THREADS": "2",
                 "OUT_DIR": str(out),
-                "SMFORGE_SCCACHE": str(file),
+                "SMFORGE_SCCACHE": str(file) if settings else "",
+                "MAX_JOBS": str(jobs),
                 "VLLM_ARCHS": "8.0 12.0f",
                 "VLLM_SOURCE": str(checkout),
             },
@@ -314,6 +357,52 @@ def test_no_layer_holds_the_buckets_secret(build: Callable[..., Build], bucket: 
     searched = build(bucket.settings(), "searched")
     assert searched.status == 0, searched.log[-3000:]
     assert "/tmp/planted" in searched.log
+
+
+def test_a_second_machine_takes_from_redis_what_the_first_compiled(
+    build: Callable[..., Build], redis: str
+) -> None:
+    address = urlsplit(redis)
+    settings = (
+        f"SCCACHE_REDIS_ENDPOINT=tcp://{address.hostname}:{address.port}\n"
+        f"SCCACHE_REDIS_PASSWORD={address.password}\n"
+    )
+    first, second = build(settings), build(settings)
+    assert (first.status, second.status) == (0, 0), (first.log + second.log)[-6000:]
+    assert first.count("Cache hits") == second.count("Cache misses") == 0
+    assert first.wheel == second.wheel
+    assert address.password is not None
+    assert address.password not in first.log + second.log
+
+
+def test_without_a_store_the_builders_own_cache_serves(build: Callable[..., Build]) -> None:
+    """What a cached build makes is byte for byte what the first made from nothing.
+
+    Another number of jobs makes the engine carry the step out again. Without its cache BuildKit
+    would begin with an empty mount.
+    """
+    first, second = build(""), build("", jobs=2)
+    assert (first.status, second.status) == (0, 0), (first.log + second.log)[-6000:]
+    machine_code = {"sm_80", "sm_120f"}
+    assert machine_code <= set(first.compilations.targets)
+    assert {name: first.compilations.targets[name] for name in machine_code} == dict.fromkeys(
+        machine_code, CacheCount(hits=0, misses=1)
+    )
+    assert {name: second.compilations.targets[name] for name in machine_code} == dict.fromkeys(
+        machine_code, CacheCount(hits=1, misses=0)
+    )
+    assert not any(one.misses for one in second.compilations.targets.values())
+    assert (second.compilations.not_cached, second.compilations.errors) == ({}, 0)
+    assert first.wheel == second.wheel
+
+
+def test_a_store_that_does_not_answer_stops_no_build(build: Callable[..., Build]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    away = build(f"SCCACHE_WEBDAV_ENDPOINT=http://127.0.0.1:{port}\n")
+    assert away.status == 0, away.log[-3000:]
+    assert "warning: the shared compile cache does not answer" in away.log
+    assert away.compilations.targets["sm_80"] == CacheCount(hits=0, misses=1)
 
 
 def test_credentials_that_the_bucket_refuses_end_the_build_with_its_reason(

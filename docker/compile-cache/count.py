@@ -1,0 +1,85 @@
+"""Count what came from sccache, per target, from the log of its server.
+
+usage: count.py LOG STATISTICS
+
+sccache runs nvcc's steps one by one, and caches cicc's (PTX), ptxas' (machine code), the front
+end's and the host compiler's. Its own statistics do not say for which target. The log is read
+until the server ends. Then one line is printed, `smforge compilations: ` and JSON, which smforge
+looks for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+MARK = "smforge compilations: "
+HOST = "host"
+"""What runs once for all targets: the front end and the host compiler."""
+
+_LINE = re.compile(r"\[(?P<output>[^\]]+)\]: (?P<said>get_cached_or_compile|Cache hit|Cache miss)")
+_TARGET = re.compile(r'"-arch(?:=|", ")(?P<target>(?:sm|compute)_[0-9]+[a-z]?)"')
+_SOURCE = re.compile(r'"[^"]*\.cu"')
+_FRONT_END = '"--orig_src_file_name"'
+
+
+def count(lines: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Hits and misses of each target (`sm_120f`, `compute_80` for PTX) and of `HOST`.
+
+    A whole call of nvcc is no step of its own, and not counted.
+    """
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: {"hits": 0, "misses": 0})
+    # Steps of two files whose outputs have one name may run side by side.
+    asked: dict[str, deque[str | None]] = defaultdict(deque)
+    for line in lines:
+        if (found := _LINE.search(line)) is None:
+            continue
+        output = found["output"]
+        if found["said"].startswith("get"):
+            asked[output].append(_target(line))
+        elif asked[output] and (target := asked[output].popleft()) is not None:
+            counts[target]["hits" if found["said"] == "Cache hit" else "misses"] += 1
+    return dict(sorted(counts.items()))
+
+
+def _target(line: str) -> str | None:
+    """For what a step is; None for a whole call of nvcc."""
+    if found := _TARGET.search(line):
+        return found["target"] if not _is_whole(line) else None
+    return None if _is_whole(line) else HOST
+
+
+def _is_whole(line: str) -> bool:
+    return _FRONT_END not in line and _SOURCE.search(line) is not None
+
+
+def summary(counts: dict[str, dict[str, int]], statistics: dict[str, Any]) -> dict[str, Any]:
+    """The counts, and sccache's own word on what it could not cache and on its errors."""
+    own = statistics.get("stats", {})
+    errors = own.get("cache_errors", {}).get("counts", {})
+    return {
+        "targets": counts,
+        "not_cached": own.get("not_cached", {}),
+        "errors": sum(errors.values())
+        + own.get("cache_read_errors", 0)
+        + own.get("cache_write_errors", 0)
+        + own.get("cache_timeouts", 0),
+    }
+
+
+def main(log: str, statistics: str) -> None:
+    """Read the log to its end, then sccache's statistics, and print the line."""
+    with Path(log).open(encoding="utf-8", errors="replace") as lines:
+        counts = count(lines)
+    file = Path(statistics)
+    own = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    print(MARK + json.dumps(summary(counts, own)), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
