@@ -19,10 +19,9 @@ from smforge.bake.progress.display import (
     Progress,
     SilentProgress,
     choose_progress,
-    clean,
-    short_action,
 )
 from smforge.bake.progress.events import parse_line
+from smforge.bake.progress.rows import clean, short_action
 from smforge.bake.progress.state import BuildState
 
 DATA = Path(__file__).parent / "data"

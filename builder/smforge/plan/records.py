@@ -166,6 +166,11 @@ class Cell:
         """A name that files and CI jobs can have: ``cu130-thor-linux-arm64``."""
         return f"{self.variant}-{self.platform.replace('/', '-')}"
 
+    @property
+    def title(self) -> str:
+        """Its name for people: ``cu130-thor linux/arm64``."""
+        return f"{self.variant} {self.platform}"
+
     def component(self, name: str) -> PlannedComponent | None:
         """The component with this name, if the cell has it."""
         return next((one for one in self.components if one.name == name), None)

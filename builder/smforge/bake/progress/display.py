@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Protocol, Self
 
 from smforge.amounts import clock_text
+from smforge.bake.progress.rows import TargetRow, clean, short_action, target_row
 from smforge.bake.progress.state import (
     BuildState,
     Change,
@@ -18,7 +17,6 @@ from smforge.bake.progress.state import (
     Step,
     StepEnded,
     StepStarted,
-    TargetState,
 )
 
 if TYPE_CHECKING:
@@ -31,10 +29,6 @@ LOG_SECONDS = 5.0
 _PLAIN_WIDTH = 160
 _SNAPSHOT_SECONDS = 0.1
 _REDRAWS_PER_SECOND = 4
-_HOW_FLAGS = re.compile(r" --(?:mount|network|security)=\S+")
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x1f\x7f\x9b]"
-)
 
 
 class Progress(AbstractContextManager["Progress"], Protocol):
@@ -100,21 +94,6 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
         self._stream.flush()
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """What the table shows of a target; made by the thread that owns the state."""
-
-    name: str
-    done: int
-    total: int
-    status: str
-    label: str
-    action: str
-    since: datetime | None
-    seconds: float
-    said: str
-
-
 class LiveProgress(AbstractContextManager["LiveProgress"]):
     """A table on a terminal: per target how far, how long, which step, its last line of output."""
 
@@ -122,7 +101,7 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         from rich.live import Live  # noqa: PLC0415  # defers rich
 
         self._title = title
-        self._rows: tuple[_Row, ...] = ()
+        self._rows: tuple[TargetRow, ...] = ()
         self._taken = 0.0
         self._began = datetime.now(UTC)
         # The thread of Live draws from _rows alone, which is replaced whole.
@@ -148,7 +127,7 @@ class LiveProgress(AbstractContextManager["LiveProgress"]):
         ):
             return
         self._taken = now
-        self._rows = tuple(_row(target) for target in state.targets.values())
+        self._rows = tuple(target_row(target) for target in state.targets.values())
 
     def _table(self) -> Table:
         from rich.table import Table  # noqa: PLC0415  # defers rich
@@ -184,42 +163,6 @@ def choose_progress(stream: IO[str], title: str, *, quiet: bool) -> Progress:
 
     console = Console(file=stream)
     return PlainProgress(stream) if console.is_dumb_terminal else LiveProgress(console, title)
-
-
-def short_action(action: str) -> str:
-    """An instruction without the flags that say how it runs, so that what it runs is seen."""
-    return " ".join(_HOW_FLAGS.sub("", action).split())
-
-
-def clean(text: str) -> str:
-    """`text` on one line, without the control sequences that would move a terminal's cursor."""
-    return _CONTROL.sub("", text.replace("\t", " ").replace("\n", " "))
-
-
-def _row(target: TargetState) -> _Row:
-    step = target.failed or target.running
-    status = _status(target)
-    return _Row(
-        name=target.name,
-        done=target.done,
-        total=len(target.numbered),
-        status=status,
-        label=step.name.label if step else "",
-        action=short_action(step.name.action) if step else "",
-        since=target.started if status == "running" else None,
-        seconds=target.seconds,
-        said=next((line for line in reversed(step.tail) if line.strip()), "") if step else "",
-    )
-
-
-def _status(target: TargetState) -> str:
-    if target.failed:
-        return "failed"
-    if target.running:
-        return "running"
-    if target.numbered and target.done == len(target.numbered):
-        return "cached" if target.cached else "done"
-    return "waiting"
 
 
 def _is_shown(step: Step) -> bool:

@@ -15,7 +15,7 @@ import click
 
 from smforge.bake.host.own_engine import use_own_engine
 from smforge.bake.host.settings import NETWORK_SETTING, HostSettings
-from smforge.bake.progress.display import clean
+from smforge.bake.progress.rows import clean
 from smforge.cli.flags import (
     builder_option,
     choice_options,
@@ -362,7 +362,8 @@ def _render(ran: Ran, published: Sequence[Published], spec: OutputSpec) -> str:
         if built.audit is not None
         for report in built.audit.reports
     ]
-    table = summary.render_table(results, width=width, color=color)
+    worst_first = sorted(results, key=lambda built: -built.exit_code)
+    table = summary.render_table(worst_first, width=width, color=color)
     closing = [*summary.closing_lines(results), *(line for one in published for line in one.lines)]
     if tally := summary.tally(results, ran.not_begun):
         closing.append(tally)

@@ -88,7 +88,9 @@ class Builder:
         with staging(paths) as lock:
             (paths.logs / PAGE).unlink(missing_ok=True)  # It would be of another build.
             # This is before preflight, which examines the fetched sources.
+            settings.messages.stage(cell.title, "preparing")
             _fetch_sources(settings, cell)
+            settings.messages.stage(cell.title, "preflight")
             predicted = look_ahead(settings, cell)
             call = call_for(_possible(settings, engine), cell, means)
             run = Run(datetime.now(UTC), cell, call, engine, found.inputs, predicted)
@@ -96,11 +98,12 @@ class Builder:
                 return _not_built(run, paths, "stopped", predicted.error)
             _make_root_file_systems(settings, cell, crossing)
             settings.messages.explain(f"cd {call.root} && {call.text}")
-            progress = settings.messages.progress(f"{cell.variant} {cell.platform}")
+            progress = settings.messages.progress(cell.title)
             baked = bake(call, paths, run.began, progress, lock)
             if not baked.succeeded:
                 return _failed(run, paths, baked)
             _require_artefacts(cell, paths.staging)
+            settings.messages.stage(cell.title, "auditing")
             audit = audit_cell(settings, cell, paths.staging, predicted)
             return _placed(run, paths, baked, audit)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +84,18 @@ def run_cells(  # noqa: PLR0913  # what a run has of its command line
         journal = Journal.resume(out) if resume else Journal.begin(out, request, names)
         kept = former.passed if former is not None else frozenset()
 
-        def build(cell: Cell) -> Built:
-            force = request.force and cell.name not in kept
-            return _built(builder, cell, () if force else request.reuse, force=force)
+        with builder.settings.messages.of_run([cell.title for cell in cells]) as messages:
+            shown = replace(builder, settings=replace(builder.settings, messages=messages))
 
-        ran = _run(cells, build, journal, tell, keep_going=request.keep_going)
+            def build(cell: Cell) -> Built:
+                force = request.force and cell.name not in kept
+                return _built(shown, cell, () if force else request.reuse, force=force)
+
+            def told(built: Built) -> None:
+                messages.ended(built)
+                tell(built)
+
+            ran = _run(cells, build, journal, told, keep_going=request.keep_going)
         write_manifest(out, _entries(ran))
         journal.add(Ended(at=now(), exit_code=ran.exit_code))
     return ran
@@ -116,6 +123,7 @@ def _run(
 
 def _built(builder: Builder, cell: Cell, stores: Sequence[Path], *, force: bool) -> Built:
     """Take a cell's result from a store, or build it."""
+    builder.settings.messages.begun(cell.title)
     try:
         take(builder.settings, cell, stores)
     except SmforgeError as error:
