@@ -43,9 +43,8 @@ def test_a_run_is_resumed_after_its_engine_has_ended(
     dockerfile = site / "context" / "Dockerfile"
     whole = dockerfile.read_text()
     # No input of a cell, like everything in context/.
-    slow = whole.replace(
-        "; busybox sleep", "; test $VARIANT != two || busybox sleep 1000; busybox sleep"
-    )
+    says = "echo $VARIANT; "
+    slow = whole.replace(says, f"{says}test $VARIANT != two || busybox sleep 1000; ")
     assert slow != whole
     dockerfile.write_text(slow)
     build = subprocess.Popen(
