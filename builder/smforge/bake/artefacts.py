@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from smforge.bake.record import RECORD_NAME, Artefact, RunRecord
@@ -11,12 +11,16 @@ from smforge.files import sha256_of
 _IGNORED_DIRECTORIES = frozenset({"__pycache__", ".git"})
 
 
-def artefacts_in(directory: Path) -> tuple[Artefact, ...]:
+Digest = Callable[[Path], str]
+"""Gives the SHA-256 of a file."""
+
+
+def artefacts_in(directory: Path, digest: Digest = sha256_of) -> tuple[Artefact, ...]:
     """Every file below `directory` with its digest."""
     return tuple(
         Artefact(
             path=file.relative_to(directory).as_posix(),
-            sha256=sha256_of(file),
+            sha256=digest(file),
             size=file.stat().st_size,
         )
         for file in files_below(directory)
@@ -31,7 +35,7 @@ def intact(record: RunRecord, directory: Path) -> bool:
     return next(changes(record, directory), None) is None
 
 
-def changes(record: RunRecord, directory: Path) -> Iterator[str]:
+def changes(record: RunRecord, directory: Path, digest: Digest = sha256_of) -> Iterator[str]:
     """What in `directory` is not as its record says: a sentence for each file."""
     recorded = {artefact.path for artefact in record.artefacts}
     known = recorded | record.reports | {RECORD_NAME}
@@ -40,13 +44,13 @@ def changes(record: RunRecord, directory: Path) -> Iterator[str]:
         if path not in known:
             yield f"{path} is there and not in the record."
     for artefact in record.artefacts:
-        if reason := _change(artefact, directory / artefact.path):
+        if reason := _change(artefact, directory / artefact.path, digest):
             yield f"{artefact.path} {reason}."
 
 
-def _change(artefact: Artefact, file: Path) -> str | None:
+def _change(artefact: Artefact, file: Path, digest: Digest) -> str | None:
     try:
-        same = file.stat().st_size == artefact.size and sha256_of(file) == artefact.sha256
+        same = file.stat().st_size == artefact.size and digest(file) == artefact.sha256
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
     return None if same else "is not the file that was recorded"

@@ -110,6 +110,11 @@ _GIB = 1 << 30
     help="Take from this output directory, of another machine or run, what was built from the same "
     "inputs and passed; it is verified. Repeatable.",
 )
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Hash the artefacts of an earlier build even where no file was written to since.",
+)
 @click.option("--force", is_flag=True, help="Build even what is up to date, through the cache.")
 @click.option(
     "--jobs",
@@ -174,6 +179,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     wait: bool,
     explain: tuple[str, ...],
     reuse: tuple[Path, ...],
+    verify: bool,
     force: bool,
     jobs: int | None,
     builder: str | None,
@@ -248,6 +254,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
         look_ahead=request.look_ahead,
         policies=request.policies,
         backend=request.backend,
+        verify=verify or resume,
         jobs=request.jobs,
         network_of_engine=NETWORK_SETTING in ours,
         builder=request.builder,
@@ -268,7 +275,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
 
 def _require_nothing_else(ctx: click.Context) -> None:
     """Raise `UsageError` for arguments that a resumed run has from its journal."""
-    accepted = {"resume", "out", "wait", "outputs"}
+    accepted = {"resume", "verify", "out", "wait", "outputs"}
     stated = [
         name
         for name in ctx.params

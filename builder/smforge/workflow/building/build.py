@@ -22,6 +22,7 @@ from smforge.bake.host.other_platforms import cannot_build
 from smforge.bake.inputs.externals import ensure_externals, externals_of
 from smforge.bake.inputs.published import ensure_published
 from smforge.bake.inputs.rootfs import ensure_rootfs, root_file_systems
+from smforge.bake.known_digests import KnownDigests
 from smforge.bake.record import RECORD_NAME, Result, RunRecord
 from smforge.errors import BuildFailedError, InterruptedBuildError, SmforgeError, UnpublishableError
 from smforge.files import unwritten
@@ -72,7 +73,7 @@ class Builder:
         settings = self.settings
         found = freshness(settings, cell)
         if found.up_to_date and not force:
-            return Built(cell, paths, found.former, up_to_date=True)
+            return Built(cell, paths, found.former, up_to_date=True, unhashed=found.unhashed)
         _require_no_more(cell, found.former, paths)
         _say_why(settings, cell, found)
         engine = self.engine
@@ -183,7 +184,8 @@ def _placed(run: Run, paths: CellPaths, baked: Baked, audit: CellAudit) -> Built
     passed = audit.deciding.verdict == "pass"
     refusal = _completed(run.cell, paths.staging, audit) if passed else None
     exit_code = audit.exit_code if refusal is None else refusal.exit_code
-    artefacts = artefacts_in(paths.staging)
+    known = KnownDigests.of(paths.final)
+    artefacts = artefacts_in(paths.staging, known.below(paths.staging))
     targets = baked.targets(paths)
     texts = [to_json(report) for report in audit.reports]
     record = run.record(
@@ -202,6 +204,7 @@ def _placed(run: Run, paths: CellPaths, baked: Baked, audit: CellAudit) -> Built
     write_whole(paths.logs / RECORD_NAME, record.text)
     if exit_code == 0:
         promote(paths)
+        known.keep()
     else:
         reject(paths, _rejection_note(audit, refusal))
     return Built(run.cell, paths, record, error=refusal, audit=audit)

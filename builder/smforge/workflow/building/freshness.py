@@ -13,6 +13,7 @@ from typing import Any
 from smforge.bake.artefacts import changes
 from smforge.bake.cell_paths import CellPaths, shown
 from smforge.bake.inputs.digest import CELL, SMFORGE, inputs_digest, inputs_of
+from smforge.bake.known_digests import KnownDigests
 from smforge.bake.record import RECORD_NAME, RunRecord, former_record
 from smforge.plan.document import cell_document
 from smforge.plan.records import Cell
@@ -31,6 +32,8 @@ class Freshness:
     """The record of the last verified result; None where there is none."""
     reasons: tuple[str, ...]
     """Why the cell has to be built, as sentences; empty where its result is up to date."""
+    unhashed: int = 0
+    """The artefacts that were hashed earlier, to which nobody wrote since."""
 
     @property
     def up_to_date(self) -> bool:
@@ -47,7 +50,14 @@ def freshness(settings: BuildSettings, cell: Cell) -> Freshness:
         return Freshness(inputs, None, (_no_result(paths),))
     reasons = tuple(_reasons(former, cell, inputs, paths, settings.look_ahead))
     # Hashing the artefacts takes longest, and one reason is enough to build.
-    return Freshness(inputs, former, reasons or tuple(changes(former, paths.final)))
+    if reasons:
+        return Freshness(inputs, former, reasons)
+    if settings.verify:
+        return Freshness(inputs, former, tuple(changes(former, paths.final)))
+    known = KnownDigests.of(paths.final)
+    reasons = tuple(changes(former, paths.final, known.below(paths.final)))
+    known.keep()
+    return Freshness(inputs, former, reasons, known.taken)
 
 
 def _no_result(paths: CellPaths) -> str:

@@ -85,6 +85,8 @@ class Built:
     record: RunRecord | None
     """None when it failed before there was anything to record."""
     up_to_date: bool = False
+    unhashed: int = 0
+    """Of what is up to date: the artefacts that were hashed earlier, and not now."""
     error: SmforgeError | None = None
     audit: CellAudit | None = None
 

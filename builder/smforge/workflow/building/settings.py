@@ -35,6 +35,8 @@ class BuildSettings:
     """The backend that reads the code in the audit."""
     jobs: int | None = None
     """The number of compiler jobs; None for what the engine's cores and memory allow."""
+    verify: bool = False
+    """Whether artefacts of an earlier build are hashed even where nobody wrote to them since."""
     builder: str | None = None
     """The builder of buildx; None for the one that buildx uses."""
     cores: int | None = None

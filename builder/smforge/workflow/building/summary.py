@@ -127,7 +127,8 @@ def closing_lines(results: Sequence[Built]) -> Iterator[str]:
         files = f"{count} {'file' if count == 1 else 'files'} in {_directory(built)}"
         if built.up_to_date:
             when = built.record.finished.strftime("%Y-%m-%d %H:%M UTC")
-            yield f"up to date: {name}, built {when}, verdict {verdict(built)}: {files}"
+            unhashed = f", {built.unhashed} not hashed again (--verify)" if built.unhashed else ""
+            yield f"up to date: {name}, built {when}, verdict {verdict(built)}: {files}{unhashed}"
         elif built.record.result == "passed":
             took = clock_text(built.record.seconds)
             yield f"built: {name} in {took}, verdict {verdict(built)}: {files}"

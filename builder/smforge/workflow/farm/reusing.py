@@ -30,7 +30,7 @@ def take(settings: BuildSettings, cell: Cell, stores: Sequence[Path]) -> bool:
 
 
 def _taken(settings: BuildSettings, cell: Cell, store: Path) -> bool:
-    there = replace(settings, out=store)
+    there = replace(settings, out=store, verify=True)
     found = freshness(there, cell)
     if not found.up_to_date or found.former is None:
         return False
