@@ -80,6 +80,25 @@ def test_what_does_not_fit_is_counted() -> None:
     assert sum(left) == 60 - cells
 
 
+def test_nodes_are_shown_once_a_run_has_used_several() -> None:
+    names = names_of(3)
+    console = Console(file=io.StringIO(), width=120, height=20, force_terminal=True)
+    display = LiveRun(console, names)
+
+    def drawn() -> str:
+        out = Console(file=io.StringIO(), width=120)
+        out.print(display.picture())
+        return out.file.getvalue()  # type: ignore[attr-defined]  # StringIO
+
+    display.begin(names[0])
+    display.end(names[0], "passed", failed=False, nodes=("farm/farm0",))
+    assert "farm0" not in drawn()
+    display.begin(names[1])
+    display.end(names[1], "passed", failed=False, nodes=("farm/farm1",))
+    assert "on farm/farm0" in drawn()
+    assert "on farm/farm1" in drawn()
+
+
 def test_a_few_cells_stay_in_the_order_of_the_run() -> None:
     shown = [line.split()[0] for line in frame(12, 100, 40) if line.startswith("cu130-")]
     assert shown == [f"cu130-{number}" for number in range(12)]

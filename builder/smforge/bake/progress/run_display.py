@@ -38,8 +38,10 @@ class RunDisplay(AbstractContextManager["RunDisplay"], Protocol):
     def progress(self, name: str) -> Progress:
         """The display of a cell's bake call."""
 
-    def end(self, name: str, result: str, *, failed: bool, note: str = "") -> None:
-        """A cell has ended, and why where it failed."""
+    def end(
+        self, name: str, result: str, *, failed: bool, note: str = "", nodes: Sequence[str] = ()
+    ) -> None:
+        """A cell has ended: why where it failed, and the nodes of a builder that built it."""
 
 
 class SilentRun(AbstractContextManager["SilentRun"]):
@@ -58,7 +60,9 @@ class SilentRun(AbstractContextManager["SilentRun"]):
         """A display that shows nothing."""
         return SilentProgress()
 
-    def end(self, name: str, result: str, *, failed: bool, note: str = "") -> None:
+    def end(
+        self, name: str, result: str, *, failed: bool, note: str = "", nodes: Sequence[str] = ()
+    ) -> None:
         """Show nothing."""
 
 
@@ -86,9 +90,11 @@ class PlainRun(AbstractContextManager["PlainRun"]):
         self.stage(name, "building")
         return _Noting(self._state, name, PlainProgress(self._stream))
 
-    def end(self, name: str, result: str, *, failed: bool, note: str = "") -> None:
+    def end(
+        self, name: str, result: str, *, failed: bool, note: str = "", nodes: Sequence[str] = ()
+    ) -> None:
         """Say how it ended, and how the run stands."""
-        row = self._state.end(name, result, failed=failed, note=note)
+        row = self._state.end(name, result, failed=failed, note=note, nodes=nodes)
         hits = f", {row.cached} of {row.done} steps from the cache" if row.done else ""
         of_all = counts(self._state.rows())
         self._say(row, f" in {clock_text(row.seconds)}{hits} ({of_all})")
@@ -137,9 +143,11 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         """Show its targets and steps in the table."""
         return _Noting(self._state, name, SilentProgress())
 
-    def end(self, name: str, result: str, *, failed: bool, note: str = "") -> None:
+    def end(
+        self, name: str, result: str, *, failed: bool, note: str = "", nodes: Sequence[str] = ()
+    ) -> None:
         """Show how it ended."""
-        self._state.end(name, result, failed=failed, note=note)
+        self._state.end(name, result, failed=failed, note=note, nodes=nodes)
 
     def picture(self) -> RenderableType:
         """The table of this moment, for the size that the terminal has now."""
@@ -193,6 +201,11 @@ class LiveRun(AbstractContextManager["LiveRun"]):
                     )
         return table
 
+    def _where(self, row: CellRow) -> str:
+        """The nodes that built a cell, once a run has used several."""
+        used = {node for one in self._state.rows() for node in one.nodes}
+        return f"on {', '.join(row.nodes)}" if len(used) > 1 and row.nodes else ""
+
     def _cells(self, row: CellRow, width: int, now: float) -> list[RenderableType]:
         from rich.text import Text  # noqa: PLC0415  # defers rich
 
@@ -203,11 +216,11 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             clock_text(row.elapsed(now)) if row.kind != "waiting" else "",
         ]
         if width >= _STEPS_FROM:
-            found.append(f"{row.done}/{row.total}" if row.total else "")
+            found.append(row.steps)
         if width >= _CACHED_FROM:
             found.append(str(row.cached) if row.total else "")
         if width >= _NOW_FROM:
-            found.append(Text(clean(row.doing)))
+            found.append(Text(clean(row.doing or self._where(row))))
         return found
 
 

@@ -39,10 +39,19 @@ class CellRow:
     """Of a cell that is being built."""
     note: str = ""
     """Why it failed."""
+    nodes: tuple[str, ...] = ()
+    """Of a builder, those that built it."""
 
     def elapsed(self, now: float) -> float:
         """Seconds of work so far."""
         return self.seconds if self.since is None else max(0.0, now - self.since)
+
+    @property
+    def steps(self) -> str:
+        """``3/7`` while it is worked on. BuildKit never looks at steps that others make useless."""
+        if not self.total:
+            return ""
+        return str(self.done) if self.kind == "ended" else f"{self.done}/{self.total}"
 
     @property
     def doing(self) -> str:
@@ -84,7 +93,9 @@ class RunState:
             cached=sum(one.cached_steps for one in state.targets.values()),
         )
 
-    def end(self, name: str, result: str, *, failed: bool, note: str = "") -> CellRow:
+    def end(
+        self, name: str, result: str, *, failed: bool, note: str = "", nodes: Sequence[str] = ()
+    ) -> CellRow:
         """A cell has ended."""
         seconds = self.row(name).elapsed(self._clock())
         return self._set(
@@ -95,6 +106,7 @@ class RunState:
             seconds=seconds,
             targets=(),
             note=note,
+            nodes=tuple(nodes),
         )
 
     def row(self, name: str) -> CellRow:

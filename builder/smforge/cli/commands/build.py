@@ -24,7 +24,7 @@ from smforge.cli.flags import (
     policy_option,
 )
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
-from smforge.errors import SmforgeError, UsageError
+from smforge.errors import EXIT_PASS, SmforgeError, UsageError
 from smforge.matrix.load import load as load_matrix
 from smforge.matrix.place import require_bake_file
 from smforge.oci.credentials import configuration_folder
@@ -54,6 +54,8 @@ from smforge.workflow.farm.running import Ran, run_cells
 
 FORMATS = ("table", "json", *OF_JOBS)
 _EXCERPT_WIDTH = 240
+_MOST_AUDITS = 8
+"""A run of more cells shows only the audits of those that did not pass."""
 _GIB = 1 << 30
 
 
@@ -363,15 +365,18 @@ def _render(ran: Ran, published: Sequence[Published], spec: OutputSpec) -> str:
     terminal = spec.file is None and sys.stdout.isatty()
     color = color_wanted(spec)
     width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
+    worst_first = sorted(results, key=lambda built: -built.exit_code)
+    many = len(results) > _MOST_AUDITS
     audits = [
         summary.audit_table(report, width=width, color=color).rstrip("\n")
-        for built in results
-        if built.audit is not None
+        for built in worst_first
+        if built.audit is not None and not (many and built.exit_code == EXIT_PASS)
         for report in built.audit.reports
     ]
-    worst_first = sorted(results, key=lambda built: -built.exit_code)
     table = summary.render_table(worst_first, width=width, color=color)
     closing = [*summary.closing_lines(results), *(line for one in published for line in one.lines)]
+    if many:
+        closing.append("The audits of the cells that passed are audit.json in their directories.")
     if tally := summary.tally(results, ran.not_begun):
         closing.append(tally)
     layers = "\n".join(summary.layer_lines(results))

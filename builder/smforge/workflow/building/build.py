@@ -34,7 +34,7 @@ from smforge.workflow.building.freshness import Freshness, freshness
 from smforge.workflow.building.look_ahead import look_ahead
 from smforge.workflow.building.publishing import complete
 from smforge.workflow.building.recording import Run, audit_record
-from smforge.workflow.building.results import Built, CellAudit
+from smforge.workflow.building.results import Built, CellAudit, LookAhead
 from smforge.workflow.building.room import require_room_for
 from smforge.workflow.building.settings import BuildSettings
 from smforge.workflow.building.summary import audit_table
@@ -91,7 +91,8 @@ class Builder:
             # This is before preflight, which examines the fetched sources.
             settings.messages.stage(cell.title, "preparing")
             _fetch_sources(settings, cell)
-            settings.messages.stage(cell.title, "preflight")
+            if settings.look_ahead is not LookAhead.OFF:
+                settings.messages.stage(cell.title, "preflight")
             predicted = look_ahead(settings, cell)
             call = call_for(_possible(settings, engine), cell, means)
             run = Run(datetime.now(UTC), cell, call, engine, found.inputs, predicted)

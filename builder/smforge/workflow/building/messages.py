@@ -57,10 +57,9 @@ class Messages:
         if self.run is None:
             return
         note = "" if built.error is None else str(built.error)
-        if not note and built.record is not None and built.record.nodes:
-            note = f"on {', '.join(built.record.nodes)}"
+        nodes = () if built.record is None else built.record.nodes
         failed = built.exit_code != EXIT_PASS
-        self.run.end(built.cell.title, built.result, failed=failed, note=note)
+        self.run.end(built.cell.title, built.result, failed=failed, note=note, nodes=nodes)
 
     @contextmanager
     def of_run(self, titles: Sequence[str]) -> Iterator[Messages]:
