@@ -5,20 +5,18 @@ its path, ``sha256=`` and the digest in URL-safe base64, and its size. Paths are
 folder that holds the ``.dist-info`` folder.
 """
 
-from __future__ import annotations
-
+# Not postponed: NamedTuple compiles every annotation that is, and that shows at the start.
 import binascii
-import re
 from collections.abc import Callable
 from posixpath import normpath
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from smforge.errors import SmforgeError
 from smforge.inventory.subjects.members import Member
 
-_RECORD: Final = re.compile(r"(?:.*/)?[^/]+\.dist-info/RECORD\Z")
-_LIBRARY: Final = re.compile(r"\.(so(\.\d+)*|cubin|fatbin|ptx|dll|pyd)\Z")
-"""Names of files that hold GPU code, or may. Others are not looked for."""
+_RECORD: Final = ".dist-info/RECORD"
+_LIBRARIES: Final = (".so", ".cubin", ".fatbin", ".ptx", ".dll", ".pyd")
+"""How names of files end that hold GPU code, or may. Others are not looked for."""
 _MOST_BYTES: Final = 64 << 20
 """torch's, with 13,000 files, has 1.5 MB."""
 
@@ -36,7 +34,7 @@ class RecordedFile(NamedTuple):
     found: int | None
     """The size of the file that is there; None where none is."""
 
-    def below(self, folder: str) -> RecordedFile:
+    def below(self, folder: str) -> Self:
         """The same, found in a folder of this name."""
         return self._replace(path=f"{folder}/{self.path}", record=f"{folder}/{self.record}")
 
@@ -50,9 +48,9 @@ class RecordFinder:
 
     def note(self, member: Member) -> None:
         """Remember `member` if it is named like a library, and read it if it is a RECORD."""
-        if _LIBRARY.search(member.path):
+        if _is_library(member.path):
             self._libraries.append(member)
-        elif member.path.endswith("/RECORD") and _RECORD.match(member.path):
+        elif member.path.endswith(_RECORD):
             self._listed.append((member, _read(member)))
 
     def files(
@@ -91,13 +89,21 @@ def _row(line: str, folder: str, record: str) -> RecordedFile | None:
     name, _, digest = rest.rpartition(",")
     if name.startswith('"') and name.endswith('"'):
         name = name[1:-1].replace('""', '"')
-    if not _LIBRARY.search(name) or name.startswith("/"):
+    if not _is_library(name) or name.startswith("/"):
         return None
     path = normpath(f"{folder}/{name}" if folder else name)
     if path.startswith("../"):
         return None
     listed = int(size) if size.isascii() and size.isdecimal() and len(size) < 20 else None
     return RecordedFile(path, record, listed, _hexadecimal(digest), None)
+
+
+def _is_library(name: str) -> bool:
+    """Not by a regular expression, which would take an audit of one library longer to compile."""
+    if name.endswith(_LIBRARIES):
+        return True
+    _, found, version = name.rpartition(".so.")
+    return bool(found) and version.replace(".", "").isdecimal()
 
 
 def _hexadecimal(digest: str) -> str | None:
