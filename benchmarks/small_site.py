@@ -46,13 +46,9 @@ COPY --from=work /made /
 _BAKE_FILE = """\
 variable "OUT_DIR" { default = "out" }
 variable "VARIANT" { default = "" }
-variable "CACHE_FROM" { default = "" }
-variable "CACHE_TO" { default = "" }
 target "_common" {
-  context    = "context"
-  args       = { VARIANT = VARIANT, SECONDS = "%s" }
-  cache-from = CACHE_FROM == "" ? [] : [CACHE_FROM]
-  cache-to   = CACHE_TO == "" ? [] : [CACHE_TO]
+  context = "context"
+  args    = { VARIANT = VARIANT, SECONDS = "%s" }
 }
 target "base" {
   inherits = ["_common"]
