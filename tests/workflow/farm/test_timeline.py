@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from base64 import b64encode
@@ -208,6 +209,29 @@ def test_the_page_shows_every_bar_and_lets_no_foreign_text_be_more_than_text(
     assert f"style-src 'sha256-{digest}'" in html
     assert "1 of 3 cells passed in 3:20, 1 not begun." in reader.text
     assert "style=" not in html
+
+
+def test_a_run_of_many_cells_is_drawn_without_targets_first(killed: Timeline) -> None:
+    (cell,) = (one for one in killed.cells if one.result == "failed")
+    cells = [
+        dataclasses.replace(cell, name=f"c{number}-linux-amd64", begin=600.0 * number,
+                            end=600.0 * (number + 1), exit_code=1 if number == 7 else 0,
+                            result="failed" if number == 7 else "passed")
+        for number in range(60)
+    ]  # fmt: skip
+    run = dataclasses.replace(killed, cells=tuple(cells), not_begun=(), resumed=())
+    html = timeline_page(run)
+    overview, details, _ = html.partition("<details>")
+    assert details
+    first, second = Reader(), Reader()
+    first.feed(overview)
+    second.feed(html)
+    assert [one.partition(" ")[0] for one in first.bars] == ["cell"] * 60
+    assert len(second.bars) == 2 * 60 + 60 * len(cell.targets)
+    assert second.open == []
+    assert "<dt>Did not pass</dt><dd>c7-linux-amd64</dd>" in html
+    # The lines of the axis are at round times: 36,000 seconds are ten hours.
+    assert all(f">{hour}:00:00</text>" in overview for hour in (2, 4, 6, 8, 10))
 
 
 def test_the_document_has_the_same_numbers(killed: Timeline) -> None:

@@ -10,7 +10,7 @@ import hashlib
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from string import Template
@@ -25,7 +25,10 @@ _WIDTH, _RIGHT = 1200, 90
 _LETTER, _LEAST, _MOST = 7.5, 60, 420
 """About the width of a letter, and bounds for the room for names."""
 _ROW, _BAR = 22, 14
-_TICKS = 6
+_TICKS = 8
+_STEPS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
+"""Seconds between the lines of the time axis: the first with which `_TICKS` are enough."""
+_MOST_WITH_TARGETS = 12
 _STATES = {"passed": "passed", "up-to-date": "kept"}
 
 
@@ -40,7 +43,7 @@ def timeline_page(timeline: Timeline) -> str:
         state="pass" if timeline.all_passed else "fail",
         headline=markup(_headline(timeline)),
         facts="".join(_facts(timeline)),
-        drawing="\n".join(_drawing(timeline)),
+        drawing="\n".join(_drawings(timeline)),
         rows="\n".join(_rows(timeline)),
         version=markup(__version__),
     )
@@ -64,6 +67,7 @@ def _facts(timeline: Timeline) -> Iterator[str]:
         ("Began", began),
         ("Steps", steps),
         ("Critical path", f"{clock_text(critical)} in targets, of {clock_text(timeline.seconds)}"),
+        ("Did not pass", ", ".join(_not_passed(timeline)) or "none"),
         ("Resumed", f"{len(timeline.resumed)} times" if timeline.resumed else "never"),
         ("Process", timeline.holder),
         *(("Node", text) for text in _nodes(timeline)),
@@ -78,6 +82,24 @@ def _nodes(timeline: Timeline) -> Iterator[str]:
         yield f"{node}: {count} cell{'' if count == 1 else 's'}"
 
 
+def _not_passed(timeline: Timeline) -> tuple[str, ...]:
+    """The cells whose last build did not end well; those that were not begun are counted above."""
+    last = {cell.name: cell.exit_code for cell in timeline.cells}
+    return tuple(name for name, code in last.items() if code != 0)
+
+
+def _drawings(timeline: Timeline) -> Iterator[str]:
+    """The drawing; of many cells first one without their targets, which fits a screen or two."""
+    if len(timeline.cells) <= _MOST_WITH_TARGETS:
+        yield from _drawing(timeline)
+        return
+    without = replace(timeline, cells=tuple(replace(cell, targets=()) for cell in timeline.cells))
+    yield from _drawing(without)
+    yield "<details><summary>With the targets of each cell</summary>"
+    yield from _drawing(timeline)
+    yield "</details>"
+
+
 def _drawing(timeline: Timeline) -> Iterator[str]:
     lines = sum(1 + len(cell.targets) for cell in timeline.cells)
     height = 30 + lines * _ROW
@@ -86,8 +108,9 @@ def _drawing(timeline: Timeline) -> Iterator[str]:
         f'<svg viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" role="img" '
         'aria-label="Bars of cells and targets over time; the table below has the numbers.">'
     )
-    for number in range(_TICKS + 1):
-        seconds = axis.whole * number / _TICKS
+    step = next((one for one in _STEPS if one * _TICKS >= axis.whole), axis.whole / _TICKS)
+    for number in range(int(axis.whole / step) + 1):
+        seconds = step * number
         x = axis.at(seconds)
         yield f'<path class="tick" d="M{x:.1f} 18V{height}"/>'
         yield f'<text class="time" x="{x:.1f}" y="12">{clock_text(seconds)}</text>'
@@ -139,7 +162,7 @@ def _marks(timeline: Timeline) -> Iterator[_Mark]:
 
 def _bar(mark: _Mark, y: float, axis: _Axis) -> Iterator[str]:
     left = axis.at(mark.begin)
-    width = max(2.0, axis.at(mark.end) - left)
+    width = max(3.0, axis.at(mark.end) - left)
     indent = 14 if mark.kind == "target" else 0
     name, took = markup(mark.name), clock_text(mark.end - mark.begin)
     yield f'<text class="{mark.kind}-name" x="{indent}" y="{y + 11:.1f}">{name}</text>'
