@@ -4,7 +4,7 @@ usage: count.py LOG STATISTICS
 
 sccache runs nvcc's steps one by one, and caches cicc's (PTX), ptxas' (machine code), the front
 end's and the host compiler's. Its own statistics do not say for which target. The log is read
-until the server ends. Then one line is printed, `smforge compilations: ` and JSON, which smforge
+after the server has ended. One line is printed, `smforge compilations: ` and JSON, which smforge
 looks for.
 """
 

@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "tests" / "toolchains" / "s3-server.txt"
+EMPTY = "SCCACHE_DIR=/tmp/empty\n"
+"""Makes each step a machine that has compiled nothing: the directory is asked before the store."""
 OPTIONS = ("--allow=network.host", "--allow=fs=/", "--progress=plain")
 
 OVERRIDE = """
@@ -146,6 +148,7 @@ class Bucket:
         """The file of SMFORGE_SCCACHE."""
         return (
             "# the cache of the tests\n"
+            f"{EMPTY}"
             f"SCCACHE_BUCKET={self.name}\nSCCACHE_ENDPOINT={self.endpoint}\n"
             f"SCCACHE_REGION=us-east-1\nSCCACHE_S3_KEY_PREFIX=vllm\n"
             f"AWS_ACCESS_KEY_ID={self.key}\nAWS_SECRET_ACCESS_KEY={secret or self.secret}\n"
@@ -364,7 +367,7 @@ def test_a_second_machine_takes_from_redis_what_the_first_compiled(
 ) -> None:
     address = urlsplit(redis)
     settings = (
-        f"SCCACHE_REDIS_ENDPOINT=tcp://{address.hostname}:{address.port}\n"
+        f"{EMPTY}SCCACHE_REDIS_ENDPOINT=tcp://{address.hostname}:{address.port}\n"
         f"SCCACHE_REDIS_PASSWORD={address.password}\n"
     )
     first, second = build(settings), build(settings)

@@ -1,0 +1,326 @@
+"""The command that steps run with the compile cache: real sccache, nvcc and g++, without an engine.
+
+The script is the one of the image, with the paths of this test in place of those of the container.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from smforge.bake.compilations import CacheCount, Compilations, compilations_of
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / "docker" / "compile-cache"
+LOCK = CACHE / "requirements.txt"
+ALL = {"compute_120f", "host", "sm_120f"}
+TARGET = ("-gencode", "arch=compute_120f,code=sm_120f")
+ANOTHER = ("-gencode", "arch=compute_121a,code=sm_121a")
+
+KERNELS = """
+template <class T> __global__ void add(T* to) { to[threadIdx.x] += T(AMOUNT); }
+void start(float* to) { add<<<1, 32>>>(to); }
+void start(double* to) { add<<<1, 32>>>(to); }
+"""
+
+
+@pytest.fixture(scope="session")
+def sccache() -> Path:
+    """The sccache that the image has."""
+    kept = ROOT / ".smforge" / "toolchains" / f"sccache-{_digest(LOCK)}"
+    if not kept.is_dir():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+            pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            locked = ("--require-hashes", "--only-binary=:all:", "-r", LOCK)
+            subprocess.run((*pip, *locked, "--target", f"{scratch}/made"), check=True)
+            Path(scratch, "made").rename(kept)
+    return kept / "bin" / "sccache"
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one step said, and how it ended."""
+
+    status: int
+    log: str
+
+    @property
+    def compilations(self) -> Compilations:
+        found = compilations_of(self.log.splitlines())
+        assert found is not None, self.log[-3000:]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a build on a machine with a cache of its own."""
+
+    place: Path
+    nvcc: Path
+
+    def start(self, script: str, settings: str = "") -> subprocess.Popen[str]:
+        """Run a shell's script as the step; `settings` is the secret."""
+        secret = self.place / "secret"
+        secret.unlink(missing_ok=True)
+        if settings:
+            secret.write_text(settings)
+        with (self.place / "log").open("w") as log:
+            return subprocess.Popen(
+                (self.place / "with-compile-cache", "sh", "-euc", script),
+                cwd=self.place,
+                env={**os.environ, "PATH": f"{self.place}/bin:{os.environ['PATH']}"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+
+    def run(self, script: str, settings: str = "") -> Ran:
+        status = self.start(script, settings).wait(timeout=120)
+        return Ran(status, (self.place / "log").read_text())
+
+    def compile(self, output: str, *flags: str) -> str:
+        """The command that compiles the kernels through the cache."""
+        words = ("sccache", self.nvcc, "-c", "kernels.cu", "-o", output, *(flags or TARGET))
+        return " ".join(map(str, words))
+
+    def forget(self) -> None:
+        """Empty the cache of this machine."""
+        shutil.rmtree(self.place / "cache", ignore_errors=True)
+
+
+@pytest.fixture
+def step(sccache: Path, nvcc: Path, tmp_path: Path) -> Step:
+    script = (CACHE / "with-compile-cache").read_text()
+    for there, here in (("/run/secrets/sccache", "secret"), ("/var/cache/sccache", "cache")):
+        assert there in script
+        script = script.replace(there, str(tmp_path / here))
+    written = tmp_path / "with-compile-cache"
+    written.write_text(script)
+    written.chmod(0o755)
+    shutil.copy(CACHE / "count.py", tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "sccache").symlink_to(sccache)
+    (tmp_path / "bin" / "with-site-settings").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "bin" / "with-site-settings").chmod(0o755)
+    (tmp_path / "kernels.cu").write_text(f"#define AMOUNT {os.getpid()}\n{KERNELS}")
+    return Step(tmp_path, nvcc)
+
+
+class Dav(http.server.BaseHTTPRequestHandler):
+    """As much of WebDAV as sccache asks for, with a password."""
+
+    protocol_version = "HTTP/1.1"
+    kept: dict[str, bytes]
+    password = "canary0123456789"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        wanted = base64.b64encode(f"builder:{self.password}".encode()).decode()
+        if self.headers.get("Authorization") != f"Basic {wanted}":
+            self._answer(401)
+        elif self.command in {"PUT", "MKCOL"}:
+            self.kept[self.path] = body
+            self._answer(201)
+        elif self.path not in self.kept and not self.path.endswith("/"):
+            self._answer(404)
+        elif self.command == "GET":
+            self._answer(200, self.kept[self.path])
+        else:
+            kind = "<D:collection/>" if self.path.endswith("/") else ""
+            self._answer(207, _properties(self.path, kind, len(self.kept.get(self.path, b""))))
+
+    do_GET = do_PUT = do_MKCOL = do_PROPFIND = _handle  # noqa: N815  # the names that http.server calls
+
+
+def _properties(path: str, kind: str, size: int) -> bytes:
+    return (
+        '<?xml version="1.0"?><D:multistatus xmlns:D="DAV:"><D:response>'
+        f"<D:href>{path}</D:href><D:propstat><D:prop>"
+        f"<D:getlastmodified>{formatdate(usegmt=True)}</D:getlastmodified>"
+        f"<D:getcontentlength>{size}</D:getcontentlength>"
+        f"<D:resourcetype>{kind}</D:resourcetype>"
+        "</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response></D:multistatus>"
+    ).encode()
+
+
+@pytest.fixture
+def store() -> Iterator[str]:
+    """A WebDAV server on loopback; gives the secret with its settings."""
+    handler = type("Kept", (Dav,), {"kept": {}})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield (
+            f"SCCACHE_WEBDAV_ENDPOINT=http://127.0.0.1:{server.server_port}\n"
+            f"SCCACHE_WEBDAV_USERNAME=builder\nSCCACHE_WEBDAV_PASSWORD={Dav.password}\n"
+        )
+        server.shutdown()
+
+
+def from_cache(found: Compilations) -> bool:
+    """Whether everything was found, for the target and for the host."""
+    counts = found.targets
+    return set(counts) == ALL and all(one.hits and not one.misses for one in counts.values())
+
+
+def test_what_comes_from_the_cache_is_what_nvcc_made(step: Step) -> None:
+    first = step.run(step.compile("first.o"))
+    second = step.run(step.compile("second.o"))
+    assert (first.status, second.status) == (0, 0), first.log + second.log
+    assert set(first.compilations.targets) == ALL
+    assert not any(one.hits for one in first.compilations.targets.values())
+    assert from_cache(second.compilations)
+    made, found = ((step.place / name).read_bytes() for name in ("first.o", "second.o"))
+    assert made == found
+    alone = (step.nvcc, "-c", "kernels.cu", "-o", "alone.o", *TARGET, "--objdir-as-tempdir")
+    subprocess.run(alone, cwd=step.place, check=True)
+    # nvcc alone gives another name to one local symbol of the host: that of the file between.
+    for name in ("first.o", "alone.o"):
+        subprocess.run(("objcopy", "--strip-all", name), cwd=step.place, check=True)
+    assert (step.place / "first.o").read_bytes() == (step.place / "alone.o").read_bytes()
+
+
+def test_one_more_target_costs_that_target(step: Step) -> None:
+    step.run(step.compile("one.o"))
+    both = step.run(step.compile("both.o", *TARGET, *ANOTHER)).compilations.targets
+    assert both["sm_120f"] == both["compute_120f"] == CacheCount(hits=1, misses=0)
+    assert both["sm_121a"] == both["compute_121a"] == CacheCount(hits=0, misses=1)
+    alone = step.run(step.compile("another.o", *ANOTHER)).compilations.targets
+    assert alone["sm_121a"] == alone["compute_121a"] == CacheCount(hits=1, misses=0)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--generate-dependencies-with-compile", "--dependency-output", "kernels.d"),
+        ("-rdc=true",),
+        ("--threads=2",),
+        ("-gencode", "arch=compute_80,code=compute_80"),
+        ("--options-file", "flags.rsp"),
+    ],
+)
+def test_forms_that_builds_use_are_cached(step: Step, flags: tuple[str, ...]) -> None:
+    (step.place / "flags.rsp").write_text("-O2\n")
+    command = step.compile("kernels.o", *TARGET, *flags)
+    first, second = step.run(command), step.run(command)
+    assert first.status == second.status == 0, first.log + second.log
+    assert any(one.misses for one in first.compilations.targets.values())
+    assert not any(one.misses for one in second.compilations.targets.values())
+    assert second.compilations.not_cached == {}
+
+
+def test_a_step_that_was_killed_finds_what_it_had_compiled(step: Step) -> None:
+    running = step.start(f"{step.compile('killed.o')}; touch compiled; sleep 100")
+    end = time.monotonic() + 100
+    while not (step.place / "compiled").exists():
+        assert time.monotonic() < end
+        assert running.poll() is None
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    for server in _servers(step.place):
+        os.kill(server, signal.SIGKILL)
+    assert from_cache(step.run(step.compile("again.o")).compilations)
+
+
+def test_the_next_compiler_starts_a_server_that_was_killed(step: Step) -> None:
+    # A compiler that asks while the server dies fails; the next one starts it with the same cache.
+    killed = f"kill -9 $({sys.executable} servers.py); sleep 2"
+    (step.place / "servers.py").write_text(
+        f"{_SERVERS}\nprint(*servers({str(step.place)!r}))\n", encoding="utf-8"
+    )
+    ran = step.run(f"{step.compile('one.o')}; {killed}; {step.compile('two.o')}")
+    assert ran.status == 0, ran.log
+    assert (step.place / "one.o").read_bytes() == (step.place / "two.o").read_bytes()
+
+
+def test_the_next_machine_takes_from_a_store(step: Step, store: str) -> None:
+    first = step.run(step.compile("first.o"), store)
+    step.forget()
+    second = step.run(step.compile("second.o"), store)
+    assert (first.status, second.status) == (0, 0), first.log + second.log
+    assert from_cache(second.compilations)
+    # What a machine has taken once, it has for itself.
+    assert from_cache(step.run(step.compile("third.o")).compilations)
+    assert Dav.password not in first.log + second.log
+
+
+def test_a_store_that_is_away_stops_no_build(step: Step) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    away = step.run(step.compile("kernels.o"), f"SCCACHE_WEBDAV_ENDPOINT=http://127.0.0.1:{port}\n")
+    assert away.status == 0, away.log
+    assert "warning: the shared compile cache does not answer" in away.log
+    assert set(away.compilations.targets) == ALL
+
+
+def test_a_store_that_refuses_the_password_ends_the_step(step: Step, store: str) -> None:
+    refused = step.run("touch compiled", store.replace(Dav.password, "canary9876543210"))
+    assert refused.status == 1
+    assert "status: 401" in refused.log
+    assert "canary" not in refused.log
+    assert not (step.place / "compiled").exists()
+
+
+def test_the_status_is_that_of_the_command(step: Step) -> None:
+    failed = step.run("exit 7")
+    assert failed.status == 7
+    assert json.loads(failed.compilations.model_dump_json())["targets"] == {}
+
+
+_SERVERS = '''
+from pathlib import Path
+
+def servers(place):
+    """The processes whose socket lies where this test's step made it."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+            command = (process / "cmdline").read_bytes().split(b"\\0")
+        except OSError:
+            continue
+        if f"SCCACHE_DIR={place}/cache".encode() in environment and (
+            command[0].endswith(b"sccache") and len(command) == 2
+        ):
+            yield int(process.name)
+'''
+
+
+def _servers(place: Path) -> list[int]:
+    names: dict[str, Callable[[str], Iterator[int]]] = {}
+    exec(_SERVERS, names)  # one text, which a step runs as well
+    return [*names["servers"](str(place))]
