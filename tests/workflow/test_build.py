@@ -361,6 +361,52 @@ def test_the_sources_of_other_projects_are_fetched_before_looking_ahead(
     assert str(with_store.build(one).error) == "Far enough."
 
 
+SOURCES = """
+FROM scratch AS sources
+COPY --from=externals . /sources
+"""
+SOURCES_TARGET = """
+variable "EXTERNALS_DIR" { default = "" }
+target "sources" {
+  inherits = ["_common"]
+  target   = "sources"
+  contexts = { externals = EXTERNALS_DIR }
+  output   = ["type=local,dest=${OUT_DIR}"]
+}
+"""
+
+
+def test_sources_from_files_of_the_project_reach_the_build_as_it_expects_them(
+    builder: Builder, changed: Changed, cell: MakeCell, tmp_path: Path
+) -> None:
+    project = builder.settings.root
+    with (project / "docker" / "Dockerfile").open("a") as dockerfile:
+        dockerfile.write(SOURCES)
+    with (project / "docker-bake.hcl").open("a") as bake_file:
+        bake_file.write(SOURCES_TARGET)
+    for name, member in (("mla.zip", "lib/third_party/mla/mla.cu"), ("jit.zip", "jit-1/launch.h")):
+        with zipfile.ZipFile(project / name, "w") as content:
+            content.writestr(member, member)
+
+    def planned(name: str, file: str, **more: Any) -> PlannedExternal:
+        digest = hashlib.sha256((project / file).read_bytes()).hexdigest()
+        return PlannedExternal(name, "archive", file, digest, None, None, None, None, **more)
+
+    jit = planned("third-party/jit", "jit.zip")
+    mla = planned("mla", "mla.zip", layout=(("csrc", "lib/third_party/mla"),), nested=(jit,))
+    one = dataclasses.replace(
+        cell("sources"), components=(PlannedComponent("vllm", "1", (), (), (), {}, (mla,)),)
+    )
+    built = changed(sources_store=tmp_path / "store").build(one)
+    assert built.error is None
+    sources = built.paths.final / "sources" / "mla-src"
+    found = {str(file.relative_to(sources)) for file in sources.rglob("*") if file.is_file()}
+    assert found == {"csrc/mla.cu", "third-party/jit/launch.h"}
+    record = json.loads((built.paths.final / "record.json").read_text())
+    (external,) = record["plan"]["components"][0]["externals"]
+    assert (external["pin"], external["nested"][0]["pin"]) == (mla.pin, jit.pin)
+
+
 def test_an_image_on_a_base_from_a_registry_is_refused_before_the_build(
     builder: Builder, cell: MakeCell
 ) -> None:

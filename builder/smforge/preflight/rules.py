@@ -68,7 +68,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "external-differs",
         Level.WARNING,
-        "A checkout that was given is not at the commit that the sources ask for.",
+        "A checkout is not at the commit that the sources ask for, or a stand-in was examined.",
     ),
     Rule(
         "baseline-refused",
