@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from smforge.bake.compilations import Compilations
 from smforge.bake.record import RunRecord, recorded_cell
 from smforge.errors import UsageError
 from smforge.publish.outputs import Output
@@ -56,6 +58,19 @@ def test_sizes_and_times_stand_beside_those_of_the_whole() -> None:
         f"| cu130-rtx | linux/amd64 | 1.0 kB | 6.0 kB | 2:30 | {differences} |",
         "| cu130-spark | linux/amd64 | 1.0 kB | not built | from the cache | wheels -75 % |",
     ]
+
+
+@pytest.mark.parametrize(("hits", "time"), [(2, "2:30"), (10, "from the cache")])
+def test_a_build_with_cached_compilations_has_no_time(hits: int, time: str) -> None:
+    """A build from nothing finds the few that it made twice; that does not count."""
+    one = output("cu130-rtx", "linux/amd64", {"a.whl": 1000}, 150, False)
+    counts = {"targets": {"sm_120f": {"hits": hits, "misses": 34}}}
+    compiled = one.record.targets[0].model_copy(
+        update={"compilations": Compilations.model_validate(counts)}
+    )
+    record = one.record.model_copy(update={"targets": (compiled,)})
+    line = render_markdown(savings((replace(one, record=record), FAT), "cu130"), "cu130")
+    assert f"| {time} |" in line.splitlines()[3]
 
 
 def test_platforms_are_not_compared_with_one_another() -> None:

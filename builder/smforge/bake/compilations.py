@@ -42,6 +42,15 @@ class Compilations(BaseModel):
     errors: Annotated[int, Field(ge=0, description="Failures to read or write the cache.")] = 0
 
     @property
+    def saved_time(self) -> bool:
+        """Whether more than a tenth came from the cache.
+
+        A build from nothing finds a few results of its own: files whose PTX is the same.
+        """
+        hits = sum(one.hits for one in self.targets.values())
+        return 10 * hits > hits + sum(one.misses for one in self.targets.values())
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """One sentence per target for people, machine code alone; those with misses first."""
         coded = {name: one for name, one in self.targets.items() if not name.startswith("compute_")}

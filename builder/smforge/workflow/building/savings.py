@@ -1,7 +1,8 @@
 """What a variant for one device saves against the one for all, from the records of their builds.
 
 ``python -m smforge.workflow.building.savings OUT --against cu130`` prints the table. Only what was
-built is in it, and a build that used the cache has no time, because it would mean nothing.
+built is in it, and a build that used a cache, of layers or of compilations, has no time, because it
+would mean nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Measured:
     image: int | None
     """Bytes of the image's layout, compressed; None where none was built."""
     seconds: float | None
-    """Wall time of the whole build; None where any of it came from the cache."""
+    """Wall time of the build; None where a step, or a tenth of the compilations, was cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,10 @@ def measured(output: Output) -> Measured:
     """What the record says of a cell's size and time."""
     sizes = {artefact.path: artefact.size for artefact in output.record.artefacts}
     image = sum(size for path, size in sizes.items() if path.startswith("image/"))
-    cached = any(target.cached for target in output.record.targets)
+    cached = any(
+        target.cached or (target.compilations is not None and target.compilations.saved_time)
+        for target in output.record.targets
+    )
     return Measured(
         variant=output.variant,
         platform=output.platform,
