@@ -1,17 +1,28 @@
 """Kills `smforge build` at random moments and resumes it: nothing may differ, nothing may be left.
 
-``python -m benchmarks.kills BUSYBOX [--kills 100] [--seed 1]`` builds a project of three small
-cells on the engine that docker's settings lead to, once undisturbed, and then again and again into
-an empty directory. Each build is killed after a random part of the undisturbed build's time
-(SIGKILL to the process alone, as the kernel does it when memory is short), every third resumed run
-too, and it is then resumed to its end. After each the manifest is compared byte by byte, and the
-names of all files, with those of the undisturbed build; processes, steps, mounts and locks that are
-left are looked for. Exit code 1 if there is any difference.
+``python -m benchmarks.kills BUSYBOX [--what command] [--kills 100] [--seed 1]`` builds a project of
+three small cells, once undisturbed, and then again and again into an empty directory. Each build is
+killed after a random part of the undisturbed build's time, every third resumed run too, and it is
+then resumed to its end. After each the manifest is compared byte by byte, and the names of all
+files, with those of the undisturbed build; processes, steps, mounts and locks that are left are
+looked for. Exit code 1 if there is any difference.
+
+What is killed, with SIGKILL:
+
+- ``command``: smforge alone, as the kernel does it when memory is short; on the engine that
+  docker's settings lead to;
+- ``engine``: dockerd and its containerd, while the command goes on and sees it;
+- ``machine``: smforge, buildx, dockerd and containerd, all stopped before the first is killed. What
+  a power cut does to data that no fsync has brought to the disk is not tried by this.
+
+The engine of the last two is one of `tools/engine`, in a state directory of its own (STATE), which
+must not exist and is removed at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -33,10 +44,13 @@ from benchmarks.small_site import (
     renew_nonce,
     resume_command,
 )
+from benchmarks.state_engine import StateEngine
+from smforge.bake.host.own_engine import state_directory
 
 CELLS = ("one", "two", "three")
 _LEAST = 0.05
 _PATIENCE = 300.0
+KINDS = ("command", "engine", "machine")
 
 
 @dataclass
@@ -46,6 +60,8 @@ class Tally:
     kills: int = 0
     moments: Counter[str] = field(default_factory=Counter)
     """How far the killed runs had come: the last line of their journal."""
+    codes: Counter[int] = field(default_factory=Counter)
+    """How commands ended whose engine was killed."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -61,7 +77,11 @@ class Reference:
 class Campaign:
     """Builds of one project that are killed and resumed."""
 
-    def __init__(self, folder: Path, busybox: Path, seed: int) -> None:
+    def __init__(
+        self, folder: Path, busybox: Path, seed: int, what: str, engine: StateEngine | None
+    ) -> None:
+        self._what = what
+        self._engine = engine
         # The time that its steps take finds them among all processes.
         self._mark = f"0.{100000 + os.getpid() % 900000}"
         self.site = make_site(folder / "site", busybox, CELLS, self._mark)
@@ -102,15 +122,39 @@ class Campaign:
         try:
             process.wait(self._random.uniform(_LEAST, seconds))
         except subprocess.TimeoutExpired:
+            moment = self._moment()
+            self._strike(process, tally)
+            tally.kills += 1
+            tally.moments[moment] += 1
+
+    def _strike(self, process: subprocess.Popen[bytes], tally: Tally) -> None:
+        if self._engine is None:
             process.kill()
             process.wait()
-            tally.kills += 1
-            tally.moments[self._moment()] += 1
+            return
+        if self._what == "engine":
+            self._engine.kill()
+            tally.codes[process.wait(_PATIENCE)] += 1
+        else:
+            self._engine.kill(*self._commands())
+            process.wait()
+        self._engine.start()
+
+    def _commands(self) -> Iterator[int]:
+        """smforge and the buildx that it runs, by the directory that both work in."""
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                here = (process / "cwd").readlink() == self.site
+            except OSError:
+                continue
+            if here and int(process.name) != os.getpid():
+                yield int(process.name)
 
     def _moment(self) -> str:
         if not self._begun():
             return "before the journal"
-        last = (self.out / "journal.jsonl").read_bytes().splitlines()[-1]
+        # The run may be writing its last line.
+        last = (self.out / "journal.jsonl").read_bytes().rpartition(b"\n")[0].splitlines()[-1]
         return str(json.loads(last)["event"])
 
     def _run(self, command: Sequence[str]) -> None:
@@ -126,8 +170,12 @@ class Campaign:
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with self._log.open("wb") as log:
             return subprocess.Popen(
-                command, cwd=self.site, env=environment(self.site), stdout=log, stderr=log
+                command, cwd=self.site, env=self._environment(), stdout=log, stderr=log
             )
+
+    def _environment(self) -> dict[str, str]:
+        ours = environment(self.site)
+        return ours if self._engine is None else {**ours, **self._engine.environment, **_of(ours)}
 
     def _manifest(self) -> bytes:
         return (self.out / "manifest.json").read_bytes()
@@ -190,9 +238,22 @@ def _nonce(place: Path) -> str | None:
         return None
 
 
-def campaign(folder: Path, busybox: Path, kills: int, seed: int) -> tuple[Reference, Tally]:
+def _of(environment: dict[str, str]) -> dict[str, str]:
+    """What the project sets, whatever engine is used."""
+    names = ("PYTHONPATH", "SMFORGE_CA_BUNDLE", "XDG_CACHE_HOME")
+    return {name: environment[name] for name in names}
+
+
+def campaign(  # noqa: PLR0913, PLR0917  # what is killed, how often, with what
+    folder: Path,
+    busybox: Path,
+    kills: int,
+    seed: int,
+    what: str = "command",
+    engine: StateEngine | None = None,
+) -> tuple[Reference, Tally]:
     """Kill and resume until there were so many kills."""
-    of = Campaign(folder, busybox, seed)
+    of = Campaign(folder, busybox, seed, what, engine)
     reference = of.reference()
     tally = Tally()
     while tally.kills < kills:
@@ -206,11 +267,28 @@ def main() -> int:
     parser.add_argument("busybox", type=Path, help="a static busybox")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--what", choices=KINDS, default=KINDS[0])
+    parser.add_argument("--state", type=Path, help="a directory that does not exist")
     asked = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="smforge-kills-") as name:
-        reference, tally = campaign(Path(name), asked.busybox, asked.kills, asked.seed)
-    print(f"{tally.kills} kills in {time.monotonic() - began:.0f} s")
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="smforge-kills-"))
+        engine = None
+        if asked.what != KINDS[0]:
+            engine = StateEngine(asked.state)
+            engine.take_programs(state_directory(os.environ, os.geteuid()))
+            stack.callback(engine.remove)
+            engine.start()
+        before = () if engine is None else engine.mounts()
+        reference, tally = campaign(
+            Path(name), asked.busybox, asked.kills, asked.seed, asked.what, engine
+        )
+        left = () if engine is None else sorted({*engine.mounts()} - {*before})
+    print(f"{tally.kills} kills of {asked.what} in {time.monotonic() - began:.0f} s")
+    for place in left:
+        print(f"  still mounted: {place}")
+    for code, count in tally.codes.most_common():
+        print(f"  commands that ended with {code}: {count}")
     print(f"undisturbed: {reference.seconds:.1f} s, {len(reference.names)} files and folders")
     for moment, count in tally.moments.most_common():
         print(f"  killed after {moment}: {count}")

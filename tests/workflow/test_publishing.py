@@ -21,6 +21,7 @@ from smforge.plan.records import Cell, PlannedImage
 from smforge.workflow.building.build import Builder
 from smforge.workflow.building.publishing import Publication, publish_all, require_publishable
 from smforge.workflow.building.results import Built
+from smforge.workflow.farm.stores.naming import beside, open_store
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
 
@@ -101,6 +102,31 @@ def test_what_has_passed_is_finished_recorded_and_pushed(
     assert again.up_to_date
     (later,) = published(again, registry, platforms=2)
     assert (later.pushed, later.sent) == (f"{registry}/team/image:1.0-amd64", 0)
+
+
+def test_a_registry_keeps_the_blobs_of_a_stored_and_pushed_image_once(
+    builder_with_roots: Builder, image_cell: Cell, registry: str, tmp_path: Path
+) -> None:
+    built = builder_with_roots.build(image_cell)
+    settings, record = builder_with_roots.settings, built.record
+    assert record is not None
+    name = f"registry:{registry}/team/cells"
+    store = open_store(name, Path("/nowhere"), lambda _text: None)
+    said = store.keep(settings, image_cell, record, built.paths)
+    assert said is not None
+    assert said.startswith(f"stored in {name}, ")
+    wanted = publication(registry)
+    wanted = dataclasses.replace(wanted, mount_from=beside(f"{registry}/team/image", [name]))
+    (done,), errors = publish_all((built,), {image_cell.variant: 1}, wanted)
+    assert (done.sent, errors) == (0, ())
+    fetched = tmp_path / "fetched"
+    assert store.fetch(settings, image_cell, record.inputs, fetched) == record
+    files = [
+        {path.relative_to(one): path.read_bytes() for path in one.rglob("*") if path.is_file()}
+        for one in (fetched, built.paths.final)
+    ]
+    assert files[0] == files[1]
+    assert Path("image/index.json") in files[0]
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("fail", 1), ("nothing", 3), ("undetermined", 4)])

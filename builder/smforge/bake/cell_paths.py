@@ -89,15 +89,16 @@ class CellPaths:
 
 
 @contextmanager
-def staging(paths: CellPaths) -> Iterator[int]:
+def staging(paths: CellPaths, wait_seconds: float = _ENDING_SECONDS) -> Iterator[int]:
     """An empty staging directory for the one build of this cell; it is removed at the end.
 
-    The result is the descriptor of the lock, for buildx to inherit. Raises `BuildFailedError` when
-    another process builds the same cell, and `OSError` where nothing can be written.
+    A process that has one is waited for. The result is the descriptor of the lock, for buildx to
+    inherit. Raises `BuildFailedError` when another process still builds the same cell, and
+    `OSError` where nothing can be written.
     """
     try:
         paths.logs.mkdir(parents=True, exist_ok=True)
-        with locked(paths.lock, _ENDING_SECONDS) as descriptor:
+        with locked(paths.lock, wait_seconds) as descriptor:
             _recover(paths)
             paths.staging.mkdir()
             try:
@@ -150,6 +151,11 @@ def reject(paths: CellPaths, reason: str) -> None:
 def is_log(path: Path) -> bool:
     """Whether a file is in a folder that `CellPaths.logs` gives for a cell."""
     return path.parent.parent.name == _LOGS
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder is one in which a run, going on or killed, moves artefacts about."""
+    return folder.name.startswith(".") and folder.suffix in {".partial", ".previous"}
 
 
 def shown(path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from smforge.cli.output import OutputType
+from smforge.errors import UsageError
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -107,3 +108,18 @@ def rewriting_options(command: Decorated) -> Decorated:
     for option in reversed(_REWRITING):
         command = option(command)
     return command
+
+
+def require_only_resume(ctx: click.Context) -> None:
+    """Raise `UsageError` for arguments that a resumed run has from its journal."""
+    accepted = {"resume", "verify", "out", "wait", "outputs"}
+    stated = [
+        name
+        for name in ctx.params
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if others := sorted(set(stated) - accepted):
+        raise UsageError(
+            f"--resume and {', '.join(others)}: a resumed run has its arguments from its journal.",
+            remedy="Name --out, --wait and -o alone beside --resume.",
+        )

@@ -5,14 +5,17 @@ Protocols: OCI distribution-spec 1.1 ("Pull"); RFC 9110 for ranges.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
 from smforge.errors import DamagedInputError, ToolError, UsageError
 from smforge.oci.documents import DOCUMENT_BYTES, INDEX_TYPES, MANIFEST_TYPES, digest_of
+from smforge.oci.fields import list_of, parse_document, text_of
 from smforge.oci.parts import PART_BYTES
 from smforge.oci.reference import Reference
 from smforge.oci.session import Session
@@ -22,6 +25,9 @@ from smforge.progress import SILENT, Progress
 from smforge.retries import attempts
 
 _ATTEMPTS = attempts("download")
+_TAGS_AT_ONCE = 1000
+_TAG_PAGES = 100
+_NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
 
 
@@ -77,9 +83,40 @@ class PullClient:
                 if size is None or seen >= size or attempt == _ATTEMPTS - 1:
                     return
 
+    def tags(self) -> tuple[str, ...]:
+        """All tags of the repository; none where the registry does not have it.
+
+        Source: distribution-spec 1.1, "Listing Tags". Raises `ToolError` where the registry does
+        not answer or goes on without end.
+        """
+        found: list[str] = []
+        url: str | None = f"{self._reference.base}/tags/list?n={_TAGS_AT_ONCE}"
+        for _ in range(_TAG_PAGES):
+            if url is None:
+                return tuple(found)
+            with self._session.ask("GET", url, {}) as response:
+                if response.status == 404:
+                    return tuple(found)
+                self._check(response, url)
+                document = parse_document(bounded(response, DOCUMENT_BYTES, url), url)
+                following = self._next_page(response, url)
+            found += [text_of(tag, url) for tag in list_of(document.get("tags"), url)]
+            url = following
+        raise ToolError(f"{self._reference.host} lists more than {len(found)} tags.")
+
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+    def _next_page(self, response: urllib3.BaseHTTPResponse, url: str) -> str | None:
+        """The URL of the next page of a list, of the same registry. Source: RFC 8288."""
+        found = _NEXT.search(response.headers.get("Link", ""))
+        if found is None:
+            return None
+        following = urljoin(url, str(found[1]))
+        if urlsplit(following)[:2] != urlsplit(url)[:2]:
+            raise DamagedInputError(f"{self._reference.host} continues a list on another host.")
+        return following
 
     def _parts_from(self, url: str, start: int) -> Iterator[bytes]:
         # Identity, because a digest is that of the bytes as stored.

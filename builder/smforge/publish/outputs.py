@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from smforge.bake.cell_paths import is_log
+from smforge.bake.cell_paths import is_log, is_unfinished
 from smforge.bake.record import (
     MOST_BYTES,
     RECORD_NAME,
@@ -97,8 +97,8 @@ def _below(folder: Path) -> Iterator[Output]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is no directory.")
     for path in sorted(folder.rglob(RECORD_NAME)):
-        # The copy among the logs has no artefacts next to it.
-        if is_log(path):
+        # The copy among the logs has no artefacts next to it; others have not got their place.
+        if is_log(path) or is_unfinished(path.parent):
             continue
         record = parse_record(_content(path, MOST_BYTES), path)
         if record.result != "passed":
@@ -109,7 +109,7 @@ def _below(folder: Path) -> Iterator[Output]:
             )
         for audit in (record.audit, record.image_audit):
             if audit is not None:
-                _check_report(audit, path.parent)
+                require_report(audit, path.parent)
         yield Output(path.parent, record, recorded_cell(record, path))
 
 
@@ -120,8 +120,12 @@ def _content(path: Path, most: int) -> bytes:
         raise DamagedInputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _check_report(audit: AuditRecord, folder: Path) -> None:
-    """Compare the report next to a record with what the record says of it."""
+def require_report(audit: AuditRecord, folder: Path) -> None:
+    """Compare the report next to a record with what the record says of it.
+
+    Raises `DamagedInputError` where it is missing, another one, or about an audit that has not
+    passed.
+    """
     if audit.report is None:
         raise DamagedInputError(
             f"{folder / RECORD_NAME} names no report of its audit.", remedy=_BUILD_AGAIN

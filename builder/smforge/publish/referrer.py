@@ -13,8 +13,8 @@ from smforge.oci.layout import LayoutFolder
 
 REPORT_TYPE = "application/vnd.smforge.audit.v1+json"
 """The JSON report, schema_version 1."""
-_EMPTY = "application/vnd.oci.empty.v1+json"
-_TITLE = "org.opencontainers.image.title"
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+TITLE = "org.opencontainers.image.title"
 _CREATED = "org.opencontainers.image.created"
 
 
@@ -28,12 +28,12 @@ def attach_report(folder: Path, image: Descriptor, report: bytes, created: str) 
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": REPORT_TYPE,
-        "config": {"mediaType": _EMPTY, **layout.put(b"{}")},
+        "config": {"mediaType": EMPTY_TYPE, **layout.put(b"{}")},
         "layers": [
             {
                 "mediaType": REPORT_TYPE,
                 **layout.put(report),
-                "annotations": {_TITLE: "audit.json"},
+                "annotations": {TITLE: "audit.json"},
             }
         ],
         "subject": {

@@ -22,9 +22,10 @@ from smforge.cli.flags import (
     matrix_option,
     output_option,
     policy_option,
+    require_only_resume,
 )
 from smforge.cli.output import OutputSpec, checked_outputs, color_wanted, emit
-from smforge.errors import EXIT_PASS, SmforgeError, UsageError
+from smforge.errors import EXIT_PASS, SmforgeError
 from smforge.matrix.load import load as load_matrix
 from smforge.matrix.place import require_bake_file
 from smforge.oci.credentials import configuration_folder
@@ -35,7 +36,6 @@ from smforge.workflow.building import summary
 from smforge.workflow.building.bake_calls import resolve_call
 from smforge.workflow.building.build import Builder
 from smforge.workflow.building.cells import cells_of
-from smforge.workflow.building.freshness import freshness
 from smforge.workflow.building.job_reports import FORMATS as OF_JOBS
 from smforge.workflow.building.job_reports import render_job
 from smforge.workflow.building.messages import Messages
@@ -47,10 +47,13 @@ from smforge.workflow.building.publishing import (
 )
 from smforge.workflow.building.results import Built, LookAhead
 from smforge.workflow.building.settings import BuildSettings
+from smforge.workflow.farm.explaining import explain as explained
 from smforge.workflow.farm.explaining import explained_document, explained_text
 from smforge.workflow.farm.journal import last_run
 from smforge.workflow.farm.request import BuildRequest
 from smforge.workflow.farm.running import Ran, run_cells
+from smforge.workflow.farm.stores.naming import absolute_name, beside, open_stores
+from smforge.workflow.farm.stores.store import Store
 
 FORMATS = ("table", "json", *OF_JOBS)
 _EXCERPT_WIDTH = 240
@@ -107,10 +110,15 @@ _GIB = 1 << 30
 @click.option(
     "--reuse",
     multiple=True,
-    metavar="OUT",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Take from this output directory, of another machine or run, what was built from the same "
-    "inputs and passed; it is verified. Repeatable.",
+    metavar="STORE",
+    help="Take from this store what was built from the same inputs and passed; it is verified. "
+    "STORE is an output directory, or registry:HOST/NAME. Repeatable.",
+)
+@click.option(
+    "--store",
+    multiple=True,
+    metavar="STORE",
+    help="Put into this store what has passed, for others to --reuse. Repeatable.",
 )
 @click.option(
     "--verify",
@@ -180,7 +188,8 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     resume: bool,
     wait: bool,
     explain: tuple[str, ...],
-    reuse: tuple[Path, ...],
+    reuse: tuple[str, ...],
+    store: tuple[str, ...],
     verify: bool,
     force: bool,
     jobs: int | None,
@@ -218,7 +227,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     ours = use_own_engine()
     host = HostSettings.from_environment(os.environ)
     if resume:
-        _require_nothing_else(ctx)
+        require_only_resume(ctx)
         request = last_run(out.resolve()).begun.request
         request.require_here()
     else:
@@ -239,7 +248,8 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
             look_ahead=LookAhead(look_ahead),
             policies=tuple(path.absolute() for path in policies),
             backend=Backend(backend),
-            reuse=tuple(store.absolute() for store in reuse),
+            reuse=tuple(map(absolute_name, reuse)),
+            store=tuple(map(absolute_name, store)),
             load=load,
             repository=repository,
         )
@@ -263,39 +273,33 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
         cores=request.cores,
         memory_bytes=None if request.memory_gib is None else int(request.memory_gib * _GIB),
     )
+    stores = open_stores(request, logins, messages.announce)
     if explain:
-        return _explain(settings, cells, specs)
+        return _explain(settings, cells, stores.reuse, specs)
     if print_only:
         return _print(settings, cells)
-    publication = Publication(request.load, request.repository, logins, messages.announce)
+    repository = request.repository
+    mount_from = () if repository is None else beside(repository, request.store)
+    publication = Publication(request.load, repository, logins, messages.announce, mount_from)
     require_publishable(cells, publication)
-    ran = run_cells(Builder(settings), cells, request, resume=resume, wait=wait, tell=_tell)
+    ran = run_cells(Builder(settings), cells, request, stores, resume=resume, wait=wait, tell=_tell)
+    _say_errors(ran.unstored)
     published, errors = _publish(ran.results, matrix, publication)
     emit({spec: _render(ran, published, spec) for spec in specs})
     return max([ran.exit_code] + [error.exit_code for error in errors])
-
-
-def _require_nothing_else(ctx: click.Context) -> None:
-    """Raise `UsageError` for arguments that a resumed run has from its journal."""
-    accepted = {"resume", "verify", "out", "wait", "outputs"}
-    stated = [
-        name
-        for name in ctx.params
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    ]
-    if others := sorted(set(stated) - accepted):
-        raise UsageError(
-            f"--resume and {', '.join(others)}: a resumed run has its arguments from its journal.",
-            remedy="Name --out, --wait and -o alone beside --resume.",
-        )
 
 
 def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
 
 
-def _explain(settings: BuildSettings, cells: Sequence[Cell], specs: Sequence[OutputSpec]) -> int:
-    found = [(cell, freshness(settings, cell)) for cell in cells]
+def _explain(
+    settings: BuildSettings,
+    cells: Sequence[Cell],
+    stores: Sequence[Store],
+    specs: Sequence[OutputSpec],
+) -> int:
+    found = [explained(settings, cell, stores) for cell in cells]
     emit(
         {
             spec: json.dumps(explained_document(found), indent=2)
@@ -333,9 +337,13 @@ def _publish(
     variants = load_matrix(matrix).document.variants
     platforms = {name: len(variant.require) for name, variant in variants.items()}
     published, errors = publish_all(results, platforms, publication)
+    _say_errors(errors)
+    return published, errors
+
+
+def _say_errors(errors: Sequence[SmforgeError]) -> None:
     for error in errors:
         sys.stderr.write(f"smforge: {' '.join(str(error).split())}\n")
-    return published, errors
 
 
 def _tell(built: Built) -> None:

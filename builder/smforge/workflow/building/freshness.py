@@ -48,7 +48,7 @@ def freshness(settings: BuildSettings, cell: Cell) -> Freshness:
     former = former_record(paths.final / RECORD_NAME)
     if former is None:
         return Freshness(inputs, None, (_no_result(paths),))
-    reasons = tuple(_reasons(former, cell, inputs, paths, settings.look_ahead))
+    reasons = tuple(reasons_against(former, cell, inputs, shown(paths.final), settings.look_ahead))
     # Hashing the artefacts takes longest, and one reason is enough to build.
     if reasons:
         return Freshness(inputs, former, reasons)
@@ -67,17 +67,14 @@ def _no_result(paths: CellPaths) -> str:
     return f"There is no result in {shown(paths.final)}: the last build ended as {last.result!r}."
 
 
-def _reasons(
-    former: RunRecord,
-    cell: Cell,
-    inputs: Mapping[str, str],
-    paths: CellPaths,
-    look_ahead: LookAhead,
+def reasons_against(
+    former: RunRecord, cell: Cell, inputs: Mapping[str, str], where: object, look_ahead: LookAhead
 ) -> Iterator[str]:
+    """Why the record of a result, which lies in `where`, is not of what a build would make now."""
     if former.result != "passed":
-        yield f"The record in {shown(paths.final)} says {former.result!r}."
+        yield f"The record in {where} says {former.result!r}."
     elif (contradiction := former.contradiction) is not None:
-        yield f"The record in {shown(paths.final)} says 'passed', but {contradiction}."
+        yield f"The record in {where} says 'passed', but {contradiction}."
     if former.inputs_sha256 != inputs_digest(inputs):
         yield from _changed_inputs(former, cell, inputs)
     if not look_ahead.accepts(former.preflight):

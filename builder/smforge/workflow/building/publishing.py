@@ -41,6 +41,8 @@ class Publication:
     logins: Path
     """The folder with docker's logins."""
     announce: Callable[[str], None]
+    mount_from: tuple[str, ...] = ()
+    """Repositories of the same registry that may have the blobs already."""
 
     @property
     def is_wanted(self) -> bool:
@@ -140,6 +142,7 @@ def publish(built: Built, tag: str, publication: Publication) -> Published | Non
         done = push(
             folder,
             f"{publication.repository}:{tag}",
+            mount_from=publication.mount_from,
             credentials=functools.partial(find_credentials, folder=publication.logins),
             announce=publication.announce,
         )

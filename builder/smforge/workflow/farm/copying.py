@@ -10,6 +10,7 @@ from smforge.bake.artefacts import changes
 from smforge.bake.record import RECORD_NAME, RunRecord
 from smforge.errors import DamagedInputError
 from smforge.files import sha256_of
+from smforge.publish.outputs import require_report
 
 
 def copy_verified(record: RunRecord, source: Path, target: Path) -> None:
@@ -21,10 +22,21 @@ def copy_verified(record: RunRecord, source: Path, target: Path) -> None:
     names = (*(one.path for one in record.artefacts), *sorted(record.reports), RECORD_NAME)
     for name in names:
         _copy_file(source / name, target / name)
-    for problem in (*changes(record, target), *_other_reports(record, target)):
+    require_as_recorded(record, target, source)
+
+
+def require_as_recorded(record: RunRecord, folder: Path, source: object) -> None:
+    """Compare the files in `folder` with their record: digests, other files, verdicts of audits.
+
+    Raises `DamagedInputError`, which names `source`, for whatever is not as recorded.
+    """
+    for problem in (*changes(record, folder), *_other_reports(record, folder)):
         raise DamagedInputError(
             f"{source}: {problem}", remedy="Build the cell again where it was built."
         )
+    for audit in (record.audit, record.image_audit):
+        if audit is not None:
+            require_report(audit, folder)
 
 
 def _copy_file(source: Path, target: Path) -> None:

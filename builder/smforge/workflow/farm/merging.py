@@ -7,7 +7,7 @@ and the manifest that one machine's run over all cells would have written.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,11 +19,16 @@ from smforge.bake.inputs.digest import CELL, inputs_digest
 from smforge.bake.record import RECORD_NAME, RunRecord
 from smforge.errors import DamagedInputError, UnpublishableError, UsageError, first_problem
 from smforge.files import read_small
+from smforge.plan.records import Cell
 from smforge.publish.outputs import Output, find_outputs
+from smforge.workflow.building.freshness import freshness
+from smforge.workflow.building.settings import BuildSettings
 from smforge.workflow.farm.choice import parse_shard
 from smforge.workflow.farm.copying import copy_verified
-from smforge.workflow.farm.journal import read_journal
+from smforge.workflow.farm.journal import JOURNAL_NAME, read_journal
 from smforge.workflow.farm.manifest import MANIFEST_NAME, passed_entry, write_manifest
+from smforge.workflow.farm.stores.naming import is_registry
+from smforge.workflow.farm.stores.store import Store
 
 _MOST_BYTES = 256 << 20
 _OF_A_CELL = (CELL, "policy ", "ROOTFS_DIR", "RUNTIME_ROOTFS_DIR")
@@ -39,6 +44,8 @@ class MergedCell:
     record: RunRecord
     source: Path
     """The folder that its artefacts were taken from."""
+    origin: str
+    """The same for people; a store, where the folder was fetched from one."""
 
     @property
     def name(self) -> str:
@@ -70,21 +77,88 @@ class _Manifest(BaseModel):
     cells: tuple[_Entry, ...]
 
 
-def merge(folders: Sequence[Path], out: Path) -> Merged:
+@dataclass(frozen=True, slots=True)
+class FromStores:
+    """The cells that are brought from stores, which keep results of many runs."""
+
+    settings: BuildSettings
+    """What the cells' inputs are now; results of other inputs are not brought."""
+    cells: tuple[Cell, ...]
+    """All that must be there at the end, from a store or a folder."""
+    stores: tuple[Store, ...]
+
+
+def is_store(name: str) -> bool:
+    """Whether what is to be merged is a store: a registry, or a directory that no run wrote to."""
+    if is_registry(name):
+        return True
+    folder = Path(name)
+    of_a_run = (folder / JOURNAL_NAME, folder / MANIFEST_NAME)
+    return folder.is_dir() and not any(path.exists() for path in of_a_run)
+
+
+def merge(folders: Sequence[Path], out: Path, brought: FromStores | None = None) -> Merged:
     """Join the outputs below `folders` and write them to `out`, whole or not at all.
 
     Raises `UsageError` where `out` exists or nothing that passed is there, `UnpublishableError`
     where a cell or a share that a folder knows of is missing, and `DamagedInputError` for files
-    that are not as their record says, and for cells that do not belong together.
+    that are not as their record says, and for cells that do not belong together. Cells that are
+    `brought` are treated alike; a store that does not answer raises `ToolError`.
     """
+    if brought is None:
+        return _merge(folders, {}, frozenset(), out)
+    _require_new(out)
+    fetched = out.with_name(f".{out.name}.fetched")
+    shutil.rmtree(fetched, ignore_errors=True)
+    try:
+        origins = _bring(brought, fetched)
+        return _merge(folders, origins, frozenset(cell.name for cell in brought.cells), out)
+    finally:
+        shutil.rmtree(fetched, ignore_errors=True)
+
+
+def _bring(brought: FromStores, folder: Path) -> dict[Path, str]:
+    """Fetch from the first store that has it each cell, into a folder laid out as an output.
+
+    The result has the store of each cell's folder.
+    """
+    origins = {}
+    for cell in brought.cells:
+        settings = brought.settings
+        inputs = freshness(settings, cell).inputs
+        place = CellPaths(folder, cell.variant, cell.platform).final
+        for store in brought.stores:
+            place.mkdir(parents=True)
+            if store.fetch(settings, cell, inputs, place) is not None:
+                origins[place] = store.place(cell)
+                break
+            shutil.rmtree(place)
+    return origins
+
+
+def _require_new(out: Path) -> None:
     if out.exists():
         raise UsageError(
             f"{out} exists, and merge writes a new directory.", remedy="Remove it, or name another."
         )
-    found = [_cell(output) for output in find_outputs(folders)]
+
+
+def _merge(
+    folders: Sequence[Path], origins: Mapping[Path, str], wanted: frozenset[str], out: Path
+) -> Merged:
+    """Join the outputs of runs in `folders` and the fetched cells, whose folders `origins` has."""
+    _require_new(out)
+    places = [*folders, *origins]
+    found = [_cell(output, origins) for output in find_outputs(places)] if places else []
     cells = tuple(sorted(_once(found), key=lambda cell: cell.name))
+    there = frozenset(cell.name for cell in cells)
+    if missing := sorted(wanted - there):
+        raise UnpublishableError(
+            f"No store has a verified result of {', '.join(missing)} with its present inputs.",
+            remedy="Build these with --store, or see 'smforge build --explain CELL --reuse STORE'.",
+        )
     _require_same_inputs(cells)
-    _require_all_cells(folders, frozenset(cell.name for cell in cells))
+    _require_all_cells(folders, there)
     _require_all_shares(folders)
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -99,14 +173,15 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
     return Merged(cells)
 
 
-def _cell(output: Output) -> MergedCell:
+def _cell(output: Output, origins: Mapping[Path, str]) -> MergedCell:
     record = output.record
     if not record.inputs or inputs_digest(record.inputs) != record.inputs_sha256:
         raise DamagedInputError(
             f"{output.folder / RECORD_NAME} does not name its inputs, or others than its digest.",
             remedy="Build it again with this smforge.",
         )
-    return MergedCell(output.variant, output.platform, record, output.folder)
+    origin = origins.get(output.folder, str(output.folder))
+    return MergedCell(output.variant, output.platform, record, output.folder, origin)
 
 
 def _once(found: Sequence[MergedCell]) -> Iterator[MergedCell]:
@@ -116,7 +191,7 @@ def _once(found: Sequence[MergedCell]) -> Iterator[MergedCell]:
         first = seen.setdefault(cell.name, cell)
         if first.record.artefacts != cell.record.artefacts:
             raise DamagedInputError(
-                f"{first.source} and {cell.source} hold different artefacts of {cell.name}.",
+                f"{first.origin} and {cell.origin} hold different artefacts of {cell.name}.",
                 remedy="Merge one of them.",
             )
     yield from seen.values()
@@ -132,7 +207,7 @@ def _require_same_inputs(cells: Sequence[MergedCell]) -> None:
             continue
         name = min(key for key in {*common, *other} if common.get(key) != other.get(key))
         raise DamagedInputError(
-            f"{first.name} in {first.source} and {cell.name} in {cell.source} were built from "
+            f"{first.name} in {first.origin} and {cell.name} in {cell.origin} were built from "
             f"different inputs: {name} differs.",
             remedy="Build the older ones again from the same checkout.",
         )

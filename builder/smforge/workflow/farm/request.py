@@ -34,7 +34,10 @@ class BuildRequest(BaseModel):
     look_ahead: LookAhead = LookAhead.STOP
     policies: tuple[Path, ...] = ()
     backend: Backend = Backend.BOTH
-    reuse: tuple[Path, ...] = ()
+    reuse: Annotated[
+        tuple[str, ...], Field(description="Stores, as stores.naming.absolute_name gives them.")
+    ] = ()
+    store: tuple[str, ...] = ()
     load: bool = False
     repository: str | None = None
 

@@ -38,7 +38,9 @@ from smforge.workflow.farm.manifest import (
     write_manifest,
 )
 from smforge.workflow.farm.request import BuildRequest
-from smforge.workflow.farm.reusing import take
+from smforge.workflow.farm.reusing import hand_in, take
+from smforge.workflow.farm.stores.naming import Stores
+from smforge.workflow.farm.stores.store import Store
 
 Tell = Callable[[Built], None]
 
@@ -50,17 +52,21 @@ class Ran:
     results: tuple[Built, ...]
     not_begun: tuple[Cell, ...]
     """Cells that were left out because of how another one ended."""
+    unstored: tuple[SmforgeError, ...] = ()
+    """Why what has passed is not in a store that it should be in."""
 
     @property
     def exit_code(self) -> int:
-        """The highest of the cells: 0 only where all have passed."""
-        return max((built.exit_code for built in self.results), default=EXIT_PASS)
+        """The highest of the cells and the stores: 0 only where all is as it was asked for."""
+        codes = [built.exit_code for built in self.results]
+        return max((*codes, *(error.exit_code for error in self.unstored)), default=EXIT_PASS)
 
 
 def run_cells(  # noqa: PLR0913  # what a run has of its command line
     builder: Builder,
     cells: Sequence[Cell],
     request: BuildRequest,
+    stores: Stores,
     *,
     resume: bool,
     wait: bool,
@@ -68,6 +74,7 @@ def run_cells(  # noqa: PLR0913  # what a run has of its command line
 ) -> Ran:
     """Build cells in their order; `tell` gets each result as soon as it is there.
 
+    `stores` are those that `request` names.
     With `resume`, the last run in the output directory is continued: `request` is its request.
     Raises `BuildFailedError` where another run holds the directory or it cannot be written, and
     `UsageError` where the run that is to be resumed had other cells.
@@ -89,13 +96,14 @@ def run_cells(  # noqa: PLR0913  # what a run has of its command line
 
             def build(cell: Cell) -> Built:
                 force = request.force and cell.name not in kept
-                return _built(shown, cell, () if force else request.reuse, force=force)
+                return _built(shown, cell, () if force else stores.reuse, force=force)
 
-            def told(built: Built) -> None:
+            def done(built: Built) -> Sequence[SmforgeError]:
                 messages.ended(built)
                 tell(built)
+                return hand_in(shown.settings, built, stores.keep)
 
-            ran = _run(cells, build, journal, told, keep_going=request.keep_going)
+            ran = _run(cells, build, journal, done, keep_going=request.keep_going)
         write_manifest(out, _entries(ran))
         journal.add(Ended(at=now(), exit_code=ran.exit_code))
     return ran
@@ -105,23 +113,24 @@ def _run(
     cells: Sequence[Cell],
     build: Callable[[Cell], Built],
     journal: Journal,
-    tell: Tell,
+    done: Callable[[Built], Sequence[SmforgeError]],
     *,
     keep_going: bool,
 ) -> Ran:
     results: list[Built] = []
+    unstored: list[SmforgeError] = []
     for cell in cells:
         journal.add(CellBegun(at=now(), cell=cell.name))
         built = build(cell)
         journal.add(_ended(built))
         results.append(built)
-        tell(built)
+        unstored += done(built)
         if _stops(built, keep_going=keep_going):
             break
-    return Ran(tuple(results), tuple(cells[len(results) :]))
+    return Ran(tuple(results), tuple(cells[len(results) :]), tuple(unstored))
 
 
-def _built(builder: Builder, cell: Cell, stores: Sequence[Path], *, force: bool) -> Built:
+def _built(builder: Builder, cell: Cell, stores: Sequence[Store], *, force: bool) -> Built:
     """Take a cell's result from a store, or build it."""
     builder.settings.messages.begun(cell.title)
     try:

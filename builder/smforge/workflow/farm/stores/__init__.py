@@ -1,0 +1,1 @@
+"""Stores that keep verified results of cells: output directories, repositories of registries."""
