@@ -1,4 +1,5 @@
-"""A project of several small cells that a real engine builds in seconds, for runs of many cells.
+"""A project of several small cells that a real engine builds in seconds, for runs of many cells,
+and its pieces for other small projects.
 
 Each cell makes one wheel with code for 9.0 as PTX, which reaches the device that it is for. Two
 steps run for a moment, one that all cells share and one of the cell, whenever ``context/nonce`` is
@@ -12,8 +13,9 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from benchmarks import seeds
@@ -43,13 +45,7 @@ RUN busybox echo $VARIANT; busybox sleep $SECONDS
 FROM scratch AS provider
 COPY --from=work /made /
 """
-_BAKE_FILE = """\
-variable "OUT_DIR" { default = "out" }
-variable "VARIANT" { default = "" }
-target "_common" {
-  context = "context"
-  args    = { VARIANT = VARIANT, SECONDS = "%s" }
-}
+WHEEL_TARGETS = """\
 target "base" {
   inherits = ["_common"]
   target   = "base"
@@ -64,6 +60,16 @@ target "flashinfer-shim" {
   inherits = ["base"]
 }
 """
+"""The targets of a variant with one wheel, as docker-bake.hcl has them: what a project of its own
+adds is ``_common``, and a Dockerfile with the stages base and provider."""
+_BAKE_FILE = """\
+variable "OUT_DIR" { default = "out" }
+variable "VARIANT" { default = "" }
+target "_common" {
+  context = "context"
+  args    = { VARIANT = VARIANT, SECONDS = "%s" }
+}
+"""
 
 
 def make_site(folder: Path, busybox: Path, variants: Sequence[str], seconds: str = "0.2") -> Path:
@@ -72,28 +78,51 @@ def make_site(folder: Path, busybox: Path, variants: Sequence[str], seconds: str
     context.mkdir(parents=True)
     shutil.copy(busybox, context / "busybox")
     (context / "Dockerfile").write_text(_DOCKERFILE)
-    (folder / "docker-bake.hcl").write_text(_BAKE_FILE % seconds)
+    (folder / "docker-bake.hcl").write_text(_BAKE_FILE % seconds + WHEEL_TARGETS)
     (folder / "docker").mkdir()
     (folder / "docker" / "notes").write_text("An input of every cell.\n")
     renew_nonce(folder)
-    library = seeds.host_elf(seeds.region(seeds.entry(1, seeds.PTX, flags=0x11)))
+    write_wheel(context, seeds.host_elf(seeds.region(seeds.entry(1, seeds.PTX, flags=0x11))))
+    write_matrix(folder, {name: variant("12.0f") for name in variants})
+    provide_root_file_systems(folder / "versions.json", folder / "cache" / "smforge" / "rootfs")
+    return folder
+
+
+def write_wheel(context: Path, library: bytes) -> None:
+    """Write `WHEEL` with one library, with zip's own zero time: every project holds the same."""
     fields = "Metadata-Version: 2.1\nName: flashinfer-jit-cache-sm120f\nVersion: 0.7.2+cu130\n"
     with zipfile.ZipFile(context / WHEEL, "w") as wheel:
-        # With zip's own zero time, so that every project holds the same wheel.
         wheel.writestr(zipfile.ZipInfo("flashinfer_jit_cache_sm120f/one.so"), library)
         wheel.writestr(zipfile.ZipInfo(f"{_INFO}/METADATA"), fields)
         wheel.writestr(zipfile.ZipInfo(f"{_INFO}/WHEEL"), f"Wheel-Version: 1.0\nTag: {_TAG}\n")
+
+
+def variant(*targets: str) -> dict[str, Any]:
+    """A variant of FlashInfer alone, for the devices that `targets` are of."""
+    return {
+        "toolkit": "13.0",
+        "base": "packages",
+        "require": {PLATFORM: [target.rstrip("af") for target in targets]},
+        "components": {"flashinfer": {"selection": "core", "archs": {PLATFORM: list(targets)}}},
+    }
+
+
+def write_matrix(folder: Path, variants: Mapping[str, dict[str, Any]]) -> None:
+    """Write versions.json of this repository with other variants; the first is the default."""
     document = json.loads((ROOT / "versions.json").read_text())
-    document["variants"] = {name: _variant() for name in variants}
-    document["default"] = variants[0]
+    document["variants"] = dict(variants)
+    document["default"] = next(iter(variants))
     document.pop("variable")
     (folder / "versions.json").write_text(json.dumps(document, indent=2))
-    for cell in resolve(load(folder / "versions.json")).cells:
+
+
+def provide_root_file_systems(matrix: Path, store: Path) -> None:
+    """Put empty archives where a build looks for them; small definitions make no use of them."""
+    for cell in resolve(load(matrix)).cells:
         for rootfs in root_file_systems(cell).values():
-            place = folder / "cache" / "smforge" / "rootfs" / rootfs.directory_name
+            place = store / rootfs.directory_name
             place.mkdir(parents=True, exist_ok=True)
             (place / ARCHIVE).touch()
-    return folder
 
 
 def renew_nonce(folder: Path) -> str:
@@ -125,12 +154,3 @@ def build_command(*arguments: str) -> tuple[str, ...]:
 def resume_command(*arguments: str) -> tuple[str, ...]:
     """The command that finishes the last run."""
     return (sys.executable, "-m", "smforge", "--quiet", "build", "--resume", *arguments)
-
-
-def _variant() -> dict[str, object]:
-    return {
-        "toolkit": "13.0",
-        "base": "packages",
-        "require": {PLATFORM: ["12.0"]},
-        "components": {"flashinfer": {"selection": "core", "archs": {PLATFORM: ["12.0f"]}}},
-    }

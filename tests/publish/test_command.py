@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,18 @@ from uuid import uuid4
 import pytest
 
 from benchmarks.canary import Canary
+from benchmarks.small_site import (
+    WHEEL,
+    WHEEL_TARGETS,
+    provide_root_file_systems,
+    variant,
+    write_matrix,
+    write_wheel,
+)
 from smforge.bake.host import own_engine
-from smforge.bake.inputs.rootfs import ARCHIVE, root_file_systems
-from smforge.matrix.load import load
-from smforge.plan.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 VARIANT = "small"
-WHEEL = "flashinfer_jit_cache_sm120f-0.7.2+cu130-py3-none-manylinux_2_17_x86_64.whl"
 DOCKERFILE = """\
 FROM scratch AS base
 COPY busybox unique /
@@ -46,21 +49,8 @@ target "_common" {
   context = "context"
   secret  = ["type=file,id=ca,src=${CA_BUNDLE}"]
 }
-target "base" {
-  inherits = ["_common"]
-  target   = "base"
-  output   = ["type=cacheonly"]
-}
-target "flashinfer-sm120f" {
-  inherits = ["_common"]
-  target   = "provider"
-  output   = ["type=local,dest=${OUT_DIR}/flashinfer-sm120f"]
-}
 target "flashinfer-sm110a" {
   inherits = ["flashinfer-sm120f"]
-}
-target "flashinfer-shim" {
-  inherits = ["base"]
 }
 target "image-check" {
   inherits = ["_common"]
@@ -94,32 +84,17 @@ def site(library: Path, busybox: Path, secret: str, tmp_path: Path) -> Path:
     (tmp_path / "ca.pem").write_text(f"{secret}\n")
     (site / "context" / "unique").write_text(str(uuid4()))
     (site / "context" / "Dockerfile").write_text(DOCKERFILE)
-    (site / "docker-bake.hcl").write_text(BAKE_FILE)
+    (site / "docker-bake.hcl").write_text(BAKE_FILE + WHEEL_TARGETS)
     write_facts(site / "context" / "facts", tmp_path / "environment")
-    with zipfile.ZipFile(site / "context" / WHEEL, "w") as wheel:
-        wheel.write(library, "flashinfer_jit_cache_sm120f/one.so")
-        info = "flashinfer_jit_cache_sm120f-0.7.2+cu130.dist-info"
-        fields = "Metadata-Version: 2.1\nName: flashinfer-jit-cache-sm120f\nVersion: 0.7.2+cu130\n"
-        wheel.writestr(f"{info}/METADATA", fields)
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-manylinux_2_17_x86_64\n")
-    document = json.loads((ROOT / "versions.json").read_text())
-    document["variants"] = {VARIANT: variant("12.0f")}
-    document["default"] = VARIANT
-    document.pop("variable")
-    (site / "versions.json").write_text(json.dumps(document))
+    write_wheel(site / "context", library.read_bytes())
+    write_matrix(site, {VARIANT: with_image("12.0f")})
     return site
 
 
-def variant(*targets: str) -> dict[str, Any]:
-    """A variant for 12.0, and for what else `targets` are for."""
-    archs = {"linux/amd64": list(targets)}
-    return {
-        "toolkit": "13.0",
-        "base": "packages",
-        "require": {"linux/amd64": [target.rstrip("af") for target in targets]},
-        "components": {"flashinfer": {"selection": "core", "archs": archs}},
-        "image": {"name": f"smforge-test/{uuid4().hex}", "user": "root"},
-    }
+def with_image(*targets: str) -> dict[str, Any]:
+    """A variant for the devices of these targets, with an image."""
+    image = {"name": f"smforge-test/{uuid4().hex}", "user": "root"}
+    return {**variant(*targets), "image": image}
 
 
 def write_facts(folder: Path, environment: Path) -> None:
@@ -129,14 +104,6 @@ def write_facts(folder: Path, environment: Path) -> None:
     probes = ROOT / "builder/smforge/inventory/probing/programs/run.py"
     python = environment / "bin/python"
     subprocess.run((python, probes, "--devices", "12.0", folder), check=True)
-
-
-def provide_root_file_systems(matrix: Path, store: Path) -> None:
-    """Put empty archives where the build looks for them; the definition makes no use of them."""
-    for cell in resolve(load(matrix)).cells:
-        for rootfs in root_file_systems(cell).values():
-            (store / rootfs.directory_name).mkdir(parents=True, exist_ok=True)
-            (store / rootfs.directory_name / ARCHIVE).touch()
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -207,7 +174,7 @@ def test_a_device_that_is_missing_stops_everything_that_follows(
 ) -> None:
     document = json.loads((site / "versions.json").read_text())
     # What is called a provider for 11.0 holds the code for 12.0.
-    document["variants"] = {VARIANT: variant("11.0a", "12.0f")}
+    document["variants"] = {VARIANT: with_image("11.0a", "12.0f")}
     (site / "versions.json").write_text(json.dumps(document))
     done = smforge("build", "--preflight", "off", "--load", "--push", f"{registry}/small")
     assert done.returncode == 1, done.stdout + done.stderr

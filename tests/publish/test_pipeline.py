@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.small_site import WHEEL, provide_root_file_systems
 from smforge.bake.host import own_engine
 from smforge.matrix.load import load
 from smforge.plan.pipelines import github
@@ -21,8 +22,6 @@ from tests.ci.walk import Walk
 from tests.publish.test_command import (
     ROOT,
     VARIANT,
-    WHEEL,
-    provide_root_file_systems,
     secret,
     site,
 )

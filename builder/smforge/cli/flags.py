@@ -86,6 +86,17 @@ def choice_options(command: Decorated) -> Decorated:
     return command
 
 
+def outputs_argument(command: Decorated) -> Decorated:
+    """``[OUT]...``, what builds wrote to, of commands that publish it; ``out`` without one."""
+    return click.argument(
+        "outputs_of",
+        metavar="[OUT]...",
+        nargs=-1,
+        type=click.Path(path_type=Path, file_okay=False),
+        callback=lambda _ctx, _argument, named: named or (Path("out"),),
+    )(command)
+
+
 _REWRITING = (
     click.option("--toolkit", metavar="RELEASE", help="Whose assembler makes machine code: 13.0."),
     click.option("--ptxas", type=click.Path(path_type=Path), help="An assembler that is here."),

@@ -18,6 +18,7 @@ from smforge.bake.host import own_engine
 from smforge.bake.host.engine import inspect
 from smforge.bake.record import RunRecord, parse_record
 from smforge.errors import EngineUnavailableError
+from smforge.workflow.farm.journal import last_run
 from tests.engine_bridge import bridge
 from tests.spare_engine import SpareEngine
 
@@ -111,8 +112,7 @@ def test_two_builders_make_what_one_makes_and_share_their_work(
         )
 
     cache = f"type=registry,ref={registry}/cache:layers"
-    keep = f"{cache},mode=max"
-    first = build("--shard", "1/2", "--builder", "near", "--out", "share1", CACHE_TO=keep)
+    first = build("--shard", "1/2", "--builder", "near", "--out", "share1", CACHE_TO=cache)
     assert first.returncode == 0, first.stderr
     second = build("--shard", "2/2", "--builder", "far", "--out", "share2", CACHE_FROM=cache)
     assert second.returncode == 0, second.stderr
@@ -147,6 +147,19 @@ def test_two_builders_make_what_one_makes_and_share_their_work(
     assert (site / "merged/manifest.json").read_bytes() == (
         site / "whole/manifest.json"
     ).read_bytes()
+    # Cells of several nodes in one directory: the summary says which built which.
+    kept = build(*only, "--out", "merged", "--builder", "near")
+    assert kept.returncode == 0, kept.stderr
+    assert {word for word in kept.stdout.split() if "/" in word and "far" in word} == {"far/far0"}
+    assert "near/near0" in kept.stdout
+    assert "near/near0" not in alone.stdout
+    drawn = subprocess.run(
+        (*build_command()[:3], "timeline", "share2", "-o", "json"),
+        cwd=site, env=environment(site), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert [cell["nodes"] for cell in json.loads(drawn.stdout)["cells"]] == [["far/far0"]] * 3
+    # What a resumed run needs to build on the same builder.
+    assert last_run(site / "share2").begun.request.builder == "far"
     for name in CELLS:
         (wheel,) = (site / "merged" / name).rglob("*.whl")
         assert (

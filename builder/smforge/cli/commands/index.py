@@ -9,7 +9,7 @@ from pathlib import Path
 import rich_click as click
 
 from smforge.amounts import size_text
-from smforge.cli.flags import output_option
+from smforge.cli.flags import output_option, outputs_argument
 from smforge.cli.output import OutputSpec, checked_outputs, emit
 from smforge.publish.index import Index, make_index, write_index
 from smforge.publish.limits import Limits
@@ -20,12 +20,7 @@ FORMATS = ("table", "json")
 
 
 @click.command("index")
-@click.argument(
-    "outputs_of",
-    metavar="[OUT]...",
-    nargs=-1,
-    type=click.Path(path_type=Path, file_okay=False),
-)
+@outputs_argument
 @click.option(
     "--to",
     "folder",
@@ -72,7 +67,7 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
     smforge index --per variant --max-wheel-mb 100
     """
     specs = checked_outputs(outputs)
-    groups = _grouped(find_outputs(outputs_of or (Path("out"),)), per)
+    groups = _grouped(find_outputs(outputs_of), per)
     limits = Limits(max_wheel_mb, max_index_mb)
     # All are checked before the first is written.
     indexes = [make_index(name, group, limits) for name, group in groups.items()]

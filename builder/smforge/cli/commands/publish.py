@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from smforge.cli.flags import matrix_option, output_option
+from smforge.cli.flags import matrix_option, output_option, outputs_argument
 from smforge.cli.output import OutputSpec, checked_outputs, emit
 from smforge.matrix.load import load
 from smforge.oci.credentials import configuration_folder, find_credentials
@@ -23,12 +23,7 @@ FORMATS = ("table", "json")
 
 
 @click.command("publish")
-@click.argument(
-    "outputs_of",
-    metavar="[OUT]...",
-    nargs=-1,
-    type=click.Path(path_type=Path, file_okay=False),
-)
+@outputs_argument
 @click.option(
     "--to",
     "repository",
@@ -59,7 +54,7 @@ def command(
     specs = checked_outputs(outputs)
     variants = load(config or ctx.obj["config"]).document.variants
     platforms = {name: tuple(variant.require) for name, variant in variants.items()}
-    images = image_outputs(find_outputs(outputs_of or (Path("out"),)))
+    images = image_outputs(find_outputs(outputs_of))
     find = functools.partial(find_credentials, folder=configuration_folder())
     groups = by_variant(images, platforms)
     quiet = ctx.obj["quiet"]
