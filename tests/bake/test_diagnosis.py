@@ -69,6 +69,12 @@ def test_a_recorded_failure_names_target_step_code_and_log() -> None:
             "nvcc error   : 'cicc' died due to signal 9 (Kill signal)",
             "the compiler ran out of memory",
         ),
+        ("cicc terminated (signal: 9)", "the compiler ran out of memory"),
+        ("sccache: Compiler killed by signal 9", "the compiler ran out of memory"),
+        (
+            "smforge: csrc/qutlass/gemm.cu: the compiler was killed again, alone",
+            "the compiler of csrc/qutlass/gemm.cu was killed twice",
+        ),
         ("c++: fatal error: Killed signal terminated program cc1plus", "ran out of memory"),
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("x.cu(3): error: identifier undefined", "exit code 1"),

@@ -124,6 +124,7 @@ def step(sccache: Path, nvcc: Path, tmp_path: Path) -> Step:
     written.write_text(script)
     written.chmod(0o755)
     shutil.copy(CACHE / "count.py", tmp_path)
+    shutil.copytree(CACHE / "launch", tmp_path / "launch")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "sccache").symlink_to(sccache)
     (tmp_path / "bin" / "with-site-settings").write_text('#!/bin/sh\nexec "$@"\n')
@@ -266,6 +267,56 @@ def test_the_next_compiler_starts_a_server_that_was_killed(step: Step) -> None:
     ran = step.run(f"{step.compile('one.o')}; {killed}; {step.compile('two.o')}")
     assert ran.status == 0, ran.log
     assert (step.place / "one.o").read_bytes() == (step.place / "two.o").read_bytes()
+
+
+# Kills cicc at work for this directory, as often as the first argument says.
+_KILLER = """
+import os, pathlib, signal, sys, time
+left, place = int(sys.argv[1]), sys.argv[2].encode()
+end = time.monotonic() + 60
+while left and time.monotonic() < end:
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            ours = place in command + (process / "environ").read_bytes()
+            if ours and command.split(b"\\0")[0].endswith(b"cicc"):
+                os.kill(int(process.name), signal.SIGKILL)
+                left -= 1
+                while process.exists() and time.monotonic() < end:
+                    time.sleep(0.01)
+        except OSError:
+            continue
+"""
+
+
+def test_a_compiler_that_is_killed_once_is_run_again_alone(step: Step) -> None:
+    ran = _killed(step, times=1)
+    assert ran.status == 0, ran.log
+    assert "smforge: kernels.cu: the compiler was killed; it is run once more, alone" in ran.log
+    assert "killed again" not in ran.log
+    assert (step.place / "kernels.o").stat().st_size
+
+
+def test_a_compiler_that_is_killed_twice_is_named(step: Step) -> None:
+    ran = _killed(step, times=2)
+    assert ran.status == 254, ran.log
+    assert "smforge: kernels.cu: the compiler was killed again, alone" in ran.log
+
+
+def _killed(step: Step, times: int) -> Ran:
+    # Long enough in the compiler proper for it to be found.
+    (step.place / "kernels.cu").write_text(
+        "template <int N> struct S { __device__ static float f(float x)"
+        " { return S<N - 1>::f(x * x + N) + S<N - 1>::f(x - N); } };\n"
+        "template <> struct S<0> { __device__ static float f(float x) { return x; } };\n"
+        "__global__ void slow(float* p) { p[0] = S<15>::f(p[1]); }\n"
+    )
+    (step.place / "killer.py").write_text(_KILLER)
+    killer = subprocess.Popen((sys.executable, step.place / "killer.py", str(times), step.place))
+    ran = step.run(step.compile("kernels.o"))
+    killer.kill()
+    killer.wait()
+    return ran
 
 
 def test_the_next_machine_takes_from_a_store(step: Step, store: str) -> None:

@@ -129,8 +129,9 @@ def _cause(texts: dict[str, Iterable[str]]) -> _Cause | None:
     joined = {name: "\n".join(lines) for name, lines in texts.items()}
     for row in _rows():
         for pattern in row["patterns"]:
-            if any(re.search(pattern, joined.get(name, ""), re.MULTILINE) for name in row["in"]):
-                return _Cause(row["sentence"], row["remedy"])
+            for name in row["in"]:
+                if found := re.search(pattern, joined.get(name, ""), re.MULTILINE):
+                    return _Cause(row["sentence"].format(**found.groupdict()), row["remedy"])
     return None
 
 
