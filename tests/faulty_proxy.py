@@ -17,9 +17,22 @@ from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from smforge.progress import Progress
+
 PART = 1 << 14
 Fault = Callable[["Handler"], None]
 """Carries out one request, in place of passing it on."""
+
+
+class Waits(Progress):
+    """What the progress said, and the pauses, which take no time."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.seconds: list[float] = []
+
+    def item(self, name: str) -> None:
+        self.said += [name] if name else []
 
 
 @dataclass

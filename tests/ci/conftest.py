@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import textwrap
 import zipfile
 from collections.abc import Callable
@@ -19,6 +17,7 @@ import pytest
 import yaml
 
 from tests.ci.github_steps import Steps, with_commands
+from tests.locked_tools import installed
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -75,16 +74,7 @@ def dist(compile_with: Callable[..., Path], tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def ci_tools() -> Path:
     """The environment of ci-tools.txt, made once."""
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    kept = ROOT / ".smforge" / "toolchains" / f"ci-tools-{digest}"
-    if not kept.is_dir():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
-            pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-            locked = ("--require-hashes", "--only-binary=:all:", "-r", LOCK)
-            subprocess.run((*pip, *locked, "--target", f"{scratch}/made"), check=True)
-            Path(scratch, "made").rename(kept)
-    return kept
+    return installed(LOCK, "ci-tools")
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,12 @@ CMake compiles two files, so that neither gigabytes nor minutes are needed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import pytest
 from benchmarks.canary import Canary
 from smforge.bake.compilations import CacheCount, Compilations, compilations_of
 from smforge.bake.host import own_engine
+from tests.locked_tools import installed
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow]
 
@@ -158,16 +157,7 @@ class Bucket:
 @pytest.fixture(scope="module")
 def libraries() -> Path:
     """The S3 server and its client, which the project itself has no use for."""
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    kept = ROOT / ".smforge" / "toolchains" / f"s3-server-{digest}"
-    if not kept.is_dir():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
-            pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-            locked = ("--require-hashes", "--only-binary=:all:", "-r", LOCK)
-            subprocess.run((*pip, *locked, "--target", f"{scratch}/made"), check=True)
-            Path(scratch, "made").rename(kept)
-    return kept
+    return installed(LOCK, "s3-server")
 
 
 # The server lets these four pass, so that somebody exists, and checks every signature from then on.
@@ -229,7 +219,7 @@ def redis(
         str(file.parent) for name in needed for file in debian_package(name).rglob("*.so*")
     }
     (program,) = debian_package("redis-tools").rglob("redis-check-rdb")
-    server = tmp_path / "redis-server"  # the program is told by its name what it is
+    server = tmp_path / "redis-server"  # its name decides what the program is
     server.symlink_to(program)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -6,7 +6,6 @@ The script is the one of the image, with the paths of this test in place of thos
 from __future__ import annotations
 
 import base64
-import hashlib
 import http.server
 import json
 import os
@@ -15,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +24,7 @@ from pathlib import Path
 import pytest
 
 from smforge.bake.compilations import CacheCount, Compilations, compilations_of
+from tests.locked_tools import installed
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -46,19 +45,7 @@ void start(double* to) { add<<<1, 32>>>(to); }
 @pytest.fixture(scope="session")
 def sccache() -> Path:
     """The sccache that the image has."""
-    kept = ROOT / ".smforge" / "toolchains" / f"sccache-{_digest(LOCK)}"
-    if not kept.is_dir():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
-            pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-            locked = ("--require-hashes", "--only-binary=:all:", "-r", LOCK)
-            subprocess.run((*pip, *locked, "--target", f"{scratch}/made"), check=True)
-            Path(scratch, "made").rename(kept)
-    return kept / "bin" / "sccache"
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    return installed(LOCK, "sccache") / "bin" / "sccache"
 
 
 @dataclass(frozen=True, slots=True)

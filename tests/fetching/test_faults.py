@@ -15,7 +15,7 @@ from smforge.fetching import cache, download, pip_tools
 from smforge.fetching.wheels import Fetched, Target, fetch_wheel
 from smforge.progress import Progress
 from tests import faulty_proxy as faults
-from tests.faulty_proxy import Fault, Proxy
+from tests.faulty_proxy import Fault, Proxy, Waits
 from tests.fetching.conftest import Index
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -24,17 +24,6 @@ NAME = "kernels-1.0-py3-none-manylinux_2_28_x86_64.whl"
 PAGE, FILE = "/simple/", "/files/"
 LATER = "Sat, 28 Nov 2026 03:00:07 GMT"
 NOW = "Sat, 28 Nov 2026 03:00:00 GMT"
-
-
-class Waits(Progress):
-    """What the progress said, and the pauses, which take no time."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.seconds: list[float] = []
-
-    def item(self, name: str) -> None:
-        self.said += [name] if name else []
 
 
 @pytest.fixture

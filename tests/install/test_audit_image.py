@@ -51,7 +51,7 @@ def test_its_own_audit_finds_no_gpu_code(layout: Path) -> None:
 @pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize(("device", "code"), [("12.1", 0), ("9.0", 1)])
 def test_it_audits_a_file_that_is_mounted(device: str, code: int) -> None:
-    mounted = ("-v", f"{CUBIN}:/work/k.cubin:ro")
+    mounted = ("-v", f"{CUBIN}:/subjects/k.cubin:ro")
     done = run(
         *("docker", "run", "--rm", "--network", "none", *mounted, IMAGE),
         *("audit", "k.cubin", "--require", device, "--backend", "both"),

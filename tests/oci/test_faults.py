@@ -22,7 +22,7 @@ from smforge.oci.layout import LayoutFolder
 from smforge.progress import Progress
 from smforge.publish.push import push
 from tests import faulty_proxy as faults
-from tests.faulty_proxy import Fault, Proxy, Tokens
+from tests.faulty_proxy import Fault, Proxy, Tokens, Waits
 from tests.inventory.images.conftest import Layout, layer, shown
 from tests.inventory.images.conftest import push as put
 
@@ -55,17 +55,6 @@ def real(registry_program: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def proxy(real: str) -> Iterator[Proxy]:
     with faults.before(real) as server:
         yield server
-
-
-class Waits(Progress):
-    """What the progress said, and the pauses, which take no time."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.seconds: list[float] = []
-
-    def item(self, name: str) -> None:
-        self.said += [name] if name else []
 
 
 @pytest.fixture

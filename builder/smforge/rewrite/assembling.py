@@ -64,7 +64,7 @@ class UnitAssembler:
     ) -> None:
         """Keep results below `cache_folder`; `jobs` defaults to what cores and memory allow.
 
-        Where that folder cannot be written, `note` is told, and results end with the process.
+        Where that folder cannot be written, `note` gets a sentence, and results end with this run.
         """
         self._assemblers = assemblers
         self._cache = cache_folder / "cubins"
