@@ -36,7 +36,10 @@ def target_records(
             needs=needs.get(name, ()),
             node=_node(metadata.get(name)),
             compilations=compilations_of(
-                line for step in target.steps.values() for line in step.tail
+                line
+                for digest, step in target.steps.items()
+                if not any(digest in state.targets[one].steps for one in _there(needs, name, state))
+                for line in step.tail
             ),
             image_digest=_digest(metadata.get(name)),
             size=_size(destinations.get(name, ())),
@@ -44,6 +47,11 @@ def target_records(
         )
         for name, target in state.targets.items()
     )
+
+
+def _there(needs: Mapping[str, tuple[str, ...]], name: str, state: BuildState) -> list[str]:
+    """What a target needs, of the targets of this call: their steps are its steps too."""
+    return [one for one in needs.get(name, ()) if one in state.targets]
 
 
 def _metadata(path: Path) -> dict[str, Any]:
