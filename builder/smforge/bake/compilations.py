@@ -52,9 +52,9 @@ class Compilations(BaseModel):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """One sentence per target for people, machine code alone; those with misses first."""
+        """A few words per target for people, without PTX; what was compiled most comes first."""
         coded = {name: one for name, one in self.targets.items() if not name.startswith("compute_")}
-        ordered = sorted(coded.items(), key=lambda pair: (pair[1].hits, pair[0]))
+        ordered = sorted(coded.items(), key=lambda pair: (-pair[1].misses, pair[0]))
         return tuple(f"{name} {one.hits:,} of {one.hits + one.misses:,}" for name, one in ordered)
 
 
