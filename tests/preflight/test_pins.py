@@ -29,7 +29,7 @@ MLA = PlannedExternal(
 
 @pytest.fixture(scope="module")
 def cell() -> Cell:
-    return resolve(load(ROOT / "versions.json"), ("cu130-thor",)).cells[0]
+    return resolve(load(ROOT / "versions.json"), ("cu130",)).cells[0]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,15 @@ def is_running(pid: str) -> bool:
     return True
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """SIGINT as programs in a terminal have it: the background jobs of a shell ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_assemblers_end_with_smforge(
     ptx_library: Path, tmp_path: Path, number: signal.Signals
