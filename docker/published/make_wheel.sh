@@ -14,9 +14,14 @@ export XDG_CACHE_HOME=/var/cache
 LD_LIBRARY_PATH=$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch/lib
 export LD_LIBRARY_PATH
 
+# The host lends a folder for each target, or, where one device is kept, the content of its folder.
 cubins=$XDG_CACHE_HOME/smforge/rewrite/cubins
-mkdir -p "$cubins" /wheel
-find /cubins -maxdepth 1 -name '*.cubin' -exec cp -n {} "$cubins" \;
+case $KEEP in
+    *' '*) place=$cubins ;;
+    *) place=$cubins/sm_$(echo "$KEEP" | tr -d .) ;;
+esac
+mkdir -p "$place" /wheel
+(cd /cubins && find . -name '*.cubin' -not -path '*/.making-*' -exec cp -n --parents {} "$place" \;)
 
 python -m smforge slim "$wheel" --keep "$KEEP" ${REPAIR:+--repair} --ptxas "$CUDA_HOME/bin/ptxas" -o /wheel
 python - /wheel/*.whl <<'PYTHON'

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from smforge.arch.target import ComputeCapability
+from smforge.bake.cell_call import made_before
 from smforge.bake.inputs.digest import inputs_of
 from smforge.bake.inputs.origin import Origin
 from smforge.bake.inputs.published import directory_of, ensure_published, published_of
@@ -94,3 +96,16 @@ def test_a_change_of_smforge_changes_what_a_published_wheel_is_made_from(
 def test_what_slims_in_a_build_has_the_versions_that_smforge_is_tested_with() -> None:
     own = ROOT / "docker" / "published" / "requirements.txt"
     assert own.read_bytes() == (ROOT / "requirements" / "runtime.txt").read_bytes()
+
+
+def test_a_cell_for_one_device_gets_that_device_s_machine_code_alone(
+    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cubins = tmp_path / "smforge/rewrite/cubins"
+    assert made_before(cell) == cubins / "sm_121"
+    (vllm,) = cell.components
+    assert vllm.published is not None
+    both = tuple(ComputeCapability(12, minor) for minor in (0, 1))
+    two = replace(vllm, published=replace(vllm.published, keep=both))
+    assert made_before(replace(cell, components=(two,))) == cubins

@@ -67,7 +67,7 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
     if published := published_of(cell):
         found = {"PUBLISHED_DIR": published_directory(cell, stores.published)}
         if any(one.published.repair for one in published if one.published):
-            found["CUBINS_DIR"] = made_before()
+            found["CUBINS_DIR"] = made_before(cell)
         variables |= {name: str(path) for name, path in found.items()}
         reads += found.values()
     if host.checkout is not None:
@@ -90,6 +90,13 @@ def bake_call(  # noqa: PLR0913, PLR0917  # the paths where one call's settings 
     )
 
 
-def made_before() -> Path:
-    """The folder with the machine code that slim and repair made on this host before."""
-    return cache_folder("rewrite") / "cubins"
+def made_before(cell: Cell) -> Path:
+    """The folder with the machine code that slim and repair made on this host before.
+
+    It has a folder for each target. A cell for one device gets only that device's: all of them are
+    gigabytes, which the builder would copy.
+    """
+    whole = cache_folder("rewrite") / "cubins"
+    published = (one.published for one in published_of(cell))
+    devices = {device for one in published if one for device in one.keep}
+    return whole / f"sm_{devices.pop().number}" if len(devices) == 1 else whole

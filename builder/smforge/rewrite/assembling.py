@@ -62,9 +62,10 @@ class UnitAssembler:
         jobs: int | None = None,
         note: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """Keep results below `cache_folder`; `jobs` defaults to what cores and memory allow.
+        """Keep results below `cache_folder`, in a folder for each target.
 
-        Where that folder cannot be written, `note` gets a sentence, and results end with this run.
+        `jobs` defaults to what cores and memory allow. Where that folder cannot be
+        written, `note` gets a sentence, and results end with this run.
         """
         self._assemblers = assemblers
         self._cache = cache_folder / "cubins"
@@ -104,12 +105,14 @@ class UnitAssembler:
 
     def _one(self, unit: Unit, text: Callable[[], bytes]) -> tuple[Unit, Made]:
         assembler = self._assemblers[unit.toolkit]
-        place = self._cache / f"{_key(unit, assembler)}.cubin"
+        name = Path(unit.target.sm, f"{_key(unit, assembler)}.cubin")
+        place = self._cache / name
         if place.exists():
             return unit, Made(place, assembler.version, cached=True)
         if self._stopped.is_set():
             raise ToolError("Assembling was stopped.")
-        place = self._made / place.name
+        place = self._made / name
+        place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".making-") as work:
             source, result = Path(work) / "unit.ptx", Path(work) / "unit.cubin"
             source.write_bytes(text().rstrip(b"\0"))

@@ -137,7 +137,7 @@ def _fetch_sources(settings: BuildSettings, cell: Cell) -> None:
     """Fetch the sources of other projects and the published wheels that are not there yet."""
     origin, announce = settings.origin, settings.messages.announce
     if ensure_published(cell, settings.published_store, origin, announce=announce):
-        made_before().mkdir(parents=True, exist_ok=True)
+        made_before(cell).mkdir(parents=True, exist_ok=True)
     if externals := externals_of(cell):
         ensure_externals(externals, settings.sources_store, origin, announce=announce)
 
