@@ -7,12 +7,14 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from smforge.bake.record import RunRecord
 from smforge.oci.layout import LayoutFolder
@@ -149,6 +151,56 @@ def test_platforms_may_come_from_several_machines(
     assert sorted(tag for tag in ask("team/small/tags/list")["tags"] if "sha256" not in tag) == [
         "1.0", "1.0-amd64", "1.0-arm64",
     ]  # fmt: skip
+
+
+def test_a_publish_that_is_killed_leaves_no_tag_of_a_part(
+    project: Path, registry: str, ask: Any
+) -> None:
+    """Killed after each twelfth of its time: what has a tag is whole, and the next one ends it."""
+    began = time.monotonic()
+    done = smforge("publish", "--to", f"{registry}/whole", "-o", "json", cwd=project)
+    seconds = time.monotonic() - began
+    (whole,) = json.loads(done.stdout)["images"]
+    killed = 0
+    for part in range(1, 13):
+        name = f"killed{part}"
+        killed += kill_publish(project, f"{registry}/{name}", seconds * part / 12)
+        for tag in ("1.0", "1.0-amd64", "1.0-arm64"):
+            if index := ask(f"{name}/manifests/{tag}"):
+                assert is_whole(index, registry, name, ask), (part, tag)
+        done = smforge("publish", "--to", f"{registry}/{name}", "-o", "json", cwd=project)
+        (after,) = json.loads(done.stdout)["images"]
+        assert after["digest"] == whole["digest"]
+        assert ask(f"{name}/manifests/1.0") == ask("whole/manifests/1.0")
+    assert killed > 6
+
+
+def kill_publish(project: Path, repository: str, seconds: float) -> bool:
+    """Kill a command after some seconds; False where it had ended before."""
+    command = (sys.executable, "-m", "smforge", "-q", "publish", "--to", repository)
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+    return False
+
+
+def is_whole(index: Any, registry: str, name: str, ask: Any) -> bool:
+    """Whether the registry has every manifest of an index, and every blob of these."""
+    manifests = [ask(f"{name}/manifests/{one['digest']}") for one in index["manifests"]]
+    if not all(manifests):
+        return False
+    blobs = {
+        blob["digest"]
+        for manifest in manifests
+        for blob in (manifest["config"], *manifest["layers"])
+    }
+    answers = (
+        urllib3.request("HEAD", f"http://{registry}/v2/{name}/blobs/{blob}") for blob in blobs
+    )
+    return all(answer.status == 200 for answer in answers)
 
 
 def test_an_image_that_no_audit_saw_is_refused(
