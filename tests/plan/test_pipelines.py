@@ -387,6 +387,87 @@ def test_a_summary_is_shown_after_a_failed_job_too(
     assert not written or (tmp_path / "agent").read_text() == said
 
 
+STORE = "registry:registry.example/team/cells"
+
+
+def test_cells_that_compile_the_same_wait_for_each_other_and_run_also_after_a_failure(
+    plan: Plan,
+) -> None:
+    cell, first = plan.cells[-1].name, plan.cells[0].name
+    choices = Choices(after={cell: (first,)})
+    documents = of_github(plan, choices)
+    assert documents[cell]["needs"] == ["plan", first]
+    assert documents[cell]["if"] == "!cancelled() && needs.plan.result == 'success'"
+    assert documents[first]["needs"] == ["plan"]
+    assert "if" not in documents[first]
+    steps = {step["key"]: step for step in yaml.safe_load(buildkite(plan, choices))["steps"]}
+    assert steps[cell]["depends_on"] == ["plan", {"step": first, "allow_failure": True}]
+    job = next(one for one in jobs_document(plan, choices)["jobs"] if one["key"] == cell)
+    assert (job["needs"], job["after"]) == (["plan"], [first])
+    assert f"waits for {first}: what both compile" in overview(plan, choices)
+    assert "waits for" not in overview(plan)
+
+
+def test_with_a_store_jobs_hand_over_through_it_alone(plan: Plan) -> None:
+    choices = Choices(selection=("cu130-rtx",), store=STORE)
+    documents = of_github(plan, choices)
+    for cell in plan.cells:
+        job = documents[cell.name]
+        (build,) = [step["run"] for step in job["steps"] if step.get("name") == "Build"]
+        assert f" --store {STORE} --reuse {STORE} " in build
+        (kept,) = steps_of(job, UPLOAD)
+        folder = f"out/{cell.variant}"
+        names = ("rejected", "logs", "reports")
+        slug = cell.platform.replace("/", "-")
+        wanted = [f"{folder}/{name}/{slug}/**" for name in names]
+        assert kept["with"]["path"].splitlines() == wanted
+        (login,) = steps_of(job, "docker/login-action")
+        assert login["with"]["registry"] == "registry.example"
+        assert job["permissions"]["packages"] == "write"
+    only = "".join(f" --only {cell.name}" for cell in plan.cells)
+    taken = f"merge {STORE}{only} -o out"
+    assert [step["run"].partition("smforge ")[2] for step in documents["index"]["steps"][3:5]] == [
+        taken, "index out --to whl",
+    ]  # fmt: skip
+    assert documents["index"]["permissions"] == {"contents": "read", "packages": "read"}
+    with_images = "".join(f" --only {cell.name}" for cell in plan.cells if cell.image)
+    publish = [step.get("run", "") for step in documents["publish"]["steps"]]
+    assert sum(f"merge {STORE}{with_images} -o out" in run for run in publish) == 1
+    assert not any(steps_of(job, DOWNLOAD) for job in documents.values())
+    steps = {step["key"]: step for step in yaml.safe_load(buildkite(plan, choices))["steps"]}
+    assert f"{taken}\n" in steps["index"]["command"]
+    assert "artifact download" not in steps["index"]["command"] + steps["publish"]["command"]
+
+
+def test_a_store_in_a_folder_needs_no_login(plan: Plan) -> None:
+    documents = of_github(plan, Choices(store="/mnt/cells"))
+    cell = documents[plan.cells[0].name]
+    assert not steps_of(cell, "docker/login-action")
+    assert "packages" not in cell["permissions"]
+    assert "permissions" not in documents["index"]
+    index = [step.get("run", "") for step in documents["index"]["steps"]]
+    assert ".venv/bin/smforge merge /mnt/cells -o out" in index
+
+
+def test_the_matrix_command_says_how_it_was_called(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "smforge", "matrix", "--store")
+    flags = ("--shared-cache", "--format")
+    done = subprocess.run(
+        (*command, STORE, *flags, "github"), capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert f"`smforge matrix --format github --store {STORE} --shared-cache`" in done.stdout
+    needs = yaml.safe_load(done.stdout)["jobs"]["cu130-linux-arm64"]["needs"]
+    assert needs == ["plan", "cu130-thor-linux-arm64"]
+    refused = subprocess.run(
+        (*command, "registry:", *flags, "json"),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert refused.returncode == 2, refused.stderr
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("index", list(WheelIndex))
 def test_actionlint_and_zizmor_accept_every_choice(
@@ -396,7 +477,10 @@ def test_actionlint_and_zizmor_accept_every_choice(
     folder.mkdir(parents=True)
     for name, runners in (("ours", ("linux/arm64=larger-runner",)), ("plain", ())):
         file = folder / f"{name}.yml"
-        file.write_text(github(plan, Choices(None, tuple(map(runner_labels, runners)), index)))
+        labels = tuple(map(runner_labels, runners))
+        after = {plan.cells[-1].name: (plan.cells[0].name,)}
+        more = (STORE, after) if runners else ()
+        file.write_text(github(plan, Choices(None, labels, index, (), *more)))
         done = actionlint(file)
         assert (done.returncode, done.stdout) == (0, ""), done.stdout
         done = zizmor(file)

@@ -16,6 +16,7 @@ import yaml
 from benchmarks.small_site import WHEEL, provide_root_file_systems
 from smforge.bake.host import own_engine
 from smforge.matrix.load import load
+from smforge.plan.choices import Choices
 from smforge.plan.pipelines import github
 from smforge.plan.resolve import resolve
 from tests.ci.walk import Walk
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.toolchain, pytest.mark.network, py
 PROGRAM = """\
 #!/bin/sh
 # This checkout's smforge. Preflight would miss the modules of FlashInfer in the small wheel.
-case "$1" in build) shift; set -- build --preflight off "$@" ;; esac
+case "$1" in build | merge) command=$1; shift; set -- "$command" --preflight off "$@" ;; esac
 PYTHONPATH={builder} exec {python} -P -m smforge "$@"
 """
 
@@ -52,8 +53,8 @@ def checkout(site: Path) -> Path:
 
 
 @pytest.fixture
-def walk(checkout: Path, registry: str, tmp_path: Path) -> Callable[[], Walk]:
-    def walk() -> Walk:
+def walk(checkout: Path, registry: str, tmp_path: Path) -> Callable[..., Walk]:
+    def walk(choices: Choices = Choices()) -> Walk:  # noqa: B008 - frozen
         matrix = checkout / "versions.json"
         provide_root_file_systems(matrix, tmp_path / "cache" / "smforge" / "rootfs")
         environment = {
@@ -64,7 +65,7 @@ def walk(checkout: Path, registry: str, tmp_path: Path) -> Callable[[], Walk]:
         settings = ("CACHE_FROM", "CACHE_TO", "SMFORGE_SCCACHE")
         values = {f"vars.{name}": "" for name in settings}
         values["vars.IMAGE_REPOSITORY"] = f"{registry}/team/small"
-        document = yaml.safe_load(github(resolve(load(matrix))))
+        document = yaml.safe_load(github(resolve(load(matrix)), choices))
         found = Walk(document["jobs"], checkout, tmp_path / "walk", values, environment)
         found.run()
         return found
@@ -72,7 +73,7 @@ def walk(checkout: Path, registry: str, tmp_path: Path) -> Callable[[], Walk]:
     return walk
 
 
-def test_from_the_plan_to_the_registry(walk: Callable[[], Walk], ask: Callable[..., Any]) -> None:
+def test_from_the_plan_to_the_registry(walk: Callable[..., Walk], ask: Callable[..., Any]) -> None:
     done = walk()
     cell = f"{VARIANT}-linux-amd64"
     expected = dict.fromkeys(("plan", cell, "verdict", "index", "publish"), "success")
@@ -91,8 +92,27 @@ def test_from_the_plan_to_the_registry(walk: Callable[[], Walk], ask: Callable[.
     assert annotations["io.smforge.verdict"] == "pass"
 
 
+def test_jobs_hand_over_through_a_store(
+    walk: Callable[..., Walk], registry: str, ask: Callable[..., Any]
+) -> None:
+    """Nothing of what was built is an artefact of the CI system: the index and the push take it
+    from the store."""
+    done = walk(Choices(store=f"registry:{registry}/team/cells"))
+    cell = f"{VARIANT}-linux-amd64"
+    expected = dict.fromkeys(("plan", cell, "verdict", "index", "publish"), "success")
+    assert done.results == expected, done.said
+    kept = done.artefacts
+    assert not list((kept / cell).rglob("*.whl"))
+    assert (kept / cell / "reports" / "linux-amd64" / "audit.xml").is_file()
+    assert [path.name for path in (kept / "wheel-index").rglob("*.whl")] == [WHEEL]
+    (stored,) = ask("team/cells/tags/list")["tags"]
+    assert stored.startswith(cell)
+    (tag,) = (one for one in ask("team/small/tags/list")["tags"] if "sha256" not in one)
+    assert ask(f"team/small/manifests/{tag}")["annotations"]["io.smforge.verdict"] == "pass"
+
+
 def test_a_cell_that_lacks_a_device_stops_all_that_follows(
-    walk: Callable[[], Walk], checkout: Path, ask: Callable[..., Any]
+    walk: Callable[..., Walk], checkout: Path, ask: Callable[..., Any]
 ) -> None:
     document = json.loads((checkout / "versions.json").read_text())
     variant = document["variants"][VARIANT]

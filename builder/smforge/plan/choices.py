@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,6 +75,10 @@ class Choices:
     index: WheelIndex = WheelIndex.ARTEFACT
     selection: Sequence[str] = ()
     """The variants and flags that chose the cells, as words of ``smforge matrix``."""
+    store: str | None = None
+    """Where jobs hand over what they made; None where the CI system keeps it."""
+    after: Mapping[str, Sequence[str]] | None = None
+    """The cells that a cell waits for, by name; None where no compilations are shared."""
 
     def labels(self, runner: Runner, platform: str) -> tuple[str, ...] | None:
         """The labels that were chosen for a machine; None where nothing was."""
@@ -96,3 +100,13 @@ class Choices:
         yield from (f"--runner {shlex.quote(one.text)}" for one in self.runners)
         if self.index is not WheelIndex.ARTEFACT:
             yield f"--wheel-index {self.index}"
+        if self.store is not None:
+            yield f"--store {shlex.quote(self.store)}"
+        if self.after is not None:
+            yield "--shared-cache"
+
+    @property
+    def store_flags(self) -> str:
+        """`` --store STORE --reuse STORE``, as a command of a job takes it."""
+        name = shlex.quote(self.store or "")
+        return f" --store {name} --reuse {name}" if self.store else ""

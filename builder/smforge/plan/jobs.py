@@ -27,6 +27,9 @@ class Job:
     """The platform of the machine: a cell is built natively."""
     runner: Runner
     needs: tuple[str, ...]
+    """The jobs that must have passed before it."""
+    after: tuple[str, ...]
+    """The jobs that must have ended before it, passed or not: they compile what it then finds."""
     targets: tuple[str, ...]
     """The targets of docker-bake.hcl that it builds."""
     commands: tuple[str, ...]
@@ -34,7 +37,8 @@ class Job:
     artifacts: tuple[str, ...]
     """The files to keep, passed or not: finished artefacts, rejected ones, logs, reports."""
     image: str | None
-    """The folder with the layout of its image, which is kept apart; None where it makes none."""
+    """The folder with the layout of its image; None where it makes none. It is kept apart, unless a
+    store has it."""
     summary: str
     """The Markdown file that sums it up."""
     sarif: str | None
@@ -65,6 +69,7 @@ def _plan_job(plan: Plan, choices: Choices) -> Job:
         platform="linux/amd64",
         runner=Runner.LIGHT,
         needs=(),
+        after=(),
         targets=(),
         commands=(
             f"{PROGRAM} matrix{choices.config_flag} {selected}{flags} -o jobs.md",
@@ -84,7 +89,8 @@ def _cell_job(cell: Cell, choices: Choices) -> Job:
     reports = f"{out}/reports/{slug}"
     files = ("summary.md", "audit.xml", "audit.sarif", "build.json")
     outputs = " ".join(f"-o {reports}/{name}" for name in files)
-    asked = f"{choices.config_flag} {cell.variant} --platform {cell.platform}"
+    asked = f"{choices.config_flag} {cell.variant} --platform {cell.platform}{choices.store_flags}"
+    built = () if choices.store else (f"{out}/{slug}/**",)
     return Job(
         key=cell.name,
         label=f"{cell.variant} ({cell.platform})",
@@ -92,6 +98,7 @@ def _cell_job(cell: Cell, choices: Choices) -> Job:
         platform=cell.platform,
         runner=_runner(cell),
         needs=(PLAN_JOB,),
+        after=tuple((choices.after or {}).get(cell.name, ())),
         targets=cell.targets,
         commands=(
             "tools/engine start",
@@ -100,7 +107,7 @@ def _cell_job(cell: Cell, choices: Choices) -> Job:
             f"{PROGRAM} build{asked} -o table {outputs}",
         ),
         artifacts=(
-            f"{out}/{slug}/**",
+            *built,
             f"{out}/rejected/{slug}/**",
             f"{out}/logs/{slug}/**",
             f"{reports}/**",
@@ -125,6 +132,7 @@ def _job(job: Job) -> dict[str, Any]:
         "platform": job.platform,
         "runner": job.runner.value,
         "needs": list(job.needs),
+        "after": list(job.after),
         "targets": list(job.targets),
         "commands": list(job.commands),
         "artifacts": list(job.artifacts),

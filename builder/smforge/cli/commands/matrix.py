@@ -18,6 +18,8 @@ from smforge.plan.jobs import jobs_document
 from smforge.plan.records import Plan
 from smforge.plan.resolve import resolve
 from smforge.workflow.farm.choice import Choice, chosen, parse_shard
+from smforge.workflow.farm.stores.naming import open_store
+from smforge.workflow.farm.worth import waiting
 
 FORMATS = ("github", "buildkite", "json", "markdown")
 
@@ -40,6 +42,19 @@ FORMATS = ("github", "buildkite", "json", "markdown")
     show_default=True,
     help="Where the pipeline puts the index of the wheels that passed; pages is of GitHub alone.",
 )
+@click.option(
+    "--store",
+    metavar="STORE",
+    help="Where the jobs hand over what has passed, registry:HOST/NAME or a directory that all "
+    "machines see: a job takes a result of the same inputs from there, and what follows takes all "
+    "of them.",
+)
+@click.option(
+    "--shared-cache",
+    is_flag=True,
+    help="The jobs share a compile cache (SMFORGE_SCCACHE): a cell waits for another one that "
+    "compiles the same, where this pays.",
+)
 @output_option(FORMATS, "--format", "-o", default="json")
 @choice_options
 @matrix_option
@@ -49,6 +64,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     variants: tuple[str, ...],
     runners: tuple[str, ...],
     wheel_index: str,
+    store: str | None,
+    shared_cache: bool,
     only: tuple[str, ...],
     shard: str | None,
     outputs: tuple[OutputSpec, ...],
@@ -64,6 +81,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     smforge matrix --format github=pipelines/github.yml
     smforge matrix --format buildkite | buildkite-agent pipeline upload
     smforge matrix --format github --runner large:linux/arm64=self-hosted,thor
+    smforge matrix --format github --store registry:ghcr.io/our/cells --shared-cache
     """
     specs = checked_outputs(outputs)
     matrix = load(config or ctx.obj["config"])
@@ -74,7 +92,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per flag
     shard_flag = () if shard is None else (f"--shard {shard}",)
     selection = (*variants, *(f"--only {shlex.quote(one)}" for one in only), *shard_flag)
     machines = tuple(map(runner_labels, runners))
-    choices = Choices(file, machines, WheelIndex(wheel_index), selection)
+    if store is not None:
+        open_store(store, Path(), announce=print)  # What is no store is refused here, not in a job.
+    after = {one.cell: one.after for one in waiting(plan.cells)} if shared_cache else None
+    choices = Choices(file, machines, WheelIndex(wheel_index), selection, store, after)
     emit({spec: _render(plan, spec.format, choices) for spec in specs})
     return 0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from smforge.plan.choices import Choices, WheelIndex
 from smforge.plan.jobs import PROGRAM, Job, jobs
-from smforge.plan.pipelines.services import header, labels, machine
+from smforge.plan.pipelines.services import header, labels, machine, taking
 from smforge.plan.pipelines.yaml_text import yaml_text
 from smforge.plan.records import Plan
 
@@ -26,7 +26,8 @@ def buildkite(plan: Plan, choices: Choices = Choices()) -> str:  # noqa: B008 - 
 def _step(job: Job, choices: Choices) -> dict[str, Any]:
     document: dict[str, Any] = {"key": job.key, "label": job.label}
     if job.needs:
-        document["depends_on"] = list(job.needs)
+        ended = [{"step": one, "allow_failure": True} for one in job.after]
+        document["depends_on"] = [*job.needs, *ended]
     note = f"buildkite-agent annotate --context {job.key} < {job.summary}"
     return document | {
         "command": _command(
@@ -47,7 +48,10 @@ def _command(*lines: str) -> str:
     return "\n".join(["set -eu", *(line.replace("$", "$$") for line in lines)])
 
 
-def _fetch(cells: Sequence[Job], *, images: bool) -> Iterator[str]:
+def _fetch(cells: Sequence[Job], choices: Choices, *, images: bool) -> Iterator[str]:
+    if choices.store:
+        yield taking(choices, cells)
+        return
     for job in cells:
         folder = job.artifacts[0].removesuffix("/**")
         wheels = (f"{folder}/*.json", f"{folder}/**/*.whl")
@@ -65,7 +69,7 @@ def _wheel_index(every: Sequence[Job], choices: Choices) -> Iterator[dict[str, A
         "label": "wheel index",
         "depends_on": [job.key for job in cells],
         "command": _command(
-            "make setup", *_fetch(cells, images=False), f"{PROGRAM} index out --to whl"
+            "make setup", *_fetch(cells, choices, images=False), f"{PROGRAM} index out --to whl"
         ),
         "agents": {"queue": labels(every[0], choices, "buildkite")},
         "timeout_in_minutes": 60,
@@ -92,7 +96,7 @@ def _publish(every: Sequence[Job], choices: Choices) -> Iterator[dict[str, Any]]
         "if": tagged,
         "command": _command(
             "make setup",
-            *_fetch(cells, images=True),
+            *_fetch(cells, choices, images=True),
             f'{PROGRAM}{choices.config_flag} publish out --to "$IMAGE_REPOSITORY"',
         ),
         "agents": {"queue": labels(every[0], choices, "buildkite")},

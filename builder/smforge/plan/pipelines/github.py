@@ -7,7 +7,7 @@ from typing import Any
 
 from smforge.plan.choices import Choices, WheelIndex
 from smforge.plan.jobs import PROGRAM, Job, jobs
-from smforge.plan.pipelines.services import header, labels, machine, services
+from smforge.plan.pipelines.services import header, labels, machine, services, taking
 from smforge.plan.pipelines.yaml_text import yaml_text
 from smforge.plan.records import Plan
 
@@ -45,19 +45,28 @@ def github(plan: Plan, choices: Choices = Choices()) -> str:  # noqa: B008 - fro
 def _job(job: Job, choices: Choices) -> dict[str, Any]:
     document: dict[str, Any] = {"name": job.label}
     if job.needs:
-        document["needs"] = list(job.needs)
+        document["needs"] = [*job.needs, *job.after]
+    if job.after:
+        # By default a job is left out where one that it waits for has failed.
+        passed = " && ".join(f"needs.{one}.result == 'success'" for one in job.needs)
+        document["if"] = f"!cancelled() && {passed}"
     document |= {
         "runs-on": labels(job, choices, "github"),
         "timeout-minutes": machine(job)["timeout_minutes"],
     }
     if job.variant:
-        document["permissions"] = {"contents": "read", "security-events": "write"}
+        document["permissions"] = {
+            "contents": "read",
+            "security-events": "write",
+            **_rights(choices, "write"),
+        }
         document["env"] = {name: f"${{{{ vars.{name} }}}}" for name in _SETTINGS}
     return document | {
         "steps": [
             _checkout(),
             *(_preparation() if job.variant else ()),
             {"name": "Set up", "run": "make setup"},
+            *(_store_login(choices) if job.variant else ()),
             {"name": "Build" if job.variant else "Plan", "run": "\n".join(job.commands)},
             {
                 "name": "Sum up",
@@ -65,7 +74,7 @@ def _job(job: Job, choices: Choices) -> dict[str, Any]:
                 "run": f'cat {job.summary} >> "$GITHUB_STEP_SUMMARY"',
             },
             *_code_scanning(job),
-            *_keep(job),
+            *_keep(job, choices),
         ],
     }
 
@@ -109,12 +118,16 @@ def _code_scanning(job: Job) -> Iterator[dict[str, Any]]:
         }
 
 
-def _keep(job: Job) -> Iterator[dict[str, Any]]:
-    """Keep what the job made; the image apart, since the index of wheels needs no gigabytes."""
-    paths = [*job.artifacts, *([f"!{job.image}/**"] if job.image else [])]
+def _keep(job: Job, choices: Choices) -> Iterator[dict[str, Any]]:
+    """Keep what the job made; the image apart, since the index of wheels needs no gigabytes.
+
+    What has passed is in the store where there is one; reports and logs are kept in any case.
+    """
+    apart = job.image if choices.store is None else None
+    paths = [*job.artifacts, *([f"!{apart}/**"] if apart else [])]
     yield _upload("Keep", job.key, "\n".join(paths), "always()")
-    if job.image:
-        yield _upload("Keep the image", f"{job.key}-image", job.image, "success()")
+    if apart:
+        yield _upload("Keep the image", f"{job.key}-image", apart, "success()")
 
 
 def _upload(name: str, artefact: str, path: str, condition: str) -> dict[str, Any]:
@@ -152,8 +165,45 @@ def _verdict(every: Sequence[Job], choices: Choices) -> dict[str, Any]:
     }
 
 
-def _fetch(jobs_of_cells: Sequence[Job], *, images: bool) -> Iterator[dict[str, Any]]:
-    """Steps that put what the jobs kept where they had it."""
+def _store_host(choices: Choices) -> str | None:
+    """The registry of the store; None where there is none, or the store is a directory."""
+    scheme, colon, name = (choices.store or "").partition(":")
+    return name.partition("/")[0] if colon and scheme == "registry" else None
+
+
+def _rights(choices: Choices, right: str) -> dict[str, str]:
+    """The right to GitHub's own registry, which a store may be in."""
+    return {"packages": right} if _store_host(choices) else {}
+
+
+def _permissions(choices: Choices) -> dict[str, Any]:
+    """The rights of a job that reads from the store; without a store, the workflow's."""
+    rights = _rights(choices, "read")
+    return {"permissions": {"contents": "read", **rights}} if rights else {}
+
+
+def _store_login(choices: Choices) -> Iterator[dict[str, Any]]:
+    host = _store_host(choices)
+    if host is not None:
+        yield {
+            "name": "Log in to the store",
+            "uses": _action("login"),
+            "with": {
+                "registry": host,
+                "username": "${{ vars.STORE_USER || github.actor }}",
+                "password": "${{ secrets.STORE_PASSWORD || github.token }}",
+            },
+        }
+
+
+def _fetch(
+    jobs_of_cells: Sequence[Job], choices: Choices, *, images: bool
+) -> Iterator[dict[str, Any]]:
+    """Steps that put what the jobs made where they had it."""
+    if choices.store:
+        yield from _store_login(choices)
+        yield {"name": "Take from the store", "run": taking(choices, jobs_of_cells)}
+        return
     for job in jobs_of_cells:
         folder = f"out/{job.variant}"
         yield _download(job.key, folder)
@@ -182,10 +232,11 @@ def _wheel_index(every: Sequence[Job], choices: Choices) -> Iterator[tuple[str, 
             "needs": [_VERDICT],
             "runs-on": labels(every[0], choices, "github"),
             "timeout-minutes": 60,
+            **_permissions(choices),
             "steps": [
                 _checkout(),
-                *_fetch([job for job in every if job.variant], images=False),
                 {"name": "Set up", "run": "make setup"},
+                *_fetch([job for job in every if job.variant], choices, images=False),
                 {"name": "Index", "run": f"{PROGRAM} index out --to whl"},
                 kept,
             ],
@@ -225,8 +276,8 @@ def _publish(every: Sequence[Job], choices: Choices) -> Iterator[tuple[str, dict
             "steps": [
                 _checkout(),
                 _room(),
-                *_fetch(cells, images=True),
                 {"name": "Set up", "run": "make setup"},
+                *_fetch(cells, choices, images=True),
                 {
                     "name": "Log in",
                     "uses": _action("login"),

@@ -29,6 +29,13 @@ def _lines(every: Sequence[Job], choices: Choices) -> Iterator[str]:
         hours = machine(job)["timeout_minutes"] / 60
         yield f"| {job.label} | {job.runner} | {' | '.join(where)} | {image} | {hours:g} |"
     yield ""
+    for job in cells:
+        if job.after:
+            yield (
+                f"{job.label} waits for {', '.join(job.after)}: what both compile is then in the "
+                "compile cache that the jobs share."
+            )
+            yield ""
     large = [job.label for job in cells if job.runner is Runner.LARGE]
     if large:
         yield (

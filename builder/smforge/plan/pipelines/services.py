@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from smforge.plan.choices import Choices
-from smforge.plan.jobs import Job
+from smforge.plan.jobs import PROGRAM, Job
 
 _DATA = Path(__file__).parents[1] / "data" / "pipelines.json"
 
@@ -27,6 +28,14 @@ def labels(job: Job, choices: Choices, service: str) -> Sequence[str] | str:
         return list(chosen) if len(chosen) > 1 else chosen[0]
     found: Sequence[str] | str = machine(job)[service][job.platform]
     return found
+
+
+def taking(choices: Choices, cells: Sequence[Job]) -> str:
+    """The command that takes what these cells' jobs handed to the store, verified, into ``out``."""
+    # A pipeline of the whole matrix takes everything that the matrix needs.
+    only = "".join(f" --only {job.key}" for job in cells) if choices.selection else ""
+    store = shlex.quote(choices.store or "")
+    return f"{PROGRAM} merge{choices.config_flag} {store}{only} -o out"
 
 
 def header(name: str, choices: Choices) -> str:

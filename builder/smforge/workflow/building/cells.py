@@ -10,12 +10,13 @@ from smforge.plan.part import part_of
 from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve
 from smforge.workflow.farm.choice import Choice, chosen
+from smforge.workflow.farm.worth import in_order
 
 
 def cells_of(
     config: Path | None, choice: Choice, checkouts: Mapping[str, str]
 ) -> tuple[Path, tuple[Cell, ...]]:
-    """The matrix file and the cells to build.
+    """The matrix file and the cells to build, in the order in which they are built.
 
     Where no variant is named, they are of the default variant; of all variants where cells are
     named or a share of the matrix is asked for. `checkouts` has the versions of trees that are
@@ -28,4 +29,4 @@ def cells_of(
     cells = chosen(resolve(matrix, variants, checkouts).cells, choice)
     if choice.wheels:
         cells = tuple(part_of(matrix.document, cell, choice.wheels) for cell in cells)
-    return matrix.path, cells
+    return matrix.path, in_order(cells)

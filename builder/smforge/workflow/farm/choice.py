@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from smforge.errors import UsageError
 from smforge.plan.records import Cell
-from smforge.workflow.farm.weights import weight_of
+from smforge.workflow.farm.weights import Piece, cell_minutes, pieces_of
 
 _SHARD = re.compile(r"(?P<number>[0-9]{1,5})/(?P<count>[0-9]{1,5})")
 
@@ -72,22 +72,50 @@ def chosen(cells: Sequence[Cell], choice: Choice) -> tuple[Cell, ...]:
 def shares(cells: Sequence[Cell], count: int) -> tuple[tuple[Cell, ...], ...]:
     """Divide cells into `count` shares of about the same cost.
 
-    The heaviest cell goes first, always to the share that is lightest so far. Weights come from
-    the cells and from smforge's own data alone, so every machine divides one matrix alike. Where
-    the cost of any cell is not known, all count the same.
+    The heaviest cell goes first, always to the share that is lightest with it. What two cells of a
+    share compile alike counts once, because the second finds it in the machine's compile cache, and
+    a share for which a cell is less work is preferred.
+    Weights come from the cells and from smforge's own data alone, so every machine divides one
+    matrix alike. Where the cost of any cell is not known, all count the same.
     """
-    known = {cell.name: weight_of(cell) for cell in cells}
-    equal = any(weight is None for weight in known.values())
-    weights = {name: 1.0 if equal else weight or 0.0 for name, weight in known.items()}
-    loads = [0.0] * count
-    place: dict[str, int] = {}
-    for name in sorted(weights, key=lambda one: (-weights[one], one)):
-        lightest = min(range(count), key=lambda index: (loads[index], index))
-        place[name] = lightest
-        loads[lightest] += weights[name]
-    return tuple(
-        tuple(cell for cell in cells if place[cell.name] == index) for index in range(count)
-    )
+    divided = [_Share() for _ in range(count)]
+    weighed = _weighed(cells)
+    for name in sorted(weighed, key=lambda one: (-sum(weighed[one].values()), one)):
+        min(divided, key=lambda share: share.worse_by(weighed[name])).add(name, weighed[name])
+    return tuple(tuple(cell for cell in cells if cell.name in share.names) for share in divided)
+
+
+class _Share:
+    """The cells of one machine, and what they compile."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self._load = 0.0
+        self._pieces: set[Piece | str] = set()
+
+    def worse_by(self, pieces: Mapping[Piece | str, float]) -> float:
+        """CPU minutes of the share with one cell more, and once more what the cell adds."""
+        more = self._more(pieces)
+        return self._load + more + more
+
+    def _more(self, pieces: Mapping[Piece | str, float]) -> float:
+        return sum(minutes for piece, minutes in pieces.items() if piece not in self._pieces)
+
+    def add(self, name: str, pieces: Mapping[Piece | str, float]) -> None:
+        self._load += self._more(pieces)
+        self._pieces |= pieces.keys()
+        self.names.add(name)
+
+
+def _weighed(cells: Sequence[Cell]) -> dict[str, dict[Piece | str, float]]:
+    """What each cell takes: its pieces, and under its own name what it shares with no other."""
+    known = {cell.name: pieces_of(cell) for cell in cells}
+    if any(pieces is None for pieces in known.values()):
+        return {name: {name: 1.0} for name in known}
+    found: dict[str, dict[Piece | str, float]] = {name: {name: cell_minutes()} for name in known}
+    for name, pieces in known.items():
+        found[name].update((pieces or {}).items())
+    return found
 
 
 def _on_platforms(cells: tuple[Cell, ...], platforms: Sequence[str]) -> tuple[Cell, ...]:
