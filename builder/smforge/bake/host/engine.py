@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,10 +131,16 @@ def inspect(name: str | None = None) -> Engine:
     `UsageError` for an unknown builder, and `ToolError` when docker, buildx or smforge's extra
     ``build`` is missing.
     """
-    buildx = buildx_version()
-    if buildx is None and client_answer() is None:
-        raise _no_answer(address())
-    found = find_builder(name)
+    # Each answer takes a tenth of a second and more, so they are waited for together, and the
+    # client is loaded meanwhile.
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(find_builder, name)
+        version = pool.submit(buildx_version)
+        _client_package()
+        buildx = version.result()
+        if buildx is None and client_answer() is None:
+            raise _no_answer(address())
+        found = asked.result()
     if found.error:
         raise _unusable(found)
     if found.driver == "remote" and not any(node.runs for node in found.nodes):
@@ -181,20 +188,25 @@ def _on_engine(builder: Builder, node: Node) -> Machine:
 
 def _information(node: Node) -> Any:
     """What the engine of a node says of itself."""
-    with from_build_extra("Asking the engine"):
-        from python_on_whales import DockerClient  # noqa: PLC0415  # defers python_on_whales
-        from python_on_whales.exceptions import DockerException  # noqa: PLC0415  # defers python_on_whales
-
+    package = _client_package()
     flag, value = _flags(node)
-    client = DockerClient(host=value) if flag == "--host" else DockerClient(context=value)
+    place = {"host": value} if flag == "--host" else {"context": value}
     try:
-        return client.system.info()
-    except DockerException as error:
+        return package.DockerClient(**place).system.info()
+    except package.DockerException as error:
         last = (error.stderr or str(error)).strip().splitlines()[-1:]
         raise EngineUnavailableError(
             f"The Docker Engine on {_place(node)} cannot be inspected: {' '.join(last)}.",
             remedy="'smforge doctor' shows what is lacking.",
         ) from error
+
+
+def _client_package() -> Any:
+    """The package of the docker client."""
+    with from_build_extra("Asking the engine"):
+        import python_on_whales  # noqa: PLC0415  # slow to load
+
+    return python_on_whales
 
 
 def _unusable(builder: Builder) -> EngineUnavailableError:

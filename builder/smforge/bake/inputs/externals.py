@@ -14,8 +14,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
 from smforge.bake.inputs.fetching import Files, fetch
 from smforge.bake.inputs.origin import Origin
 from smforge.files import cache_folder
@@ -53,6 +51,8 @@ def ensure_externals(
     directory = directory_of(externals, store)
     if directory.is_dir():
         return directory
+    from filelock import FileLock  # noqa: PLC0415  # defers asyncio
+
     for place in ("trees", "sets"):
         (store / place).mkdir(parents=True, exist_ok=True)
     with (

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from smforge.bake.inputs.address import download_of_address
 from smforge.bake.inputs.git_sources import check_out
 from smforge.bake.inputs.index_file import download_of_index
 from smforge.bake.inputs.origin import Origin, in_mirror, unreachable
@@ -116,6 +115,10 @@ def _copy_of_project(external: PlannedExternal, origin: Origin, archive: Path) -
 
 
 def _download(external: PlannedExternal, origin: Origin, archive: Path) -> None:
+    from smforge.bake.inputs.address import (  # noqa: PLC0415  # defers http.client
+        download_of_address,
+    )
+
     why = download_of_address(external.location, origin.ca_bundle, archive)
     if why is not None:
         raise unreachable(external, why)

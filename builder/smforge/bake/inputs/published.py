@@ -14,8 +14,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
-
 from smforge.bake.inputs.index_file import download_of_index
 from smforge.bake.inputs.origin import Origin, in_mirror
 from smforge.errors import BuildFailedError
@@ -62,6 +60,8 @@ def ensure_published(
     components = published_of(cell)
     if not components:
         return {}
+    from filelock import FileLock  # noqa: PLC0415  # defers asyncio
+
     found: dict[str, Path] = {}
     for place in ("wheels", "sets"):
         (store / place).mkdir(parents=True, exist_ok=True)

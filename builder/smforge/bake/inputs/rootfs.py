@@ -19,8 +19,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
-
 from smforge.bake.host.crossing import Crossing, host_platform
 from smforge.bake.host.other_platforms import EMULATOR_PACKAGES
 from smforge.errors import BuildFailedError, ToolError
@@ -114,6 +112,8 @@ def ensure_rootfs(
             "mmdebstrap, which makes the Debian base, is not installed, or not on PATH.",
             remedy="Install the Debian package mmdebstrap, or run 'tools/engine install'.",
         )
+    from filelock import FileLock  # noqa: PLC0415  # defers asyncio
+
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / ".lock"):
         if not archive.is_file():
