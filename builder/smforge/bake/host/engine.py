@@ -204,7 +204,7 @@ def _information(node: Node) -> Any:
 def _client_package() -> Any:
     """The package of the docker client."""
     with from_build_extra("Asking the engine"):
-        import python_on_whales  # noqa: PLC0415  # slow to load
+        import python_on_whales  # noqa: PLC0415  # defers python_on_whales
 
     return python_on_whales
 

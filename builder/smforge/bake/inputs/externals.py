@@ -51,7 +51,7 @@ def ensure_externals(
     directory = directory_of(externals, store)
     if directory.is_dir():
         return directory
-    from filelock import FileLock  # noqa: PLC0415  # defers asyncio
+    from filelock import FileLock  # noqa: PLC0415  # defers filelock
 
     for place in ("trees", "sets"):
         (store / place).mkdir(parents=True, exist_ok=True)

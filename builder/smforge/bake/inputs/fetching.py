@@ -115,7 +115,7 @@ def _copy_of_project(external: PlannedExternal, origin: Origin, archive: Path) -
 
 
 def _download(external: PlannedExternal, origin: Origin, archive: Path) -> None:
-    from smforge.bake.inputs.address import (  # noqa: PLC0415  # defers http.client
+    from smforge.bake.inputs.address import (  # noqa: PLC0415  # defers http
         download_of_address,
     )
 

@@ -60,7 +60,7 @@ def ensure_published(
     components = published_of(cell)
     if not components:
         return {}
-    from filelock import FileLock  # noqa: PLC0415  # defers asyncio
+    from filelock import FileLock  # noqa: PLC0415  # defers filelock
 
     found: dict[str, Path] = {}
     for place in ("wheels", "sets"):

@@ -112,7 +112,7 @@ def ensure_rootfs(
             "mmdebstrap, which makes the Debian base, is not installed, or not on PATH.",
             remedy="Install the Debian package mmdebstrap, or run 'tools/engine install'.",
         )
-    from filelock import FileLock  # noqa: PLC0415  # defers asyncio
+    from filelock import FileLock  # noqa: PLC0415  # defers filelock
 
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / ".lock"):
