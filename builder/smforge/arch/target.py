@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from smforge.errors import ArchitectureError
@@ -62,15 +63,7 @@ class Target(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Target:
         """Read ``12.0f``, ``sm_120f`` or ``compute_120f``. Raises `ArchitectureError`."""
-        if match := _TARGET.match(text):
-            capability = ComputeCapability(int(match["major"]), int(match["minor"]))
-        elif match := _NAME.match(text):
-            capability = ComputeCapability.from_number(int(match["number"]))
-        else:
-            raise ArchitectureError(
-                f"{text!r} is not a target.", remedy="Write it as 12.0f or sm_120f."
-            )
-        return cls(capability, Suffix(match["suffix"]))
+        return _parse_target(text)
 
     @property
     def sm(self) -> str:
@@ -84,3 +77,16 @@ class Target(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.capability}{self.suffix}"
+
+
+@lru_cache(maxsize=1024)  # A large matrix has few targets, each of them many times.
+def _parse_target(text: str) -> Target:
+    if match := _TARGET.match(text):
+        capability = ComputeCapability(int(match["major"]), int(match["minor"]))
+    elif match := _NAME.match(text):
+        capability = ComputeCapability.from_number(int(match["number"]))
+    else:
+        raise ArchitectureError(
+            f"{text!r} is not a target.", remedy="Write it as 12.0f or sm_120f."
+        )
+    return Target(capability, Suffix(match["suffix"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from smforge.arch.coverage import cubin_runs_on, ptx_assembles_for
@@ -42,6 +42,7 @@ class Entry:
         return self.ptx if required.form is Form.PTX else True
 
 
+@lru_cache(maxsize=4096)  # A large matrix has few words, each of them many times.
 def read_word(component: str, version: str, word: str, toolkit: Toolkit) -> tuple[Entry, ...]:
     """Read one word of a component's list; a torch name such as ``Ampere`` gives several entries.
 

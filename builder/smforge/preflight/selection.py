@@ -32,9 +32,12 @@ class Selection:
 
     def narrowed(self, configuration: Configuration) -> Configuration:
         """The configuration with only what is selected."""
+        # An extension has many units, and each name is matched once.
+        names = {unit.extension for unit in configuration.units}
+        selected = {name for name in names if self._has(name)}
         return replace(
             configuration,
-            units=tuple(unit for unit in configuration.units if self._has(unit.extension)),
+            units=tuple(unit for unit in configuration.units if unit.extension in selected),
             host_only=tuple(name for name in configuration.host_only if self._has(name)),
         )
 

@@ -164,7 +164,8 @@ def _priced(build: Build, content: Content) -> Priced:
     by_extension = Counter((one.extension, one.target) for one in content.passes)
     return _sum(
         _price_of(component, extension, count, count)
-        for (extension, _target), count in by_extension.items()
+        # Sorted, as sums of floats depend on their order, and a set has none.
+        for (extension, _target), count in sorted(by_extension.items())
     )
 
 
@@ -197,13 +198,15 @@ def _shared(
     contents: Mapping[Build, Content],
     prices: Mapping[Build, Priced],
 ) -> Iterable[Shared]:
+    # Cells are many and different builds are few, so a family is made once per build.
+    families = {build: build.family.whole for build in contents}
     times: defaultdict[Family, Counter[Build]] = defaultdict(Counter)
     cells: Counter[Family] = Counter()
     for builds in built:
-        there = [build for build in builds if build in contents]
-        cells.update({build.family.whole for build in there})
-        for build in there:
-            times[build.family.whole][build] += 1
+        there = [(families[build], build) for build in builds if build in families]
+        cells.update({family for family, _ in there})
+        for family, build in there:
+            times[family][build] += 1
     for family, counts in times.items():
         different: set[Pass] = set()
         by_target: Counter[str] = Counter()
@@ -224,6 +227,6 @@ def _shared(
             all=_sum(prices[build] for build, count in counts.items() for _ in range(count)),
             once=_sum(
                 _price_of(family.component, extension, number, whole[extension, target])
-                for (extension, target), number in pairs.items()
+                for (extension, target), number in sorted(pairs.items())
             ),
         )

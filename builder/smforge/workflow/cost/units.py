@@ -67,8 +67,9 @@ class Content:
 def builds_of_cell(cell: Cell) -> tuple[Build, ...]:
     """The builds of a cell whose units can be examined."""
     return tuple(
-        Build(_family(cell, component), one.archs)
+        Build(family, one.archs)
         for component in examinable(cell)
+        for family in (_family(cell, component),)
         for one in builds_of(component)
     )
 
