@@ -336,7 +336,8 @@ target "compile-cache" {
   inherits = ["_common"]
   context  = "docker/compile-cache"
   contexts = {
-    base = "target:base"
+    base    = "target:base"
+    smforge = SMFORGE_PACKAGE
   }
   output = ["type=cacheonly"]
 }

@@ -1,11 +1,11 @@
 """Count what came from sccache, per target, from the log of its server.
 
-usage: count.py LOG STATISTICS
+usage: count.py LOG STATISTICS MEASURED
 
 sccache runs nvcc's steps one by one, and caches cicc's (PTX), ptxas' (machine code), the front
 end's and the host compiler's. Its own statistics do not say for which target. The log is read
-after the server has ended. One line is printed, `smforge compilations: ` and JSON, which smforge
-looks for.
+after the server has ended. MEASURED has what compilers took (sampler.py). One line is printed,
+`smforge compilations: ` and JSON, which smforge looks for.
 """
 
 from __future__ import annotations
@@ -18,9 +18,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import peaks
+
 MARK = "smforge compilations: "
 HOST = "host"
 """What runs once for all targets: the front end and the host compiler."""
+
+MOST_NAMED = 10
+"""Of the units that took most."""
 
 _LINE = re.compile(r"\[(?P<output>[^\]]+)\]: (?P<said>get_cached_or_compile|Cache hit|Cache miss)")
 _TARGET = re.compile(r'"-arch(?:=|", ")(?P<target>(?:sm|compute)_[0-9]+[a-z]?)"')
@@ -58,8 +63,20 @@ def _is_whole(line: str) -> bool:
     return _FRONT_END not in line and _SOURCE.search(line) is not None
 
 
-def summary(counts: dict[str, dict[str, int]], statistics: dict[str, Any]) -> dict[str, Any]:
-    """The counts, and sccache's own word on what it could not cache and on its errors."""
+def hungriest(measured: peaks.Peaks) -> list[dict[str, str | float]]:
+    """The units that took most, each with the target for which it did."""
+    ordered = sorted(measured.items(), key=lambda one: (-one[1][0], one[0]))
+    first = {unit: (target, mib) for (unit, target), (mib, _day) in reversed(ordered)}
+    top = sorted(first.items(), key=lambda one: (-one[1][1], one[0]))[:MOST_NAMED]
+    return [
+        {"unit": unit, "target": target, "gib": round(mib / 1024, 2)} for unit, (target, mib) in top
+    ]
+
+
+def summary(
+    counts: dict[str, dict[str, int]], statistics: dict[str, Any], measured: peaks.Peaks
+) -> dict[str, Any]:
+    """The counts, sccache's own word on what it could not cache and on its errors, and memory."""
     own = statistics.get("stats", {})
     errors = own.get("cache_errors", {}).get("counts", {})
     return {
@@ -69,16 +86,17 @@ def summary(counts: dict[str, dict[str, int]], statistics: dict[str, Any]) -> di
         + own.get("cache_read_errors", 0)
         + own.get("cache_write_errors", 0)
         + own.get("cache_timeouts", 0),
+        "hungriest": hungriest(measured),
     }
 
 
-def main(log: str, statistics: str) -> None:
+def main(log: str, statistics: str, measured: str) -> None:
     """Read the log to its end, then sccache's statistics, and print the line."""
     with Path(log).open(encoding="utf-8", errors="replace") as lines:
         counts = count(lines)
     file = Path(statistics)
     own = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    print(MARK + json.dumps(summary(counts, own)), flush=True)
+    print(MARK + json.dumps(summary(counts, own, peaks.read(Path(measured)))), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smforge.bake.cell_paths import CellPaths
-from smforge.bake.compilations import MARK, CacheCount, compilations_of
+from smforge.bake.compilations import MARK, CacheCount, UnitMemory, compilations_of
 from smforge.bake.progress.events import Log, Vertex
 from smforge.bake.progress.state import BuildState
 from smforge.bake.targets import target_records
@@ -27,6 +27,14 @@ def test_the_last_line_counts_and_other_output_does_not() -> None:
     assert (
         compilations_of(["nothing", MARK + "{", MARK + '{"targets": {"x": {"hits": -1}}}']) is None
     )
+
+
+def test_the_units_that_took_most_are_in_the_record() -> None:
+    units = [{"unit": f"/src/{one}.cu", "target": "sm_120f", "gib": 9.1 - one} for one in range(9)]
+    found = compilations_of([MARK + json.dumps({**SAID, "hungriest": units})])
+    assert found is not None
+    assert found.hungriest[0] == UnitMemory(unit="/src/0.cu", target="sm_120f", gib=9.1)
+    assert compilations_of([MARK + json.dumps({**SAID, "hungriest": units * 2})]) is None
 
 
 @given(st.lists(st.text()))

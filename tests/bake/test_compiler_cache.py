@@ -142,7 +142,7 @@ def test_without_smforge_a_malformed_line_ends_the_step_and_shows_no_value(tmp_p
     )
     (tmp_path / "count.py").write_text("")
     (tmp_path / "secret").write_text(f"SCCACHE_BUCKET=x\nAWS_SECRET KEY={CANARY}\n")
-    done = subprocess.run(("sh", here, "true"), capture_output=True, text=True, check=False)
+    done = subprocess.run(("sh", here, "vllm", "true"), capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "bad variable name" in done.stderr or "not a valid identifier" in done.stderr
     assert CANARY not in done.stdout + done.stderr

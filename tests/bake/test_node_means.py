@@ -78,8 +78,28 @@ def test_nothing_of_this_host_counts_where_a_node_says_nothing(
 
     assert jobs() == "1"
     assert jobs(cores=6, memory_bytes=256 * GIB) == "6"
+    assert jobs(cores=6, memory_bytes=5 * GIB) == "1"
     assert jobs(cores=6) == "1"
     assert jobs(jobs=7) == "7"
+
+
+def test_memory_that_a_step_sees_limits_no_jobs_and_a_limit_that_it_does_not_see_does(
+    settings: BuildSettings, cell: Callable[..., Cell]
+) -> None:
+    def jobs(means: Means, **stated: Any) -> str:
+        return call_for(replace(settings, **stated), cell("made"), means).variables["MAX_JOBS"]
+
+    seen = Means(8, 5 * GIB, (AMD,))
+    assert jobs(seen) == "8"
+    assert jobs(replace(seen, memory_hidden=True)) == "1"
+    assert jobs(seen, memory_bytes=5 * GIB) == "1"
+
+
+def test_the_limit_of_a_drivers_options_is_one_that_a_step_may_not_see() -> None:
+    whole, limited = machine("whole", 8, 64, AMD), machine("limited", 8, 32, AMD)
+    limited = replace(limited, memory_hidden=True)
+    assert not engine(whole).means(AMD).memory_hidden
+    assert engine(whole, limited).means(AMD).memory_hidden
 
 
 def test_what_is_not_known_is_said_with_the_flags(

@@ -384,6 +384,8 @@ def test_without_a_store_the_builders_own_cache_serves(build: Callable[..., Buil
     assert {name: second.compilations.targets[name] for name in machine_code} == dict.fromkeys(
         machine_code, CacheCount(hits=1, misses=0)
     )
+    # What the compilers took is measured in the container.
+    assert {one.unit for one in first.compilations.hungriest} >= {"/src/csrc/kernels.cu"}
     assert not any(one.misses for one in second.compilations.targets.values())
     assert (second.compilations.not_cached, second.compilations.errors) == ({}, 0)
     assert first.wheel == second.wheel

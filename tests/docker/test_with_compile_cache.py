@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 
 from smforge.bake.compilations import CacheCount, Compilations, compilations_of
+from smforge.bake.host import job_limits
 from tests.locked_tools import installed
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
@@ -39,6 +40,15 @@ KERNELS = """
 template <class T> __global__ void add(T* to) { to[threadIdx.x] += T(AMOUNT); }
 void start(float* to) { add<<<1, 32>>>(to); }
 void start(double* to) { add<<<1, 32>>>(to); }
+"""
+
+
+# Long enough in the compiler proper for it to be found.
+SLOW = """
+template <int N> struct S {{ __device__ static float f(float x)
+    {{ return S<N - 1>::f(x * x + N) + S<N - 1>::f(x - N); }} }};
+template <> struct S<0> {{ __device__ static float f(float x) {{ return x; }} }};
+__global__ void slow(float* p) {{ p[0] = S<{depth}>::f(p[1]); }}
 """
 
 
@@ -77,7 +87,7 @@ class Step:
             secret.write_text(settings)
         with (self.place / "log").open("w") as log:
             return subprocess.Popen(
-                (self.place / "with-compile-cache", "sh", "-euc", script),
+                (self.place / "with-compile-cache", "vllm", "sh", "-euc", script),
                 cwd=self.place,
                 env={**os.environ, "PATH": f"{self.place}/bin:{os.environ['PATH']}"},
                 stdin=subprocess.DEVNULL,
@@ -110,7 +120,9 @@ def step(sccache: Path, nvcc: Path, tmp_path: Path) -> Step:
     written = tmp_path / "with-compile-cache"
     written.write_text(script)
     written.chmod(0o755)
-    shutil.copy(CACHE / "count.py", tmp_path)
+    for name in ("count.py", "memory.py", "peaks.py", "sampler.py"):
+        shutil.copy(CACHE / name, tmp_path)
+    shutil.copy(Path(job_limits.__file__).parent / "data" / "compile_memory.json", tmp_path)
     shutil.copytree(CACHE / "launch", tmp_path / "launch")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "sccache").symlink_to(sccache)
@@ -284,6 +296,33 @@ def test_a_compiler_that_is_killed_once_is_run_again_alone(step: Step) -> None:
     assert (step.place / "kernels.o").stat().st_size
 
 
+def test_what_compilers_took_is_kept_and_what_the_next_build_expects(step: Step) -> None:
+    (step.place / "kernels.cu").write_text(SLOW.format(depth=15))
+    kept = step.place / "cache" / "smforge" / "peaks"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"\xff broken\t\n/other.cu\tsm_80\t77\t20000\n")
+    ran = step.run(step.compile("kernels.o", *TARGET, *ANOTHER))
+    assert ran.status == 0, ran.log
+    unit = str(step.place / "kernels.cu")
+    lines = [line.split("\t") for line in kept.read_text().splitlines()]
+    took = {target: int(mib) for name, target, mib, _day in lines if name == unit}
+    assert set(took) == {"host", "compute_120f", "sm_120f", "compute_121a", "sm_121a"}
+    assert ["/other.cu", "sm_80", "77", "20000"] in lines
+    (most,) = ran.compilations.hungriest
+    assert most.unit == unit
+    assert took[most.target] == max(took.values())
+    # The kernel's own account of the largest of nvcc's processes, without sccache.
+    alone = ("nvcc", "-c", unit, "-o", str(step.place / "alone.o"), *TARGET, *ANOTHER)
+    _pid, status, used = os.wait4(os.posix_spawn(step.nvcc, alone, os.environ), 0)
+    assert status == 0
+    assert max(took.values()) == pytest.approx(used.ru_maxrss / 1024, rel=0.25)
+    # The next step has the same, and a broken line is gone.
+    after = step.run("cp $SMFORGE_COMPILE_LOCKS/peaks copied")
+    assert after.status == 0, after.log
+    assert [line.split("\t") for line in (step.place / "copied").read_text().splitlines()] == lines
+    assert after.compilations.hungriest == ()
+
+
 def test_a_compiler_that_is_killed_twice_is_named(step: Step) -> None:
     ran = _killed(step, times=2)
     assert ran.status == 254, ran.log
@@ -291,13 +330,7 @@ def test_a_compiler_that_is_killed_twice_is_named(step: Step) -> None:
 
 
 def _killed(step: Step, times: int) -> Ran:
-    # Long enough in the compiler proper for it to be found.
-    (step.place / "kernels.cu").write_text(
-        "template <int N> struct S { __device__ static float f(float x)"
-        " { return S<N - 1>::f(x * x + N) + S<N - 1>::f(x - N); } };\n"
-        "template <> struct S<0> { __device__ static float f(float x) { return x; } };\n"
-        "__global__ void slow(float* p) { p[0] = S<15>::f(p[1]); }\n"
-    )
+    (step.place / "kernels.cu").write_text(SLOW.format(depth=15))
     (step.place / "killer.py").write_text(_KILLER)
     killer = subprocess.Popen((sys.executable, step.place / "killer.py", str(times), step.place))
     ran = step.run(step.compile("kernels.o"))

@@ -23,6 +23,16 @@ class CacheCount(BaseModel):
     misses: Annotated[int, Field(ge=0)]
 
 
+class UnitMemory(BaseModel):
+    """What the compilers of one source took at most."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unit: Annotated[str, Field(max_length=4096, description="Its path in the compiling step.")]
+    target: Annotated[str, Field(max_length=64, description="Where they did, as in `targets`.")]
+    gib: Annotated[float, Field(ge=0, description="Of one process, sampled.")]
+
+
 class Compilations(BaseModel):
     """What one bake target compiled or took from the compile cache."""
 
@@ -40,6 +50,10 @@ class Compilations(BaseModel):
         Field(description="Compilations that the cache does not take, by its reason."),
     ] = {}
     errors: Annotated[int, Field(ge=0, description="Failures to read or write the cache.")] = 0
+    hungriest: Annotated[
+        tuple[UnitMemory, ...],
+        Field(max_length=10, description="The units whose compilers took most memory, most first."),
+    ] = ()
 
     @property
     def saved_time(self) -> bool:

@@ -40,6 +40,8 @@ class Machine:
     node: Node
     cores: int | None
     memory_bytes: int | None
+    memory_hidden: bool = False
+    """Whether this memory is a limit of the driver's options, which a step may not see."""
     engine: str | None = None
     """The version of the Docker Engine that the node runs on."""
     containerd_store: bool | None = None
@@ -98,6 +100,7 @@ class Engine:
             cores=None if unknown_cores else least(*(one.cores for one in chosen)),
             memory_bytes=None if unknown_memory else least(*(one.memory_bytes for one in chosen)),
             native=self.native,
+            memory_hidden=any(one.memory_hidden for one in chosen),
         )
 
     @property
@@ -167,7 +170,8 @@ def answers(engine: Engine) -> bool:
 
 def _elsewhere(builder: Builder, node: Node) -> Machine:
     """A node whose machine nobody can be asked about: only the driver's options say something."""
-    return Machine(node, *option_limits(builder.driver, node.options))
+    cores, memory = option_limits(builder.driver, node.options)
+    return Machine(node, cores, memory, memory_hidden=memory is not None)
 
 
 def _on_engine(builder: Builder, node: Node) -> Machine:
@@ -180,6 +184,7 @@ def _on_engine(builder: Builder, node: Node) -> Machine:
         node=node,
         cores=least(cores, info.n_cpu),
         memory_bytes=least(memory, info.mem_total),
+        memory_hidden=memory is not None,
         engine=info.server_version,
         containerd_store="containerd" in str(status.get("driver-type", "")),
         disk=_disk(node, Path(info.docker_root_dir or "/")),

@@ -1,10 +1,13 @@
 """How many compiler jobs an engine can take at once.
 
-The rule: as many jobs as there are cores, but no more than fit into the engine's memory less a
-reserve when every one of them takes what the hungriest file of the cell takes
-(data/compile_memory.json). nvcc compiles a file's architectures in threads beside each other, and
-each thread may take as much as a job, so threads are only what memory leaves after the jobs; two
-at most, since they then compete for cores and serve only to shorten the tail of a build.
+The rule: as many jobs as there are cores. A compiling step knows its memory, and begins only as
+many compilations as fit into it (docker/compile-cache/launch/sccache). Where its memory has a limit
+that a step may not see, there are no more jobs than fit when every one of them takes what the
+hungriest file of the cell takes (data/compile_memory.json).
+
+nvcc compiles a file's architectures in threads beside each other, and each thread may take as much
+as a job, so threads are only what memory leaves after the jobs; two at most, since they then
+compete for cores and serve only to shorten the tail of a build.
 """
 
 from __future__ import annotations
@@ -32,12 +35,24 @@ class JobLimits:
     nvcc_threads: int
 
 
+def weighed_limits(cores: int, memory_bytes: int, gib_per_job: float) -> JobLimits:
+    """The limits where the step itself sees the memory: a job for each core."""
+    return JobLimits(max(1, cores), _threads(_fitting(memory_bytes, gib_per_job), max(1, cores)))
+
+
 def job_limits(cores: int, memory_bytes: int, gib_per_job: float) -> JobLimits:
-    """Apply the rule of this module; never less than one job with one thread."""
-    usable = memory_bytes / _GIB - _table()["reserve_gib"]
-    fitting = int(usable / gib_per_job)
+    """The limits with which all jobs fit into memory; never less than one job with one thread."""
+    fitting = _fitting(memory_bytes, gib_per_job)
     jobs = max(1, min(cores, fitting))
-    return JobLimits(jobs, max(1, min(_MAX_THREADS, fitting // jobs)))
+    return JobLimits(jobs, _threads(fitting, jobs))
+
+
+def _fitting(memory_bytes: int, gib_per_job: float) -> int:
+    return int((memory_bytes / _GIB - _table()["reserve_gib"]) / gib_per_job)
+
+
+def _threads(fitting: int, jobs: int) -> int:
+    return max(1, min(_MAX_THREADS, fitting // jobs))
 
 
 def gib_per_job(cell: Cell) -> float:

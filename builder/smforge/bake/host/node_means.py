@@ -28,6 +28,8 @@ class Means:
     native: tuple[str, ...]
     """What some node of the builder is: ``linux/amd64``. Its own platform stands first in a node's
     list."""
+    memory_hidden: bool = False
+    """Whether this memory is a limit of the node that its steps may not see, as that of a pod."""
 
     @property
     def known(self) -> bool:

@@ -12,7 +12,7 @@ from smforge.bake.command import BakeCall
 from smforge.bake.definition import Definition, resolve_definition
 from smforge.bake.host.crossing import crossing_for, host_platform
 from smforge.bake.host.engine import Engine
-from smforge.bake.host.job_limits import JobLimits, gib_per_job, job_limits
+from smforge.bake.host.job_limits import JobLimits, gib_per_job, job_limits, weighed_limits
 from smforge.bake.host.node_means import Means
 from smforge.plan.records import Cell
 from smforge.workflow.building.settings import BuildSettings
@@ -54,6 +54,7 @@ def stated_means(settings: BuildSettings, means: Means) -> Means:
         means,
         cores=settings.cores or means.cores,
         memory_bytes=settings.memory_bytes or means.memory_bytes,
+        memory_hidden=means.memory_hidden or settings.memory_bytes is not None,
     )
 
 
@@ -64,7 +65,8 @@ def _limits(settings: BuildSettings, cell: Cell, means: Means) -> JobLimits:
     found = stated_means(settings, means)
     if found.cores is None or found.memory_bytes is None:
         return JobLimits(1, 1)
-    return job_limits(found.cores, found.memory_bytes, gib_per_job(cell))
+    limits = job_limits if found.memory_hidden else weighed_limits
+    return limits(found.cores, found.memory_bytes, gib_per_job(cell))
 
 
 def resolve_call(settings: BuildSettings, cell: Cell) -> tuple[BakeCall, Definition]:

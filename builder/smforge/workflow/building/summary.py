@@ -148,6 +148,10 @@ def _cache_lines(results: Sequence[Built]) -> Iterator[str]:
             parts = [f"from the compile cache, {name}: {', '.join(found.lines)}"]
             parts += [f"{refused:,} not cacheable"] if refused else []
             parts += [f"{found.errors:,} errors of the cache"] if found.errors else []
+            parts += [
+                f"most memory: {one.gib:.1f} GiB, {one.unit.rpartition('/')[2]} for {one.target}"
+                for one in found.hungriest[:1]
+            ]
             yield "; ".join(parts)
 
 
