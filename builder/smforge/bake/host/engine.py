@@ -48,6 +48,8 @@ class Machine:
     """Whether images live in containerd's store, which OCI output and attestations need."""
     disk: Disk | None = None
     """Where that engine keeps its data; None where the machine is not this host."""
+    buildx: str | None = None
+    """The version of this host's buildx, where the client told it with the engine's answer."""
 
     @property
     def own_platform(self) -> str | None:
@@ -134,16 +136,16 @@ def inspect(name: str | None = None) -> Engine:
     `UsageError` for an unknown builder, and `ToolError` when docker, buildx or smforge's extra
     ``build`` is missing.
     """
-    # Each answer takes a tenth of a second and more, so they are waited for together, and the
-    # client is loaded meanwhile.
-    with ThreadPoolExecutor(2) as pool:
+    # The answer takes a tenth of a second and more, and the client is loaded meanwhile.
+    with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(find_builder, name)
-        version = pool.submit(buildx_version)
         _client_package()
-        buildx = version.result()
-        if buildx is None and client_answer() is None:
-            raise _no_answer(address())
-        found = asked.result()
+        try:
+            found = asked.result()
+        except ToolError:
+            if buildx_version() is None and client_answer() is None:
+                raise _no_answer(address()) from None
+            raise
     if found.error:
         raise _unusable(found)
     if found.driver == "remote" and not any(node.runs for node in found.nodes):
@@ -153,8 +155,10 @@ def inspect(name: str | None = None) -> Engine:
             remedy="Start its buildkitd, or choose another builder with --builder.",
         )
     ask = _on_engine if runs_on_an_engine(found.driver) else _elsewhere
-    machines = [ask(found, one) for one in found.nodes]
-    return Engine(buildx or "unknown", found.name, found.driver, tuple(machines))
+    machines = tuple(ask(found, one) for one in found.nodes)
+    # An engine's answer has it, which spares a question.
+    told = next((one.buildx for one in machines if one.buildx), None)
+    return Engine(told or buildx_version() or "unknown", found.name, found.driver, machines)
 
 
 def answers(engine: Engine) -> bool:
@@ -175,7 +179,8 @@ def _elsewhere(builder: Builder, node: Node) -> Machine:
 
 
 def _on_engine(builder: Builder, node: Node) -> Machine:
-    if client_answer(*_flags(node)) is None:
+    # A node that runs has just answered buildx.
+    if not node.runs and client_answer(*_flags(node)) is None:
         raise _no_answer(_place(node))
     info = _information(node)
     status = dict(info.driver_status or [])
@@ -188,6 +193,7 @@ def _on_engine(builder: Builder, node: Node) -> Machine:
         engine=info.server_version,
         containerd_store="containerd" in str(status.get("driver-type", "")),
         disk=_disk(node, Path(info.docker_root_dir or "/")),
+        buildx=_buildx_in(info),
     )
 
 
@@ -204,6 +210,12 @@ def _information(node: Node) -> Any:
             f"The Docker Engine on {_place(node)} cannot be inspected: {' '.join(last)}.",
             remedy="'smforge doctor' shows what is lacking.",
         ) from error
+
+
+def _buildx_in(info: Any) -> str | None:
+    """The version of the buildx that the client of an answer has as a plugin."""
+    plugins = (info.client_info and info.client_info.plugins) or ()
+    return next((one.version for one in plugins if one.name == "buildx"), None)
 
 
 def _client_package() -> Any:
