@@ -27,6 +27,13 @@ HOST = "host"
 MOST_NAMED = 10
 """Of the units that took most."""
 
+_CPU_TIMES = (
+    ("/sys/fs/cgroup/cpuacct/cpuacct.usage", re.compile(r"^(?P<count>[0-9]+)$", re.MULTILINE), 1e9),
+    ("/sys/fs/cgroup/cpu.stat", re.compile(r"^usage_usec (?P<count>[0-9]+)$", re.MULTILINE), 1e6),
+)
+"""Where the control group of a step says its CPU time, and the parts of a second it is in: version
+1 (admin-guide/cgroup-v1/cpuacct.rst of the kernel), version 2 (admin-guide/cgroup-v2.rst)."""
+
 _LINE = re.compile(r"\[(?P<output>[^\]]+)\]: (?P<said>get_cached_or_compile|Cache hit|Cache miss)")
 _TARGET = re.compile(r'"-arch(?:=|", ")(?P<target>(?:sm|compute)_[0-9]+[a-z]?)"')
 _SOURCE = re.compile(r'"[^"]*\.cu"')
@@ -81,6 +88,7 @@ def summary(
     errors = own.get("cache_errors", {}).get("counts", {})
     return {
         "targets": counts,
+        "cpu_seconds": cpu_seconds(),
         "not_cached": own.get("not_cached", {}),
         "errors": sum(errors.values())
         + own.get("cache_read_errors", 0)
@@ -88,6 +96,18 @@ def summary(
         + own.get("cache_timeouts", 0),
         "hungriest": hungriest(measured),
     }
+
+
+def cpu_seconds() -> float | None:
+    """CPU time of everything that ran in this step; None where its control group does not say."""
+    for place, form, parts in _CPU_TIMES:
+        try:
+            found = form.search(Path(place).read_text(encoding="ascii"))
+        except OSError:
+            continue
+        if found:
+            return round(int(found["count"]) / parts, 1)
+    return None
 
 
 def main(log: str, statistics: str, measured: str) -> None:

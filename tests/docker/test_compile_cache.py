@@ -389,6 +389,9 @@ def test_without_a_store_the_builders_own_cache_serves(build: Callable[..., Buil
     assert not any(one.misses for one in second.compilations.targets.values())
     assert (second.compilations.not_cached, second.compilations.errors) == ({}, 0)
     assert first.wheel == second.wheel
+    # The control group of the step says it, and not that of the machine.
+    assert first.compilations.cpu_seconds is not None
+    assert 0 < first.compilations.cpu_seconds < 600
 
 
 def test_a_store_that_does_not_answer_stops_no_build(build: Callable[..., Build]) -> None:

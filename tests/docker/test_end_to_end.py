@@ -115,6 +115,15 @@ def test_a_second_build_finds_nothing_to_do(demo: Path) -> None:
     assert {file: file.stat().st_mtime_ns for file in demo.rglob("*.whl")} == before
 
 
+def test_the_record_says_what_it_was_expected_to_cost(demo: Path) -> None:
+    cost = json.loads((demo / "record.json").read_text())["cost"]
+    assert cost["passes"] == 27
+    low, high = cost["cpu_seconds"]
+    assert 0 < low <= high
+    # Null where the engine had the step in its own cache.
+    assert cost["took_cpu_seconds"] is None or cost["took_cpu_seconds"] > 0
+
+
 def test_flashinfer_loads_each_devices_modules_and_refuses_other_devices(
     demo: Path, call: dict[str, Any]
 ) -> None:

@@ -54,6 +54,10 @@ class Compilations(BaseModel):
         tuple[UnitMemory, ...],
         Field(max_length=10, description="The units whose compilers took most memory, most first."),
     ] = ()
+    cpu_seconds: Annotated[
+        float | None,
+        Field(ge=0, description="Of the whole step; null where its control group does not say."),
+    ] = None
 
     @property
     def saved_time(self) -> bool:

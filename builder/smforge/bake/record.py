@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from smforge.bake.compilations import Compilations
+from smforge.bake.cost_record import CostRecord
 from smforge.errors import DamagedInputError, first_problem
 from smforge.files import read_small
 from smforge.matrix.shape.words import CudaTag, Name, Platform
@@ -222,6 +223,10 @@ class RunRecord(_Strict):
     checkout: Checkout | None = None
     preflight: Annotated[
         PreflightRecord | None, Field(description="Null where none was to run.")
+    ] = None
+    cost: Annotated[
+        CostRecord | None,
+        Field(description="Null where nothing that is compiled has a known price."),
     ] = None
     targets: tuple[TargetRecord, ...] = ()
     artefacts: tuple[Artefact, ...] = ()

@@ -135,6 +135,9 @@ def closing_lines(results: Sequence[Built]) -> Iterator[str]:
         else:
             yield f"rejected: {name}, kept to be examined: {files}"
     yield from _cache_lines(results)
+    for built in results:
+        if not built.up_to_date and built.record and built.record.cost:
+            yield f"cost: {built.cell.variant} {built.cell.platform}: {built.record.cost.text}"
 
 
 def _cache_lines(results: Sequence[Built]) -> Iterator[str]:

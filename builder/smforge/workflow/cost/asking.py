@@ -43,5 +43,5 @@ def _last_builds(records: Sequence[Path]) -> dict[str, Last]:
     for output in find_outputs(records) if records else ():
         one = measured(output)
         name = f"{one.variant}-{one.platform.replace('/', '-')}"
-        found[name] = Last(one.seconds, one.wheels)
+        found[name] = Last(one.seconds, one.wheels, output.record.cost)
     return found

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from smforge.bake.cost_record import CostRecord
 from smforge.bake.host.job_limits import gib_per_job, job_limits
 from smforge.plan.records import Cell
 from smforge.preflight.cell import examinable
@@ -29,6 +30,8 @@ class Last:
     """Wall time; None where any of it came from a cache."""
     wheels: int
     """Bytes."""
+    cost: CostRecord | None = None
+    """What its compilations were expected to cost and took."""
 
 
 @dataclass(frozen=True, slots=True)

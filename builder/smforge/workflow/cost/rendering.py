@@ -9,7 +9,7 @@ from smforge.amounts import clock_text, size_text
 from smforge.arch.target import Target
 from smforge.version import __version__
 from smforge.workflow.cost.figures import Seconds, once, total
-from smforge.workflow.cost.price import CellCost, PlanCost, Priced, Shared
+from smforge.workflow.cost.price import CellCost, Last, PlanCost, Priced, Shared
 
 SCHEMA_VERSION = 1
 _GIB = 1 << 30
@@ -63,9 +63,6 @@ def _unit_rows(one: Shared) -> Iterator[tuple[str, ...]]:
 
 
 def _cell_row(one: CellCost) -> tuple[str, ...]:
-    last = "" if one.last is None else clock_text(one.last.seconds or 0.0)
-    if one.last is not None and one.last.seconds is None:
-        last = "from a cache"
     return (
         f"{one.cell.variant} {one.cell.platform}",
         f"{one.units:,}",
@@ -74,10 +71,21 @@ def _cell_row(one: CellCost) -> tuple[str, ...]:
         str(one.jobs),
         _between(one.wall) if one.is_measured else _NOT_MEASURED,
         _NOT_MEASURED if one.wheels is None else size_text(one.wheels),
-        last,
+        _last(one.last),
         f"{one.priced.not_measured:,}" if one.priced.not_measured else "",
         ", ".join(one.not_known),
     )
+
+
+def _last(last: Last | None) -> str:
+    """How long the last build took, and what its compilations took if all was compiled."""
+    if last is None:
+        return ""
+    wall = "from a cache" if last.seconds is None else clock_text(last.seconds)
+    cost = last.cost
+    if cost is None or not cost.compared or cost.took_cpu_seconds is None:
+        return wall
+    return f"{wall}, {_hours(Seconds(cost.took_cpu_seconds, cost.took_cpu_seconds))} CPU hours"
 
 
 def _closing(cost: PlanCost) -> Iterator[str]:
@@ -142,7 +150,12 @@ def _cell(one: CellCost) -> dict[str, Any]:
         "wall_seconds": [one.wall.low, one.wall.high],
         "wheel_bytes": one.wheels,
         "not_known": list(one.not_known),
-        "last": last and {"wall_seconds": last.seconds, "wheel_bytes": last.wheels},
+        "last": last
+        and {
+            "wall_seconds": last.seconds,
+            "wheel_bytes": last.wheels,
+            "cost": last.cost and last.cost.model_dump(mode="json"),
+        },
     }
 
 
