@@ -11,6 +11,7 @@ after the server has ended. MEASURED has what compilers took (sampler.py). One l
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections import defaultdict, deque
@@ -28,8 +29,8 @@ MOST_NAMED = 10
 """Of the units that took most."""
 
 _CPU_TIMES = (
-    ("/sys/fs/cgroup/cpuacct/cpuacct.usage", re.compile(r"^(?P<count>[0-9]+)$", re.MULTILINE), 1e9),
-    ("/sys/fs/cgroup/cpu.stat", re.compile(r"^usage_usec (?P<count>[0-9]+)$", re.MULTILINE), 1e6),
+    ("cpuacct/cpuacct.usage", re.compile(r"^(?P<count>[0-9]+)$", re.MULTILINE), 1e9),
+    ("cpu.stat", re.compile(r"^usage_usec (?P<count>[0-9]+)$", re.MULTILINE), 1e6),
 )
 """Where the control group of a step says its CPU time, and the parts of a second it is in: version
 1 (admin-guide/cgroup-v1/cpuacct.rst of the kernel), version 2 (admin-guide/cgroup-v2.rst)."""
@@ -88,7 +89,8 @@ def summary(
     errors = own.get("cache_errors", {}).get("counts", {})
     return {
         "targets": counts,
-        "cpu_seconds": cpu_seconds(),
+        "cpu_seconds": cpu_seconds(Path("/sys/fs/cgroup"), os.getpid()),
+        "wall_seconds": wall_seconds(os.getppid()),
         "not_cached": own.get("not_cached", {}),
         "errors": sum(errors.values())
         + own.get("cache_read_errors", 0)
@@ -98,16 +100,30 @@ def summary(
     }
 
 
-def cpu_seconds() -> float | None:
-    """CPU time of everything that ran in this step; None where its control group does not say."""
-    for place, form, parts in _CPU_TIMES:
+def cpu_seconds(groups: Path, process: int) -> float | None:
+    """CPU time of everything that ran in this step; None where its control group does not say.
+
+    Where a step sees the control groups of the machine, `process` is in none of those that are
+    looked at, so the time of all other work is not taken for its own.
+    """
+    for name, form, parts in _CPU_TIMES:
+        file = groups / name
         try:
-            found = form.search(Path(place).read_text(encoding="ascii"))
+            members = (file.parent / "cgroup.procs").read_text(encoding="ascii").split()
+            found = form.search(file.read_text(encoding="ascii"))
         except OSError:
             continue
-        if found:
+        if found and str(process) in members:
             return round(int(found["count"]) / parts, 1)
     return None
+
+
+def wall_seconds(process: int) -> float:
+    """How long a process has been running; its start is the 22nd field of proc_pid_stat(5)."""
+    # The second field is a name, which may have spaces and brackets.
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    return round(uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK"), 1)
 
 
 def main(log: str, statistics: str, measured: str) -> None:

@@ -392,6 +392,8 @@ def test_without_a_store_the_builders_own_cache_serves(build: Callable[..., Buil
     # The control group of the step says it, and not that of the machine.
     assert first.compilations.cpu_seconds is not None
     assert 0 < first.compilations.cpu_seconds < 600
+    assert first.compilations.wall_seconds is not None
+    assert 0 < first.compilations.wall_seconds < 600
 
 
 def test_a_store_that_does_not_answer_stops_no_build(build: Callable[..., Build]) -> None:

@@ -58,6 +58,20 @@ class Compilations(BaseModel):
         float | None,
         Field(ge=0, description="Of the whole step; null where its control group does not say."),
     ] = None
+    wall_seconds: Annotated[
+        float | None,
+        Field(ge=0, description="Of the whole step; null in records of older versions."),
+    ] = None
+
+    @property
+    def hits(self) -> int:
+        """What came from the cache, for all targets together."""
+        return sum(one.hits for one in self.targets.values())
+
+    @property
+    def misses(self) -> int:
+        """What was compiled, for all targets together."""
+        return sum(one.misses for one in self.targets.values())
 
     @property
     def saved_time(self) -> bool:
@@ -65,8 +79,7 @@ class Compilations(BaseModel):
 
         A build from nothing finds a few results of its own: files whose PTX is the same.
         """
-        hits = sum(one.hits for one in self.targets.values())
-        return 10 * hits > hits + sum(one.misses for one in self.targets.values())
+        return 10 * self.hits > self.hits + self.misses
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from smforge.report.build import to_json
 from smforge.workflow.building.auditing import PAGE, audit_cell
 from smforge.workflow.building.bake_calls import call_for, say_what_is_not_known
 from smforge.workflow.building.freshness import Freshness, freshness
-from smforge.workflow.building.look_ahead import expect, look_ahead
+from smforge.workflow.building.look_ahead import look_ahead
 from smforge.workflow.building.publishing import complete
 from smforge.workflow.building.recording import Run, audit_record
 from smforge.workflow.building.results import Built, CellAudit, LookAhead
@@ -98,9 +98,6 @@ class Builder:
             run = Run(datetime.now(UTC), cell, call, engine, found.inputs, predicted)
             if predicted is not None and predicted.error is not None:
                 return _not_built(run, paths, "stopped", predicted.error)
-            if predicted is not None:
-                jobs = int(call.variables["MAX_JOBS"])
-                run = replace(run, expected=expect(settings, cell, jobs))
             _make_root_file_systems(settings, cell, crossing)
             settings.messages.explain(f"cd {call.root} && {call.text}")
             progress = settings.messages.progress(cell.title)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from smforge.bake.cell_paths import shown
-from smforge.bake.cost_record import ExpectedCost
 from smforge.bake.inputs.externals import externals_of, kept_sources
 from smforge.bake.inputs.published import ensure_published
 from smforge.bake.record import CollapseRecord, ForeseenComponent, PreflightRecord
@@ -33,7 +32,6 @@ from smforge.sigterm import ended_tidily
 from smforge.verdict.expectation import Expectation, expectations_of
 from smforge.workflow.building.results import LookAhead, Predicted
 from smforge.workflow.building.settings import BuildSettings
-from smforge.workflow.cost.expecting import expected_cost
 from smforge.workflow.published import PublishedPreflight, preflight_published, way_out
 from smforge.writing import write_whole
 
@@ -60,7 +58,14 @@ def look_ahead(settings: BuildSettings, cell: Cell) -> Predicted | None:
 def predict(settings: BuildSettings, cell: Cell) -> Predicted:
     """The result of preflight for a cell, and its consequence for the build."""
     policies = [load_policy(path) for path in settings.policies_of(cell)]
-    circumstances = _circumstances(settings, cell, policies)
+    circumstances = Circumstances(
+        root=settings.root,
+        cache=Cache(default_directory()),
+        checkouts=settings.host.checkouts,
+        fetched=kept_sources(externals_of(cell), settings.sources_store),
+        excuses=tuple(one for policy in policies for one in policy.sources),
+        announce=settings.messages.announce,
+    )
     with ended_tidily():
         found = preflight_cell(cell, examinable(cell), circumstances)
         published = _read_published(settings, cell, policies)
@@ -81,25 +86,6 @@ def predict(settings: BuildSettings, cell: Cell) -> Predicted:
     if (failed or lacking) and settings.look_ahead is LookAhead.STOP:
         error = _loss(found, published, settings.paths(cell).logs)
     return Predicted(found, record, reports, error, published)
-
-
-def expect(settings: BuildSettings, cell: Cell, jobs: int) -> ExpectedCost | None:
-    """What the cell's compilations should cost, from the units that preflight has just listed."""
-    circumstances = _circumstances(settings, cell, ())
-    return expected_cost(cell, replace(circumstances, announce=lambda _text: None), jobs)
-
-
-def _circumstances(
-    settings: BuildSettings, cell: Cell, policies: Sequence[Policy]
-) -> Circumstances:
-    return Circumstances(
-        root=settings.root,
-        cache=Cache(default_directory()),
-        checkouts=settings.host.checkouts,
-        fetched=kept_sources(externals_of(cell), settings.sources_store),
-        excuses=tuple(one for policy in policies for one in policy.sources),
-        announce=settings.messages.announce,
-    )
 
 
 def _read_published(

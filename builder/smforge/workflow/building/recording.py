@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from smforge.bake.command import BakeCall
-from smforge.bake.cost_record import CostRecord, ExpectedCost
+from smforge.bake.cost_record import CostRecord, compare
 from smforge.bake.host.engine import Engine
 from smforge.bake.inputs.checkout import checkout_of
 from smforge.bake.inputs.digest import inputs_digest
@@ -20,6 +20,7 @@ from smforge.plan.records import Cell
 from smforge.report.model import Report
 from smforge.version import __version__
 from smforge.workflow.building.results import Predicted
+from smforge.workflow.cost.expecting import compiling_targets, expected_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,6 @@ class Run:
     inputs: Mapping[str, str]
     """The SHA-256 of each input, by name."""
     predicted: Predicted | None
-    expected: ExpectedCost | None = None
-    """What its compilations are expected to cost."""
     _clock: float = field(default_factory=time.monotonic)
     """The clock of the machine's time may be set while a build runs; this one only goes on."""
 
@@ -73,26 +72,25 @@ class Run:
             ),
             checkout=checkout_of(self.call.root),
             preflight=self.predicted.record if self.predicted else None,
-            cost=self._cost(targets),
+            cost=self._cost(targets, ended=result in {"passed", "rejected"}),
             targets=targets,
             artefacts=artefacts,
             audit=audit,
             image_audit=image_audit,
         )
 
-    def _cost(self, targets: tuple[TargetRecord, ...]) -> CostRecord | None:
-        if self.expected is None:
+    def _cost(self, targets: tuple[TargetRecord, ...], *, ended: bool) -> CostRecord | None:
+        """What was expected, from preflight's result; compared where everything was compiled."""
+        if self.predicted is None:
             return None
-        compiled = tuple(one.name for one in self.cell.components if one.archs)
-        return CostRecord.of(
-            self.expected,
-            # A component is one target of its name, or one for each of its own targets.
-            (
-                one.compilations
-                for one in targets
-                if one.name in compiled or one.name.startswith(tuple(f"{c}-sm" for c in compiled))
-            ),
-        )
+        jobs = int(self.call.variables["MAX_JOBS"])
+        expected = expected_cost(self.cell, self.predicted.preflight, jobs)
+        if expected is None:
+            return None
+        if not ended:
+            return CostRecord(**expected.model_dump())
+        compiled = {one.name: one.compilations for one in targets}
+        return compare(expected, compiled, compiling_targets(self.cell))
 
 
 def audit_record(report: Report, file: str, text: str) -> AuditRecord:

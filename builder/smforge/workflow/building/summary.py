@@ -136,8 +136,9 @@ def closing_lines(results: Sequence[Built]) -> Iterator[str]:
             yield f"rejected: {name}, kept to be examined: {files}"
     yield from _cache_lines(results)
     for built in results:
-        if not built.up_to_date and built.record and built.record.cost:
-            yield f"cost: {built.cell.variant} {built.cell.platform}: {built.record.cost.text}"
+        record = None if built.up_to_date or built.error is not None else built.record
+        if record is not None and record.cost is not None:
+            yield f"cost of compiling, {built.cell.title}: {record.cost.text}"
 
 
 def _cache_lines(results: Sequence[Built]) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Last:
     wheels: int
     """Bytes."""
     cost: CostRecord | None = None
-    """What its compilations were expected to cost and took."""
+    """What its compilations were expected to cost, compared with what they took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,12 @@ class CellCost:
     @property
     def wall(self) -> Seconds:
         """Wall seconds with `jobs` compilers at once, never less than the longest pass."""
-        cpu = self.seconds
-        longest = self.priced.longest
-        return Seconds(cpu.low / self.jobs, max(cpu.high / self.jobs, longest), 0.0)
+        return wall_of(self.seconds, self.priced.longest, self.jobs)
+
+
+def wall_of(cpu: Seconds, longest: float, jobs: int) -> Seconds:
+    """Wall seconds of some CPU time with `jobs` compilers at once; `longest` is one pass's."""
+    return Seconds(cpu.low / jobs, max(cpu.high / jobs, longest), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +117,19 @@ def price(
     last: Mapping[str, Last],
 ) -> PlanCost:
     """Price cells. `last` has their last builds by the cell's name."""
-    prices = {build: _priced(build, content) for build, content in contents.items()}
+    prices = {build: priced_build(build, content) for build, content in contents.items()}
     built = {cell.name: builds_of_cell(cell) for cell in cells}
     return PlanCost(
         means=means,
         cells=tuple(
-            _cell_cost(cell, built[cell.name], contents, prices, means, last.get(cell.name))
+            _cell_cost(
+                cell,
+                built[cell.name],
+                contents,
+                prices,
+                job_limits(means.cores, means.memory_bytes, gib_per_job(cell)).jobs,
+                last.get(cell.name),
+            )
             for cell in cells
         ),
         shared=tuple(_shared(built.values(), contents, prices)),
@@ -127,12 +137,18 @@ def price(
     )
 
 
+def price_of_cell(cell: Cell, contents: Mapping[Build, Content], jobs: int) -> CellCost:
+    """Price one cell, for a builder that runs `jobs` compilers at once."""
+    prices = {build: priced_build(build, content) for build, content in contents.items()}
+    return _cell_cost(cell, builds_of_cell(cell), contents, prices, jobs, None)
+
+
 def _cell_cost(  # noqa: PLR0913, PLR0917  # what is known of a cell
     cell: Cell,
     builds: Sequence[Build],
     contents: Mapping[Build, Content],
     prices: Mapping[Build, Priced],
-    means: Means,
+    jobs: int,
     last: Last | None,
 ) -> CellCost:
     there = [build for build in builds if build in prices]
@@ -155,13 +171,13 @@ def _cell_cost(  # noqa: PLR0913, PLR0917  # what is known of a cell
         priced=_sum(prices[build] for build in there),
         others=total(cost for name, cost in others.items() if name not in examined and cost),
         not_known=tuple(dict.fromkeys(not_known)),
-        jobs=job_limits(means.cores, means.memory_bytes, gib_per_job(cell)).jobs,
+        jobs=jobs,
         wheels=None if None in sizes else sum(size for size in sizes if size is not None),
         last=last,
     )
 
 
-def _priced(build: Build, content: Content) -> Priced:
+def priced_build(build: Build, content: Content) -> Priced:
     """The price of all passes of a build."""
     component = build.family.component
     by_extension = Counter((one.extension, one.target) for one in content.passes)

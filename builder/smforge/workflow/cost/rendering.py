@@ -78,14 +78,10 @@ def _cell_row(one: CellCost) -> tuple[str, ...]:
 
 
 def _last(last: Last | None) -> str:
-    """How long the last build took, and what its compilations took if all was compiled."""
+    """How long the last build took."""
     if last is None:
         return ""
-    wall = "from a cache" if last.seconds is None else clock_text(last.seconds)
-    cost = last.cost
-    if cost is None or not cost.compared or cost.took_cpu_seconds is None:
-        return wall
-    return f"{wall}, {_hours(Seconds(cost.took_cpu_seconds, cost.took_cpu_seconds))} CPU hours"
+    return "from a cache" if last.seconds is None else clock_text(last.seconds)
 
 
 def _closing(cost: PlanCost) -> Iterator[str]:
@@ -116,6 +112,9 @@ def _closing(cost: PlanCost) -> Iterator[str]:
         yield f"Not in it: {lacking:,} passes that are not measured."
     if names := dict.fromkeys(name for one in cost.cells for name in one.not_known):
         yield f"Not in it: {', '.join(names)}, whose cost is not known."
+    for one in cost.cells:
+        if one.last is not None and one.last.cost is not None:
+            yield f"Last build of {one.cell.title}: {one.last.cost.text}."
     for family, why in cost.failed.items():
         yield f"{family.component} {family.version} was not examined: {why}"
 

@@ -11,7 +11,13 @@ from smforge.arch.platforms import PROCESSORS
 from smforge.bake.inputs.externals import kept_sources
 from smforge.errors import SmforgeError
 from smforge.plan.records import Cell, PlannedComponent
-from smforge.preflight.cell import Circumstances, builds_of, examinable, question_of
+from smforge.preflight.cell import (
+    CellPreflight,
+    Circumstances,
+    builds_of,
+    examinable,
+    question_of,
+)
 from smforge.preflight.records import Configuration
 from smforge.preflight.run import compiled
 
@@ -107,6 +113,22 @@ def contents_of(
         for archs, configuration in configured.items():
             found[Build(family, archs)] = _content(configuration, needed)
     return found, failed
+
+
+def contents_found(found: CellPreflight) -> dict[str, tuple[Build, Content]]:
+    """What preflight has found that a cell compiles, by bake target. Nothing is read or asked."""
+    contents = {}
+    for one in found.components:
+        family = _family(found.cell, one.component)
+        needed = {each.name for each in one.component.externals}
+        parts = zip(builds_of(one.component), one.result.builds, strict=True)
+        for build, part in parts:
+            configuration = replace(one.result.configuration, units=part.units)
+            contents[build.name] = (
+                Build(family, build.archs),
+                _content(configuration, needed),
+            )
+    return contents
 
 
 def _configured(
