@@ -121,7 +121,7 @@ def build(
             rootfs_store=store,
         )
         monkeypatch.setattr(
-            "smforge.workflow.building.build.complete",
+            "smforge.workflow.building.making.complete",
             lambda _cell, _folder, audit: completed.append(audit),
         )
         return Builder(settings).build(cell)

@@ -16,8 +16,8 @@ from smforge.errors import EngineUnavailableError
 from smforge.plan.records import Cell
 from smforge.report.build import to_json
 from smforge.report.model import Report
-from smforge.workflow.building.job_reports import FORMATS, render_job, reports_of
-from smforge.workflow.building.results import Built, CellAudit
+from smforge.workflow.building.job_reports import render_job, reports_of
+from smforge.workflow.building.results import JOB_FORMATS, Built, CellAudit
 
 RECORD = {
     "tool": {"name": "smforge", "version": "0"},
@@ -103,7 +103,7 @@ def test_what_was_not_begun_is_no_passed_suite(results: list[Built]) -> None:
     assert "It was not begun." in text
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", JOB_FORMATS)
 def test_one_cell_alone(results: list[Built], form: str) -> None:
     for built in results:
         assert render_job([built], form).strip()

@@ -30,14 +30,10 @@ from smforge.matrix.load import load as load_matrix
 from smforge.matrix.place import require_bake_file
 from smforge.oci.credentials import configuration_folder
 from smforge.plan.records import Cell
-from smforge.policy.files import load_policy
 from smforge.verdict.reading import Backend
 from smforge.workflow.building import summary
 from smforge.workflow.building.bake_calls import resolve_call
 from smforge.workflow.building.build import Builder
-from smforge.workflow.building.cells import cells_of
-from smforge.workflow.building.job_reports import FORMATS as OF_JOBS
-from smforge.workflow.building.job_reports import render_job
 from smforge.workflow.building.messages import Messages
 from smforge.workflow.building.publishing import (
     Publication,
@@ -45,8 +41,9 @@ from smforge.workflow.building.publishing import (
     publish_all,
     require_publishable,
 )
-from smforge.workflow.building.results import Built, LookAhead
+from smforge.workflow.building.results import JOB_FORMATS, Built, LookAhead
 from smforge.workflow.building.settings import BuildSettings
+from smforge.workflow.farm.cells import cells_of
 from smforge.workflow.farm.explaining import explain as explained
 from smforge.workflow.farm.explaining import explained_document, explained_text
 from smforge.workflow.farm.journal import last_run
@@ -55,7 +52,7 @@ from smforge.workflow.farm.running import Ran, run_cells
 from smforge.workflow.farm.stores.naming import absolute_name, beside, open_stores
 from smforge.workflow.farm.stores.store import Store
 
-FORMATS = ("table", "json", *OF_JOBS)
+FORMATS = ("table", "json", *JOB_FORMATS)
 _EXCERPT_WIDTH = 240
 _MOST_AUDITS = 8
 """A run of more cells shows only the audits of those that did not pass."""
@@ -255,6 +252,8 @@ def command(  # noqa: PLR0913, PLR0917  # one per option
         )
     matrix, cells = cells_of(request.matrix, request.choice, host.versions)
     require_bake_file(matrix)
+    if request.policies:
+        from smforge.policy.files import load_policy  # noqa: PLC0415  # defers tomllib
     for path in request.policies:
         load_policy(path)  # A wrong one is refused before anything is done.
     messages = Messages(quiet=ctx.obj["quiet"], verbose=ctx.obj["verbose"])
@@ -368,7 +367,9 @@ def _render(ran: Ran, published: Sequence[Published], spec: OutputSpec) -> str:
         return json.dumps(
             {**summary.document(results, ran.not_begun), "published": images}, indent=2
         )
-    if spec.format in OF_JOBS:
+    if spec.format in JOB_FORMATS:
+        from smforge.workflow.building.job_reports import render_job  # noqa: PLC0415  # defers report
+
         return render_job(results, spec.format, ran.not_begun)
     terminal = spec.file is None and sys.stdout.isatty()
     color = color_wanted(spec)

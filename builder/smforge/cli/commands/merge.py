@@ -12,10 +12,10 @@ from smforge.cli.flags import matrix_option, policy_option
 from smforge.cli.output import print_result
 from smforge.matrix.place import require_bake_file
 from smforge.oci.credentials import configuration_folder
-from smforge.workflow.building.cells import cells_of
 from smforge.workflow.building.messages import Messages
 from smforge.workflow.building.results import LookAhead
 from smforge.workflow.building.settings import BuildSettings
+from smforge.workflow.farm.cells import cells_of
 from smforge.workflow.farm.choice import Choice, Shard
 from smforge.workflow.farm.merging import FromStores, Merged, is_store, merge
 from smforge.workflow.farm.stores.naming import open_store

@@ -21,12 +21,11 @@ from smforge.workflow.audit_request import request_of
 from smforge.workflow.building.results import Built
 from smforge.workflow.building.summary import closing_lines, rows
 
-FORMATS = ("markdown", "junit", "sarif")
 _MOST_EXCERPT = 40
 
 
 def render_job(results: Sequence[Built], form: str, not_begun: Sequence[Cell] = ()) -> str:
-    """The results in one of `FORMATS`, with the cells that were to follow."""
+    """The results in one of `JOB_FORMATS`, with the cells that were to follow."""
     reports = [report for built in results for report in reports_of(built)]
     reports += [_unknown(cell, BuildFailedError("It was not begun.")) for cell in not_begun]
     match form:

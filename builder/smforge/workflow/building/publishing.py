@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from smforge.bake.host.engine import address, client_answer
@@ -16,19 +15,9 @@ from smforge.errors import (
     UsageError,
 )
 from smforge.oci.credentials import find_credentials
-from smforge.oci.layout import LayoutFolder
 from smforge.oci.reference import parse_reference
 from smforge.plan.records import Cell, PlannedImage
-from smforge.publish.contents import bill_of_materials, wheel_digests
-from smforge.publish.finish import finish
-from smforge.publish.images import LAYOUT
-from smforge.publish.layouts import read_root
-from smforge.publish.limits import Limits, require_within
-from smforge.publish.load import load
-from smforge.report.build import to_json
-from smforge.workflow.building.results import Built, CellAudit
-
-_EPOCH = "SOURCE_DATE_EPOCH"
+from smforge.workflow.building.results import Built
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +91,6 @@ def require_publishable(cells: Sequence[Cell], publication: Publication) -> None
         )
 
 
-def complete(cell: Cell, directory: Path, audit: CellAudit) -> None:
-    """Annotate the layout of a cell that has passed, and add its SBOM and the report.
-
-    Raises `UnpublishableError` where a wheel is too large for the index it is built for.
-    """
-    wheels = ((path.name, path.stat().st_size) for path in sorted(directory.rglob("*.whl")))
-    require_within(Limits(wheel_mb=cell.toolkit.wheel_mb), cell.toolkit.tag, wheels)
-    folder = directory / LAYOUT
-    if cell.image is None or not folder.is_dir():
-        return
-    created = datetime.fromtimestamp(int(cell.variables[_EPOCH]), UTC)
-    describe = functools.partial(
-        bill_of_materials, created=created, wheels=wheel_digests(directory)
-    )
-    about = audit.image or audit.artefacts
-    finish(folder, to_json(about), about.verdict, created, describe)
-
-
 def publish(built: Built, tag: str, publication: Publication) -> Published | None:
     """Load and push the image of a cell that has passed; None where it has not.
 
@@ -128,12 +99,18 @@ def publish(built: Built, tag: str, publication: Publication) -> Published | Non
     image = built.cell.image
     if built.exit_code != 0 or image is None:
         return None
+    from smforge.oci.layout import LayoutFolder  # noqa: PLC0415  # defers oci
+    from smforge.publish.images import LAYOUT  # noqa: PLC0415  # defers publish
+    from smforge.publish.layouts import read_root  # noqa: PLC0415  # defers oci
+
     folder = built.paths.final / LAYOUT
     digest = read_root(LayoutFolder(folder)).digest
     loaded = pushed = None
     sent = 0
     if publication.load:
         loaded = f"{image.name}:{tag}"
+        from smforge.publish.load import load  # noqa: PLC0415  # defers tarfile
+
         publication.announce(f"loading {loaded}")
         load(folder, loaded)
     if publication.repository is not None:

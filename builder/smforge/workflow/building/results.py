@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from smforge.bake.cell_paths import CellPaths
 from smforge.bake.record import PreflightRecord, RunRecord
 from smforge.errors import EXIT_BUILD_FAILED, EXIT_OF_VERDICT, SmforgeError
 from smforge.plan.records import Cell
-from smforge.preflight.cell import CellPreflight
-from smforge.report.model import Report
-from smforge.workflow.published import PublishedPreflight
+
+if TYPE_CHECKING:
+    from smforge.preflight.cell import CellPreflight
+    from smforge.report.model import Report
+    from smforge.workflow.published import PublishedPreflight
+
+JOB_FORMATS = ("markdown", "junit", "sarif")
+"""The formats of CI systems, in which job_reports.py writes results."""
 
 
 class LookAhead(StrEnum):

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smforge.amounts import clock_text, size_text
 from smforge.bake.cell_paths import shown
 from smforge.bake.record import TargetRecord
 from smforge.errors import EXIT_PASS, SmforgeError
-from smforge.oci.layers import biggest_layers
 from smforge.plan.records import Cell
-from smforge.publish.images import LAYOUT
-from smforge.report.model import Report
-from smforge.report.table import render_table as render_report
 from smforge.terminal import text_of
 from smforge.version import __version__
 from smforge.workflow.building.results import Built
+
+if TYPE_CHECKING:
+    from smforge.report.model import Report
 
 SCHEMA_VERSION = 1
 
@@ -92,6 +91,8 @@ def render_table(results: Sequence[Built], *, width: int, color: bool) -> str:
 
 def audit_table(report: Report, *, width: int, color: bool) -> str:
     """The report of an audit without its notes, which people need not read after a build."""
+    from smforge.report.table import render_table as render_report  # noqa: PLC0415  # defers report
+
     serious = tuple(finding for finding in report.findings if finding.level != "note")
     return render_report(replace(report, findings=serious), width=width, color=color)
 
@@ -161,10 +162,14 @@ def _cache_lines(results: Sequence[Built]) -> Iterator[str]:
 
 def layer_lines(results: Sequence[Built]) -> Iterator[str]:
     """The biggest layers of each image that has its place, and the step that made each."""
-    for built in results:
+    made = [one for one in results if one.error is None and one.record and one.cell.image]
+    if not made:
+        return
+    from smforge.oci.layers import biggest_layers  # noqa: PLC0415  # defers oci
+    from smforge.publish.images import LAYOUT  # noqa: PLC0415  # defers publish
+
+    for built in made:
         folder = _directory(built) / LAYOUT
-        if built.error is not None or built.record is None or built.cell.image is None:
-            continue
         try:
             layers = biggest_layers(folder)
         except SmforgeError:
