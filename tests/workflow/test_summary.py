@@ -10,6 +10,7 @@ import pytest
 
 from smforge.amounts import size_text
 from smforge.bake.cell_paths import CellPaths
+from smforge.bake.cost_record import CostRecord
 from smforge.bake.diagnosis import StepFailedError
 from smforge.bake.record import RunRecord
 from smforge.errors import EngineUnavailableError
@@ -107,6 +108,29 @@ def test_what_is_up_to_date_says_so_and_since_when(results: list[Built]) -> None
 def test_only_what_was_built_has_a_place(results: list[Built]) -> None:
     (line,) = closing_lines(results)
     assert line.startswith("built: demo linux/amd64 in 10:00, verdict pass: ")
+
+
+def test_a_build_says_how_far_off_its_price_was_and_no_other_result_does(
+    results: list[Built],
+) -> None:
+    good, failed, _ = results
+    assert good.record is not None
+    cost = CostRecord(
+        passes=9,
+        cpu_seconds=(60.0, 61.0),
+        jobs=2,
+        wall_seconds=(30.0, 31.0),
+        not_compared={"wheel": "9 of 9 from a cache"},
+    )
+    priced = good.record.model_copy(update={"cost": cost})
+    built = Built(good.cell, good.paths, priced)
+    assert list(closing_lines([built]))[-1] == (
+        "cost of compiling, demo linux/amd64: predicted 0.017 CPU hours from nothing, "
+        "not comparable: wheel (9 of 9 from a cache)"
+    )
+    again = Built(good.cell, good.paths, priced, up_to_date=True)
+    broken = Built(failed.cell, failed.paths, priced, error=failed.error)
+    assert not [line for line in closing_lines([again, broken]) if line.startswith("cost")]
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cost_growth import make_matrix
+from smforge.bake.compilations import Compilations
+from smforge.bake.cost_record import ExpectedCost, ExpectedTarget, compare
 from smforge.matrix.load import load
 from smforge.plan.records import Cell
 from smforge.plan.resolve import resolve
 from smforge.workflow.cost import figures
-from smforge.workflow.cost.figures import unit_figure
+from smforge.workflow.cost.figures import step_seconds, unit_figure
 from smforge.workflow.cost.means import Means
 from smforge.workflow.cost.price import Last, PlanCost, price
 from smforge.workflow.cost.rendering import cost_document, cost_text
@@ -44,7 +46,7 @@ def core(target: str) -> Content:
 
 def test_every_figure_has_its_bounds_and_its_source() -> None:
     table = json.loads((Path(figures.__file__).parent / "data" / "costs.json").read_text())
-    rows = [*table["units"], *table["components"]]
+    rows = [*table["units"], *table["steps"], *table["components"]]
     assert rows
     for row in rows:
         low, high = row["cpu_seconds"]
@@ -60,18 +62,22 @@ def test_a_cell_costs_its_passes_and_a_shared_pass_is_paid_once() -> None:
     both = (DEMO, replace(DEMO, variant="again"))
     contents = {build: core(build.archs) for build in builds_of_cell(DEMO)}
     found = costs(*both, contents=contents)
-    figure = unit_figure("flashinfer", "page")
+    figure, step = unit_figure("flashinfer", "page"), step_seconds("flashinfer")
     assert figure is not None
+    assert step.high > 0
     for cell in found.cells:
         assert (cell.units, cell.priced.passes, cell.priced.not_measured) == (6, 6, 0)
-        # The figure is for the whole module and one target, and there are three targets.
-        assert cell.seconds.high == pytest.approx(3 * figure.seconds.high)
+        # The figure is for the whole module and one target, and there are three targets, each of
+        # which is compiled by a step of its own.
+        assert cell.seconds.high == pytest.approx(3 * (figure.seconds.high + step.high))
         assert cell.wall.high == pytest.approx(cell.seconds.high / cell.jobs)
     (shared,) = found.shared
     assert shared.cells == 2
     assert shared.by_target == {"11.0a": (4, 2), "12.0f": (4, 2), "12.1a": (4, 2)}
     assert (shared.all.passes, shared.once.passes) == (12, 6)
-    assert shared.all.seconds.high == pytest.approx(2 * shared.once.seconds.high)
+    # The second cell's steps run too, although each of their passes is in the cache.
+    assert shared.all.seconds.high == pytest.approx(6 * (figure.seconds.high + step.high))
+    assert shared.once.seconds.high == pytest.approx(3 * figure.seconds.high + 6 * step.high)
     text = cost_text(found)
     assert "2 cells, from nothing: 12 passes" in text
     assert "Of these passes 6 are different" in text
@@ -139,6 +145,23 @@ def test_the_last_build_is_shown_and_no_time_where_a_cache_helped() -> None:
     text = cost_text(costs(DEMO, contents=contents, last=last))
     assert "from a cache" in text
     assert "12:34" not in text
+
+
+def test_how_far_off_the_price_of_the_last_build_was_is_said() -> None:
+    contents = {build: core(build.archs) for build in builds_of_cell(DEMO)}
+    price = ExpectedTarget(cpu_seconds=(360, 720), wall_seconds=(180, 360), whole=True)
+    expected = ExpectedCost(
+        passes=6, cpu_seconds=(360, 720), jobs=2, wall_seconds=(180, 360), targets={"a": price}
+    )
+    step = Compilations(targets={}, cpu_seconds=1080, wall_seconds=90)
+    record = compare(expected, {"a": step}, ["a"])
+    found = costs(DEMO, contents=contents, last={DEMO.name: Last(754.0, 1_350_000, record)})
+    assert (
+        "Last build of demo linux/amd64: predicted 0.10 to 0.20 CPU hours, took 0.30 (50 % above); "
+        "predicted 3:00 to 6:00 with 2 jobs, took 1:30 (50 % below)."
+    ) in cost_text(found)
+    (cell,) = cost_document(found)["cells"]
+    assert cell["last"]["cost"]["compared"]["cpu_off_by"] == pytest.approx(0.5)
 
 
 @pytest.mark.network

@@ -52,6 +52,12 @@ def unit_figure(component: str, extension: str) -> UnitFigure | None:
     return None
 
 
+def step_seconds(component: str) -> Seconds:
+    """What a compiling step costs beside its passes; nothing where it was not measured."""
+    rows = _table()["steps"]
+    return next((_seconds(row) for row in rows if row["component"] == component), Seconds())
+
+
 def component_seconds(component: str) -> Seconds | None:
     """What a component costs whose units are not examined; None where it is not known."""
     rows = _table()["components"]

@@ -14,6 +14,7 @@ from smforge.preflight.cell import examinable
 from smforge.workflow.cost.figures import (
     Seconds,
     component_seconds,
+    step_seconds,
     total,
     unit_figure,
     wheel_bytes,
@@ -95,7 +96,7 @@ class Shared:
     """Per target, how many passes all cells make, and how many of them are different."""
     all: Priced
     once: Priced
-    """Where every pass is made once, whatever cell needs it."""
+    """Where every pass is made once, whatever cell needs it, in a step of each build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +179,20 @@ def _cell_cost(  # noqa: PLR0913, PLR0917  # what is known of a cell
 
 
 def priced_build(build: Build, content: Content) -> Priced:
-    """The price of all passes of a build."""
+    """The price of all passes of a build, and of the step that makes them."""
     component = build.family.component
     by_extension = Counter((one.extension, one.target) for one in content.passes)
-    return _sum(
+    passes = (
         _price_of(component, extension, count, count)
         # Sorted, as sums of floats depend on their order, and a set has none.
         for (extension, _target), count in sorted(by_extension.items())
     )
+    return _sum((*passes, *_steps(component, 1 if by_extension else 0)))
+
+
+def _steps(component: str, count: int) -> Iterable[Priced]:
+    """The price of compiling steps beside their passes."""
+    return (Priced(0, step_seconds(component), 0, 0.0) for _ in range(count))
 
 
 @cache
@@ -238,6 +245,7 @@ def _shared(
             for pair, number in Counter((one.extension, one.target) for one in passes).items():
                 whole[pair] = max(whole[pair], number)
         once = Counter(one.target for one in different)
+        steps = sum(count for build, count in counts.items() if contents[build].passes)
         pairs = Counter((one.extension, one.target) for one in different)
         yield Shared(
             family=family,
@@ -245,7 +253,13 @@ def _shared(
             by_target={target: (by_target[target], once[target]) for target in sorted(once)},
             all=_sum(prices[build] for build, count in counts.items() for _ in range(count)),
             once=_sum(
-                _price_of(family.component, extension, number, whole[extension, target])
-                for (extension, target), number in sorted(pairs.items())
+                (
+                    *(
+                        _price_of(family.component, extension, number, whole[extension, target])
+                        for (extension, target), number in sorted(pairs.items())
+                    ),
+                    # A step runs also where all of its passes are in the cache.
+                    *_steps(family.component, steps),
+                )
             ),
         )
