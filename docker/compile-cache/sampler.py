@@ -68,8 +68,10 @@ def step_of(words: Sequence[str], cwd: str) -> Step:
 
 
 def _only_asks(unit: str) -> bool:
-    """Whether CMake or sccache made the source, to know the compiler."""
-    return "/CMakeFiles/" in unit or (unit.endswith("/testfile.c") and "/sccache" in unit)
+    """Whether the source is one of CMake, sccache or nvcc, to know the compiler."""
+    name = unit.rpartition("/")[2]
+    of_sccache = name == "testfile.c" and "/sccache" in unit
+    return of_sccache or "/CMakeFiles/" in unit or name.startswith(("CMake", "tmpxft_"))
 
 
 def _folder_of(word: str) -> str | None:

@@ -59,6 +59,12 @@ COMMANDS = [
     ),
     ("cc1plus -quiet ../csrc/h.cc -dumpbase h.cc", "/src/build", (None, "/src/csrc/h.cc", "host")),
     ("cc1plus -E -quiet /tmp/sccacheo1nF48/testfile.c", "/", (None, None, "host")),
+    (
+        "cc1plus -E -quiet /tmp/tmpxft_0000004f_00000000-2.cpp -dumpbase tmpxft_0000004f-2.cpp",
+        "/",
+        (None, None, "host"),
+    ),
+    ("cudafe++ --orig_src_path_name /v/Modules/CMakeCUDACompilerABI.cu", "/", (None, None, "host")),
     ("cc1plus -quiet /b/CMakeFiles/3.31/CompilerIdCXX/a.cpp", "/", (None, None, "host")),
 ]
 

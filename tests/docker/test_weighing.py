@@ -240,7 +240,8 @@ def test_a_killed_compiler_is_repeated_while_nothing_else_runs(tmp_path: Path) -
 PEAKS = (
     "/src/a.cu\tcompute_120f\t4000\t1\n/src/a.cu\thost\t500\t1\n/src/a.cu\tsm_120f\t1000\t1\n"
     "/src/a.cu\tcompute_90a\t2000\t1\n/src/a.cu\tsm_90a\t100\t1\n/src/aa.cu\thost\t7\t1\n"
-    "/src/b.cc\thost\t300\t1\n"
+    "/src/b.cc\thost\t300\t1\n/src/no_kernel.cu\tcompute_80\t200\t1\n"
+    "/src/hit.cu\tsm_80\t200\t1\n"
 )
 TABLE = "2048\thost\t\n10000\tcuda\tqutlass\n9000\tcuda\t\n"
 ONE = "-gencode arch=compute_120f,code=sm_120f"
@@ -261,6 +262,10 @@ TWO = f"{ONE} -gencode=arch=compute_90a,code=[sm_90a,compute_90a]"
         (f"nvcc {ONE} -c /src/aa.cu", 9000),
         (f"nvcc {ONE} -c /externals/qutlass-src/gemm.cu", 10000),
         ("nvcc -c /src/c.cu", 9000),
+        # ptxas was too short to be seen; cicc was not, so that its result came from the cache.
+        ("nvcc -gencode arch=compute_80,code=sm_80 -c /src/no_kernel.cu", 220),
+        ("nvcc -gencode arch=compute_80,code=sm_86 -c /src/no_kernel.cu", 220),
+        ("nvcc -gencode arch=compute_80,code=sm_80 -c /src/hit.cu", 9000),
         ("g++ -c /src/b.cc", 330),
         ("g++ -c /src/c.cc -o c.o", 2048),
         ("nvcc --version", 0),

@@ -299,7 +299,7 @@ def test_a_compiler_that_is_killed_once_is_run_again_alone(step: Step) -> None:
 
 def test_what_compilers_took_is_kept_and_what_the_next_build_expects(step: Step) -> None:
     (step.place / "kernels.cu").write_text(SLOW.format(depth=15))
-    kept = step.place / "cache" / "smforge" / "peaks"
+    kept = step.place / "cache" / "smforge" / "vllm.peaks"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"\xff broken\t\n/other.cu\tsm_80\t77\t20000\n")
     ran = step.run(step.compile("kernels.o", *TARGET, *ANOTHER))
