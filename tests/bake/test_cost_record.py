@@ -42,7 +42,7 @@ def step(cpu: float | None, wall: float | None = 900.0, hits: int = 0) -> Compil
 def test_what_was_taken_is_held_against_the_nearer_bound(
     cpu: float, wall: float, off_by: tuple[float, float], words: str
 ) -> None:
-    found = compare(expected(vllm=(1800, 3600)), {"vllm": step(cpu, wall)}, ["vllm"])
+    found = compare(expected(vllm=(1800, 3600)), {"vllm": step(cpu, wall)}, ["vllm"], {})
     assert found.compared is not None
     assert (found.compared.cpu_off_by, found.compared.wall_off_by) == off_by
     assert found.text.startswith(f"predicted 0.50 to 1.00 CPU hours, {words}")
@@ -51,8 +51,8 @@ def test_what_was_taken_is_held_against_the_nearer_bound(
 
 def test_only_what_was_compiled_is_compared_and_the_rest_is_named_with_its_reason() -> None:
     price = expected(a=(100, 200), b=(1000, 2000), c=(1, 1), d=(5, 5))
-    steps = {"a": step(200.0), "b": step(50.0, hits=27), "c": None, "d": step(None)}
-    found = compare(price, steps, ["a", "b", "c", "d", "e"])
+    steps = {"a": step(200.0), "b": step(50.0, hits=27), "c": None, "d": step(None), "e": step(7.0)}
+    found = compare(price, steps, ["a", "b", "c", "d", "e"], {})
     assert found.compared is not None
     assert list(found.compared.targets) == ["a"]
     assert found.compared.expected_cpu_seconds == pytest.approx((100, 200))
@@ -71,13 +71,25 @@ def test_a_bake_target_with_a_part_that_has_no_price_is_not_compared() -> None:
     price = expected(vllm=(100, 200))
     part = price.targets["vllm"].model_copy(update={"whole": False})
     found = compare(
-        price.model_copy(update={"targets": {"vllm": part}}), {"vllm": step(9)}, ["vllm"]
+        price.model_copy(update={"targets": {"vllm": part}}), {"vllm": step(9)}, ["vllm"], {}
     )
     assert found.compared is None
     assert found.text == (
         "predicted 0.028 to 0.056 CPU hours from nothing, not comparable: "
         "vllm (not all of it has a price)"
     )
+
+
+def test_what_a_cache_helped_is_compared_with_the_price_of_the_rest_where_that_is_known() -> None:
+    price = expected(a=(100, 200), b=(100, 200))
+    rest = expected(a=(40, 50), b=(1, 1)).targets
+    steps = {"a": step(60.0, 45.0, hits=20), "b": step(100.0, 50.0)}
+    found = compare(price, steps, ["a", "b"], rest)
+    assert found.compared is not None
+    # b had no help, so it is compared with its whole price.
+    assert found.compared.expected_cpu_seconds == pytest.approx((140, 250))
+    assert found.compared.from_cache == {"a": "20 of 28"}
+    assert found.text.endswith("took 1:35 (within); without what came from a cache: a 20 of 28")
 
 
 def test_a_build_that_did_not_end_has_only_what_was_expected() -> None:
@@ -96,19 +108,23 @@ STEP = st.none() | st.builds(
 )
 
 
-@given(
-    st.dictionaries(st.sampled_from("abcd"), PRICE), st.dictionaries(st.sampled_from("abcd"), STEP)
-)
+NAMES = st.sampled_from("abcd")
+
+
+@given(st.dictionaries(NAMES, PRICE), st.dictionaries(NAMES, PRICE), st.dictionaries(NAMES, STEP))
 def test_every_target_is_compared_or_has_a_reason(
-    prices: dict[str, tuple[float, float]], steps: dict[str, Compilations | None]
+    prices: dict[str, tuple[float, float]],
+    rest: dict[str, tuple[float, float]],
+    steps: dict[str, Compilations | None],
 ) -> None:
-    found = compare(expected(**prices), steps, list("abcd"))
+    anew = expected(**rest).targets
+    found = compare(expected(**prices), steps, list("abcd"), anew)
     compared = () if found.compared is None else found.compared.targets
     assert sorted([*compared, *found.not_compared]) == list("abcd")
     for name in compared:
         one = steps[name]
         assert one is not None
-        assert not one.saved_time
+        assert name in (anew if one.saved_time else prices)
     if (total := found.compared) is not None:
         low, high = total.expected_cpu_seconds
         assert (total.cpu_off_by > 0) <= (total.took_cpu_seconds > high)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,6 +57,13 @@ class Compared(_Strict):
     """What some bake targets were expected to cost, and what their compiling steps took."""
 
     targets: tuple[str, ...]
+    from_cache: Annotated[
+        dict[str, str],
+        Field(
+            description="Those of them that a cache helped, with how much of it: `10 of 36`. What "
+            "is expected of these is the price of the other compilations."
+        ),
+    ] = {}
     expected_cpu_seconds: Bounds
     took_cpu_seconds: Seconds
     cpu_off_by: Deviation
@@ -92,6 +99,9 @@ class CostRecord(ExpectedCost):
             f"{'job' if self.jobs == 1 else 'jobs'}, "
             f"took {clock_text(found.took_wall_seconds)} ({wall})"
         )
+        if found.from_cache:
+            parts = (f"{name} {part}" for name, part in found.from_cache.items())
+            text += f"; without what came from a cache: {', '.join(parts)}"
         others = tuple(self._not_compared())
         return f"{text}; not compared: {'; '.join(others)}" if others else text
 
@@ -103,51 +113,59 @@ class CostRecord(ExpectedCost):
 
 
 def compare(
-    expected: ExpectedCost, compiled: Mapping[str, Compilations | None], compiling: Sequence[str]
+    expected: ExpectedCost,
+    compiled: Mapping[str, Compilations | None],
+    compiling: Sequence[str],
+    anew: Mapping[str, ExpectedTarget],
 ) -> CostRecord:
     """Compare the bake targets for which that is possible.
 
     `compiling` are the bake targets that compile something, `compiled` is what the step of each
-    said; None where it said nothing.
+    said; None where it said nothing. `anew` is the price of what a bake target compiled while a
+    cache had the rest, for those of which it can be said.
     """
-    reasons = {name: _reason(expected.targets.get(name), compiled.get(name)) for name in compiling}
-    alike = tuple(name for name, reason in reasons.items() if reason is None)
+    prices, reasons = {}, {}
+    for name in compiling:
+        step = compiled.get(name)
+        helped = step is not None and step.saved_time
+        price = anew.get(name) if helped else expected.targets.get(name)
+        if (reason := _reason(price, step)) is not None:
+            reasons[name] = reason
+        elif price is not None and step is not None:
+            prices[name] = price, step
     return CostRecord(
         **expected.model_dump(),
-        compared=_compared(expected, compiled, alike) if alike else None,
-        not_compared={name: reason for name, reason in reasons.items() if reason is not None},
+        compared=_compared(prices) if prices else None,
+        not_compared=reasons,
     )
 
 
-def _reason(expected: ExpectedTarget | None, compiled: Compilations | None) -> str | None:
-    """Why the price of a bake target and what it took are not about the same; None where they are.
-
-    What a hit costs, which is the preprocessor at least, is in no price, so a build that was helped
-    by the compile cache is not compared with the price of what it compiled anew either.
-    """
-    if expected is None or not expected.whole:
-        return "not all of it has a price"
-    if compiled is None:
+def _reason(price: ExpectedTarget | None, step: Compilations | None) -> str | None:
+    """Why a price and what a step took are not about the same; None where they are."""
+    if step is None:
         return "no compilation in this build"
-    if compiled.saved_time:
-        return f"{compiled.hits:,} of {compiled.hits + compiled.misses:,} from a cache"
-    if compiled.cpu_seconds is None or compiled.wall_seconds is None:
+    if price is None and step.saved_time:
+        return f"{_part(step)} from a cache"
+    if price is None or not price.whole:
+        return "not all of it has a price"
+    if step.cpu_seconds is None or step.wall_seconds is None:
         return "its time was not measured"
     return None
 
 
-def _compared(
-    expected: ExpectedCost, compiled: Mapping[str, Compilations | None], names: tuple[str, ...]
-) -> Compared:
-    prices = [expected.targets[name] for name in names]
-    steps = [step for name in names if (step := compiled[name]) is not None]
-    cpu = _sum(one.cpu_seconds for one in prices)
+def _part(step: Compilations) -> str:
+    return f"{step.hits:,} of {step.hits + step.misses:,}"
+
+
+def _compared(found: Mapping[str, tuple[ExpectedTarget, Compilations]]) -> Compared:
+    cpu = _sum(price.cpu_seconds for price, _ in found.values())
     # Compiling steps share one locked cache, so they run one after the other.
-    wall = _sum(one.wall_seconds for one in prices)
-    took_cpu = round(sum(one.cpu_seconds or 0.0 for one in steps), 1)
-    took_wall = round(sum(one.wall_seconds or 0.0 for one in steps), 1)
+    wall = _sum(price.wall_seconds for price, _ in found.values())
+    took_cpu = round(sum(step.cpu_seconds or 0.0 for _, step in found.values()), 1)
+    took_wall = round(sum(step.wall_seconds or 0.0 for _, step in found.values()), 1)
     return Compared(
-        targets=names,
+        targets=tuple(found),
+        from_cache={name: _part(step) for name, (_, step) in found.items() if step.saved_time},
         expected_cpu_seconds=cpu,
         took_cpu_seconds=took_cpu,
         cpu_off_by=_off(took_cpu, cpu),
@@ -157,7 +175,7 @@ def _compared(
     )
 
 
-def _sum(parts: Iterator[Bounds] | Sequence[Bounds]) -> Bounds:
+def _sum(parts: Iterable[Bounds]) -> Bounds:
     pairs = tuple(parts)
     return round(sum(low for low, _ in pairs), 1), round(sum(high for _, high in pairs), 1)
 

@@ -154,7 +154,7 @@ def test_how_far_off_the_price_of_the_last_build_was_is_said() -> None:
         passes=6, cpu_seconds=(360, 720), jobs=2, wall_seconds=(180, 360), targets={"a": price}
     )
     step = Compilations(targets={}, cpu_seconds=1080, wall_seconds=90)
-    record = compare(expected, {"a": step}, ["a"])
+    record = compare(expected, {"a": step}, ["a"], {})
     found = costs(DEMO, contents=contents, last={DEMO.name: Last(754.0, 1_350_000, record)})
     assert (
         "Last build of demo linux/amd64: predicted 0.10 to 0.20 CPU hours, took 0.30 (50 % above); "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from smforge.bake.compilations import CacheCount, Compilations
 from smforge.bake.inputs.externals import default_store, externals_of, kept_sources
 from smforge.matrix.load import load
 from smforge.plan.records import Cell
@@ -19,7 +20,8 @@ from smforge.preflight.cell import (
     examinable,
     preflight_cell,
 )
-from smforge.workflow.cost.expecting import compiling_targets, expected_cost
+from smforge.workflow.cost.expecting import compiled_anew, compiling_targets, expected_cost
+from smforge.workflow.cost.figures import step_seconds
 from smforge.workflow.cost.price import price_of_cell
 from smforge.workflow.cost.units import contents_found, contents_of
 
@@ -81,3 +83,72 @@ def test_a_target_with_units_that_have_no_price_is_not_whole() -> None:
         "vllm": False,
         "lmcache": True,
     }
+
+
+def counted(**misses: int) -> Compilations:
+    """What nine passes of each target were, of which this many were compiled."""
+    return Compilations(
+        targets={name: CacheCount(hits=9 - one, misses=one) for name, one in misses.items()}
+    )
+
+
+@pytest.mark.network
+def test_the_price_of_what_a_cache_did_not_have_lies_between_the_step_and_the_whole() -> None:
+    (cell,) = resolve(load(ROOT / "versions.json"), ("demo",)).cells
+    circumstances = Circumstances(ROOT, Cache(default_directory()))
+    found = preflight_cell(cell, examinable(cell), circumstances)
+    expected = expected_cost(cell, found, 2)
+    assert expected is not None
+    whole = expected.targets["flashinfer-sm120f"].cpu_seconds
+    step = step_seconds("flashinfer")
+
+    def price(compiled: Compilations) -> tuple[float, float] | None:
+        anew = compiled_anew(found, {"flashinfer-sm120f": compiled}, 2)
+        assert not anew.keys() - {"flashinfer-sm120f"}
+        return anew["flashinfer-sm120f"].cpu_seconds if anew else None
+
+    assert price(counted(sm_120f=0, compute_120f=0)) == (step.low, step.high)
+    assert price(counted(sm_120f=9, compute_120f=9)) == pytest.approx(whole, abs=0.1)
+    before = (step.low, step.high)
+    for number in range(10):
+        now = price(counted(sm_120f=number, compute_120f=number))
+        assert now is not None
+        assert step.low <= now[0] <= now[1] <= whole[1] + 0.1
+        assert before[0] <= now[0]
+        assert before[1] <= now[1]
+        before = now
+    # Some PTX was compiled whose machine code the cache had.
+    mixed = price(counted(sm_120f=3, compute_120f=6))
+    fewer, more = (price(counted(sm_120f=one, compute_120f=one)) for one in (3, 6))
+    assert mixed is not None
+    assert fewer is not None
+    assert more is not None
+    assert mixed == (fewer[0], more[1])
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        counted(sm_121a=9),
+        Compilations(targets={"sm_120f": CacheCount(hits=1, misses=1)}),
+        Compilations(targets=counted(sm_120f=9).targets, not_cached={"a reason": 1}),
+        Compilations(targets=counted(sm_120f=9).targets, errors=1),
+    ],
+    ids=["another target", "other passes", "not cacheable", "errors"],
+)
+def test_counts_that_are_not_of_the_passes_have_no_price(compiled: Compilations) -> None:
+    (cell,) = resolve(load(ROOT / "versions.json"), ("demo",)).cells
+    circumstances = Circumstances(ROOT, Cache(default_directory()))
+    found = preflight_cell(cell, examinable(cell), circumstances)
+    assert compiled_anew(found, {"flashinfer-sm120f": compiled}, 2) == {}
+
+
+@pytest.mark.network
+def test_a_step_whose_own_cost_is_not_known_has_no_price_without_the_cached_part() -> None:
+    (cell,) = resolve(load(ROOT / "versions.json"), ("demo-source",)).cells
+    circumstances = Circumstances(ROOT, Cache(default_directory()))
+    found = preflight_cell(cell, examinable(cell), circumstances)
+    counts = {"sm_80": 1, "sm_120": 8, "sm_120f": 19}
+    targets = {name: CacheCount(hits=number, misses=0) for name, number in counts.items()}
+    assert compiled_anew(found, {"vllm": Compilations(targets=targets)}, 2) == {}

@@ -20,7 +20,11 @@ from smforge.plan.records import Cell
 from smforge.report.model import Report
 from smforge.version import __version__
 from smforge.workflow.building.results import Predicted
-from smforge.workflow.cost.expecting import compiling_targets, expected_cost
+from smforge.workflow.cost.expecting import (
+    compiled_anew,
+    compiling_targets,
+    expected_cost,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ class Run:
         if not ended:
             return CostRecord(**expected.model_dump())
         compiled = {one.name: one.compilations for one in targets}
-        return compare(expected, compiled, compiling_targets(self.cell))
+        anew = compiled_anew(self.predicted.preflight, compiled, jobs)
+        return compare(expected, compiled, compiling_targets(self.cell), anew)
 
 
 def audit_record(report: Report, file: str, text: str) -> AuditRecord:

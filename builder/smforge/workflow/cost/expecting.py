@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
+from smforge.arch.target import Target
+from smforge.bake.compilations import Compilations
 from smforge.bake.cost_record import Bounds, ExpectedCost, ExpectedTarget
 from smforge.plan.records import Cell
 from smforge.preflight.cell import CellPreflight, examinable
 from smforge.workflow.cost.figures import Seconds, component_seconds
-from smforge.workflow.cost.price import price_of_cell, priced_build, wall_of
+from smforge.workflow.cost.price import price_between, price_of_cell, priced_build, wall_of
 from smforge.workflow.cost.units import contents_found
 
 
@@ -29,6 +32,45 @@ def expected_cost(cell: Cell, found: CellPreflight, jobs: int) -> ExpectedCost |
         not_in_it=cost.not_known,
         targets=dict(_targets(cell, found, jobs)),
     )
+
+
+def compiled_anew(
+    found: CellPreflight, compiled: Mapping[str, Compilations | None], jobs: int
+) -> dict[str, ExpectedTarget]:
+    """The price of what bake targets compiled anew, where a cache had the rest; by bake target.
+
+    Those are left out whose price cannot be said: nobody knows what their step costs beside its
+    passes, or what the cache counted are not the passes.
+    """
+    prices = {}
+    for name, (build, content) in contents_found(found).items():
+        if (step := compiled.get(name)) is None:
+            continue
+        passes = Counter(one.target for one in content.passes)
+        misses = {
+            target: between
+            for target, number in passes.items()
+            if (between := _misses(step, Target.parse(target), number))
+        }
+        priced = price_between(build, content, misses)
+        if priced is not None and not (content.not_examined or content.refused):
+            prices[name] = _target(priced.seconds, priced.longest, jobs, whole=True)
+    return prices
+
+
+def _misses(compiled: Compilations, target: Target, passes: int) -> tuple[int, int] | None:
+    """How many passes of a target were compiled, at least and at most.
+
+    A pass is compiled to PTX and to machine code, and either may come from the cache. None where
+    these are not as many as there are passes, or the cache could not take or keep some.
+    """
+    counts = [compiled.targets.get(name) for name in (target.compute, target.sm)]
+    known = [one for one in counts if one is not None]
+    if compiled.not_cached or compiled.errors or not known:
+        return None
+    if any(one.hits + one.misses != passes for one in known):
+        return None
+    return min(one.misses for one in known), max(one.misses for one in known)
 
 
 def compiling_targets(cell: Cell) -> tuple[str, ...]:

@@ -181,13 +181,43 @@ def _cell_cost(  # noqa: PLR0913, PLR0917  # what is known of a cell
 def priced_build(build: Build, content: Content) -> Priced:
     """The price of all passes of a build, and of the step that makes them."""
     component = build.family.component
-    by_extension = Counter((one.extension, one.target) for one in content.passes)
+    by_extension = _by_extension(content)
     passes = (
         _price_of(component, extension, count, count)
         # Sorted, as sums of floats depend on their order, and a set has none.
         for (extension, _target), count in sorted(by_extension.items())
     )
     return _sum((*passes, *_steps(component, 1 if by_extension else 0)))
+
+
+def price_between(
+    build: Build, content: Content, misses: Mapping[str, tuple[int, int]]
+) -> Priced | None:
+    """The price of a build that compiles only some of its passes, and finds the others in a cache.
+
+    `misses` says for each target how many passes it compiles: at least, at most. As nobody says
+    which, the lower bound is of the cheapest and the upper of the dearest. None where that cannot
+    be said: a pass or the step itself has no price, or there is a target that `misses` lacks.
+    """
+    component = build.family.component
+    step = step_seconds(component)
+    by_target: defaultdict[str, list[Priced]] = defaultdict(list)
+    for (extension, target), count in _by_extension(content).items():
+        by_target[target] += [_price_of(component, extension, 1, count)] * count
+    passes = [one for each in by_target.values() for one in each]
+    if not step.high or any(one.not_measured for one in passes) or by_target.keys() - misses.keys():
+        return None
+    low, high = step.low, step.high
+    for target, each in by_target.items():
+        least, most = misses[target]
+        low += sum(sorted(one.seconds.low for one in each)[:least])
+        high += sum(sorted((one.seconds.high for one in each), reverse=True)[:most])
+    number = sum(misses[target][1] for target in by_target)
+    return Priced(number, Seconds(low, high), 0, max((one.longest for one in passes), default=0.0))
+
+
+def _by_extension(content: Content) -> Mapping[tuple[str, str], int]:
+    return Counter((one.extension, one.target) for one in content.passes)
 
 
 def _steps(component: str, count: int) -> Iterable[Priced]:
