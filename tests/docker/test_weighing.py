@@ -25,10 +25,12 @@ from hypothesis import strategies as st
 LAUNCHER = Path(__file__).parents[2] / "docker" / "compile-cache" / "launch" / "sccache"
 PATIENCE_SECONDS = 60.0
 
-# Called as `sccache nvcc -c UNIT.cu SECONDS`. A unit with a file UNIT.hold ends when it is gone.
+# Called as `sccache nvcc -c UNIT.cu SECONDS`. A unit with a file UNIT.hold ends when that is gone;
+# one with UNIT.nested compiles the unit that stands there; one with UNIT.fail is killed once.
 COMPILER = """#!/bin/sh
 unit=${3%.cu}
 echo "+ $unit" >>log
+[ ! -e "$unit.nested" ] || ./launch/sccache nvcc -c "$(cat "$unit.nested").cu" 0
 [ ! -e "$unit.fail" ] || { rm "$unit.fail"; echo "- $unit" >>log; exit 137; }
 while [ -e "$unit.hold" ]; do sleep 0.01; done
 sleep "$4"
@@ -196,6 +198,14 @@ def test_a_holder_that_is_killed_leaves_its_memory_to_the_next(tmp_path: Path) -
     site.start("next")
     site.kill("holder")
     assert site.wait() == {"holder": -signal.SIGKILL, "next": 0}
+
+
+def test_a_compiler_that_calls_another_does_not_wait_for_itself(tmp_path: Path) -> None:
+    site = Site.made(tmp_path, 10, {"outer": 10, "inner": 10})
+    (tmp_path / "outer.nested").write_text("inner")
+    site.start("outer")
+    assert site.wait() == {"outer": 0}
+    assert [unit for _what, unit in site.log] == ["outer", "inner", "inner", "outer"]
 
 
 def test_one_that_waits_and_is_killed_stops_nobody(tmp_path: Path) -> None:

@@ -139,3 +139,17 @@ def test_a_build_says_how_far_off_its_price_was_and_no_other_result_does(
 )
 def test_sizes_are_decimal(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_what_compiled_is_said_with_the_unit_that_took_most_memory(
+    cell: MakeCell, tmp_path: Path
+) -> None:
+    one = cell("wheel")
+    units = [{"unit": "/src/csrc/gemm.cu", "target": "sm_120f", "gib": 9.14}]
+    compiled = {"targets": {"sm_120f": {"hits": 1, "misses": 2}}, "hungriest": units}
+    built = record("passed", {**target("wheel", 3), "compilations": compiled}, verdict="pass")
+    paths = CellPaths(tmp_path, one.variant, one.platform)
+    assert list(closing_lines([Built(one, paths, built)]))[-1] == (
+        f"from the compile cache, {one.variant} {one.platform} wheel: sm_120f 1 of 3; "
+        "most memory: 9.1 GiB, gemm.cu for sm_120f"
+    )
