@@ -65,3 +65,22 @@ def test_a_block_is_json_whatever_it_says() -> None:
     }
     text = '{\n  "variable": {\n    "A": {}\n  },\n  "z": 1\n}\n'
     assert json.loads(renew_block(text, {"A": "\\1"}))["variable"] == {"A": {"default": "\\1"}}
+
+
+def test_a_block_that_is_not_found_is_said_and_nothing_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "m.json"
+    content = json.loads(VERSIONS.read_text())
+    content["variable"]["VARIANT"] = {"default": "y"}
+    file.write_text(before := json.dumps(content, indent=1))
+    done = subprocess.run(
+        [sys.executable, "-m", "smforge.plan.defaults", file],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("smforge: The block `variable` is not indented by two spaces")
+    assert "Traceback" not in done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["m.json"]
+    assert file.read_text() == before

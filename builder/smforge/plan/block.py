@@ -39,9 +39,18 @@ def render_block(variables: dict[str, str]) -> str:
 
 
 def renew_block(text: str, variables: dict[str, str]) -> str:
-    """The text of a matrix file with a new block; the rest is unchanged."""
+    """The text of a matrix file with a new block; the rest is unchanged.
+
+    Raises `ConfigurationError` where there is a block that is not laid out as expected.
+    """
     block = render_block(variables)
-    return _BLOCK.sub(lambda _: block, text, count=1)
+    renewed, found = _BLOCK.subn(lambda _: block, text, count=1)
+    if not found and "variable" in json.loads(text):
+        raise ConfigurationError(
+            "The block `variable` is not indented by two spaces, so it is not found.",
+            remedy="Indent the matrix by two spaces (python -m json.tool --indent 2).",
+        )
+    return renewed
 
 
 def _said(value: str | None) -> str:

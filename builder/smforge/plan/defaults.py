@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from smforge.errors import SmforgeError
 from smforge.matrix.load import load
 from smforge.plan.block import renew_block
 from smforge.plan.resolve import default_variables
@@ -20,4 +21,8 @@ def renew(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    renew(Path(sys.argv[1] if len(sys.argv) > 1 else "versions.json"))
+    try:
+        renew(Path(sys.argv[1] if len(sys.argv) > 1 else "versions.json"))
+    except SmforgeError as error:
+        sys.stderr.writelines(f"smforge: {line}\n" for line in error.lines)
+        sys.exit(error.exit_code)
