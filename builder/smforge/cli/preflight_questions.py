@@ -152,7 +152,7 @@ def of_variant(
 
 def _published(cell: Cell, host: HostSettings) -> dict[str, Path]:
     """The published wheels of a cell, fetched where they are not there yet."""
-    from smforge.bake.inputs.published import (  # noqa: PLC0415  # defers index_file
+    from smforge.bake.inputs.published import (  # noqa: PLC0415  # defers origin
         default_store,
         ensure_published,
     )
@@ -164,7 +164,7 @@ def _fetched(
     flags: Flags, components: Sequence[PlannedComponent], host: HostSettings, project: Path
 ) -> dict[str, Path]:
     """The sources of the projects that the components need, as far as they are there."""
-    from smforge.bake.inputs.externals import (  # noqa: PLC0415  # defers unpacking
+    from smforge.bake.inputs.externals import (  # noqa: PLC0415  # defers origin
         default_store,
         ensure_externals,
         kept_sources,

@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from smforge.bake.inputs.fetching import Files, fetch
 from smforge.bake.inputs.origin import Origin
 from smforge.files import cache_folder
 from smforge.plan.records import Cell, PlannedExternal
@@ -52,6 +51,8 @@ def ensure_externals(
     if directory.is_dir():
         return directory
     from filelock import FileLock  # noqa: PLC0415  # defers filelock
+
+    from smforge.bake.inputs.fetching import Files, fetch  # noqa: PLC0415  # defers tarfile
 
     for place in ("trees", "sets"):
         (store / place).mkdir(parents=True, exist_ok=True)

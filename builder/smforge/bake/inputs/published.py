@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from smforge.bake.inputs.index_file import download_of_index
 from smforge.bake.inputs.origin import Origin, in_mirror
 from smforge.errors import BuildFailedError
 from smforge.files import cache_folder, sha256_of
@@ -108,6 +107,8 @@ def _fetch(component: PlannedComponent, wheel: PublishedWheel, origin: Origin, p
 def _download(
     component: PlannedComponent, wheel: PublishedWheel, origin: Origin, brought: Path
 ) -> None:
+    from smforge.bake.inputs.index_file import download_of_index  # noqa: PLC0415  # defers fetching
+
     if (why := download_of_index(component.name, origin, brought)) is not None:
         raise BuildFailedError(
             f"{wheel.file} cannot be fetched: {why}.",

@@ -32,7 +32,6 @@ from smforge.oci.credentials import configuration_folder
 from smforge.plan.records import Cell
 from smforge.verdict.reading import Backend
 from smforge.workflow.building import summary
-from smforge.workflow.building.bake_calls import resolve_call
 from smforge.workflow.building.build import Builder
 from smforge.workflow.building.messages import Messages
 from smforge.workflow.building.publishing import (
@@ -311,6 +310,8 @@ def _explain(
 
 
 def _print(settings: BuildSettings, cells: Sequence[Cell]) -> int:
+    from smforge.workflow.building.bake_calls import resolve_call  # noqa: PLC0415  # defers bake
+
     resolved = [(cell, *resolve_call(settings, cell)) for cell in cells]
     for _, call, _ in resolved:
         sys.stderr.write(f"cd {shlex.quote(str(call.root))} && {call.text}\n")

@@ -10,7 +10,6 @@ from pathlib import Path
 from smforge.oci.credentials import find_credentials
 from smforge.oci.reference import parse_reference
 from smforge.workflow.farm.request import BuildRequest
-from smforge.workflow.farm.stores.directory import DirectoryStore
 from smforge.workflow.farm.stores.store import Store
 
 _REGISTRY = "registry:"
@@ -60,6 +59,10 @@ def open_store(
     pushed to. Raises `UsageError` for a repository that is none.
     """
     if not is_registry(name):
+        from smforge.workflow.farm.stores.directory import (  # noqa: PLC0415  # defers copying
+            DirectoryStore,
+        )
+
         return DirectoryStore(Path(name))
     from smforge.workflow.farm.stores.registry import (  # noqa: PLC0415  # defers urllib3
         RegistryStore,
