@@ -36,6 +36,8 @@ def run(
             text=True,
             timeout=seconds,
             check=False,
+            # Ctrl-C reaches this process alone, and ends the command with it.
+            process_group=0,
         )
     except FileNotFoundError as error:
         raise no_client() from error

@@ -46,7 +46,7 @@ def audit_says(
 
     def say(verdict: str) -> None:
         audited = CellAudit(a_report("artefacts", verdict))
-        monkeypatch.setattr("smforge.workflow.building.making.audit_cell", lambda *_: audited)
+        monkeypatch.setattr("smforge.workflow.building.auditing.audit_cell", lambda *_: audited)
 
     return say
 

@@ -146,7 +146,7 @@ def test_an_image_that_fails_takes_the_wheels_with_it(  # noqa: PLR0917 - fixtur
     image: int,
 ) -> None:
     both = CellAudit(a_report("wheels", VERDICTS[wheels]), a_report("image", VERDICTS[image]))
-    monkeypatch.setattr("smforge.workflow.building.making.audit_cell", lambda *_: both)
+    monkeypatch.setattr("smforge.workflow.building.auditing.audit_cell", lambda *_: both)
     built = builder.build(cell("made", TEXT="x"))
     assert built.exit_code == (wheels or image)
     assert built.record is not None
@@ -187,7 +187,7 @@ def test_the_audit_sees_what_was_exported(
         seen.append(sorted(path.name for path in arguments[2].iterdir()))
         raise ToolError("It is not audited.")
 
-    monkeypatch.setattr("smforge.workflow.building.making.audit_cell", audit_cell)
+    monkeypatch.setattr("smforge.workflow.building.auditing.audit_cell", audit_cell)
     builder.build(cell("made", TEXT="x"))
     assert seen == [["wheel.txt"]]
 
@@ -283,7 +283,7 @@ def test_what_was_predicted_lies_beside_the_artefacts_and_reaches_the_audit(
         return CellAudit(a_report("wheels", "pass"))
 
     predicts(_predicted)
-    monkeypatch.setattr("smforge.workflow.building.making.audit_cell", audit_cell)
+    monkeypatch.setattr("smforge.workflow.building.auditing.audit_cell", audit_cell)
     built = changed(look_ahead=LookAhead.RECORD).build(cell("made", TEXT=str(uuid4())))
     assert built.exit_code == 0
     assert seen[0] is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,17 +39,22 @@ class Baked:
 def bake(
     call: BakeCall, paths: CellPaths, began: datetime, progress: Progress, lock: int | None = None
 ) -> Baked:
-    """Write the override, resolve the definition and run buildx until it ends.
+    """Write the override, and run buildx until it ends; meanwhile the definition is resolved.
 
     buildx inherits `lock`, the descriptor of a held lock. A build that fails is a result. Raises
     what `resolve_definition` and `run_bake` raise.
     """
     write_whole(call.override, call.override_text)
     paths.metadata.unlink(missing_ok=True)
-    definition = resolve_definition(call)
-    state = BuildState(definition.targets, began=began)
-    with TargetLogs(paths.logs) as logs, progress:
-        outcome = run_bake(call, state, _Observers(logs, progress), lock)
+    with ThreadPoolExecutor(1) as pool, TargetLogs(paths.logs) as logs, progress:
+        # Both read the same files, and what refuses them in one does so in the other.
+        resolving = pool.submit(resolve_definition, call)
+
+        def begun() -> BuildState:
+            return BuildState(resolving.result().targets, began=began)
+
+        outcome = run_bake(call, begun, _Observers(logs, progress), lock)
+        definition = resolving.result()
     return Baked(outcome, definition.destinations(call.root), definition.needs)
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import IO, Protocol
@@ -45,17 +45,22 @@ class Outcome:
 
 
 def run_bake(
-    call: BakeCall, state: BuildState, observer: Observer, lock: int | None = None
+    call: BakeCall,
+    begin: Callable[[], BuildState],
+    observer: Observer,
+    lock: int | None = None,
 ) -> Outcome:
     """Carry out `call` and return how it ended; a build that fails is an outcome, not an exception.
 
-    While it runs, SIGINT, SIGTERM and SIGHUP stop the build and not this process; a second one
-    kills buildx at once. buildx inherits the descriptor `lock`, and so holds that lock until it has
-    ended. Raises `ToolError` when there is no docker client to run, and whatever
-    `observer` raises, after the build has been stopped.
+    `begin` gives the state of a build that has just begun, and is called when buildx runs. While
+    it runs, SIGINT, SIGTERM and SIGHUP stop the build and not this process; a second one kills
+    buildx at once. buildx inherits the descriptor `lock`, and so holds that lock until it has
+    ended. Raises `ToolError` when there is no docker client to run, and whatever `begin` and
+    `observer` raise, after the build has been stopped.
     """
     began = time.monotonic()
     with _process(call, lock) as process, _Stopper(process) as stopper:
+        state = begin()
         for line in _output(process):
             changes = tuple(change for event in parse_line(line) for change in state.apply(event))
             observer.changed(state, changes)

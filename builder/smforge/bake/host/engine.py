@@ -139,7 +139,7 @@ def inspect(name: str | None = None) -> Engine:
     # The answer takes a tenth of a second and more, and the client is loaded meanwhile.
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(find_builder, name)
-        _client_package()
+        client_package()
         try:
             found = asked.result()
         except ToolError:
@@ -199,7 +199,7 @@ def _on_engine(builder: Builder, node: Node) -> Machine:
 
 def _information(node: Node) -> Any:
     """What the engine of a node says of itself."""
-    package = _client_package()
+    package = client_package()
     flag, value = _flags(node)
     place = {"host": value} if flag == "--host" else {"context": value}
     try:
@@ -218,8 +218,8 @@ def _buildx_in(info: Any) -> str | None:
     return next((one.version for one in plugins if one.name == "buildx"), None)
 
 
-def _client_package() -> Any:
-    """The package of the docker client."""
+def client_package() -> Any:
+    """The package of the docker client. Raises `ToolError` where smforge's extra is missing."""
     with from_build_extra("Asking the engine"):
         import python_on_whales  # noqa: PLC0415  # defers python_on_whales
 

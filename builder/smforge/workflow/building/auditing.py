@@ -19,12 +19,10 @@ from smforge.verdict.records import Verdict
 from smforge.verdict.request import AuditRequest
 from smforge.workflow.audit_request import request_of
 from smforge.workflow.building.look_ahead import expectations_for
-from smforge.workflow.building.results import CellAudit, Predicted
+from smforge.workflow.building.results import AUDIT_PAGE, CellAudit, Predicted
 from smforge.workflow.building.settings import BuildSettings
 from smforge.writing import write_whole
 
-PAGE = "audit.html"
-"""The page of the last audit, among the logs."""
 IMAGE_FACTS = "image-check"
 """The folder in which the bake target of that name writes the facts of a run of the image."""
 
@@ -42,7 +40,7 @@ def audit_cell(
     artefacts = audit_wheels(cell, wheels or [directory], request, settings.backend)
     image = audit_image(cell, directory, request, settings.backend)
     page = audit_page([artefacts] if image is None else [artefacts, image])
-    write_whole(settings.paths(cell).logs / PAGE, render_page(page))
+    write_whole(settings.paths(cell).logs / AUDIT_PAGE, render_page(page))
     return CellAudit(report_of(artefacts), None if image is None else report_of(image))
 
 

@@ -51,7 +51,8 @@ class Builder:
         _say_why(settings, cell, found)
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(lambda: self.engine)
-            # What makes a cell takes as long to load as the engine to answer.
+            # While the engine answers, what makes a cell is loaded, after what asks the engine.
+            engines.client_package()
             from smforge.workflow.building.making import make  # noqa: PLC0415  # defers verdict
 
             engine = asked.result()

@@ -6,8 +6,10 @@ Bake writes to a staging directory. What passes its audit gets its place from th
 from __future__ import annotations
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 from smforge.bake.artefacts import artefacts_in
@@ -29,12 +31,11 @@ from smforge.plan.records import Cell
 from smforge.publish.images import LAYOUT
 from smforge.publish.limits import Limits, require_within
 from smforge.report.build import to_json
-from smforge.workflow.building.auditing import PAGE, audit_cell
 from smforge.workflow.building.bake_calls import call_for, say_what_is_not_known
 from smforge.workflow.building.freshness import Freshness
 from smforge.workflow.building.look_ahead import look_ahead
 from smforge.workflow.building.recording import Run, audit_record
-from smforge.workflow.building.results import Built, CellAudit, LookAhead
+from smforge.workflow.building.results import AUDIT_PAGE, Built, CellAudit, LookAhead
 from smforge.workflow.building.room import require_room_for
 from smforge.workflow.building.settings import BuildSettings
 from smforge.workflow.building.summary import audit_table
@@ -63,7 +64,7 @@ def make(
     say_what_is_not_known(settings, cell, engine, means)
     settings = settings.for_driver(engine.driver)
     with staging(paths) as lock:
-        (paths.logs / PAGE).unlink(missing_ok=True)  # It would be of another build.
+        (paths.logs / AUDIT_PAGE).unlink(missing_ok=True)  # It would be of another build.
         # This is before preflight, which examines the fetched sources.
         settings.messages.stage(cell.title, "preparing")
         _fetch_sources(settings, cell)
@@ -77,11 +78,16 @@ def make(
         _make_root_file_systems(settings, cell, crossing)
         settings.messages.explain(f"cd {call.root} && {call.text}")
         progress = settings.messages.progress(cell.title)
-        baked = bake(call, paths, run.began, progress, lock)
+        with ThreadPoolExecutor(1) as pool:
+            # Loading takes longer than the audit of a small wheel, so it is done while buildx runs.
+            pool.submit(import_module, "smforge.workflow.building.auditing")
+            baked = bake(call, paths, run.began, progress, lock)
         if not baked.succeeded:
             return _failed(run, paths, baked)
         _require_artefacts(cell, paths.staging)
         settings.messages.stage(cell.title, "auditing")
+        from smforge.workflow.building.auditing import audit_cell  # noqa: PLC0415  # defers verdict
+
         audit = audit_cell(settings, cell, paths.staging, predicted)
         return _placed(run, paths, baked, audit)
 

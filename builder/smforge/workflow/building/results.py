@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 JOB_FORMATS = ("markdown", "junit", "sarif")
 """The formats of CI systems, in which job_reports.py writes results."""
+AUDIT_PAGE = "audit.html"
+"""The page of the last audit, among the logs."""
 
 
 class LookAhead(StrEnum):
