@@ -185,15 +185,20 @@ def _permissions(choices: Choices) -> dict[str, Any]:
 def _store_login(choices: Choices) -> Iterator[dict[str, Any]]:
     host = _store_host(choices)
     if host is not None:
-        yield {
-            "name": "Log in to the store",
-            "uses": _action("login"),
-            "with": {
-                "registry": host,
-                "username": "${{ vars.STORE_USER || github.actor }}",
-                "password": "${{ secrets.STORE_PASSWORD || github.token }}",
-            },
-        }
+        yield _login("Log in to the store", host, "STORE")
+
+
+def _login(name: str, registry: str, prefix: str) -> dict[str, Any]:
+    """The step that logs in with ``PREFIX_USER`` and ``PREFIX_PASSWORD``, else as GitHub's own."""
+    return {
+        "name": name,
+        "uses": _action("login"),
+        "with": {
+            "registry": registry,
+            "username": f"${{{{ vars.{prefix}_USER || github.actor }}}}",
+            "password": f"${{{{ secrets.{prefix}_PASSWORD || github.token }}}}",
+        },
+    }
 
 
 def _fetch(
@@ -278,15 +283,7 @@ def _publish(every: Sequence[Job], choices: Choices) -> Iterator[tuple[str, dict
                 _room(),
                 {"name": "Set up", "run": "make setup"},
                 *_fetch(cells, choices, images=True),
-                {
-                    "name": "Log in",
-                    "uses": _action("login"),
-                    "with": {
-                        "registry": "${{ vars.IMAGE_REGISTRY || 'ghcr.io' }}",
-                        "username": "${{ vars.IMAGE_USER || github.actor }}",
-                        "password": "${{ secrets.IMAGE_PASSWORD || github.token }}",
-                    },
-                },
+                _login("Log in", "${{ vars.IMAGE_REGISTRY || 'ghcr.io' }}", "IMAGE"),
                 {
                     "name": "Publish",
                     "env": {"REPOSITORY": "${{ vars.IMAGE_REPOSITORY }}"},

@@ -39,8 +39,8 @@ def compiled_anew(
 ) -> dict[str, ExpectedTarget]:
     """The price of what bake targets compiled anew, where a cache had the rest; by bake target.
 
-    Those are left out whose price cannot be said: nobody knows what their step costs beside its
-    passes, or what the cache counted are not the passes.
+    A bake target is left out where the cost of its step without the passes is not known, and where
+    the cache counted something else than the passes.
     """
     prices = {}
     for name, (build, content) in contents_found(found).items():

@@ -53,7 +53,7 @@ def unit_figure(component: str, extension: str) -> UnitFigure | None:
 
 
 def step_seconds(component: str) -> Seconds:
-    """What a compiling step costs beside its passes; nothing where it was not measured."""
+    """What a compiling step costs in addition to its passes; nothing where it was not measured."""
     rows = _table()["steps"]
     return next((_seconds(row) for row in rows if row["component"] == component), Seconds())
 
