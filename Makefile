@@ -27,7 +27,7 @@ setup: $(VENV)/ready ## Make .venv and see to a Docker Engine; nothing is done t
 demo: setup ## Build FlashInfer's core for 11.0a, 12.0f, 12.1a, and audit what came out
 	@$(WITH_ENGINE) $(BIN)/smforge build demo
 
-demo-full: setup ## Build every wheel and the image for 12.1, and audit both (an hour on two cores, 30 GB)
+demo-full: setup ## Build every wheel and the image for 12.1, and audit both (40 minutes on two cores, 30 GB)
 	@$(WITH_ENGINE) $(BIN)/smforge build demo-full
 
 test: setup ## Run the whole test suite, the builds on a real engine included
