@@ -6,6 +6,7 @@ The script is the one of the image, with the paths of this test in place of thos
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.server
 import json
 import os
@@ -17,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 
@@ -34,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "docker" / "compile-cache"
 LOCK = CACHE / "requirements.txt"
 ALL = {"compute_120f", "host", "sm_120f"}
+AWAY = "warning: the shared compile cache does not answer; this build uses the builder's own"
 TARGET = ("-gencode", "arch=compute_120f,code=sm_120f")
 ANOTHER = ("-gencode", "arch=compute_121a,code=sm_121a")
 
@@ -79,6 +81,7 @@ class Step:
 
     place: Path
     nvcc: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, script: str, settings: str = "") -> subprocess.Popen[str]:
         """Run a shell's script as the step; `settings` is the secret."""
@@ -87,7 +90,7 @@ class Step:
         if settings:
             secret.write_text(settings)
         with (self.place / "log").open("w") as log:
-            return subprocess.Popen(
+            running = subprocess.Popen(
                 (self.place / "with-compile-cache", "vllm", "sh", "-euc", script),
                 cwd=self.place,
                 env={**os.environ, "PATH": f"{self.place}/bin:{os.environ['PATH']}"},
@@ -97,6 +100,17 @@ class Step:
                 text=True,
                 start_new_session=True,
             )
+        self.started.append(running)
+        return running
+
+    def kill(self) -> None:
+        """End all that was started."""
+        for running in self.started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+        for server in _servers(self.place):
+            os.kill(server, signal.SIGKILL)
 
     def run(self, script: str, settings: str = "") -> Ran:
         status = self.start(script, settings).wait(timeout=120)
@@ -113,7 +127,7 @@ class Step:
 
 
 @pytest.fixture
-def step(sccache: Path, nvcc: Path, tmp_path: Path) -> Step:
+def step(sccache: Path, nvcc: Path, tmp_path: Path) -> Iterator[Step]:
     script = (CACHE / "with-compile-cache").read_text()
     for there, here in (("/run/secrets/sccache", "secret"), ("/var/cache/sccache", "cache")):
         assert there in script
@@ -121,7 +135,7 @@ def step(sccache: Path, nvcc: Path, tmp_path: Path) -> Step:
     written = tmp_path / "with-compile-cache"
     written.write_text(script)
     written.chmod(0o755)
-    for name in ("count.py", "memory.py", "peaks.py", "sampler.py"):
+    for name in ("count.py", "memory.py", "peaks.py", "sampler.py", "store.py"):
         shutil.copy(CACHE / name, tmp_path)
     shutil.copy(Path(job_limits.__file__).parent / "data" / "compile_memory.json", tmp_path)
     shutil.copytree(CACHE / "launch", tmp_path / "launch")
@@ -130,14 +144,38 @@ def step(sccache: Path, nvcc: Path, tmp_path: Path) -> Step:
     (tmp_path / "bin" / "with-site-settings").write_text('#!/bin/sh\nexec "$@"\n')
     (tmp_path / "bin" / "with-site-settings").chmod(0o755)
     (tmp_path / "kernels.cu").write_text(f"#define AMOUNT {os.getpid()}\n{KERNELS}")
-    return Step(tmp_path, nvcc)
+    made = Step(tmp_path, nvcc)
+    yield made
+    made.kill()
+
+
+@dataclass(slots=True)
+class Store:
+    """A WebDAV server on loopback."""
+
+    settings: str = ""
+    """The secret that names it."""
+    kept: dict[str, bytes] = field(default_factory=dict)
+    silent: threading.Event = field(default_factory=threading.Event)
+    """It answers no request that comes while this is set."""
+    refuses: threading.Event = field(default_factory=threading.Event)
+    """It lets nobody in while this is set."""
+    requests: list[tuple[str, bool]] = field(default_factory=list)
+    """The method of each, and whether it was answered."""
+
+    def wait_for(self, request: tuple[str, bool]) -> None:
+        """Wait for a request that comes from now on."""
+        before, end = len(self.requests), time.monotonic() + 100
+        while request not in self.requests[before:]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 class Dav(http.server.BaseHTTPRequestHandler):
     """As much of WebDAV as sccache asks for, with a password."""
 
     protocol_version = "HTTP/1.1"
-    kept: dict[str, bytes]
+    store: Store
     password = "canary0123456789"
 
     def log_message(self, *_: object) -> None:
@@ -150,20 +188,27 @@ class Dav(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _handle(self) -> None:
+        answered = not self.store.silent.is_set()
+        self.store.requests.append((self.command, answered))
+        if not answered:
+            self.rfile.read()  # until the other side gives up
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         wanted = base64.b64encode(f"builder:{self.password}".encode()).decode()
-        if self.headers.get("Authorization") != f"Basic {wanted}":
+        if self.store.refuses.is_set() or self.headers.get("Authorization") != f"Basic {wanted}":
             self._answer(401)
         elif self.command in {"PUT", "MKCOL"}:
-            self.kept[self.path] = body
+            self.store.kept[self.path] = body
             self._answer(201)
-        elif self.path not in self.kept and not self.path.endswith("/"):
+        elif self.path not in self.store.kept and not self.path.endswith("/"):
             self._answer(404)
         elif self.command == "GET":
-            self._answer(200, self.kept[self.path])
+            self._answer(200, self.store.kept[self.path])
         else:
             kind = "<D:collection/>" if self.path.endswith("/") else ""
-            self._answer(207, _properties(self.path, kind, len(self.kept.get(self.path, b""))))
+            self._answer(
+                207, _properties(self.path, kind, len(self.store.kept.get(self.path, b"")))
+            )
 
     do_GET = do_PUT = do_MKCOL = do_PROPFIND = _handle  # noqa: N815  # the names that http.server calls
 
@@ -180,15 +225,17 @@ def _properties(path: str, kind: str, size: int) -> bytes:
 
 
 @pytest.fixture
-def store() -> Iterator[str]:
-    """A WebDAV server on loopback; gives the secret with its settings."""
-    handler = type("Kept", (Dav,), {"kept": {}})
+def store() -> Iterator[Store]:
+    made = Store()
+    handler = type("OfStore", (Dav,), {"store": made})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield (
+        made.settings = (
             f"SCCACHE_WEBDAV_ENDPOINT=http://127.0.0.1:{server.server_port}\n"
             f"SCCACHE_WEBDAV_USERNAME=builder\nSCCACHE_WEBDAV_PASSWORD={Dav.password}\n"
         )
+        yield made
         server.shutdown()
 
 
@@ -246,16 +293,17 @@ def test_forms_that_builds_use_are_cached(step: Step, flags: tuple[str, ...]) ->
 
 def test_a_step_that_was_killed_finds_what_it_had_compiled(step: Step) -> None:
     running = step.start(f"{step.compile('killed.o')}; touch compiled; sleep 100")
+    _wait_for(step.place / "compiled", running)
+    step.kill()
+    assert from_cache(step.run(step.compile("again.o")).compilations)
+
+
+def _wait_for(file: Path, running: subprocess.Popen[str]) -> None:
     end = time.monotonic() + 100
-    while not (step.place / "compiled").exists():
+    while not file.exists():
         assert time.monotonic() < end
         assert running.poll() is None
         time.sleep(0.1)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    for server in _servers(step.place):
-        os.kill(server, signal.SIGKILL)
-    assert from_cache(step.run(step.compile("again.o")).compilations)
 
 
 def test_the_next_compiler_starts_a_server_that_was_killed(step: Step) -> None:
@@ -340,10 +388,10 @@ def _killed(step: Step, times: int) -> Ran:
     return ran
 
 
-def test_the_next_machine_takes_from_a_store(step: Step, store: str) -> None:
-    first = step.run(step.compile("first.o"), store)
+def test_the_next_machine_takes_from_a_store(step: Step, store: Store) -> None:
+    first = step.run(step.compile("first.o"), store.settings)
     step.forget()
-    second = step.run(step.compile("second.o"), store)
+    second = step.run(step.compile("second.o"), store.settings)
     assert (first.status, second.status) == (0, 0), first.log + second.log
     assert from_cache(second.compilations)
     # What a machine has taken once, it has for itself.
@@ -356,12 +404,78 @@ def test_a_store_that_is_away_stops_no_build(step: Step) -> None:
         port = closed.getsockname()[1]
     away = step.run(step.compile("kernels.o"), f"SCCACHE_WEBDAV_ENDPOINT=http://127.0.0.1:{port}\n")
     assert away.status == 0, away.log
-    assert "warning: the shared compile cache does not answer" in away.log
+    assert AWAY in away.log
     assert set(away.compilations.targets) == ALL
 
 
-def test_a_store_that_refuses_the_password_ends_the_step(step: Step, store: str) -> None:
-    refused = step.run("touch compiled", store.replace(Dav.password, "canary9876543210"))
+def _ask_more_often(step: Step) -> None:
+    """Give the store two seconds to answer, and ask it each second."""
+    file = step.place / "store.py"
+    text = file.read_text()
+    for before, after in (("TO_ANSWER = 10.0", "TO_ANSWER = 2"), ("BETWEEN = 30.0", "BETWEEN = 1")):
+        assert before in text
+        text = text.replace(before, after)
+    file.write_text(text)
+
+
+def test_a_store_that_says_nothing_stops_no_build(step: Step, store: Store) -> None:
+    _ask_more_often(step)
+    store.silent.set()
+    ran = step.run(step.compile("kernels.o"), store.settings)
+    assert ran.status == 0, ran.log
+    assert AWAY in ran.log
+    assert set(ran.compilations.targets) == ALL
+    assert not _servers(step.place)
+
+
+def test_a_store_that_falls_silent_is_left(step: Step, store: Store) -> None:
+    # The first file waits for the store until it is left, the second does not ask it.
+    _ask_more_often(step)
+    first, second = step.compile("first.o"), step.compile("second.o")
+    running = step.start(
+        f"touch started; until [ -e silent ]; do sleep 0.1; done; {first}; {second}; {second}",
+        store.settings,
+    )
+    _wait_for(step.place / "started", running)
+    store.silent.set()
+    (step.place / "silent").touch()
+    assert running.wait(timeout=100) == 0, (step.place / "log").read_text()
+    ran = Ran(0, (step.place / "log").read_text())
+    assert "warning: the shared compile cache does not answer any more" in ran.log
+    assert AWAY not in ran.log
+    expected = {target: CacheCount(hits=1, misses=1) for target in ALL - {"host"}}
+    assert ran.compilations.targets.items() >= expected.items()
+    assert (step.place / "first.o").stat().st_size
+    assert not _servers(step.place)
+
+
+def test_a_store_is_not_left_for_being_silent_once_or_for_refusing(
+    step: Step, store: Store
+) -> None:
+    _ask_more_often(step)
+    first = step.compile("first.o")
+    script = f"touch started; until [ -e asked ]; do sleep 0.1; done; {first}"
+    running = step.start(script, store.settings)
+    _wait_for(step.place / "started", running)
+    for _ in range(2):
+        store.wait_for(("PUT", True))  # the last request of those that ask
+        store.silent.set()
+        store.wait_for(("GET", False))
+        store.silent.clear()
+    store.refuses.set()
+    for _ in range(3):
+        store.wait_for(("GET", True))
+    store.refuses.clear()
+    store.wait_for(("PUT", True))
+    (step.place / "asked").touch()
+    assert running.wait(timeout=100) == 0
+    assert "warning" not in (step.place / "log").read_text()
+    step.forget()
+    assert from_cache(step.run(step.compile("second.o"), store.settings).compilations)
+
+
+def test_a_store_that_refuses_the_password_ends_the_step(step: Step, store: Store) -> None:
+    refused = step.run("touch compiled", store.settings.replace(Dav.password, "canary9876543210"))
     assert refused.status == 1
     assert "status: 401" in refused.log
     assert "canary" not in refused.log
