@@ -70,11 +70,12 @@ def _applies(row: Mapping[str, Any], component: str, settings: Mapping[str, str]
     return "extensions" not in row or (bool(chosen) and set(chosen) <= set(row["extensions"]))
 
 
-def lines_of(table: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
+def lines_of(table: Mapping[str, Any], component: str, row: Mapping[str, Any]) -> Iterator[str]:
     """The lines of PLACE/table, in the order in which they count."""
     yield f"{_mib(table['host']['gib'])}\thost\t"
-    for unit in row.get("units", ()):
-        yield f"{_mib(unit['gib'])}\tcuda\t{unit['path_has']}"
+    for unit in table["units"]:
+        if unit["component"] == component:
+            yield f"{_mib(unit['gib'])}\tcuda\t{unit['path_has']}"
     yield f"{_mib(row['gib_per_job'])}\tcuda\t"
 
 
@@ -91,7 +92,9 @@ def main(component: str, place: Path, kept: Path) -> None:
         "extensions": os.environ.get("VLLM_EXTENSIONS", ""),
     }
     row = row_of(table, component, settings)
-    (place / "table").write_text("\n".join(lines_of(table, row)) + "\n", encoding="utf-8")
+    (place / "table").write_text(
+        "\n".join(lines_of(table, component, row)) + "\n", encoding="utf-8"
+    )
     peaks.write(place / "peaks", peaks.read(kept))
     (place / "budget").write_text(f"{max(0, free - reserve)}\n", encoding="ascii")
     print(

@@ -69,7 +69,7 @@ def test_the_demo_needs_what_core_needs(cell: Callable[..., Cell]) -> None:
 @pytest.mark.parametrize(
     ("extensions", "expected"),
     [
-        ("_moe_C_stable_libtorch", 2.0),
+        ("_moe_C_stable_libtorch", 6.0),
         ("_moe_C_stable_libtorch _C_stable_libtorch", 9.5),
         (None, 9.5),
     ],

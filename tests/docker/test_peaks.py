@@ -280,12 +280,24 @@ def test_what_a_step_gets_is_the_budget_what_was_measured_and_the_table(
     assert lines[0] == "2048\thost\t"
     assert lines[-1] == f"{9.5 * 1024:.0f}\tcuda\t"
     assert any("qutlass" in line for line in lines)
+    programs.memory.main("lmcache", tmp_path, kept)
+    assert "qutlass" not in (tmp_path / "table").read_text()
     assert "up to 8.0 GiB together" in capsys.readouterr().out
 
 
 def test_every_unit_of_the_table_says_where_its_figure_is_from() -> None:
     table = json.loads(TABLE.read_text())
-    units = [unit for row in table["rows"] for unit in row.get("units", ())]
+    units = table["units"]
     assert units
     assert all(unit["source"] and unit["gib"] > 0 and unit["path_has"] for unit in units)
     assert table["host"]["source"]
+
+
+def test_no_unit_of_the_table_hides_a_later_one() -> None:
+    units = json.loads(TABLE.read_text())["units"]
+    for at, later in enumerate(units):
+        for before in units[:at]:
+            assert (
+                before["component"] != later["component"]
+                or before["path_has"] not in later["path_has"]
+            )
