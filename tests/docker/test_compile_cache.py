@@ -412,6 +412,6 @@ def test_credentials_that_the_bucket_refuses_end_the_build_with_its_reason(
     wrong = f"canary{uuid.uuid4().hex}"
     refused = build(bucket.settings(wrong))
     assert refused.status == 1
-    assert "Server startup failed: cache storage failed to read: PermissionDenied" in refused.log
+    assert "sccache: error: cache storage failed to read: PermissionDenied" in refused.log
     assert "SignatureDoesNotMatch" in refused.log
     assert wrong not in refused.log
