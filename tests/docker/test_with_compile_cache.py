@@ -46,6 +46,13 @@ void start(double* to) { add<<<1, 32>>>(to); }
 """
 
 
+# Nothing in it has a name outside of the file, so nvcc makes up a name for the file.
+NAMELESS = """
+namespace { __device__ int count; }
+template <class T> __global__ void next(T* to) { *to = count++; }
+template __global__ void next<int>(int*);
+"""
+
 # Long enough in the compiler proper for it to be found.
 SLOW = """
 template <int N> struct S {{ __device__ static float f(float x)
@@ -260,6 +267,17 @@ def test_what_comes_from_the_cache_is_what_nvcc_made(step: Step) -> None:
     for name in ("first.o", "alone.o"):
         subprocess.run(("objcopy", "--strip-all", name), cwd=step.place, check=True)
     assert (step.place / "first.o").read_bytes() == (step.place / "alone.o").read_bytes()
+
+
+def test_a_file_without_a_name_is_compiled_to_the_same_twice(step: Step) -> None:
+    (step.place / "kernels.cu").write_text(NAMELESS)
+    made = []
+    for _ in range(2):
+        ran = step.run(step.compile("kernels.o"))
+        assert ran.status == 0, ran.log
+        made.append((step.place / "kernels.o").read_bytes())
+        step.forget()
+    assert made[0] == made[1]
 
 
 def test_one_more_target_costs_that_target(step: Step) -> None:
