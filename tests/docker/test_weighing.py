@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -22,8 +22,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.waiting import PATIENCE_SECONDS, until
+
 LAUNCHER = Path(__file__).parents[2] / "docker" / "compile-cache" / "launch" / "sccache"
-PATIENCE_SECONDS = 60.0
 
 # Called as `sccache nvcc -c UNIT.cu SECONDS`. A unit with a file UNIT.hold ends when that is gone;
 # one with UNIT.nested compiles the unit that stands there; one with UNIT.fail is killed once.
@@ -112,13 +113,6 @@ class Site:
                 killed.add(unit)
             now = now | {unit} if what == "+" and unit not in killed else now - {unit}
             yield now
-
-
-def until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not reached():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def waits_for_a_lock(pid: int) -> bool:

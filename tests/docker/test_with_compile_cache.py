@@ -5,9 +5,7 @@ The script is the one of the image, with the paths of this test in place of thos
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import http.server
 import json
 import os
 import shutil
@@ -15,11 +13,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -27,7 +22,9 @@ import pytest
 from benchmarks.measure import run
 from smforge.bake.compilations import CacheCount, Compilations, compilations_of
 from smforge.bake.host import job_limits
+from tests.docker.webdav_store import Dav, Store, serving
 from tests.locked_tools import installed
+from tests.waiting import until
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -156,94 +153,10 @@ def step(sccache: Path, nvcc: Path, tmp_path: Path) -> Iterator[Step]:
     made.kill()
 
 
-@dataclass(slots=True)
-class Store:
-    """A WebDAV server on loopback."""
-
-    settings: str = ""
-    """The secret that names it."""
-    kept: dict[str, bytes] = field(default_factory=dict)
-    silent: threading.Event = field(default_factory=threading.Event)
-    """It answers no request that comes while this is set."""
-    refuses: threading.Event = field(default_factory=threading.Event)
-    """It lets nobody in while this is set."""
-    requests: list[tuple[str, bool]] = field(default_factory=list)
-    """The method of each, and whether it was answered."""
-
-    def wait_for(self, request: tuple[str, bool]) -> None:
-        """Wait for a request that comes from now on."""
-        before, end = len(self.requests), time.monotonic() + 100
-        while request not in self.requests[before:]:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-
-class Dav(http.server.BaseHTTPRequestHandler):
-    """As much of WebDAV as sccache asks for, with a password."""
-
-    protocol_version = "HTTP/1.1"
-    store: Store
-    password = "canary0123456789"
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def _answer(self, status: int, body: bytes = b"") -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _handle(self) -> None:
-        answered = not self.store.silent.is_set()
-        self.store.requests.append((self.command, answered))
-        if not answered:
-            self.rfile.read()  # until the other side gives up
-            return
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        wanted = base64.b64encode(f"builder:{self.password}".encode()).decode()
-        if self.store.refuses.is_set() or self.headers.get("Authorization") != f"Basic {wanted}":
-            self._answer(401)
-        elif self.command in {"PUT", "MKCOL"}:
-            self.store.kept[self.path] = body
-            self._answer(201)
-        elif self.path not in self.store.kept and not self.path.endswith("/"):
-            self._answer(404)
-        elif self.command == "GET":
-            self._answer(200, self.store.kept[self.path])
-        else:
-            kind = "<D:collection/>" if self.path.endswith("/") else ""
-            self._answer(
-                207, _properties(self.path, kind, len(self.store.kept.get(self.path, b"")))
-            )
-
-    do_GET = do_PUT = do_MKCOL = do_PROPFIND = _handle  # noqa: N815  # the names that http.server calls
-
-
-def _properties(path: str, kind: str, size: int) -> bytes:
-    return (
-        '<?xml version="1.0"?><D:multistatus xmlns:D="DAV:"><D:response>'
-        f"<D:href>{path}</D:href><D:propstat><D:prop>"
-        f"<D:getlastmodified>{formatdate(usegmt=True)}</D:getlastmodified>"
-        f"<D:getcontentlength>{size}</D:getcontentlength>"
-        f"<D:resourcetype>{kind}</D:resourcetype>"
-        "</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response></D:multistatus>"
-    ).encode()
-
-
 @pytest.fixture
 def store() -> Iterator[Store]:
-    made = Store()
-    handler = type("OfStore", (Dav,), {"store": made})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        made.settings = (
-            f"SCCACHE_WEBDAV_ENDPOINT=http://127.0.0.1:{server.server_port}\n"
-            f"SCCACHE_WEBDAV_USERNAME=builder\nSCCACHE_WEBDAV_PASSWORD={Dav.password}\n"
-        )
+    with serving() as made:
         yield made
-        server.shutdown()
 
 
 def from_cache(found: Compilations) -> bool:
@@ -317,11 +230,11 @@ def test_a_step_that_was_killed_finds_what_it_had_compiled(step: Step) -> None:
 
 
 def _wait_for(file: Path, running: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 100
-    while not file.exists():
-        assert time.monotonic() < end
+    def is_there() -> bool:
         assert running.poll() is None
-        time.sleep(0.1)
+        return file.exists()
+
+    until(is_there, seconds=100)
 
 
 def test_the_next_compiler_starts_a_server_that_was_killed(step: Step) -> None:
